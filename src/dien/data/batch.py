@@ -1,0 +1,57 @@
+"""A batch: what the data hands to a model, in training and in serving alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Columns = dict[str, Tensor]
+"""Feature name -> int64 indices, one for each item, user or impression."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``B`` candidates over ``R`` shared, packed histories of ``N`` behaviours in all.
+
+    Attributes:
+        history: item features ``[N]`` of the behaviours, history after history, oldest first.
+        offsets: ``[R + 1]`` int64; history ``r`` is the steps ``offsets[r] : offsets[r + 1]``.
+        history_of: ``[B]`` int64, the history (and user, and context) of each candidate.
+        target: item features ``[B]`` of the candidates.
+        user: user features ``[R]``.
+        context: features ``[R]`` of the impression; empty where the data has none.
+        label: ``[B]`` float32, 1 clicked and 0 not; None when scoring.
+        negatives: item features ``[N]``, for each behaviour an item other than it (auxiliary loss, eq. 6);
+            None when scoring.
+    """
+
+    history: Columns
+    offsets: Tensor
+    history_of: Tensor
+    target: Columns
+    user: Columns
+    context: Columns
+    label: Tensor | None = None
+    negatives: Columns | None = None
+
+    def __len__(self) -> int:
+        return self.history_of.shape[0]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Copy to a device."""
+
+        def move(columns: Columns) -> Columns:
+            return {name: column.to(device) for name, column in columns.items()}
+
+        return Batch(
+            history=move(self.history),
+            offsets=self.offsets.to(device),
+            history_of=self.history_of.to(device),
+            target=move(self.target),
+            user=move(self.user),
+            context=move(self.context),
+            label=None if self.label is None else self.label.to(device),
+            negatives=None if self.negatives is None else move(self.negatives),
+        )

@@ -1,0 +1,78 @@
+"""The import table of the architecture: who may import whom inside the package."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "dien"
+
+# What each part may import besides itself and config. A dotted name allows that one module alone.
+ALLOWED: dict[str, set[str]] = {
+    "packed": set(),
+    "config": set(),
+    "ops": {"packed"},
+    "layers": {"ops", "packed"},
+    "models": {"layers", "ops", "packed", "data.schema", "data.batch"},
+    "data": {"packed"},
+    "run": {"models", "data"},
+    "training": {"models", "data", "run"},
+    "serving": {"models", "data", "run"},
+    "explain": {"models", "data", "run"},
+}
+ANYTHING = {"cli", "recbole", "__init__"}
+
+
+def imports_of(file: Path) -> set[str]:
+    """Modules of the package that a file imports, without the leading ``dien.``."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name.removeprefix("dien.") for name in names if name.startswith("dien.")}
+    return found
+
+
+def part_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_every_file_imports_only_what_stands_before_it(file: Path) -> None:
+    part = part_of(file)
+    if part in ANYTHING:
+        return
+    assert part in ALLOWED, f"{part} has no place in the import table"
+    allowed = ALLOWED[part] | {part, "config"}
+    for name in imports_of(file):
+        ok = any(name == one or name.startswith(one + ".") for one in allowed)
+        assert ok, f"{file.relative_to(PACKAGE)} imports dien.{name}; {part} may import {sorted(allowed)}"
+
+
+def test_only_the_drop_in_imports_recbole() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        if part_of(file) != "recbole":
+            tree = ast.parse(file.read_text())
+            roots = {
+                alias.name.split(".")[0]
+                for n in ast.walk(tree)
+                if isinstance(n, ast.Import)
+                for alias in n.names
+            }
+            roots |= {
+                n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module
+            }
+            assert "recbole" not in roots, file
+
+
+def test_nothing_in_the_package_unpickles() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        text = file.read_text()
+        assert "import pickle" not in text, file
+        assert "torch.load" not in text, file
+        assert "allow_pickle=True" not in text, file
