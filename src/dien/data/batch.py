@@ -25,6 +25,8 @@ class Batch:
         label: ``[B]`` float32, 1 clicked and 0 not; None when scoring.
         negatives: item features ``[N]``, for each behaviour an item other than it (auxiliary loss, eq. 6);
             None when scoring.
+        user_row: ``[R]`` int64, the dataset's row of each user, by which GAUC groups: as a feature, users who
+            are not in train are all alike. No model reads it.
     """
 
     history: Columns
@@ -35,6 +37,7 @@ class Batch:
     context: Columns
     label: Tensor | None = None
     negatives: Columns | None = None
+    user_row: Tensor | None = None
 
     def __len__(self) -> int:
         return self.history_of.shape[0]
@@ -54,4 +57,5 @@ class Batch:
             context=move(self.context),
             label=None if self.label is None else self.label.to(device),
             negatives=None if self.negatives is None else move(self.negatives),
+            user_row=None if self.user_row is None else self.user_row.to(device),
         )
