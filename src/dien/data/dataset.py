@@ -1,0 +1,231 @@
+"""A DATA folder, memory-mapped: opening it costs the same whatever its size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.log import DataError
+from dien.data.prepared import FORMAT, SPLITS, Behaviours, FeatureTable, Split, SplitName, newest_time
+from dien.data.schema import Schema, Side
+from dien.data.vocabulary import Ids, Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A prepared dataset on disk; :meth:`open` makes one.
+
+    Attributes:
+        path: the DATA folder.
+        info: the content of ``dataset.json``: sizes, recipe, how negatives were made, sources.
+        schema: the features.
+        items: item features of the item rows.
+        popularity: ``[items]`` int64 what negatives are drawn by.
+        users: user features of the user rows.
+        behaviours: of all users.
+        splits: impressions of ``train``, ``valid`` and ``test``.
+    """
+
+    path: Path
+    info: dict[str, Any]
+    schema: Schema
+    items: FeatureTable
+    popularity: NDArray[np.int64]
+    users: FeatureTable
+    behaviours: Behaviours
+    splits: dict[SplitName, Split]
+
+    @classmethod
+    def open(cls, path: Path | str) -> Dataset:
+        """Open a DATA folder.
+
+        Each file is checked by its header and its ends alone; :meth:`check` reads everything.
+
+        Raises:
+            DataError: there is no DATA folder, or a file is missing or does not fit the others.
+        """
+        path = Path(path)
+        info = _read_info(path)
+        try:
+            schema = Schema.from_json(info["schema"])
+            n_items, n_users = info["sizes"]["items"] + 1, info["sizes"]["users"] + 1
+            n_behaviours = info["sizes"]["behaviours"]
+            sizes = {name: info["sizes"]["splits"][name] for name in SPLITS}
+            n_rows = {name: (size["impressions"], size["rows"]) for name, size in sizes.items()}
+            bool(info["negatives"]["sampled"])
+        except (KeyError, TypeError) as error:
+            raise _broken(path / "dataset.json", f"not as prepare writes it ({error!r})") from error
+
+        def table(folder: str, side: Side, length: int) -> FeatureTable:
+            files = {feature.name: path / folder / f"{feature.name}.npy" for feature in schema.of(side)}
+            return {name: map_column(file, np.int32, length) for name, file in files.items()}
+
+        behaviours = Behaviours(
+            item=map_column(path / "behaviours/item.npy", np.int32, n_behaviours),
+            time=map_column(path / "behaviours/time.npy", np.int64, n_behaviours),
+            offsets=_offsets(path / "behaviours/offsets.npy", n_users, n_behaviours),
+        )
+        splits = {
+            name: Split(
+                user=map_column(path / name / "user.npy", np.int32, impressions),
+                end=map_column(path / name / "end.npy", np.int64, impressions),
+                time=map_column(path / name / "time.npy", np.int64, impressions),
+                context=table(f"{name}/context", "context", impressions),
+                offsets=_offsets(path / name / "offsets.npy", impressions, rows),
+                item=map_column(path / name / "item.npy", np.int32, rows),
+                label=map_column(path / name / "label.npy", np.int8, rows),
+            )
+            for name, (impressions, rows) in n_rows.items()
+        }
+        dataset = cls(
+            path=path,
+            info=info,
+            schema=schema,
+            items=table("items", "item", n_items),
+            popularity=map_column(path / "items/popularity.npy", np.int64, n_items),
+            users=table("users", "user", n_users),
+            behaviours=behaviours,
+            splits=splits,
+        )
+        vocabularies = (dataset._vocabulary_file(feature.name) for feature in schema.features)
+        for file in (path / "items/ids.parquet", path / "users/ids.parquet", *vocabularies):
+            if not file.is_file():
+                raise _broken(file, "missing")
+        return dataset
+
+    @property
+    def negatives_sampled(self) -> bool:
+        """Whether candidates that were not clicked were drawn, and may be drawn anew; else they are real."""
+        return bool(self.info["negatives"]["sampled"])
+
+    @cached_property
+    def item_ids(self) -> Ids:
+        """Raw ids of the item rows, read at first use."""
+        return self._ids("items", len(self.popularity))
+
+    @cached_property
+    def user_ids(self) -> Ids:
+        """Raw ids of the user rows, read at first use."""
+        return self._ids("users", len(self.behaviours.offsets) - 1)
+
+    @cached_property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """The vocabulary of every feature, read at first use."""
+        vocabularies = {}
+        for feature in self.schema.features:
+            file = self._vocabulary_file(feature.name)
+            vocabularies[feature.name] = vocabulary = Vocabulary.load(file)
+            if len(vocabulary) != feature.size:
+                raise _broken(file, f"{len(vocabulary)} values, expected {feature.size}")
+        return vocabularies
+
+    def check(self) -> None:
+        """Read every column and check that all fit together.
+
+        Raises:
+            DataError: naming the first file in which something is wrong.
+        """
+        sizes = {feature.name: feature.size for feature in self.schema.features}
+        for folder, table in (("items", self.items), ("users", self.users)):
+            for name, column in table.items():
+                self._expect(_within(column, sizes[name]) and column[0] == 0, f"{folder}/{name}.npy")
+        self._expect(_within(self.popularity) and self.popularity[0] == 0, "items/popularity.npy")
+
+        behaviours = self.behaviours
+        self._expect(_ascending(behaviours.offsets), "behaviours/offsets.npy")
+        self._expect(_within(behaviours.item, len(self.popularity), least=1), "behaviours/item.npy")
+        rising = behaviours.time[1:] >= behaviours.time[:-1]
+        starts = behaviours.offsets[1:-1]
+        rising[starts[(starts > 0) & (starts < len(behaviours.time))] - 1] = True  # another user begins
+        self._expect(bool(rising.all()), "behaviours/time.npy")
+
+        for name, split in self.splits.items():
+            self._check_split(name, split, sizes)
+        _ = self.item_ids, self.user_ids, self.vocabularies
+
+    def _check_split(self, name: str, split: Split, sizes: dict[str, int]) -> None:
+        offsets = self.behaviours.offsets
+        self._expect(_ascending(split.offsets, strictly=True), f"{name}/offsets.npy")
+        self._expect(_within(split.item, len(self.popularity), least=1), f"{name}/item.npy")
+        self._expect(_within(split.label, 2), f"{name}/label.npy")
+        users = _within(split.user, len(offsets) - 1, least=1) and _ascending(split.user)
+        self._expect(users, f"{name}/user.npy")
+        inside = (offsets[split.user] <= split.end) & (split.end <= offsets[split.user + 1])
+        self._expect(bool(inside.all()) and _ascending(split.end), f"{name}/end.npy")
+        past = newest_time(self.behaviours, split) <= split.time
+        rising = (split.time[1:] >= split.time[:-1]) | (split.user[1:] != split.user[:-1])
+        self._expect(bool(past.all() and rising.all()), f"{name}/time.npy")
+        for feature, column in split.context.items():
+            self._expect(_within(column, sizes[feature]), f"{name}/context/{feature}.npy")
+
+    def _expect(self, fits: bool, file: str) -> None:
+        if not fits:
+            raise _broken(self.path / file, "a value is out of range or order (docs/data-format.md)")
+
+    def _vocabulary_file(self, feature: str) -> Path:
+        return self.path / "vocabularies" / f"{feature}.parquet"
+
+    def _ids(self, folder: str, size: int) -> Ids:
+        file = self.path / folder / "ids.parquet"
+        ids = Ids.load(file)
+        if len(ids) != size:
+            raise _broken(file, f"{len(ids)} ids, expected {size}")
+        return ids
+
+
+def _broken(file: Path, what: str) -> DataError:
+    return DataError(f"{file}: {what}; prepare the data again")
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    file = path / "dataset.json"
+    try:
+        info = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}; name a DATA folder that dien prepare wrote") from error
+    except ValueError as error:
+        raise _broken(file, f"not JSON: {error}") from error
+    found = info.get("format") if isinstance(info, dict) else None
+    if found != FORMAT:
+        raise _broken(file, f"format {found}, this version of dien reads {FORMAT}")
+    return dict(info)
+
+
+def map_column(path: Path, dtype: type[np.generic], length: int) -> NDArray[Any]:
+    """Map a column and check its header."""
+    try:
+        column = np.load(path, mmap_mode="r")
+    except FileNotFoundError as error:
+        raise _broken(path, "missing") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise _broken(path, f"not a whole .npy file: {error}") from error
+    if column.dtype != dtype or column.shape != (length,):
+        found = f"{column.dtype} {list(column.shape)}"
+        raise _broken(path, f"{found}, expected {np.dtype(dtype)} [{length}]")
+    return np.asarray(column)
+
+
+def _offsets(path: Path, rows: int, total: int) -> NDArray[np.int64]:
+    offsets = map_column(path, np.int64, rows + 1)
+    if offsets[0] != 0 or offsets[-1] != total:
+        raise _broken(path, f"runs from {offsets[0]} to {offsets[-1]}, expected 0 to {total}")
+    return offsets
+
+
+def _within(column: NDArray[np.integer], size: int | None = None, least: int = 0) -> bool:
+    """Whether every value is at least ``least`` and below ``size``."""
+    if not len(column):
+        return True
+    return bool(column.min() >= least and (size is None or column.max() < size))
+
+
+def _ascending(column: NDArray[np.integer], strictly: bool = False) -> bool:
+    """Whether no value is smaller than the one before it, or, strictly, none as small."""
+    before, after = column[:-1], column[1:]
+    return bool((before < after if strictly else before <= after).all())

@@ -1,0 +1,125 @@
+"""Sampled negatives: items drawn by popularity, other than what was clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.log import DataError
+
+
+class PopularitySampler:
+    """Draws items in proportion to their counts, by the alias method.
+
+    Item ``i`` has a bucket of equal size; the part of it below ``threshold[i]`` is its own, the rest belongs
+    to ``alias[i]``. So a draw reads two numbers, however many items there are. Integers all through: the
+    proportions are exact.
+
+    Args:
+        counts: ``[I]`` integers >= 0.
+
+    Raises:
+        DataError: no item has a count, or the counts are too large for 64 bits.
+    """
+
+    def __init__(self, counts: NDArray[np.integer]) -> None:
+        self._total = int(counts.sum())
+        self._items = len(counts)
+        if self._total == 0:
+            raise DataError("no item has a popularity above 0: there is nothing to draw negatives from")
+        if self._total * self._items >= 2**63:
+            raise DataError(f"{self._items} items with {self._total} events: too many to draw from exactly")
+        self._drawable = counts > 0
+        self._n_drawable = np.count_nonzero(counts)
+        self._threshold, self._alias = _alias_table(counts.astype(np.int64), self._total)
+
+    def draw(self, rng: np.random.Generator, size: int) -> NDArray[np.int32]:
+        """Draw ``[size]`` items."""
+        bucket, within = np.divmod(rng.integers(self._items * self._total, size=size), self._total)
+        return np.where(within < self._threshold[bucket], bucket, self._alias[bucket]).astype(np.int32)
+
+    def draw_other_than(self, rng: np.random.Generator, items: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Draw one item for each of ``items [n]``, other than it.
+
+        Raises:
+            DataError: one of ``items`` is the only one that could be drawn.
+        """
+        if self._n_drawable == 1 and self._drawable[items].any():
+            raise DataError("a single item has all events: there is no other to draw as its negative")
+        return self._redraw(rng, len(items), lambda drawn, which: drawn == items[which])
+
+    def draw_outside(
+        self,
+        rng: np.random.Generator,
+        group: NDArray[np.integer],
+        taken_group: NDArray[np.integer],
+        taken_item: NDArray[np.integer],
+    ) -> NDArray[np.int32]:
+        """Draw items that their group has not taken (the negatives of impressions with several positives).
+
+        Args:
+            rng: where the draws come from.
+            group: ``[n]`` the group of each draw.
+            taken_group: ``[P]`` groups, in any order.
+            taken_item: ``[P]`` an item its group may not be given.
+
+        Returns:
+            ``[n]`` int32.
+
+        Raises:
+            DataError: a group has taken every item that could be drawn.
+        """
+        taken = np.unique(taken_group.astype(np.int64) * self._items + taken_item)  # [<= P] group, then item
+        drawable = self._drawable[taken % self._items]
+        exhausted = np.bincount(taken[drawable] // self._items) == self._n_drawable
+        if exhausted.any() and np.isin(group, exhausted.nonzero()[0]).any():
+            raise DataError(
+                "an impression's positives are all the items that negatives could be drawn from; "
+                "use a log with more items"
+            )
+        key = group.astype(np.int64) * self._items
+
+        def clashes(drawn: NDArray[np.int32], which: NDArray[np.int64]) -> NDArray[np.bool_]:
+            wanted = key[which] + drawn
+            place = np.searchsorted(taken, wanted)
+            return taken.take(place, mode="clip") == wanted if len(taken) else np.zeros(len(drawn), bool)
+
+        return self._redraw(rng, len(group), clashes)
+
+    def _redraw(
+        self,
+        rng: np.random.Generator,
+        size: int,
+        clashes: Callable[[NDArray[np.int32], NDArray[np.int64]], NDArray[np.bool_]],
+    ) -> NDArray[np.int32]:
+        """Draw, and draw anew what clashes, until nothing does."""
+        drawn = self.draw(rng, size)
+        which = np.arange(size)
+        while len(which := which[clashes(drawn[which], which)]):
+            drawn[which] = self.draw(rng, len(which))
+        return drawn
+
+
+def _alias_table(counts: NDArray[np.int64], total: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Fill the buckets without a loop, in the order of a sweep over light and heavy items.
+
+    Every bucket holds ``total``; item ``i`` brings ``len(counts) * counts[i]``. The light items' deficits are
+    filled from the first heavy item until what it has left is less than a bucket; its own bucket is then
+    filled by the next heavy item, which goes on. Where each of them stands follows from the running sums of
+    deficits and excesses.
+    """
+    threshold = counts * len(counts)
+    alias = np.arange(len(counts), dtype=np.int32)
+    heavy = (threshold > total).nonzero()[0].astype(np.int32)
+    light = (threshold < total).nonzero()[0].astype(np.int32)
+    deficit = np.cumsum(total - threshold[light])  # [light] ends at the same sum as the excess
+    excess = np.cumsum(threshold[heavy] - total)  # [heavy]
+    before = deficit - (total - threshold[light])
+    alias[light] = heavy[np.searchsorted(excess, before, side="left")]
+    emptied_by = np.searchsorted(deficit, excess[:-1], side="right")
+    threshold[heavy[:-1]] = total - (deficit[emptied_by] - excess[:-1])
+    alias[heavy[:-1]] = heavy[1:]
+    threshold[heavy[-1:]] = total
+    return threshold, alias

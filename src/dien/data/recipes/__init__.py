@@ -1,0 +1,6 @@
+"""Recipes: from a log to training, validation and test rows."""
+
+from dien.data.recipes.paper import paper
+from dien.data.recipes.temporal import temporal
+
+__all__ = ["paper", "temporal"]

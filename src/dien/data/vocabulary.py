@@ -1,0 +1,139 @@
+"""From raw ids to indices and back. Index 0 is "unknown" everywhere."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.log import DataError
+
+
+class Ids:
+    """Distinct raw values in a fixed order; the position of a value is its index.
+
+    Args:
+        values: ``[n]`` String, distinct; null first ("unknown", index 0), then no other null.
+    """
+
+    def __init__(self, values: pl.Series) -> None:
+        self.values = values
+
+    @classmethod
+    def of(cls, known: pl.Series) -> Ids:
+        """Put "unknown" before distinct, known values."""
+        return cls(_with_unknown(known))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def encode(self, values: pl.Series) -> NDArray[np.int32]:
+        """Look up a column.
+
+        Args:
+            values: ``[N]`` String, or integers that stand for their decimal digits; null is unknown.
+
+        Returns:
+            ``[N]`` int32, 0 where a value is not known.
+        """
+        known = pl.DataFrame({"value": self.values}).with_row_index("index")
+        found = pl.DataFrame({"value": values.cast(pl.String)}).join(
+            known, on="value", how="left", maintain_order="left"
+        )
+        indices: NDArray[np.int32] = found["index"].fill_null(0).cast(pl.Int32).to_numpy()
+        return indices
+
+    def index(self, value: str | int | None) -> int:
+        """Look up one value, 0 where it is not known; the first call builds a dictionary."""
+        return self._index.get(str(value), 0) if value is not None else 0
+
+    def decode(self, indices: NDArray[np.integer]) -> pl.Series:
+        """Name the values of indices ``[N]``; null for 0."""
+        return self.values.gather(indices)
+
+    def save(self, path: Path) -> None:
+        """Write a Parquet file with the column ``id``."""
+        pl.DataFrame({"id": self.values}).write_parquet(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Ids:
+        """Inverse of :meth:`save`.
+
+        Raises:
+            DataError: the file is missing or not what :meth:`save` writes.
+        """
+        return cls(_read(path, {"id": pl.String})["id"])
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {value: index for index, value in enumerate(self.values.to_list()) if index}
+
+
+class Vocabulary(Ids):
+    """The values of a feature by falling count.
+
+    Args:
+        values: ``[n]`` as in :class:`Ids`.
+        counts: ``[n]`` int64, how often each value occurred; at 0 how often the value was unknown.
+    """
+
+    def __init__(self, values: pl.Series, counts: NDArray[np.int64]) -> None:
+        super().__init__(values)
+        self.counts = counts
+
+    @classmethod
+    def count(cls, values: pl.Series, occurrences: NDArray[np.int64] | None = None) -> Vocabulary:
+        """Build a vocabulary: values by falling count, equal counts by value.
+
+        Args:
+            values: ``[N]`` String; null is unknown.
+            occurrences: ``[N]`` how often each entry counts, default once; a value that never occurs is left
+                out.
+        """
+        once = np.ones(len(values), np.int64) if occurrences is None else occurrences
+        counted = (
+            pl.DataFrame({"value": values.cast(pl.String), "count": once.astype(np.int64, copy=False)})
+            .group_by("value")
+            .agg(pl.col("count").sum())
+            .filter(pl.col("count") > 0)
+            .sort("count", "value", descending=[True, False])
+        )
+        known = counted.filter(pl.col("value").is_not_null())
+        unknown = counted.filter(pl.col("value").is_null())["count"].sum()
+        counts = np.concatenate([[unknown], known["count"].to_numpy()])
+        return cls(_with_unknown(known["value"]), counts.astype(np.int64))
+
+    def save(self, path: Path) -> None:
+        """Write a Parquet file with the columns ``value`` and ``count``."""
+        pl.DataFrame({"value": self.values, "count": self.counts}).write_parquet(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Inverse of :meth:`save`.
+
+        Raises:
+            DataError: the file is missing or not what :meth:`save` writes.
+        """
+        table = _read(path, {"value": pl.String, "count": pl.Int64})
+        return cls(table["value"], table["count"].to_numpy())
+
+
+def _with_unknown(known: pl.Series) -> pl.Series:
+    values: pl.Series = pl.concat([pl.Series([None], dtype=pl.String), known.cast(pl.String)], rechunk=True)
+    return values
+
+
+def _read(path: Path, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: not a readable Parquet file: {error}; prepare the data again") from error
+    if dict(table.schema) != schema or not len(table) or table[0, 0] is not None:
+        raise DataError(
+            f"{path}: expected the columns {', '.join(schema)} and an unknown (null) first row; "
+            "prepare the data again"
+        )
+    return table

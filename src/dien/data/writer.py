@@ -1,0 +1,145 @@
+"""Write a prepared dataset as a DATA folder: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.log import DataError
+from dien.data.prepared import FORMAT, Prepared
+
+
+def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
+    """Write the DATA folder beside ``path`` and rename it into place.
+
+    The same dataset gives the same bytes: nothing in them depends on when or where they were written.
+
+    Args:
+        prepared: what to write.
+        path: the DATA folder; its parents are made.
+        overwrite: whether a DATA folder that is there already is replaced.
+
+    Raises:
+        DataError: ``path`` is taken, or something could not be written, as on a full disk; nothing is left
+            behind then, and what stood at ``path`` still stands.
+    """
+    check_free(path, overwrite)
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        new.mkdir(parents=True)
+        for name, array in _arrays(prepared).items():
+            _save_array(new / f"{name}.npy", array)
+        (new / "vocabularies").mkdir()
+        for name, vocabulary in prepared.vocabularies.items():
+            vocabulary.save(new / "vocabularies" / f"{name}.parquet")
+        prepared.item_ids.save(new / "items" / "ids.parquet")
+        prepared.user_ids.save(new / "users" / "ids.parquet")
+        text = json.dumps(_description(prepared), indent=2, ensure_ascii=False)
+        (new / "dataset.json").write_text(text + "\n", encoding="utf-8")
+        for file in [*new.rglob("*"), new]:
+            _sync(file)
+        if path.exists():
+            path.rename(old)
+        try:
+            new.rename(path)
+        except BaseException:
+            if old.exists():
+                old.rename(path)
+            raise
+        _sync(path.parent)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"{path}: could not be written: {error}; nothing is left of it. Free some space or choose "
+            "another folder, then run again"
+        ) from error
+    finally:  # after Ctrl-C too
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_free(path: Path, overwrite: bool = False) -> None:
+    """Refuse a path that may not be written to; worth asking before a long preparation.
+
+    Raises:
+        DataError: something is there already, and is no DATA folder or may not be overwritten.
+    """
+    if not (path.exists() or path.is_symlink()):
+        return
+    if not (path / "dataset.json").is_file():
+        raise DataError(f"{path}: exists and is no DATA folder; choose another path")
+    if not overwrite:
+        raise DataError(f"{path}: exists already; choose another path, remove it, or ask to overwrite it")
+
+
+def _arrays(prepared: Prepared) -> dict[str, NDArray[Any]]:
+    """Every column by its path without the suffix."""
+    behaviours = prepared.behaviours
+    arrays: dict[str, NDArray[Any]] = {
+        **{f"items/{name}": column for name, column in prepared.items.items()},
+        "items/popularity": prepared.popularity,
+        **{f"users/{name}": column for name, column in prepared.users.items()},
+        "behaviours/item": behaviours.item,
+        "behaviours/time": behaviours.time,
+        "behaviours/offsets": behaviours.offsets,
+    }
+    for name, split in prepared.splits.items():
+        arrays |= {
+            f"{name}/user": split.user,
+            f"{name}/end": split.end,
+            f"{name}/time": split.time,
+            **{f"{name}/context/{feature}": column for feature, column in split.context.items()},
+            f"{name}/offsets": split.offsets,
+            f"{name}/item": split.item,
+            f"{name}/label": split.label,
+        }
+    return arrays
+
+
+def _description(prepared: Prepared) -> dict[str, Any]:
+    """Make the content of ``dataset.json``."""
+    return {
+        "format": FORMAT,
+        "schema": prepared.schema.to_json(),
+        "dropped_features": list(prepared.dropped),
+        "sizes": {
+            "items": len(prepared.item_ids) - 1,
+            "users": len(prepared.user_ids) - 1,
+            "behaviours": len(prepared.behaviours.item),
+            "splits": {
+                name: {
+                    "impressions": len(split),
+                    "rows": len(split.item),
+                    "positives": int(split.label.sum(dtype=np.int64)),
+                }
+                for name, split in prepared.splits.items()
+            },
+        },
+        "recipe": prepared.recipe,
+        "split_rule": prepared.split_rule,
+        "negatives": prepared.negatives,
+        "excluded": prepared.excluded,
+        "sources": [asdict(source) for source in prepared.sources],
+    }
+
+
+def _save_array(path: Path, array: NDArray[Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array, allow_pickle=False)
+
+
+def _sync(path: Path) -> None:
+    """Have a file or folder reach the disk before it counts as written."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
