@@ -1,0 +1,90 @@
+"""Attention of a target over interest states, packed: one logit for every (candidate, step)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dien.layers.mlp import MLP
+from dien.ops import segment_softmax
+from dien.packed import Pairs
+
+
+class BilinearAttention(nn.Module):
+    """``a_t = softmax_t(h_t W e_a)`` (eq. 8).
+
+    Args:
+        state_width: ``H``.
+        target_width: ``D``.
+    """
+
+    def __init__(self, state_width: int, target_width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(state_width, target_width))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, states: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
+        """Score every pair.
+
+        Args:
+            states: ``[N, H]`` packed interest states.
+            targets: ``[B, D]`` candidates.
+            pairs: which steps each candidate reads.
+
+        Returns:
+            ``[P]``, adding up to 1 over each candidate.
+        """
+        queries = F.linear(targets, self.weight)  # [B, H]
+        logits = (states.index_select(0, pairs.step) * queries.index_select(0, pairs.row)).sum(1)  # [P]
+        return segment_softmax(logits, pairs.lengths, pairs.row)
+
+
+class SequenceAttention(nn.Module):
+    """MLP on ``[q, k, q - k, q * k]`` for target ``q`` and state ``k``, as DIN's and RecBole's.
+
+    The first linear layer splits into a part of each target, a part of each state and a part of their
+    product, so that the four-fold concatenation is never built.
+
+    Args:
+        widths: hidden widths; where the first is ``4 H`` it is taken for the input's, as in RecBole.
+        state_width: ``H``, which must be the target's too.
+        activation: of the hidden layers.
+        softmax: whether the scores of a candidate add up to 1.
+        scale: whether logits are divided by ``sqrt(H)``, as RecBole does and neither paper nor authors do.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], state_width: int, activation: str, softmax: bool, scale: bool
+    ) -> None:
+        super().__init__()
+        if widths[0] != 4 * state_width:
+            widths = [4 * state_width, *widths]
+        self.softmax = softmax
+        self.divisor = state_width**0.5 if scale else 1.0
+        self.att_mlp_layers = MLP(widths, activation)
+        self.dense = nn.Linear(widths[-1], 1)
+
+    def forward(self, states: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
+        """Score every pair; arguments and result as :meth:`BilinearAttention.forward`.
+
+        Raises:
+            ValueError: targets and states differ in width.
+        """
+        if states.shape[1] != targets.shape[1]:
+            raise ValueError(
+                f"MLP attention: states {list(states.shape)} and targets {list(targets.shape)}; expected one "
+                "width, since they are subtracted and multiplied"
+            )
+        first = self.att_mlp_layers.first
+        of_query, of_key, of_difference, of_product = first.weight.chunk(4, 1)
+        per_target = F.linear(targets, of_query + of_difference, first.bias)  # [B, W]
+        per_state = F.linear(states, of_key - of_difference)  # [N, W]
+        product = states.index_select(0, pairs.step) * targets.index_select(0, pairs.row)  # [P, H]
+        hidden = per_target.index_select(0, pairs.row) + per_state.index_select(0, pairs.step)
+        hidden = hidden + F.linear(product, of_product)  # [P, W]
+        logits: Tensor = self.dense(self.att_mlp_layers.after_first(hidden)).squeeze(1)  # [P]
+        logits = logits / self.divisor
+        return segment_softmax(logits, pairs.lengths, pairs.row) if self.softmax else logits

@@ -1,0 +1,165 @@
+"""GRU cells with attentional gates, and the recurrence over torch's PackedSequence."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from dien.ops import attention_gru
+from dien.packed import lengths_to_offsets
+
+
+class _AttentionGRUCell(nn.Module):
+    """Parameters of a GRU cell in the order reset, update, candidate, initialised as torch.nn.GRU's."""
+
+    kind: Literal["agru", "augru"]
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
+        self.bias_ih: nn.Parameter | None
+        self.bias_hh: nn.Parameter | None
+        if bias:
+            self.bias_ih = nn.Parameter(torch.empty(3 * hidden_size))
+            self.bias_hh = nn.Parameter(torch.empty(3 * hidden_size))
+        else:
+            self.register_parameter("bias_ih", None)
+            self.register_parameter("bias_hh", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw every parameter from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.GRU does."""
+        bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size else 0
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def project(self, input: Tensor) -> Tensor:
+        """Project inputs ``[N, D]`` to gates ``[N, 3H]``."""
+        return F.linear(input, self.weight_ih, self.bias_ih)
+
+    def forward(self, input: Tensor, hidden_output: Tensor, att_score: Tensor) -> Tensor:
+        """Take one step.
+
+        Args:
+            input: ``[B, D]``.
+            hidden_output: ``[B, H]`` the state before.
+            att_score: ``[B]`` or ``[B, 1]``.
+
+        Returns:
+            ``[B, H]`` the state after.
+        """
+        rows = torch.arange(input.shape[0], device=input.device)
+        return attention_gru(
+            self.project(input),
+            self.weight_hh,
+            self.bias_hh,
+            rows,
+            torch.ones_like(rows),
+            att_score.reshape(-1),
+            kind=self.kind,
+            state=hidden_output,
+        )
+
+
+class AGRUCell(_AttentionGRUCell):
+    """Attention in place of the update gate: ``h' = (1 - a) h + a h~`` (eq. 10).
+
+    The update gate's parameters are kept, unused, so that RecBole's weights load.
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+    """
+
+    kind = "agru"
+
+
+class AUGRUCell(_AttentionGRUCell):
+    """Attention scales the update gate: ``ũ = a u``, ``h' = (1 - ũ) ∘ h + ũ ∘ h~`` (eq. 11-12).
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+    """
+
+    kind = "augru"
+
+
+class DynamicRNN(nn.Module):
+    """An AGRU or AUGRU over sequences of different lengths, given and returned as PackedSequence.
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+        gru: ``AGRU`` or ``AUGRU``.
+
+    Raises:
+        ValueError: another ``gru``.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, gru: str = "AGRU") -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        cells = {"AGRU": AGRUCell, "AUGRU": AUGRUCell}
+        if gru not in cells:
+            raise ValueError(f"DynamicRNN: gru={gru!r}; expected AGRU or AUGRU")
+        self.rnn = cells[gru](input_size, hidden_size, bias)
+
+    def forward(
+        self,
+        input: PackedSequence,
+        att_scores: PackedSequence | None = None,
+        hidden_output: Tensor | None = None,
+    ) -> PackedSequence:
+        """Run over every sequence.
+
+        Args:
+            input: ``data [N, D]``.
+            att_scores: ``data [N]``, packed alike.
+            hidden_output: ``[B, H]`` initial states, in the packed (sorted) order; zeros where None.
+
+        Returns:
+            The states, ``data [N, H]``, packed as the input.
+
+        Raises:
+            NotImplementedError: input or att_scores is no PackedSequence.
+        """
+        if not isinstance(input, PackedSequence) or not isinstance(att_scores, PackedSequence):
+            raise NotImplementedError(
+                "DynamicRNN: input and att_scores must be PackedSequence (pack_padded_sequence makes one), "
+                f"found {type(input).__name__} and {type(att_scores).__name__}"
+            )
+        to_row_major, lengths = _row_major(input.batch_sizes)
+        to_row_major, lengths = to_row_major.to(input.data.device), lengths.to(input.data.device)
+        states = attention_gru(
+            self.rnn.project(input.data)[to_row_major],
+            self.rnn.weight_hh,
+            self.rnn.bias_hh,
+            lengths_to_offsets(lengths)[:-1],
+            lengths,
+            att_scores.data.reshape(-1)[to_row_major],
+            kind=self.rnn.kind,
+            state=hidden_output,
+            outputs="all",
+        )
+        data = torch.empty_like(states).index_copy(0, to_row_major, states)
+        return PackedSequence(data, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
+
+
+def _row_major(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each row-major step stands in a PackedSequence, ``[N]``, and each row's length, ``[B]``."""
+    starts = lengths_to_offsets(batch_sizes)[:-1]  # [T] first place of each step
+    rows = torch.arange(int(batch_sizes[0]))
+    lengths = (batch_sizes[:, None] > rows).sum(0)  # [B]
+    real = torch.arange(len(batch_sizes)) < lengths[:, None]  # [B, T]
+    return (starts + rows[:, None])[real], lengths

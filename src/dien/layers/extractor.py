@@ -1,0 +1,142 @@
+"""Interest extractor: a GRU over behaviours, supervised at every step by the auxiliary loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dien.layers.mlp import MLP
+from dien.ops import attention_gru
+from dien.packed import Packed, padding_mask
+
+Average = Literal["pairs", "histories"]
+
+
+class InterestExtractorNetwork(nn.Module):
+    """Extracts an interest state after every behaviour (eq. 2-5) and the auxiliary loss (eq. 6).
+
+    Args:
+        input_size: ``D``, width of a behaviour.
+        hidden_size: ``H``.
+        mlp_size: widths of the auxiliary network, its input ``H + D`` first and its output 1 last.
+        activation: of the auxiliary network's hidden layers. RecBole has none, which leaves a linear network.
+        average: the auxiliary loss is the mean over click and non-click ``pairs`` alike (RecBole), or, as
+            eq. (6) has it, the sum over steps and both terms, averaged over ``histories``.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        mlp_size: Sequence[int],
+        *,
+        activation: str = "none",
+        average: Average = "pairs",
+    ) -> None:
+        super().__init__()
+        if mlp_size[0] != input_size + hidden_size or mlp_size[-1] != 1:
+            raise ValueError(
+                f"mlp_size {list(mlp_size)}; expected the input width H + D = {input_size + hidden_size} "
+                "first and 1 last"
+            )
+        self.gru = nn.GRU(input_size=input_size, hidden_size=hidden_size, batch_first=True)
+        self.auxiliary_net = MLP(mlp_size, activation, last_activation=False)
+        self.average = average
+
+    def states(self, behaviours: Packed) -> Tensor:
+        """Extract the interest states of packed histories.
+
+        Args:
+            behaviours: values ``[N, D]``.
+
+        Returns:
+            ``[N, H]``.
+        """
+        weight_ih, weight_hh, bias_ih, bias_hh = self.gru.all_weights[0]
+        return attention_gru(
+            F.linear(behaviours.values, weight_ih, bias_ih),
+            weight_hh,
+            bias_hh,
+            behaviours.offsets[:-1],
+            behaviours.lengths,
+            kind="gru",
+            outputs="all",
+        )
+
+    def packed_auxiliary_loss(self, states: Tensor, behaviours: Packed, negatives: Tensor) -> Tensor:
+        """Compute the auxiliary loss of packed histories (eq. 6).
+
+        The state after a step is asked to tell the next behaviour from a negative drawn for it. The network's
+        first layer is applied to states and items apart, since click and non-click share the state.
+
+        Args:
+            states: ``[N, H]``.
+            behaviours: values ``[N, D]``.
+            negatives: ``[N, D]``, for each behaviour an item that was not clicked.
+
+        Returns:
+            A scalar; zero where no history has two behaviours.
+        """
+        last = torch.zeros(behaviours.values.shape[0], dtype=torch.bool, device=states.device)
+        last[behaviours.offsets[1:][behaviours.lengths > 0] - 1] = True
+        now = torch.nonzero(~last).squeeze(1)  # [S] steps that have a next one
+        return self._loss(
+            states[now], behaviours.values[now + 1], negatives[now + 1], behaviours.lengths.shape[0]
+        )
+
+    def _loss(self, states: Tensor, clicks: Tensor, non_clicks: Tensor, histories: int) -> Tensor:
+        """Compute the loss of ``S`` states ``[S, H]`` and the click and non-click ``[S, D]`` after each."""
+        S, H = states.shape
+        if S == 0:
+            return states.sum()  # zero, and part of the graph
+        first = self.auxiliary_net.first
+        of_state = F.linear(states, first.weight[:, :H], first.bias)  # [S, W]
+        of_item = F.linear(torch.cat([clicks, non_clicks]), first.weight[:, H:])  # [2S, W]
+        logits = self.auxiliary_net.after_first(of_item + of_state.repeat(2, 1)).squeeze(1)  # [2S]
+        terms = F.softplus(torch.cat([-logits[:S], logits[S:]]))  # -log σ and -log(1 - σ)
+        return terms.mean() if self.average == "pairs" else terms.sum() / histories
+
+    def auxiliary_loss(
+        self, h_states: Tensor, click_seq: Tensor, noclick_seq: Tensor, keys_length: Tensor
+    ) -> Tensor:
+        """Compute the auxiliary loss of padded states and the items after each (eq. 6).
+
+        Args:
+            h_states: ``[B, T - 1, H]``.
+            click_seq: ``[B, T - 1, D]`` the behaviour after each state.
+            noclick_seq: ``[B, T - 1, D]`` the negative after each state.
+            keys_length: ``[B]`` real steps of these, one less than the history's; below 0 counts as 0.
+
+        Returns:
+            A scalar; zero where no step is real.
+        """
+        real = padding_mask(keys_length, h_states.shape[1])
+        return self._loss(h_states[real], click_seq[real], noclick_seq[real], keys_length.shape[0])
+
+    def forward(
+        self, keys: Tensor, keys_length: Tensor, neg_keys: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Extract interest states of padded histories.
+
+        Args:
+            keys: ``[B, T, D]`` behaviours, filled up at the end.
+            keys_length: ``[B]``, between 0 and ``T``.
+            neg_keys: ``[B, T, D]`` a negative for each behaviour.
+
+        Returns:
+            States ``[B, T, H]``, zero beyond a history's end, and the auxiliary loss, None without negatives.
+
+        Raises:
+            ValueError: a length is out of range.
+        """
+        behaviours = Packed.from_padded(keys, keys_length)
+        states = self.states(behaviours)
+        padded = Packed(states, behaviours.offsets).to_padded(keys.shape[1])
+        if neg_keys is None:
+            return padded, None
+        negatives = Packed.from_padded(neg_keys, keys_length).values
+        return padded, self.packed_auxiliary_loss(states, behaviours, negatives)

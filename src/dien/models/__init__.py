@@ -1,0 +1,21 @@
+"""The models: layers put together. Every one is called with a Batch and answers with a Prediction."""
+
+from __future__ import annotations
+
+from dien.config import DIENConfig, SumPoolingConfig
+from dien.data.schema import Schema
+from dien.models.dien import DIEN
+from dien.models.prediction import Prediction
+from dien.models.sum_pooling import SumPooling
+
+Model = DIEN | SumPooling
+
+
+def build(config: DIENConfig | SumPoolingConfig, schema: Schema) -> Model:
+    """Build the model a configuration describes, with fresh weights from torch's global generator."""
+    if isinstance(config, DIENConfig):
+        return DIEN(config, schema)
+    return SumPooling(config, schema)
+
+
+__all__ = ["DIEN", "Model", "Prediction", "SumPooling", "build"]

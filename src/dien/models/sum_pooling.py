@@ -1,0 +1,38 @@
+"""BaseModel of the paper: embeddings, the history summed up, an MLP."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dien.config import SumPoolingConfig
+from dien.data.batch import Batch
+from dien.data.schema import Schema
+from dien.layers import MLP
+from dien.models.inputs import Inputs
+from dien.models.prediction import Prediction
+from dien.ops import segment_sum
+
+
+class SumPooling(nn.Module):
+    """Embedding, sum pooling of the behaviours and an MLP (the paper's BaseModel).
+
+    Args:
+        config: sizes.
+        schema: the data's features.
+    """
+
+    def __init__(self, config: SumPoolingConfig, schema: Schema) -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = Inputs(schema, config.embedding_size)
+        widths = 2 * self.inputs.item_width + self.inputs.profile_width
+        self.head = MLP([widths, *config.head_hidden], config.head_activation)
+        self.logit = nn.Linear(config.head_hidden[-1], 1)
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict a batch: logits ``[B]``."""
+        embedded = self.inputs(batch)
+        pooled = segment_sum(embedded.history, batch.offsets[1:] - batch.offsets[:-1])  # [R, D]
+        x = torch.cat([pooled.index_select(0, batch.history_of), embedded.target, embedded.profile], 1)
+        return Prediction(self.logit(self.head(x)).squeeze(1))
