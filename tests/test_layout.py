@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "serving": {"models", "data", "run"},
     "explain": {"models", "data", "run"},
 }
-ANYTHING = {"cli", "recbole", "__init__"}
+ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 
 
 def imports_of(file: Path) -> set[str]:

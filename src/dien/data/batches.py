@@ -179,7 +179,7 @@ class Batches:
 
 
 def prefetch(batches: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """Build up to ``depth`` batches ahead in one thread, in order; what it raises is raised here."""
+    """Build up to ``depth >= 1`` batches ahead in one thread, in order; what it raises is raised here."""
     iterator, done = iter(batches), object()
     with ThreadPoolExecutor(1) as worker:
         ahead: deque[Future[T | object]] = deque(worker.submit(next, iterator, done) for _ in range(depth))

@@ -1,4 +1,4 @@
-"""What every source hands to a recipe: events, items and users as tables of raw ids, and where they came from."""
+"""What every source hands to a recipe: events, items and users as tables of raw ids, and their origin."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ class Log:
 
 
 class DataError(ValueError):
-    """Input that cannot be used; the message names the file, row and column, what was expected, how to mend it."""
+    """Input that cannot be used; the message says where, what was expected and how to mend it."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,38 +35,25 @@ def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
             behind then, and what stood at ``path`` still stands.
     """
     check_free(path, overwrite)
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
-        new.mkdir(parents=True)
-        for name, array in _arrays(prepared).items():
-            _save_array(new / f"{name}.npy", array)
-        (new / "vocabularies").mkdir()
-        for name, vocabulary in prepared.vocabularies.items():
-            vocabulary.save(new / "vocabularies" / f"{name}.parquet")
-        prepared.item_ids.save(new / "items" / "ids.parquet")
-        prepared.user_ids.save(new / "users" / "ids.parquet")
-        text = json.dumps(_description(prepared), indent=2, ensure_ascii=False)
-        (new / "dataset.json").write_text(text + "\n", encoding="utf-8")
-        for file in [*new.rglob("*"), new]:
-            _sync(file)
-        if path.exists():
-            path.rename(old)
-        try:
-            new.rename(path)
-        except BaseException:
-            if old.exists():
-                old.rename(path)
-            raise
-        _sync(path.parent)
+        with _folder(path) as new:
+            for name, array in _arrays(prepared).items():
+                _save_array(new / f"{name}.npy", array)
+            (new / "vocabularies").mkdir()
+            for name, vocabulary in prepared.vocabularies.items():
+                vocabulary.save(new / "vocabularies" / f"{name}.parquet")
+            prepared.item_ids.save(new / "items" / "ids.parquet")
+            prepared.user_ids.save(new / "users" / "ids.parquet")
+            text = json.dumps(_description(prepared), indent=2, ensure_ascii=False)
+            (new / "dataset.json").write_text(text + "\n", encoding="utf-8")
+            for file in new.rglob("*"):
+                if file.is_file():
+                    _sync(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"{path}: could not be written: {error}; nothing is left of it. Free some space or choose "
             "another folder, then run again"
         ) from error
-    finally:  # after Ctrl-C too
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_free(path: Path, overwrite: bool = False) -> None:
@@ -77,7 +67,25 @@ def check_free(path: Path, overwrite: bool = False) -> None:
     if not (path / "dataset.json").is_file():
         raise DataError(f"{path}: exists and is no DATA folder; choose another path")
     if not overwrite:
-        raise DataError(f"{path}: exists already; choose another path, remove it, or ask to overwrite it")
+        raise DataError(f"{path}: exists already; remove it or choose another path")
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """Hand out a folder that takes the place of ``path``, unless an exception (Ctrl-C too) removes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    new, old = work / "new", work / "old"
+    try:
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _arrays(prepared: Prepared) -> dict[str, NDArray[Any]]:
@@ -137,9 +145,6 @@ def _save_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have a file or folder reach the disk before it counts as written."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Have a file reach the disk before it counts as written."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -44,8 +44,8 @@ def attention_gru(
             candidate as in torch.nn.GRU.
         weight_hh: ``[3H, H]`` recurrent weights, same order.
         bias_hh: ``[3H]`` recurrent bias, or None.
-        starts: ``[B]`` int32 or int64; row ``b`` reads ``gates[starts[b] : starts[b] + lengths[b]]``. Rows may
-            share steps.
+        starts: ``[B]`` int32 or int64; row ``b`` reads ``gates[starts[b] : starts[b] + lengths[b]]``, and
+            rows may share steps.
         lengths: ``[B]`` int32 or int64, >= 0.
         scores: ``[P]`` attention score of every (row, step), row after row, ``P = lengths.sum()``; None for
             ``kind="gru"``.

@@ -195,7 +195,7 @@ def backward(
 
     grad_recurrent = (grad_h[:, None] * to_recurrent).view(P, 3 * H)
     grad_input = torch.cat([grad_recurrent[:, : 2 * H], grad_h * to_n], 1)
-    grad_gates = torch.zeros_like(gates).index_add_(0, step, grad_input)
+    grad_gates = gates.new_zeros(gates.shape).index_add_(0, step, grad_input)
     grad_weight = grad_recurrent.t() @ h
     grad_bias = gates.new_empty(0) if bias_hh is None else grad_recurrent.sum(0)
     grad_scores = gates.new_empty(0)

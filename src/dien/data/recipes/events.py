@@ -54,7 +54,7 @@ class Events:
         user_ids, item_ids = Ids.of(log.users["user"]), Ids.of(log.items["item"])
         user = _encode(events["user"], user_ids, "users")
         item = _encode(events["item"], item_ids, "items")
-        time = events["time"].to_numpy()
+        time = events["time"].cast(pl.Int64).to_numpy()
         labelled = "label" in events.columns
         clicked = events["label"].to_numpy() == 1 if labelled else np.ones(len(events), bool)
         if not clicked.any():
@@ -98,6 +98,8 @@ def _check(log: Log) -> None:
             repeated = table[columns[0]].filter(table[columns[0]].is_duplicated())[0]
             raise DataError(f"{what}: {columns[0]} {repeated!r} has several rows; keep one for each")
     time = log.events["time"]
+    if not time.dtype.is_integer():
+        raise DataError(f"events: time is {time.dtype}, expected integers: seconds since 1970")
     bad = (time < 0) | (time >= _YEAR_10000)
     if bad.any():
         row = int(bad.to_numpy().argmax())

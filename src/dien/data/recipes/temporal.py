@@ -92,9 +92,8 @@ def temporal(
         )
     if not events.labelled:
         sampler = PopularitySampler(popularity)
-        for stream, name in enumerate(
-            periods, 1
-        ):  # one each, so that the cap leaves validation and test alone
+        # A stream for each split, so that max_train_rows leaves validation and test as they are.
+        for stream, name in enumerate(periods, 1):
             rng = np.random.default_rng([seed, stream])
             drafts[name] = _with_negatives(drafts[name], negatives, sampler, rng)
     return assemble(

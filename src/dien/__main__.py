@@ -1,0 +1,5 @@
+"""``python -m dien``: the commands."""
+
+from dien.cli import main
+
+main()

@@ -1,0 +1,244 @@
+"""The RUN folder: written by training, read by everything after it. It alone is enough to score raw ids.
+
+::
+
+    RUN/
+      run.json             format version, where the DATA lies, and its dataset.json
+      config.yaml          model and training, every key
+      items/, users/, vocabularies/   as in DATA (docs/data-format.md), linked or copied
+      metrics.jsonl        a record every 100 steps and at each epoch's end; metrics.csv and tensorboard/ follow
+      checkpoints/         the newest, to go on from, and the weights of the best epoch
+      model.safetensors    those weights, once training has ended
+      result.json          what training came to, written last: there is one when the RUN is finished
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from dien.config import ConfigError, RunConfig, load_config
+from dien.data.dataset import Dataset, map_column
+from dien.data.prepared import FeatureTable
+from dien.data.schema import Schema, Side
+from dien.data.vocabulary import Ids, Vocabulary
+from dien.models import Model, build
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+RESULT = "result.json"
+
+
+class RunError(ValueError):
+    """A RUN that cannot be used; the message names the file and how to mend it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A RUN folder; :meth:`create` and :meth:`open` make one.
+
+    Attributes:
+        path: the folder.
+        config: what it is trained with.
+        schema: the features of its data.
+        info: the content of ``run.json``: where the DATA lies, and its ``dataset.json``.
+    """
+
+    path: Path
+    config: RunConfig
+    schema: Schema
+    info: dict[str, Any]
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, data: Dataset) -> Run:
+        """Start a RUN: everything but weights, whole or not at all.
+
+        Raises:
+            RunError: ``path`` is taken or cannot be written.
+        """
+        if path.exists():
+            raise RunError(
+                f"{path}: exists already; choose another folder, remove it, or go on with it (--resume)"
+            )
+        new = path.with_name(f".{path.name}.new")
+        shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
+        try:
+            (new / "checkpoints").mkdir(parents=True)
+            (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+            info = {"format": FORMAT, "data": str(data.path.resolve()), "dataset": data.info}
+            (new / "run.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+            for file in _catalogue(data.schema):
+                _link(data.path / file, new / file)
+            new.rename(path)
+        except OSError as error:
+            raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Run:
+        """Open a RUN, finished or not.
+
+        Raises:
+            RunError: the folder is no RUN, or something in it is missing or of another version.
+        """
+        path = Path(path)
+        try:
+            info = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            found = info["format"]
+            schema = Schema.from_json(info["dataset"]["schema"]) if found == FORMAT else Schema(())
+        except OSError as error:
+            raise RunError(
+                f"{path / 'run.json'}: {error.strerror}; name a RUN folder that dien train wrote"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path / 'run.json'}: not as dien train writes it ({error!r})") from error
+        if found != FORMAT:
+            raise RunError(f"{path}: RUN format {found}, this version of dien reads {FORMAT}; train again")
+        try:
+            config = load_config(path / "config.yaml")
+        except ConfigError as error:
+            raise RunError(str(error)) from error
+        for file in _catalogue(schema):
+            if not (path / file).is_file():
+                raise RunError(f"{path / file}: missing; copy the RUN again, or train again")
+        return cls(path, config, schema, info)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended."""
+        return (self.path / RESULT).is_file()
+
+    def expect_data(self, data: Dataset) -> None:
+        """Refuse DATA that is not what this RUN was started on, wherever it lies.
+
+        Raises:
+            RunError: naming what of its ``dataset.json`` differs.
+        """
+        for key, was, now in differences(self.info["dataset"], data.info):
+            raise RunError(
+                f"{data.path}: not the DATA that {self.path} was started on: {key} of its dataset.json was "
+                f"{was!r}, is {now!r}; the same index would mean another item"
+            )
+
+    def load_model(self) -> Model:
+        """Build the model with its trained weights, in evaluation mode.
+
+        Raises:
+            RunError: training has not ended, or the weights do not fit the configuration.
+        """
+        file = self.path / WEIGHTS
+        if not self.finished:
+            raise RunError(f"{self.path}: training has not ended; go on with dien train ... --resume")
+        with torch.random.fork_rng(devices=()):  # its fresh weights are overwritten
+            model = build(self.config.model, self.schema)
+        try:
+            model.load_state_dict(load_file(file))
+        except (OSError, SafetensorError) as error:
+            raise RunError(f"{file}: cannot be read ({error}); train again") from error
+        except RuntimeError as error:
+            raise RunError(f"{file}: does not fit {self.path / 'config.yaml'}: {error}") from error
+        return model.eval()
+
+    @cached_property
+    def items(self) -> FeatureTable:
+        """Item features of the item rows, memory-mapped."""
+        return self._table("items", "item")
+
+    @cached_property
+    def users(self) -> FeatureTable:
+        """User features of the user rows, memory-mapped."""
+        return self._table("users", "user")
+
+    @cached_property
+    def item_ids(self) -> Ids:
+        """Raw ids of the item rows."""
+        return Ids.load(self.path / "items/ids.parquet")
+
+    @cached_property
+    def user_ids(self) -> Ids:
+        """Raw ids of the user rows."""
+        return Ids.load(self.path / "users/ids.parquet")
+
+    @cached_property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """The vocabulary of every feature."""
+        return {
+            feature.name: Vocabulary.load(self.path / f"vocabularies/{feature.name}.parquet")
+            for feature in self.schema.features
+        }
+
+    def _table(self, folder: str, side: Side) -> FeatureTable:
+        length = self.info["dataset"]["sizes"][folder] + 1
+        return {
+            feature.name: map_column(self.path / folder / f"{feature.name}.npy", np.int32, length)
+            for feature in self.schema.of(side)
+        }
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what a full or forbidden disk raises into an error that says how to go on."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"{path}: could not be written ({error}); make room, then go on with --resume"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside and rename it into place: it is whole or absent.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    with writing(path):
+        with new.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+
+
+def differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """List what differs between two nested mappings: dotted key, old and new value."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name in {**was, **now}:
+            yield from differences(was.get(name), now.get(name), f"{key}.{name}" if key else name)
+    elif was != now:
+        yield key, was, now
+
+
+def _catalogue(schema: Schema) -> list[str]:
+    """Files of DATA that encode raw ids and their features, by their path in DATA and RUN alike."""
+    return [
+        "items/ids.parquet",
+        "users/ids.parquet",
+        *(f"items/{feature.name}.npy" for feature in schema.of("item")),
+        *(f"users/{feature.name}.npy" for feature in schema.of("user")),
+        *(f"vocabularies/{feature.name}.parquet" for feature in schema.features),
+    ]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Share a file that nobody writes to again; copy it where the file system cannot share."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

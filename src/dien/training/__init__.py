@@ -1,0 +1,8 @@
+"""Training and evaluation: Lightning, row-wise Adam, streamed metrics, checkpoints to go on from."""
+
+from dien.training.evaluate import evaluate, evaluate_model, popularity_baseline
+from dien.training.fit import FitResult, fit
+from dien.training.metrics import Metrics
+from dien.training.optimiser import RowAdam
+
+__all__ = ["FitResult", "Metrics", "RowAdam", "evaluate", "evaluate_model", "fit", "popularity_baseline"]

@@ -1,0 +1,98 @@
+"""Evaluate a RUN, or an item's popularity, on a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dien.data.batches import Batches, prefetch
+from dien.data.dataset import Dataset
+from dien.data.prepared import SplitName
+from dien.data.ragged import row_of
+from dien.models import Model
+from dien.run import Run, RunError
+from dien.training.metrics import Metrics, MetricStream
+
+EVALUATION_ROWS = 1024
+
+
+def evaluate(
+    run: Run | Path | str,
+    data: Dataset | Path | str | None = None,
+    *,
+    split: SplitName = "test",
+    progress: Callable[[int], None] | None = None,
+) -> Metrics:
+    """Evaluate a finished RUN.
+
+    Args:
+        run: the RUN or its folder.
+        data: the DATA it was trained on; None where it still lies where it was.
+        split: which rows.
+        progress: called with the number of rows just scored.
+
+    Raises:
+        RunError: the RUN is not finished, its DATA has moved, or ``data`` is another dataset.
+        DataError: the DATA cannot be read.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    if data is None:
+        data = Path(run.info["data"])
+        if not data.is_dir():
+            raise RunError(f"{data}: the DATA of {run.path} is no longer there; say where it is (--data)")
+    dataset = data if isinstance(data, Dataset) else Dataset.open(data)
+    run.expect_data(dataset)
+    model = run.load_model().to("cuda" if torch.cuda.is_available() else "cpu")
+    batches = evaluation_batches(dataset, split, run.config.model.max_history)
+    return evaluate_model(model, batches, progress)
+
+
+def evaluation_batches(dataset: Dataset, split: SplitName, max_history: int) -> Batches:
+    """Batches of a split in the order on disk, with its stored negatives."""
+    return Batches(dataset, split, batch_size=EVALUATION_ROWS, max_history=max_history)
+
+
+def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], None] | None = None) -> Metrics:
+    """Evaluate a model on batches, in evaluation mode, and leave its mode as it was.
+
+    Raises:
+        FloatingPointError: a score is not finite.
+    """
+    stream = MetricStream()
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            for batch in prefetch(batches.epoch(0)):
+                logits = model(batch.to(device)).logits.float().cpu()  # [B]
+                if not bool(torch.isfinite(logits).all()):
+                    raise FloatingPointError("a validated score is not a finite number")
+                assert batch.label is not None
+                assert batch.user_row is not None
+                user = batch.user_row[batch.history_of]  # [B]
+                stream.update(logits.numpy(), batch.label.numpy(), user.numpy())
+                if progress:
+                    progress(len(batch))
+    finally:
+        model.train(training)
+    return stream.compute()
+
+
+def popularity_baseline(dataset: Dataset, split: SplitName = "test") -> Metrics:
+    """Score every candidate by how often its item occurs among the events negatives are drawn from.
+
+    A count is no probability: LogLoss and calibration are None.
+    """
+    stream = MetricStream(probabilities=False)
+    rows = dataset.splits[split]
+    for start in range(0, len(rows), EVALUATION_ROWS):
+        offsets = rows.offsets[start : start + EVALUATION_ROWS + 1]
+        shown = slice(offsets[0], offsets[-1])
+        user = rows.user[start : start + EVALUATION_ROWS][row_of(np.diff(offsets))]
+        score = dataset.popularity[rows.item[shown]].astype(np.float32)
+        stream.update(score, rows.label[shown], user)
+    return stream.compute()

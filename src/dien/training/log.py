@@ -1,0 +1,74 @@
+"""What a training run writes down: ``metrics.jsonl``, and the same as ``metrics.csv`` and for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from dien.run import write_text, writing
+
+
+class TrainingLog:
+    """Appends records to ``metrics.jsonl``; the other two follow from it.
+
+    Args:
+        run: the RUN folder.
+        step: training steps done so far; records of later steps are dropped, so that none stands twice.
+
+    Raises:
+        RunError: something cannot be written; so do the methods.
+    """
+
+    def __init__(self, run: Path, step: int) -> None:
+        self._run, self._path = run, run / "metrics.jsonl"
+        kept = [record for record in read_records(run) if record["step"] <= step]
+        write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
+        with writing(run / "tensorboard"):
+            shutil.rmtree(run / "tensorboard", ignore_errors=True)
+            self._board = SummaryWriter(str(run / "tensorboard"))
+        for record in kept:
+            self._draw(record)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Write one record: ``kind`` (steps or epoch), ``epoch``, ``step`` and numbers."""
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if record["kind"] == "epoch":
+            self._write_table()
+        self._draw(record)
+
+    def close(self) -> None:
+        """End the event file."""
+        self._board.close()
+
+    def _draw(self, record: dict[str, Any]) -> None:
+        for name, value in record.items():
+            if isinstance(value, float):
+                self._board.add_scalar(f"{record['kind']}/{name}", value, record["step"])
+
+    def _write_table(self) -> None:
+        records = read_records(self._run)
+        columns = dict.fromkeys(name for record in records for name in record)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        write_text(self._run / "metrics.csv", text.getvalue())
+
+
+def read_records(run: Path) -> list[dict[str, Any]]:
+    """Read the records of a RUN; a last line cut off by a crash is left out."""
+    path = run / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -1,0 +1,65 @@
+"""Progress on standard error: a bar with rate and time left, a line for each epoch."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+REFRESH_SECONDS = 0.2
+
+
+class Bar:
+    """A bar over rows, on a terminal; elsewhere only what is printed beside it.
+
+    Args:
+        shown: whether to show anything.
+    """
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} rows"),
+            TextColumn("{task.fields[rate]:,.0f} rows/s"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not (shown and self._console.is_terminal),
+        )
+        self._task = self._bar.add_task("", total=0, rate=0.0, visible=False)
+        self._rows = self._drawn_rows = 0
+        self._drawn = time.perf_counter()
+
+    def __enter__(self) -> Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def begin(self, what: str, total: int, done: int = 0) -> None:
+        """Start over with another task of ``total`` rows, of which so many are done."""
+        self._rows = self._drawn_rows = done
+        self._drawn = time.perf_counter()
+        self._bar.reset(self._task, description=what, total=total, completed=done, visible=True, rate=0.0)
+
+    def advance(self, rows: int) -> None:
+        """Count rows; drawing them now and then costs a step nothing."""
+        self._rows += rows
+        now = time.perf_counter()
+        if (elapsed := now - self._drawn) > REFRESH_SECONDS:
+            rate = (self._rows - self._drawn_rows) / elapsed
+            self._bar.update(self._task, completed=self._rows, rate=rate)
+            self._drawn, self._drawn_rows = now, self._rows
+
+    def print(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self._shown:
+            self._console.print(text, soft_wrap=True)

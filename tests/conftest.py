@@ -1,0 +1,55 @@
+"""A small DATA and RUN folder, made once for every test that needs some."""
+
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dien.config import load_config
+from dien.data.dataset import Dataset
+from dien.data.log import Log
+from dien.data.recipes import temporal
+from dien.data.writer import write
+from dien.run import Run
+from dien.training import fit
+
+
+@pytest.fixture(scope="session")
+def small_log() -> Log:
+    """60 users, 40 items, 1,500 purchases, with features of items, users and context."""
+    rng = np.random.default_rng(0)
+    events = 1500
+    user, item = rng.integers(0, 60, events), rng.integers(0, 40, events) ** 2 // 40
+    return Log(
+        events=pl.DataFrame(
+            {
+                "user": pl.Series([f"u{u}" for u in user]),
+                "item": pl.Series([str(i) for i in item]),
+                "time": np.sort(rng.integers(1_000_000, 2_000_000, events)),
+                "hour": pl.Series([str(h) for h in rng.integers(0, 24, events)]),
+            }
+        ),
+        items=pl.DataFrame(
+            {"item": [str(i) for i in range(40)], "category": [f"c{i % 5}" for i in range(40)]}
+        ),
+        users=pl.DataFrame(
+            {"user": [f"u{u}" for u in range(60)], "age": [None if u % 3 else str(u % 4) for u in range(60)]}
+        ),
+        sources=(),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_data(small_log: Log, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    path = tmp_path_factory.mktemp("small") / "data"
+    write(temporal(small_log, seed=0), path)
+    return Dataset.open(path)
+
+
+@pytest.fixture(scope="session")
+def small_run(small_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """DIEN trained for one epoch on the small data."""
+    path = tmp_path_factory.mktemp("small") / "run"
+    config = load_config(overrides=["training.epochs=1", "model.max_history=12", "model.hidden_size=10"])
+    fit(small_data, config, path, progress=False)
+    return Run.open(path)

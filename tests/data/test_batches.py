@@ -1,0 +1,292 @@
+import threading
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.data.batch import Batch
+from dien.data.batches import Batches, prefetch
+from dien.data.dataset import Dataset
+from dien.data.log import Log
+from dien.data.prepared import SPLITS, Split
+from dien.data.ragged import to_offsets
+from dien.data.recipes import paper, temporal
+from dien.data.writer import write
+from tests.data.logs import make_log, random_log
+
+OPTIONS = {"batch_size": 16, "max_history": 6}
+REDRAWN = {**OPTIONS, "shuffle": True, "negatives": "redrawn", "auxiliary": True}
+
+
+def stored(prepared, folder: Path) -> Dataset:
+    write(prepared, folder)
+    return Dataset.open(folder)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Dataset:
+    """Baskets of different sizes, with context, so that impressions differ in their candidates."""
+    log = random_log(users=20, items=30, events=900)
+    device = pl.Series("device", ["phone", "desk", None])[np.arange(900) // 7 % 3]
+    log = Log(log.events.with_columns(device), log.items, log.users, log.sources)
+    return stored(temporal(log, warmup=0, negatives=2), tmp_path_factory.mktemp("batches") / "DATA")
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory) -> Dataset:
+    log = random_log(users=20, items=30, events=900, labelled=True)
+    return stored(temporal(log, warmup=1), tmp_path_factory.mktemp("batches") / "DATA")
+
+
+def impressions(batch: Batch) -> list[tuple]:
+    """A batch as a list of its impressions: user, histories, candidates, labels, context."""
+    found = []
+    for r in range(len(batch.offsets) - 1):
+        steps = slice(batch.offsets[r], batch.offsets[r + 1])
+        mine = batch.history_of == r
+        found.append(
+            (
+                int(batch.user_row[r]),
+                {name: column[steps].tolist() for name, column in batch.history.items()},
+                {name: column[mine].tolist() for name, column in batch.target.items()},
+                batch.label[mine].tolist(),
+                {name: int(column[r]) for name, column in (batch.user | batch.context).items()},
+            )
+        )
+    return found
+
+
+def expected(data: Dataset, name: str, max_history: int) -> list[tuple]:
+    """The impressions of a split, by loops and slices."""
+    split, found = data.splits[name], []
+    for i in range(len(split)):
+        user, end = int(split.user[i]), int(split.end[i])
+        start = max(int(data.behaviours.offsets[user]), end - max_history)
+        history = data.behaviours.item[start:end]
+        shown = slice(split.offsets[i], split.offsets[i + 1])
+        features = {name: int(column[user]) for name, column in data.users.items()}
+        features |= {name: int(column[i]) for name, column in split.context.items()}
+        found.append(
+            (
+                user,
+                {name: column[history].tolist() for name, column in data.items.items()},
+                {name: column[split.item[shown]].tolist() for name, column in data.items.items()},
+                split.label[shown].tolist(),
+                features,
+            )
+        )
+    return found
+
+
+def equal(a: Batch, b: Batch) -> bool:
+    """Whether two batches agree to the bit."""
+    for name, left in vars(a).items():
+        right = getattr(b, name)
+        pairs = [(left, right)] if not isinstance(left, dict) else [(left[k], right[k]) for k in left]
+        if not all(x is y is None or torch.equal(x, y) for x, y in pairs):
+            return False
+    return True
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(SPLITS),
+    st.integers(1, 700),
+    st.sampled_from([1, 3, 10, 1000]),
+    st.booleans(),
+    st.integers(0, 5),
+)
+def test_an_epoch_shows_every_impression_once_in_batches_of_about_the_size(
+    data, split, size, longest, shuffle, epoch
+):
+    batches = Batches(data, split, batch_size=size, max_history=longest, shuffle=shuffle)
+    seen = list(batches.epoch(epoch))
+    found = [impression for batch in seen for impression in impressions(batch)]
+    wanted = expected(data, split, longest)
+    assert (sorted(found, key=repr) == sorted(wanted, key=repr)) if shuffle else (found == wanted)
+    largest = int(np.diff(data.splits[split].offsets).max())
+    assert len(seen) == len(batches)
+    if size >= largest:
+        assert all(size - largest < len(batch) < size + largest for batch in seen[:-1])
+    assert 0 < len(seen[-1]) <= 1.5 * size + largest
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 40), st.booleans())
+def test_impressions_larger_than_a_batch_leave_none_empty(data, sizes, batch_size, shuffle):
+    rows, shown = len(sizes), sum(sizes)
+    split = Split(
+        user=np.arange(rows, dtype=np.int32),  # row 0, "unknown", is as good as another here
+        end=np.zeros(rows, np.int64),
+        time=np.zeros(rows, np.int64),
+        context={},
+        offsets=to_offsets(np.array(sizes)),
+        item=np.ones(shown, np.int32),
+        label=np.ones(shown, np.int8),
+    )
+    dataset = replace(data, splits={"train": split})
+    batches = Batches(dataset, "train", batch_size=batch_size, max_history=1, shuffle=shuffle)
+    for epoch in range(3):
+        seen = list(batches.epoch(epoch))
+        assert all(len(batch) for batch in seen)
+        assert sorted(torch.cat([batch.user_row for batch in seen]).tolist()) == list(range(rows))
+        assert sum(map(len, seen)) == shown
+
+
+def test_each_seed_and_epoch_has_its_own_order_and_each_batch_its_own_draws(tmp_path, data):
+    def order(seed: int, epoch: int) -> list[int]:
+        batches = Batches(data, "train", seed=seed, shuffle=True, **OPTIONS)
+        return torch.cat([batch.user_row for batch in batches.epoch(epoch)]).tolist()
+
+    orders = [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert all(a != b for k, a in enumerate(orders) for b in orders[:k])
+
+    alike = make_log([(f"u{user}", item, time) for user in range(200) for time, item in enumerate("abcdefg")])
+    batches = Batches(stored(paper(alike), tmp_path / "DATA"), "train", **(REDRAWN | {"shuffle": False}))
+    first, second = batches.batch(0, 0), batches.batch(0, 1)
+    assert torch.equal(first.history["item"], second.history["item"])
+    assert not torch.equal(first.target["item"], second.target["item"])
+    assert not torch.equal(first.negatives["item"], second.negatives["item"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**40), st.integers(0, 10), st.data())
+def test_a_batch_depends_on_seed_epoch_and_index_alone(data, seed, epoch, draw):
+    batches = Batches(data, "train", seed=seed, **REDRAWN)
+    index = draw.draw(st.integers(0, len(batches) - 1))
+    went_on = list(batches.epoch(epoch))[index]
+    resumed = next(Batches(data, "train", seed=seed, **REDRAWN).epoch(epoch, start=index))
+    assert equal(went_on, resumed)
+    for other in (
+        Batches(data, "train", seed=seed + 1, **REDRAWN).batch(epoch, index),
+        batches.batch(epoch + 1, index),
+        batches.batch(epoch, (index + 1) % len(batches)),
+    ):
+        assert not equal(went_on, other)
+
+
+def positives(batch: Batch) -> list[tuple]:
+    return [
+        (user, history["item"], [item for item, y in zip(target["item"], label, strict=True) if y], label)
+        for user, history, target, label, _ in impressions(batch)
+    ]
+
+
+def test_redrawn_negatives_are_new_each_epoch_and_never_a_positive_of_the_impression(data):
+    batches = Batches(data, "train", **(REDRAWN | {"shuffle": False}))
+    fixed = Batches(data, "train", **OPTIONS)
+    several = 0
+    for index in range(len(batches)):
+        first, second, as_stored = batches.batch(0, index), batches.batch(1, index), fixed.batch(0, index)
+        assert positives(first) == positives(second) == positives(as_stored)
+        assert not torch.equal(first.target["item"], second.target["item"])
+        assert not torch.equal(first.target["item"], as_stored.target["item"])
+        for _, _, target, label, _ in impressions(first):
+            clicked = {item for item, y in zip(target["item"], label, strict=True) if y}
+            several += len(clicked) > 1
+            assert not clicked & {item for item, y in zip(target["item"], label, strict=True) if not y}
+    assert several > 5
+
+
+def test_negatives_that_are_real_or_not_for_training_stay_as_stored(data, real):
+    for dataset, split in ((real, "train"), (data, "valid"), (data, "test")):
+        redrawn = Batches(dataset, split, **(REDRAWN | {"shuffle": False}))
+        as_stored = Batches(dataset, split, **OPTIONS)
+        for index in range(len(redrawn)):
+            a, b = redrawn.batch(7, index), as_stored.batch(0, index)
+            assert torch.equal(a.target["item"], b.target["item"])
+            assert torch.equal(a.label, b.label)
+
+
+def test_an_auxiliary_negative_is_new_each_epoch_and_never_the_step_itself(data, real):
+    for dataset in (data, real):
+        batches = Batches(dataset, "train", **(REDRAWN | {"shuffle": False}))
+        first = [batches.batch(0, index) for index in range(len(batches))]
+        again = [batches.batch(1, index) for index in range(len(batches))]
+        for batch in first:
+            assert batch.negatives.keys() == batch.history.keys()
+            assert (batch.negatives["item"] != batch.history["item"]).all()
+        drawn, redrawn = (torch.cat([b.negatives["item"] for b in epoch]) for epoch in (first, again))
+        assert (drawn != redrawn).float().mean() > 0.5
+    assert Batches(dataset, "train", **OPTIONS).batch(0, 0).negatives is None
+
+
+def test_drawing_auxiliary_negatives_leaves_the_candidates_as_they_are(data):
+    with_them = Batches(data, "train", **REDRAWN).batch(2, 3)
+    without = Batches(data, "train", **(REDRAWN | {"auxiliary": False})).batch(2, 3)
+    assert torch.equal(with_them.target["item"], without.target["item"])
+
+
+def test_memory_follows_the_batch_and_not_the_longest_history(tmp_path):
+    rows = [("long", f"i{k % 50}", k) for k in range(300_000)]
+    rows += [(f"u{k}", f"i{k % 50}", 10 * k + j) for k in range(200) for j in range(6)]
+    dataset = stored(paper(make_log(rows)), tmp_path / "DATA")
+    batches = {name: Batches(dataset, name, batch_size=64, max_history=10) for name in SPLITS}
+    assert np.diff(dataset.behaviours.offsets).max() == 300_000
+    peaks, longest = [], 0
+    tracemalloc.start()
+    for split in batches.values():
+        for index in range(len(split)):
+            tracemalloc.reset_peak()
+            batch = split.batch(0, index)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            longest = max(longest, int((batch.offsets[1:] - batch.offsets[:-1]).max()))
+    tracemalloc.stop()
+    assert longest == 10
+    assert max(peaks) < 200_000  # bytes; the long history alone has 1.2 million
+
+
+def test_an_empty_split_has_no_batches(tmp_path):
+    rows = [("u", item, time) for time, item in enumerate("abcde" * 4)]
+    log = make_log([*rows, ("v", "a", 90), ("v", "b", 90), ("v", "a", 95), ("v", "c", 95)])
+    dataset = stored(temporal(log, warmup=5), tmp_path / "DATA")
+    dataset.check()
+    assert len(dataset.splits["test"]) == 0
+    batches = Batches(dataset, "test", **OPTIONS)
+    assert len(batches) == 0
+    assert list(batches.epoch(0)) == []
+
+
+def test_what_is_no_batch_is_refused(data):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Batches(data, "train", batch_size=0, max_history=5)
+    batches = Batches(data, "train", **OPTIONS)
+    for index in (-1, len(batches)):
+        with pytest.raises(IndexError, match=f"batch {index} of"):
+            batches.batch(0, index)
+
+
+def test_prefetching_keeps_the_order_and_stays_within_its_depth():
+    built = []
+
+    def build():
+        for k in range(20):
+            built.append(k)
+            yield k
+
+    for place, batch in enumerate(prefetch(build(), depth=3)):
+        assert batch == place
+        assert len(built) <= place + 1 + 3
+    assert built == list(range(20))
+
+
+def test_prefetching_raises_what_the_batches_raise_and_leaves_no_thread():
+    def build():
+        yield 1
+        raise RuntimeError("disk gone")
+
+    before = threading.active_count()
+    ahead = prefetch(build())
+    assert next(ahead) == 1
+    with pytest.raises(RuntimeError, match="disk gone"):
+        next(ahead)
+    abandoned = prefetch(iter(range(100)))
+    next(abandoned)
+    abandoned.close()
+    assert threading.active_count() == before

@@ -1,0 +1,143 @@
+"""DIEN's equations by hand from named weights: one row and one step at a time, nothing of ``dien`` used.
+
+Differentiable, so that the packed layers' gradients can be held against these too.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+Weights = Mapping[str, Tensor]
+
+
+def weights_of(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, part of the graph."""
+    return dict(module.state_dict(keep_vars=True))
+
+
+def under(weights: Weights, prefix: str) -> dict[str, Tensor]:
+    """The weights whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+
+
+def gru_step(kind: str, x: Tensor, h: Tensor, a: Tensor | None, weights: Weights) -> Tensor:
+    """One step from the state ``h [H]`` on the input ``x [D]`` with the attention score ``a``."""
+    H = h.shape[0]
+    i, j = weights["weight_ih"] @ x, weights["weight_hh"] @ h
+    if "bias_ih" in weights:
+        i, j = i + weights["bias_ih"], j + weights["bias_hh"]
+    r = 1 / (1 + torch.exp(-i[:H] - j[:H]))
+    u = 1 / (1 + torch.exp(-i[H : 2 * H] - j[H : 2 * H]))
+    n = torch.tanh(i[2 * H :] + r * j[2 * H :])
+    if kind == "gru":  # torch.nn.GRU
+        return u * h + (1 - u) * n
+    assert a is not None
+    if kind == "agru":  # eq. (10)
+        return (1 - a) * h + a * n
+    assert kind == "augru"
+    return (1 - a * u) * h + a * u * n  # eq. (11-12)
+
+
+def gru_states(
+    kind: str, xs: Tensor, scores: Tensor | None, weights: Weights, h: Tensor | None = None
+) -> Tensor:
+    """States ``[T, H]`` after each step of one row's inputs ``[T, D]``."""
+    weights = {name.removeprefix("rnn.").removesuffix("_l0"): w for name, w in weights.items()}
+    h = xs.new_zeros(weights["weight_hh"].shape[1]) if h is None else h
+    states = [h[None][:0]]
+    for t, x in enumerate(xs):
+        h = gru_step(kind, x, h, None if scores is None else scores[t], weights)
+        states.append(h[None])
+    return torch.cat(states)
+
+
+def mlp(weights: Weights, x: Tensor, activation: str, *, last_activation: bool = True) -> Tensor:
+    """RecBole's numbering: a dropout, a linear layer and an activation, if there is one, in turn."""
+    stride = 2 if activation == "none" else 3
+    k = 1
+    while f"mlp_layers.{k}.weight" in weights:
+        x = weights[f"mlp_layers.{k}.weight"] @ x + weights[f"mlp_layers.{k}.bias"]
+        if last_activation or f"mlp_layers.{k + stride}.weight" in weights:
+            x = _activate(activation, x, under(weights, f"mlp_layers.{k + 1}."))
+        k += stride
+    assert k > 1
+    return x
+
+
+def _activate(name: str, x: Tensor, weights: Weights) -> Tensor:
+    if name == "none":
+        return x
+    if name == "prelu":
+        return torch.where(x > 0, x, weights["weight"] * x)
+    if name == "dice":  # in evaluation
+        p = torch.sigmoid((x - weights["running_mean"]) / torch.sqrt(weights["running_var"] + 1e-8))
+        return p * x + (1 - p) * weights["alpha"] * x
+    return {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}[name](x)
+
+
+def attention_logit(weights: Weights, q: Tensor, k: Tensor, activation: str, divisor: float) -> Tensor:
+    """Bilinear (eq. 8), or the MLP on the plain four-fold concatenation."""
+    if "weight" in weights:
+        return k @ weights["weight"] @ q
+    hidden = mlp(under(weights, "att_mlp_layers."), torch.cat([q, k, q - k, q * k]), activation)
+    return (weights["dense.weight"] @ hidden + weights["dense.bias"])[0] / divisor
+
+
+def final_interest(
+    weights: Weights,
+    gru: str,
+    q: Tensor,
+    states: Tensor,
+    *,
+    activation: str = "sigmoid",
+    softmax: bool = True,
+    divisor: float = 1.0,
+) -> Tensor:
+    """Final interest ``[H]`` of one target ``[D]`` from one history's interest states ``[T, H]``."""
+    attention, rnn = under(weights, "attention_layer."), under(weights, "dynamic_rnn.")
+
+    def scores(keys: Tensor) -> Tensor:
+        logits = torch.stack([attention_logit(attention, q, k, activation, divisor) for k in keys])
+        return torch.exp(logits) / torch.exp(logits).sum() if softmax else logits
+
+    if len(states) == 0:
+        return gru_states("gru", states, None, rnn).sum(0)  # zeros, as wide as a state
+    if gru == "GRU":
+        outputs = gru_states("gru", states, None, rnn)
+        return (scores(outputs)[:, None] * outputs).sum(0)
+    a = scores(states)
+    if gru == "AIGRU":
+        return gru_states("gru", a[:, None] * states, None, rnn)[-1]
+    return gru_states(gru.lower(), states, a, rnn)[-1]
+
+
+def auxiliary_terms(
+    weights: Weights, states: Tensor, clicks: Tensor, negatives: Tensor, activation: str
+) -> list[Tensor]:
+    """Both terms of eq. (6) for every step but the last of one history, click and non-click in turn."""
+    net = under(weights, "auxiliary_net.")
+    terms = []
+    for t in range(len(states) - 1):
+        click = mlp(net, torch.cat([states[t], clicks[t + 1]]), activation, last_activation=False)[0]
+        other = mlp(net, torch.cat([states[t], negatives[t + 1]]), activation, last_activation=False)[0]
+        terms += [-torch.log(torch.sigmoid(click)), -torch.log(1 - torch.sigmoid(other))]
+    return terms
+
+
+def assert_same(
+    found: Tensor, expected: Tensor, inputs: Sequence[Tensor] = (), *, tolerance: float = 1e-11
+) -> None:
+    """Hold values, and the gradients of a fixed random projection of them, against each other."""
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    probe = torch.randn(found.shape, dtype=found.dtype, generator=torch.Generator().manual_seed(1))
+    for one, other in zip(_gradients(found, probe, inputs), _gradients(expected, probe, inputs), strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+def _gradients(value: Tensor, probe: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Dense gradients, zero for an input that the value does not depend on."""
+    if not value.requires_grad or not inputs:
+        return [torch.zeros_like(x) for x in inputs]
+    found = torch.autograd.grad((value * probe).sum(), inputs, allow_unused=True, retain_graph=True)
+    return [torch.zeros_like(x) if g is None else g.to_dense() for x, g in zip(inputs, found, strict=True)]

@@ -1,0 +1,106 @@
+import pytest
+import torch
+from torch import nn
+
+from dien.layers import MLP, Dice
+from dien.layers.mlp import activation
+from tests.equations import assert_same, mlp, weights_of
+
+ACTIVATIONS = ("dice", "prelu", "relu", "sigmoid", "tanh", "none")
+
+
+def trained_dice(width: int) -> Dice:
+    """A Dice whose slope and running statistics are no longer what they started as."""
+    dice = Dice(width).double()
+    with torch.no_grad():
+        dice.alpha.uniform_(-1, 1)
+        dice.running_mean.normal_()
+        dice.running_var.uniform_(0.5, 2)
+    return dice
+
+
+def test_dice_in_training_uses_the_statistics_of_the_batch() -> None:
+    dice, s = trained_dice(3), 2 + 3 * torch.randn(7, 3, dtype=torch.float64)
+    mean = s.sum(0) / 7
+    variance = ((s - mean) ** 2).sum(0) / 7
+    p = 1 / (1 + torch.exp(-(s - mean) / torch.sqrt(variance + 1e-8)))
+    assert_same(dice(s), p * s + (1 - p) * dice.alpha * s)
+
+
+def test_dice_in_training_moves_its_running_statistics_a_tenth_of_the_way() -> None:
+    dice, s = trained_dice(3), torch.randn(7, 3, dtype=torch.float64)
+    mean, variance = dice.running_mean.clone(), dice.running_var.clone()
+    dice(s)
+    assert_same(dice.running_mean, 0.9 * mean + 0.1 * s.mean(0))
+    assert_same(dice.running_var, 0.9 * variance + 0.1 * s.var(0, unbiased=True))
+
+
+def test_dice_in_evaluation_uses_the_running_statistics() -> None:
+    dice, s = trained_dice(3).eval(), torch.randn(7, 3, dtype=torch.float64)
+    p = 1 / (1 + torch.exp(-(s - dice.running_mean) / torch.sqrt(dice.running_var + 1e-8)))
+    before = dice.running_mean.clone()
+    assert_same(dice(s), p * s + (1 - p) * dice.alpha * s)
+    assert torch.equal(dice.running_mean, before)
+
+
+def test_in_evaluation_a_row_does_not_depend_on_the_rest_of_its_batch() -> None:
+    dice, s = trained_dice(3).eval(), torch.randn(7, 3, dtype=torch.float64)
+    torch.testing.assert_close(torch.cat([dice(row) for row in s.split(1)]), dice(s))
+    assert dice(s[:0]).shape == (0, 3)
+
+
+def test_a_training_batch_of_one_row_uses_the_running_statistics_and_leaves_them() -> None:
+    dice, s = trained_dice(3), torch.randn(1, 3, dtype=torch.float64)
+    before = dice.running_mean.clone(), dice.running_var.clone()
+    found = dice(s)
+    assert torch.equal(found, dice.eval()(s))
+    assert all(map(torch.equal, before, (dice.running_mean, dice.running_var)))
+
+
+def test_a_channel_without_variance_stays_finite() -> None:
+    dice, s = Dice(2), torch.full((4, 2), 5.0, requires_grad=True)
+    found = dice(s)
+    found.sum().backward()
+    assert torch.equal(found, torch.full((4, 2), 2.5))  # p = 1/2 and alpha = 0
+    assert s.grad is not None
+    assert torch.isfinite(s.grad).all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_gradients_of_dice_are_those_of_finite_differences(training: bool) -> None:
+    dice = trained_dice(2).train(training)
+    s = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
+
+    def run(s: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = torch.func.functional_call(dice, {"alpha": alpha}, (s,))
+        return out
+
+    assert torch.autograd.gradcheck(run, (s, dice.alpha))
+
+
+def test_prelu_learns_one_slope_a_channel() -> None:
+    module = activation("prelu", 3)
+    assert isinstance(module, nn.PReLU)
+    assert module.weight.shape == (3,)
+
+
+@pytest.mark.parametrize("last_activation", [True, False])
+@pytest.mark.parametrize("widths", [[3, 5, 4], [3, 5]])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_mlp_is_its_layers_one_after_the_other(
+    name: str, widths: list[int], last_activation: bool
+) -> None:
+    network = MLP(widths, name, last_activation=last_activation).double().eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, (nn.PReLU, Dice)):
+                next(module.parameters()).uniform_(-1, 1)
+    x = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
+    rows = [mlp(weights_of(network), row, name, last_activation=last_activation) for row in x]
+    assert_same(network(x), torch.stack(rows), [x, *network.parameters()])
+    assert torch.equal(network.after_first(network.first(x)), network(x))
+
+
+def test_an_activation_without_a_meaning_is_refused() -> None:
+    with pytest.raises(ValueError, match="'gelu'; expected dice, prelu, relu, sigmoid, tanh or none"):
+        MLP([3, 4], "gelu")

@@ -1,0 +1,206 @@
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dien.config import DIENConfig
+from dien.data.batch import Batch
+from dien.data.schema import Schema
+from dien.models import DIEN
+from tests.equations import (
+    assert_same,
+    auxiliary_terms,
+    final_interest,
+    gru_states,
+    mlp,
+    under,
+    weights_of,
+)
+from tests.models.batches import SCHEMA, WITH_CONTEXT, alone, candidates, random_batch
+
+SMALL = {"embedding_size": 2, "hidden_size": 5, "attention_hidden": (6, 3), "head_hidden": (7, 4)}
+LENGTHS, HISTORY_OF = [3, 0, 1, 5], [0, 3, 3, 1, 2, 0, 3]
+
+
+def model(schema: Schema = SCHEMA, *, seed: int = 0, **options: Any) -> DIEN:
+    """A small model in float64 and evaluation, its embeddings no longer as tiny as they start."""
+    torch.manual_seed(seed)
+    dien = DIEN(DIENConfig(**(SMALL | options)), schema).double().eval()
+    with torch.no_grad():
+        for table in (*dien.inputs.item.tables, *dien.inputs.profile.tables):
+            table.weight.mul_(50)
+    return dien
+
+
+def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+    """Logits and the terms of the auxiliary loss: each candidate and history for itself, nothing shared."""
+    config, weights = dien.config, weights_of(dien)
+
+    def embedded(side: str, columns: dict[str, Tensor], index: int) -> Tensor:
+        features = [f for f in schema.features if (f.side == "item") == (side == "item")]
+        part = "item" if side == "item" else "profile"
+        tables = [weights[f"inputs.{part}.tables.{k}.weight"] for k in range(len(features))]
+        rows = [table[columns[f.name][index]] for f, table in zip(features, tables, strict=True)]
+        return torch.cat(rows)
+
+    def sequence(columns: dict[str, Tensor], r: int) -> Tensor:
+        steps = range(int(batch.offsets[r]), int(batch.offsets[r + 1]))
+        rows = [embedded("item", columns, t) for t in steps]
+        return torch.stack(rows) if rows else torch.zeros(0, 4, dtype=torch.float64)
+
+    logits = []
+    for b, r in enumerate(batch.history_of.tolist()):
+        history, target = sequence(batch.history, r), embedded("item", batch.target, b)
+        states = gru_states("gru", history, None, under(weights, "extractor.gru."))
+        query = target
+        if "query.weight" in weights:
+            query = weights["query.weight"] @ target + weights["query.bias"]
+        final = final_interest(under(weights, "evolution."), config.gru.upper(), query, states)
+        parts = [final, target, embedded("profile", {**batch.user, **batch.context}, r)]
+        if config.pooled_history:
+            parts += [history.sum(0), history.sum(0) * target]
+        hidden = mlp(under(weights, "head."), torch.cat(parts), config.head_activation)
+        logits.append((weights["logit.weight"] @ hidden + weights["logit.bias"])[0])
+
+    terms: list[Tensor] = []
+    if batch.negatives is not None:
+        for r in range(len(batch.offsets) - 1):
+            history, others = sequence(batch.history, r), sequence(batch.negatives, r)
+            states = gru_states("gru", history, None, under(weights, "extractor.gru."))
+            extractor = under(weights, "extractor.")
+            terms += auxiliary_terms(extractor, states, history, others, config.auxiliary_activation)
+    return torch.stack(logits), terms
+
+
+def averaged(terms: list[Tensor], average: str) -> Tensor:
+    """The auxiliary loss of ``LENGTHS`` from its terms."""
+    return torch.stack(terms).sum() / (len(terms) if average == "pairs" else len(LENGTHS))
+
+
+@pytest.mark.parametrize("average", ["pairs", "histories"])
+@pytest.mark.parametrize("attention", ["bilinear", "mlp"])
+@pytest.mark.parametrize("gru", ["gru", "aigru", "agru", "augru"])
+def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
+    gru: str, attention: str, average: str
+) -> None:
+    dien = model(gru=gru, attention=attention, auxiliary_average=average)
+    batch = random_batch(LENGTHS, HISTORY_OF)
+    logits, loss = dien(batch)
+    expected, terms = by_hand(dien, SCHEMA, batch)
+    assert_same(logits, expected, list(dien.parameters()))
+    assert loss is not None
+    assert_same(loss, averaged(terms, average), list(dien.parameters()))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pooled_history": True},
+        {"attention": "mlp", "hidden_size": 4},  # as wide as an item: no projection of the target
+        {"attention": "mlp", "attention_hidden": (20, 3)},  # as wide as the attention's input
+        {"head_activation": "prelu", "auxiliary_activation": "sigmoid", "head_hidden": (3,)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("schema", [SCHEMA, WITH_CONTEXT], ids=["no context", "context"])
+def test_every_option_follows_the_equations_too(schema: Schema, options: dict[str, Any]) -> None:
+    dien, batch = model(schema, **options), random_batch(LENGTHS, HISTORY_OF, schema)
+    logits, loss = dien(batch)
+    expected, terms = by_hand(dien, schema, batch)
+    assert_same(logits, expected, list(dien.parameters()))
+    assert loss is not None
+    assert_same(loss, averaged(terms, dien.config.auxiliary_average), list(dien.parameters()))
+
+
+def test_a_hidden_layer_as_wide_as_the_attentions_input_is_not_lost() -> None:
+    dien = model(attention="mlp", attention_hidden=(20, 3))
+    shapes = [tuple(p.shape) for p in dien.evolution.attention_layer.parameters() if p.ndim == 2]
+    assert shapes == [(20, 20), (3, 20), (1, 3)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    data=st.data(),
+    gru=st.sampled_from(["gru", "aigru", "agru", "augru"]),
+    attention=st.sampled_from(["bilinear", "mlp"]),
+)
+def test_a_candidate_scores_the_same_alone_and_among_others(
+    lengths: list[int], data: st.DataObject, gru: str, attention: str
+) -> None:
+    dien = model(WITH_CONTEXT, gru=gru, attention=attention, pooled_history=True)
+    history_of = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=6))
+    batch = random_batch(lengths, history_of, WITH_CONTEXT)
+    logits = dien(batch).logits
+    each = torch.cat([dien(alone(batch, b)).logits for b in range(len(batch))])
+    torch.testing.assert_close(logits, each, rtol=0, atol=1e-12)
+
+
+def test_the_order_of_a_batch_does_not_matter() -> None:
+    dien, batch = model(), random_batch(LENGTHS, HISTORY_OF)
+    order = [3, 6, 0, 2, 5, 1, 4]
+    torch.testing.assert_close(dien(candidates(batch, order)).logits, dien(batch).logits[order])
+
+
+@pytest.mark.parametrize("gru", ["gru", "aigru", "agru", "augru"])
+@pytest.mark.parametrize("lengths", [[0], [0, 0, 0]])
+def test_empty_histories_give_finite_logits_losses_and_gradients(lengths: list[int], gru: str) -> None:
+    dien = model(gru=gru, pooled_history=True).train()
+    logits, loss = dien(random_batch(lengths, list(range(len(lengths))) * 2))
+    assert torch.isfinite(logits).all()
+    assert loss == 0
+    (logits.sum() + loss).backward()
+    for parameter in dien.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad.to_dense()).all()
+
+
+def test_a_history_that_no_candidate_reads_changes_no_logit() -> None:
+    dien, batch = model(), random_batch(LENGTHS, [0, 0])
+    torch.testing.assert_close(dien(batch).logits[0], dien(alone(batch, 0)).logits[0])
+
+
+def test_without_negatives_there_is_no_auxiliary_loss() -> None:
+    assert model()(random_batch(LENGTHS, HISTORY_OF, negatives=False)).auxiliary_loss is None
+
+
+def test_at_weight_zero_there_is_no_auxiliary_loss_and_the_same_logits() -> None:
+    batch = random_batch(LENGTHS, HISTORY_OF)
+    without = model(auxiliary_weight=0)(batch)
+    assert without.auxiliary_loss is None
+    assert torch.equal(without.logits, model()(batch).logits)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("attention", ["bilinear", "mlp"])
+@pytest.mark.parametrize("gru", ["gru", "aigru", "augru"])
+def test_gradients_reach_every_parameter(gru: str, attention: str, pooled: bool) -> None:
+    options = {"gru": gru, "attention": attention, "pooled_history": pooled}
+    dien = model(WITH_CONTEXT, **options).train()
+    batch = random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, WITH_CONTEXT)
+    logits, loss = dien(batch)
+    assert batch.label is not None
+    assert loss is not None
+    target = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.label.double())
+    (target + loss).backward()
+    for name, parameter in dien.named_parameters():
+        assert parameter.grad is not None, name
+        if name != "evolution.attention_layer.dense.bias":  # the softmax takes it away
+            assert parameter.grad.to_dense().any(), name
+
+
+def test_embedding_gradients_are_sparse() -> None:
+    dien = model().train()
+    logits, loss = dien(random_batch(LENGTHS, HISTORY_OF))
+    (logits.sum() + loss).backward()
+    gradients = [p.grad for name, p in dien.named_parameters() if ".tables." in name]
+    assert len(gradients) == 4
+    assert all(g is not None and g.is_sparse for g in gradients)
+
+
+def test_the_same_seed_builds_the_same_model() -> None:
+    one, other = (model(seed=3).state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not torch.equal(one["logit.weight"], model(seed=4).state_dict()["logit.weight"])

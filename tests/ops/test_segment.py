@@ -1,0 +1,69 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.ops import segment_softmax, segment_sum
+from dien.packed import row_of_step
+
+lengths_lists = st.lists(st.integers(0, 6), max_size=6)
+LENGTHS = torch.tensor([2, 0, 3, 1, 0])
+
+
+@settings(deadline=None)
+@given(lengths=lengths_lists, size=st.sampled_from([0.0, 1.0, 100.0, 1e4]), seed=st.integers(0, 99))
+def test_each_row_gets_the_softmax_of_its_own_logits_however_large(
+    lengths: list[int], size: float, seed: int
+) -> None:
+    random = torch.Generator().manual_seed(seed)
+    logits = size * (2 * torch.rand(sum(lengths), generator=random) - 1)
+    found = segment_softmax(logits, torch.tensor(lengths, dtype=torch.int64))
+    rows = [torch.softmax(row, 0) for row in logits.split(lengths)]
+    torch.testing.assert_close(found, torch.cat([logits[:0], *rows]), rtol=1e-6, atol=1e-7)
+    sums = segment_sum(found, torch.tensor(lengths, dtype=torch.int64))
+    torch.testing.assert_close(sums, torch.tensor([float(length > 0) for length in lengths]))
+
+
+def test_logits_at_both_ends_of_the_scale_give_finite_scores_and_gradients() -> None:
+    logits = torch.tensor([1e4, -1e4, -1e4, -1e4, 1e4, 1e4], requires_grad=True)
+    scores = segment_softmax(logits, torch.tensor([2, 2, 0, 2]))
+    assert scores.tolist() == [1, 0, 0.5, 0.5, 0.5, 0.5]
+    (scores * torch.arange(6)).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.tolist() == [0, 0, -0.25, 0.25, -0.25, 0.25]
+
+
+def test_naming_the_rows_changes_nothing() -> None:
+    logits = torch.randn(6)
+    found = segment_softmax(logits, LENGTHS, row_of_step(LENGTHS))
+    assert torch.equal(found, segment_softmax(logits, LENGTHS))
+
+
+def test_a_softmax_of_no_row_or_of_empty_rows_is_empty() -> None:
+    for rows in (0, 3):
+        assert segment_softmax(torch.zeros(0), torch.zeros(rows, dtype=torch.int64)).shape == (0,)
+
+
+def test_the_gradient_of_the_softmax_is_that_of_finite_differences() -> None:
+    logits = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: segment_softmax(x, LENGTHS), logits)
+
+
+def test_a_softmax_of_anything_but_a_vector_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"logits has shape \[6, 1\]; expected \[P\]"):
+        segment_softmax(torch.zeros(6, 1), LENGTHS)
+
+
+@settings(deadline=None)
+@given(lengths=lengths_lists, width=st.sampled_from([(), (3,), (2, 2)]))
+def test_each_row_gets_the_sum_of_its_own_steps(lengths: list[int], width: tuple[int, ...]) -> None:
+    values = torch.randn(sum(lengths), *width, dtype=torch.float64)
+    found = segment_sum(values, torch.tensor(lengths, dtype=torch.int64))
+    assert found.shape == (len(lengths), *width)
+    for row, steps in zip(found, values.split(lengths), strict=True):
+        torch.testing.assert_close(row, steps.sum(0))
+
+
+def test_the_gradient_of_the_sum_is_that_of_finite_differences() -> None:
+    values = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: segment_sum(x, LENGTHS), values)

@@ -1,0 +1,160 @@
+"""Files of requests: what is read, what is refused, what is written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dien.data.log import DataError
+from dien.run import Run
+from dien.serving import Scorer, score_file
+
+REQUESTS: list[dict[str, Any]] = [
+    {"user": "u1", "history": ["1", "2", "3"], "candidates": ["4", "5"], "hour": "7"},
+    {"user": "nobody", "history": [], "candidates": ["4"], "hour": None},
+    {"user": None, "history": ["9"] * 30, "candidates": [], "hour": "23"},
+    {"user": "u2", "history": ["nothing"], "candidates": ["nothing", "1", "2"], "hour": "no hour"},
+]
+
+
+@pytest.fixture(scope="module")
+def scorer(small_run: Run) -> Scorer:
+    return Scorer(small_run)
+
+
+def write_requests(path: Path, requests: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".parquet":
+        pl.DataFrame(
+            requests, schema_overrides={"history": pl.List(pl.String), "candidates": pl.List(pl.String)}
+        ).write_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(request) + "\n" for request in requests))
+    return path
+
+
+def read_scores(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path).to_dicts()
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("given", ["parquet", "jsonl"])
+@pytest.mark.parametrize("wanted", ["parquet", "jsonl"])
+def test_a_file_scores_as_its_requests_one_by_one(
+    scorer: Scorer, tmp_path: Path, given: str, wanted: str
+) -> None:
+    requests = write_requests(tmp_path / f"requests.{given}", REQUESTS)
+    out = tmp_path / f"scores.{wanted}"
+    result = score_file(scorer, requests, out)
+    rows = read_scores(out)
+    assert [row["user"] for row in rows] == ["u1", "nobody", None, "u2"]
+    for row, request in zip(rows, REQUESTS, strict=True):
+        assert row["candidates"] == request["candidates"]
+        alone = scorer.score(
+            request["user"], request["history"], request["candidates"], {"hour": request["hour"]}
+        )
+        np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
+    assert (result.requests, result.candidates) == (4, 6)
+    assert (result.unknown_candidates, result.unknown_users, result.missing_context) == (1, 2, ())
+    assert {path.name for path in tmp_path.iterdir()} == {requests.name, out.name}
+
+
+def test_requests_without_candidates_anywhere_give_empty_scores(scorer: Scorer, tmp_path: Path) -> None:
+    requests = write_requests(tmp_path / "r.jsonl", [{**REQUESTS[0], "candidates": []}] * 2)
+    score_file(scorer, requests, tmp_path / "s.jsonl")
+    assert [row["scores"] for row in read_scores(tmp_path / "s.jsonl")] == [[], []]
+
+
+def test_more_requests_than_are_read_at_once_stay_in_order(
+    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = write_requests(tmp_path / "r.parquet", REQUESTS * 5)
+    score_file(scorer, requests, tmp_path / "whole.parquet")
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 3)
+    score_file(scorer, requests, tmp_path / "parts.parquet")
+    whole, parts = (read_scores(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
+    assert [row["candidates"] for row in parts] == [row["candidates"] for row in whole]
+    for one, other in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
+
+
+def test_context_the_file_lacks_is_reported(scorer: Scorer, tmp_path: Path) -> None:
+    bare = [{key: value for key, value in request.items() if key != "hour"} for request in REQUESTS]
+    for name in ("r.parquet", "r.jsonl"):
+        result = score_file(scorer, write_requests(tmp_path / name, bare), tmp_path / "s.jsonl")
+        assert result.missing_context == ("hour",)
+
+
+def test_integer_ids_are_read_as_their_digits(scorer: Scorer, tmp_path: Path) -> None:
+    pl.DataFrame({"user": [7], "history": [[1, 2]], "candidates": [[3]]}).write_parquet(
+        tmp_path / "r.parquet"
+    )
+    score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+    assert read_scores(tmp_path / "s.jsonl")[0]["scores"] == pytest.approx(
+        scorer.score(7, [1, 2], [3]), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", r"r.jsonl:2: .*a request has user"),
+        ('{"user": "u"}', r"r.jsonl:2: .*history"),
+        ('{"user": "u", "history": "1", "candidates": []}', r"r.jsonl:2: .*array.*\$\.history"),
+        ('{"user": "u", "history": [1.5], "candidates": []}', r"r.jsonl:2: .*\$\.history\[\.\.\.\]"),
+        ('{"user": "u", "history": [null], "candidates": []}', r"r.jsonl:2: .*\$\.history\[\.\.\.\]"),
+        ('{"user": {}, "history": [], "candidates": []}', r"r.jsonl:2: .*\$\.user"),
+        ('{"user": "u", "history": [], "candidates": [], "hour": []}', r"r.jsonl:2: .*\$\.hour"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_written(
+    scorer: Scorer, tmp_path: Path, line: str, message: str
+) -> None:
+    requests = tmp_path / "r.jsonl"
+    requests.write_text(json.dumps(REQUESTS[0]) + "\n" + line + "\n")
+    out = tmp_path / "s.jsonl"
+    out.write_text("from before")
+    with pytest.raises(DataError, match=message):
+        score_file(scorer, requests, out)
+    assert out.read_text() == "from before"
+    assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "s.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"user": ["u"], "history": [["1"]]}, "no column candidates"),
+        ({"user": ["u"], "history": ["1"], "candidates": [["1"]]}, "column history is .*, expected a list"),
+        ({"user": ["u"], "history": [[1.0]], "candidates": [["1"]]}, "column history is list<.*double.*>"),
+        ({"user": [1.0], "history": [["1"]], "candidates": [["1"]]}, "column user is double"),
+        ({"user": ["u"] * 2, "history": [["1"], None], "candidates": [["1"]] * 2}, "row 1: history"),
+        ({"user": ["u"] * 2, "history": [["1"]] * 2, "candidates": [["1"], [None]]}, "row 1: candidates"),
+    ],
+)
+def test_a_bad_column_is_named(
+    scorer: Scorer, tmp_path: Path, columns: dict[str, list[Any]], message: str
+) -> None:
+    pl.DataFrame(columns).write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=message):
+        score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.parquet")
+
+
+@pytest.mark.parametrize(
+    ("requests", "out", "message"),
+    [
+        ("missing.parquet", "s.parquet", "no such file"),
+        ("r.txt", "s.parquet", r"ending in \.parquet, \.jsonl"),
+        ("broken.parquet", "s.parquet", "not a readable Parquet file"),
+        ("r.jsonl", "s.csv", r"ending in \.parquet or \.jsonl"),
+        ("r.jsonl", "nowhere/s.jsonl", "no such folder"),
+    ],
+)
+def test_a_bad_path_is_named(scorer: Scorer, tmp_path: Path, requests: str, out: str, message: str) -> None:
+    write_requests(tmp_path / "r.jsonl", REQUESTS)
+    (tmp_path / "r.txt").write_text("x")
+    (tmp_path / "broken.parquet").write_text("x")
+    with pytest.raises(DataError, match=message):
+        score_file(scorer, tmp_path / requests, tmp_path / out)

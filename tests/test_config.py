@@ -1,0 +1,164 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.config import (
+    ConfigError,
+    DIENConfig,
+    RunConfig,
+    SumPoolingConfig,
+    TrainConfig,
+    load_config,
+    model_config,
+)
+
+ACTIVATIONS = st.sampled_from(["dice", "prelu", "relu", "sigmoid", "tanh"])
+SIZES, WIDTHS = st.integers(1, 10**6), st.lists(st.integers(1, 4096), min_size=1, max_size=4)
+POSITIVE = st.floats(1e-9, 1e3)
+RUNS = st.builds(
+    RunConfig,
+    model=st.one_of(
+        st.builds(SumPoolingConfig, embedding_size=SIZES, head_hidden=WIDTHS, head_activation=ACTIVATIONS),
+        st.builds(
+            DIENConfig,
+            embedding_size=SIZES,
+            hidden_size=SIZES,
+            gru=st.sampled_from(["gru", "aigru", "agru", "augru"]),
+            attention=st.sampled_from(["bilinear", "mlp"]),
+            attention_hidden=WIDTHS,
+            auxiliary_weight=st.floats(0, 1e3),
+            auxiliary_activation=ACTIVATIONS,
+            auxiliary_average=st.sampled_from(["histories", "pairs"]),
+            pooled_history=st.booleans(),
+        ),
+    ),
+    training=st.builds(
+        TrainConfig, batch_size=SIZES, learning_rate=POSITIVE, seed=st.integers(-(2**31), 2**31)
+    ),
+)
+
+
+def test_the_default_is_the_papers_dien() -> None:
+    assert RunConfig().model == DIENConfig.paper() == model_config("dien")
+    paper = DIENConfig.paper()
+    # What the paper's equations say; the rest is left open there.
+    assert (paper.gru, paper.attention) == ("augru", "bilinear")
+    assert (paper.auxiliary_weight, paper.auxiliary_average) == (1, "histories")
+    assert not paper.pooled_history
+    assert model_config("sum-pooling") == SumPoolingConfig()
+
+
+def test_a_model_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown model 'din'; expected one of: dien, sum-pooling"):
+        model_config("din")
+
+
+@settings(deadline=None)
+@given(config=RUNS)
+def test_a_configuration_written_and_read_is_the_same(
+    config: RunConfig, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "config.yaml"
+    path.write_text(config.to_yaml())
+    assert load_config(path) == config
+
+
+def test_what_is_written_names_every_key() -> None:
+    written = yaml.safe_load(RunConfig().to_yaml())
+    assert set(written["model"]) == set(DIENConfig.model_fields)
+    assert set(written["training"]) == set(TrainConfig.model_fields)
+
+
+def test_overrides_stand_above_the_file_and_the_file_above_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("model:\n  hidden_size: 7\n  embedding_size: 8\ntraining: {epochs: 3}\n")
+    base = RunConfig(training=TrainConfig(batch_size=99, epochs=77))
+    config = load_config(path, ["model.hidden_size=64", "model.head_hidden=[32, 16]"], base)
+    assert config.model == DIENConfig(hidden_size=64, embedding_size=8, head_hidden=(32, 16))
+    assert config.training == TrainConfig(batch_size=99, epochs=3)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}"])
+def test_an_empty_file_changes_nothing(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    assert load_config(path) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [("2e-3", 0.002), ("0.5", 0.5), ("1", 1.0)],
+)
+def test_a_number_may_be_written_in_any_usual_way(override: str, value: float) -> None:
+    assert load_config(overrides=[f"training.learning_rate={override}"]).training.learning_rate == value
+
+
+def test_another_model_drops_the_keys_of_the_first() -> None:
+    config = load_config(
+        overrides=["model.hidden_size=7", "model.name=sum-pooling", "model.embedding_size=4"]
+    )
+    assert config.model == SumPoolingConfig(embedding_size=4)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hidden_size=0", r"^model\.hidden_size: .* greater than 0 \(found 0\)"),
+        ("model.hidden_size=wide", r"^model\.hidden_size: .* integer.*\(found 'wide'\)"),
+        ("model.hidden_size.x=1", r"^model\.hidden_size: .*\(found \{'x': 1\}\)"),
+        ("model.attention=dot", r"^model\.attention: .*'bilinear' or 'mlp' \(found 'dot'\)"),
+        ("model.head_activation=gelu", r"^model\.head_activation: .*'dice'.*\(found 'gelu'\)"),
+        ("model.head_hidden=[]", r"^model\.head_hidden: .*at least 1 item"),
+        ("model.head_hidden=[4, -2]", r"^model\.head_hidden\.1: .*greater than 0 \(found -2\)"),
+        ("model.auxiliary_weight=-1", r"^model\.auxiliary_weight: .*\(found -1\)"),
+        ("model.hiden_size=3", r"^model\.hiden_size: Extra inputs are not permitted \(found 3\)"),
+        ("model.name=din", r"^model: .*'din'.*'dien', 'sum-pooling'"),
+        ("model=dien", r"^model: .*\(found 'dien'\)"),
+        ("training.learning_rate=.nan", r"^training\.learning_rate: .*finite.*\(found nan\)"),
+        ("training.learning_rate=.inf", r"^training\.learning_rate: .*finite.*\(found inf\)"),
+        ("training.negatives=fresh", r"^training\.negatives: .*'redrawn' or 'stored' \(found 'fresh'\)"),
+        ("trainin.epochs=3", r"^trainin: Extra inputs are not permitted"),
+        ("model.hidden_size", r"^--set model\.hidden_size: expected key=value"),
+        ("=3", r"^--set =3: expected key=value"),
+        ("model.gru=[", r"^--set model\.gru=\[: the value is not YAML"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_the_name_of_its_key(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(overrides=[override])
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"model\.hidden_size: .*; training\.epochs: "):
+        load_config(overrides=["model.hidden_size=0", "training.epochs=0"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"model:\n  hidden_size: 0\n", r"config\.yaml: model\.hidden_size: .*greater than 0"),
+        (b"model: [\n", r"config\.yaml: not YAML"),
+        (b"\x81\x80", r"config\.yaml: not YAML"),
+        (b"- 1\n", r"config\.yaml: expected a mapping of keys, found list"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_by_its_name(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read: No such file"):
+        load_config(tmp_path / "missing.yaml")
+
+
+def test_a_configuration_cannot_be_changed_once_made() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        DIENConfig().hidden_size = 3  # type: ignore[misc]

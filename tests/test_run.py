@@ -1,0 +1,110 @@
+"""The RUN folder: enough on its own, and clear about what is wrong with it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dien.config import load_config
+from dien.data.dataset import Dataset
+from dien.run import Run, RunError
+
+
+@pytest.fixture
+def run(small_run: Run, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return shutil.copytree(small_run.path, tmp_path / "run")
+
+
+def test_a_run_has_the_catalogue_of_its_data_and_outlives_it(
+    small_data: Dataset, small_run: Run, tmp_path: Path
+) -> None:
+    data = Dataset.open(shutil.copytree(small_data.path, tmp_path / "data"))
+    path = Run.create(tmp_path / "run", small_run.config, data).path
+    shutil.rmtree(tmp_path / "data")
+    run = Run.open(path)
+    assert run.schema == small_data.schema
+    assert run.config == small_run.config
+    assert run.item_ids.values.to_list() == small_data.item_ids.values.to_list()
+    assert run.user_ids.values.to_list() == small_data.user_ids.values.to_list()
+    for mine, theirs in ((run.items, small_data.items), (run.users, small_data.users)):
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    for name, vocabulary in small_data.vocabularies.items():
+        assert run.vocabularies[name].values.to_list() == vocabulary.values.to_list()
+
+
+def test_a_loaded_model_has_the_trained_weights_and_draws_no_random_number(small_run: Run) -> None:
+    before = torch.get_rng_state()
+    model = small_run.load_model()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not model.training
+    trained = load_file(small_run.path / "model.safetensors")
+    assert all(torch.equal(trained[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_run_is_made_whole_or_not_at_all(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dien.run._link", full)
+    with pytest.raises(RunError, match="could not be written"):
+        Run.create(tmp_path / "run", load_config(), small_data)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_not_made_over_what_exists(small_data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(RunError, match="exists already"):
+        Run.create(tmp_path / "run", load_config(), small_data)
+
+
+def test_no_run_is_recognised_as_such(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(RunError, match=r"run\.json.*RUN folder"):
+            Run.open(path)
+
+
+def test_another_format_is_refused(run: Path) -> None:
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**info, "format": 99}))
+    with pytest.raises(RunError, match=r"format 99.*train again"):
+        Run.open(run)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 1, "dataset": {"schema": 3}}']
+)
+def test_a_damaged_description_is_named(text: str, run: Path) -> None:
+    (run / "run.json").write_text(text)
+    with pytest.raises(RunError, match=r"run\.json"):
+        Run.open(run)
+
+
+@pytest.mark.parametrize(
+    "file", ["config.yaml", "items/ids.parquet", "users/user.npy", "vocabularies/hour.parquet"]
+)
+def test_a_missing_file_is_named(file: str, run: Path) -> None:
+    (run / file).unlink()
+    with pytest.raises(RunError, match=file):
+        Run.open(run)
+
+
+def test_weights_that_do_not_fit_or_cannot_be_read_are_named(run: Path) -> None:
+    weights = load_file(run / "model.safetensors")
+    name = "logit.weight"
+    save_file({**weights, name: weights[name][:, 1:].contiguous()}, run / "model.safetensors")
+    with pytest.raises(RunError, match=r"(?s)model.safetensors: does not fit .*logit.weight"):
+        Run.open(run).load_model()
+    (run / "model.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(RunError, match=r"model.safetensors: cannot be read.*train again"):
+        Run.open(run).load_model()
+    (run / "model.safetensors").unlink()
+    with pytest.raises(RunError, match=r"model.safetensors: cannot be read.*train again"):
+        Run.open(run).load_model()

@@ -1,0 +1,67 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dien.data.batches import Batches
+from dien.data.dataset import Dataset
+from dien.run import Run, RunError
+from dien.training import evaluate, evaluate_model, popularity_baseline
+from dien.training.metrics import Metrics, MetricStream
+
+
+def all_at_once(scores: np.ndarray, dataset: Dataset, split: str, **options: bool) -> Metrics:
+    """Metrics of a whole split in one batch; the stream itself is tested in test_metrics."""
+    rows = dataset.splits[split]  # type: ignore[index]
+    user = np.repeat(rows.user, np.diff(rows.offsets))
+    stream = MetricStream(**options)
+    stream.update(scores.astype(np.float32), rows.label, user)
+    return stream.compute()
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_every_row_of_the_split_counts_once_with_its_stored_candidates(
+    split: str, small_data: Dataset, small_run: Run
+) -> None:
+    model = small_run.load_model()
+    batches = Batches(small_data, split, batch_size=10**9, max_history=12)  # type: ignore[arg-type]
+    with torch.no_grad():
+        logits = model(batches.batch(0, 0)).logits.numpy()
+    rows: list[int] = []
+    result = evaluate(small_run.path, split=split, progress=rows.append)  # type: ignore[arg-type]
+    expected = all_at_once(logits, small_data, split)
+    for name, value in expected.to_dict().items():
+        assert getattr(result, name) == (pytest.approx(value, rel=1e-5) if value is not None else None), name
+    assert sum(rows) == result.rows == len(small_data.splits[split].item)  # type: ignore[index]
+
+
+def test_data_that_has_moved_must_be_pointed_at_and_be_the_same(
+    small_data: Dataset, small_run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(small_data.path, tmp_path / "moved")
+    here = evaluate(small_run, tmp_path / "moved")
+    assert here == evaluate(small_run)
+    lost = replace(small_run, info={**small_run.info, "data": str(tmp_path / "gone")})
+    with pytest.raises(RunError, match=r"gone.*no longer there.*--data"):
+        evaluate(lost)
+    assert evaluate(lost, tmp_path / "moved") == here
+    other = replace(small_data, info={**small_data.info, "split_rule": "by the moon"})
+    with pytest.raises(RunError, match=r"split_rule of its dataset.json was .* is 'by the moon'"):
+        evaluate(small_run, other)
+
+
+def test_evaluation_leaves_a_model_in_the_mode_it_was_in(small_data: Dataset, small_run: Run) -> None:
+    model = small_run.load_model().train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    evaluate_model(model, Batches(small_data, "valid", batch_size=50, max_history=12))
+    assert model.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_popularity_ranks_by_how_often_an_item_occurs(small_data: Dataset) -> None:
+    counts = small_data.popularity[small_data.splits["test"].item]
+    assert popularity_baseline(small_data) == all_at_once(counts, small_data, "test", probabilities=False)
+    assert popularity_baseline(small_data).log_loss is None

@@ -1,0 +1,329 @@
+import json
+import logging
+import signal
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from tensorboardX.proto.event_pb2 import Event
+
+from dien.config import RunConfig, load_config
+from dien.data.batches import Batches
+from dien.data.dataset import Dataset
+from dien.data.log import DataError
+from dien.data.prepared import Split
+from dien.models import build
+from dien.run import Run, RunError
+from dien.training import checkpoint, fit, module
+from dien.training.log import read_records
+from dien.training.metrics import Metrics
+from dien.training.module import ClickModule
+from dien.training.progress import Bar
+
+SMALL = ["model.hidden_size=6", "model.embedding_size=4", "training.batch_size=512"]
+
+
+def config_of(*overrides: str) -> RunConfig:
+    return load_config(overrides=[*SMALL, *overrides])
+
+
+def weights(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def metrics_with(auc: float | None) -> Metrics:
+    return Metrics(auc, auc, 0.7, 1.0, 0.1, 10, 5, 1, None if auc else "no AUC: every label is 1")
+
+
+def test_the_seed_alone_decides_the_weights(small_data: Dataset, tmp_path: Path) -> None:
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        torch.rand(7)  # the global generator is elsewhere each time
+        fit(
+            small_data,
+            config_of("training.epochs=1", f"training.seed={seed}"),
+            tmp_path / name,
+            progress=False,
+        )
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert weights(tmp_path / "a") != weights(tmp_path / "c")
+
+
+def test_training_leaves_global_state_and_standard_output_alone(
+    small_data: Dataset,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def state() -> list[Any]:
+        return [
+            torch.get_rng_state().tolist(),
+            torch.are_deterministic_algorithms_enabled(),
+            signal.getsignal(signal.SIGINT),
+            signal.getsignal(signal.SIGTERM),
+            logging.getLogger("lightning.pytorch").level,
+        ]
+
+    before = state()
+    fit(small_data, config_of("training.epochs=1"), Path("run"))
+    assert state() == before
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert [line.split("  ")[0] for line in errors.splitlines()] == ["epoch 1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_control_c_reaches_the_caller_and_the_next_one_too(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(ClickModule, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(small_data, config_of(), tmp_path / "run", progress=False)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+class Untouchable(Split):
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError("the test split was read")
+
+
+def test_the_test_split_is_never_read(small_data: Dataset, tmp_path: Path) -> None:
+    hidden = {**small_data.splits, "test": object.__new__(Untouchable)}
+    fit(replace(small_data, splits=hidden), config_of("training.epochs=1"), tmp_path / "run", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("scores", "epochs", "best", "stopped"),
+    [
+        ([0.6, 0.7, 0.65, 0.7, 0.9], 4, 2, "patience"),  # level with the best is no better
+        ([0.6, 0.5, 0.7, 0.6, 0.65], 5, 3, "patience"),
+        ([0.5, 0.4, 0.7, 0.8, 0.7], 5, 4, "epochs"),
+        ([None, None, None, None, None], 5, 5, "epochs"),  # nothing to choose by: the newest
+        ([0.6, None, None], 3, 1, "patience"),
+    ],
+)
+def test_training_stops_on_validation_auc_and_keeps_the_best_weights(
+    scores: list[float | None],
+    epochs: int,
+    best: int,
+    stopped: str,
+    small_data: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def evaluated(model: torch.nn.Module, *_: Any) -> Metrics:
+        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return metrics_with(scores[len(seen) - 1])
+
+    monkeypatch.setattr(module, "evaluate_model", evaluated)
+    config = config_of("training.epochs=5", "training.patience=2")
+    result = fit(small_data, config, tmp_path / "run", progress=False)
+    assert (result.epochs, result.best_epoch, result.valid_auc) == (epochs, best, scores[best - 1])
+    assert result.stopped == stopped
+    kept = load_file(tmp_path / "run/model.safetensors")
+    assert kept.keys() == seen[best - 1].keys()
+    assert all(torch.equal(kept[name], seen[best - 1][name]) for name in kept)
+
+
+def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    config = config_of("model.auxiliary_weight=0.3")
+    run = Run.create(tmp_path / "run", config, small_data)
+    clicks = ClickModule(build(config.model, small_data.schema), run, small_data, Bar(False))
+    batch = next(clicks.batches())
+    assert batch.negatives is not None
+    assert batch.label is not None
+    prediction = clicks.model(batch)
+    p = prediction.logits.sigmoid()
+    target = -(batch.label * p.log() + (1 - batch.label) * (1 - p).log()).mean()
+    expected = target + 0.3 * prediction.auxiliary_loss
+    torch.testing.assert_close(clicks.training_step(batch, 0), expected)
+    assert clicks.recent.tolist() == pytest.approx([expected.item(), prediction.auxiliary_loss.item()])
+
+
+def test_what_a_layer_draws_follows_from_the_step(small_data: Dataset, tmp_path: Path) -> None:
+    config = config_of()
+    run = Run.create(tmp_path / "run", config, small_data)
+    clicks = ClickModule(build(config.model, small_data.schema), run, small_data, Bar(False))
+    clicks.model.logit = torch.nn.Sequential(torch.nn.Dropout(0.5), clicks.model.logit)
+    batch = next(clicks.batches())
+    with torch.random.fork_rng():
+        first, again = clicks.training_step(batch, 0), clicks.training_step(batch, 0)
+        clicks.standing.steps += 1
+        later = clicks.training_step(batch, 0)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, later)
+
+
+def test_records_tell_the_mean_losses_and_agree_in_all_three_forms(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOG_STEPS", 4)
+    losses: list[float] = []
+    step = ClickModule.training_step
+
+    def recorded(self: ClickModule, *arguments: Any) -> torch.Tensor:
+        loss = step(self, *arguments)
+        losses.append(loss.item())
+        return loss
+
+    monkeypatch.setattr(ClickModule, "training_step", recorded)
+    config = config_of("training.epochs=2", "model.auxiliary_weight=0.5")
+    fit(small_data, config, tmp_path / "run", progress=False)
+    records = read_records(tmp_path / "run")
+    length = len(losses) // 2
+    steps = [record["step"] for record in records if record["kind"] == "steps"]
+    assert steps == sorted({*range(4, 2 * length + 1, 4), length, 2 * length})
+    for start, record in zip([0, *steps], records_of(records, "steps"), strict=False):
+        assert record["loss"] == pytest.approx(sum(losses[start : record["step"]]) / (record["step"] - start))
+        assert record["loss"] == pytest.approx(record["target_loss"] + 0.5 * record["auxiliary_loss"])
+    for epoch, record in enumerate(records_of(records, "epoch")):
+        part = losses[epoch * length : (epoch + 1) * length]
+        assert record["loss"] == pytest.approx(sum(part) / length)
+        assert record["epoch"] == epoch + 1
+        assert 0 <= record["valid_auc"] <= 1
+
+    lines = (tmp_path / "run/metrics.csv").read_text().splitlines()
+    columns = lines[0].split(",")
+    for line, record in zip(lines[1:], records, strict=True):
+        values = dict(zip(columns, line.split(","), strict=True))
+        assert values == {name: str(record.get(name, "")) for name in columns}
+    scalars = [
+        (f"{record['kind']}/{name}", record["step"], pytest.approx(value))
+        for record in records
+        for name, value in record.items()
+        if isinstance(value, float)
+    ]
+    assert read_board(tmp_path / "run") == scalars
+
+
+def records_of(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [record for record in records if record["kind"] == kind]
+
+
+def read_board(run: Path) -> list[tuple[str, int, float]]:
+    """Scalars of the one event file: each event is length, checksum, bytes, checksum."""
+    (file,) = (run / "tensorboard").iterdir()
+    data, at, scalars = file.read_bytes(), 0, []
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        event = Event.FromString(data[at + 12 : at + 12 + length])
+        scalars += [(value.tag, event.step, value.simple_value) for value in event.summary.value]
+        at += 12 + length + 4
+    return scalars
+
+
+def test_a_resumed_run_has_each_scalar_once(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails in the second epoch, after more records than its checkpoint knows of."""
+    monkeypatch.setattr(module, "LOG_STEPS", 2)
+    config = config_of("training.epochs=3", "training.patience=3")
+    batch = Batches.batch
+
+    def failing(self: Batches, epoch: int, index: int) -> Any:
+        if (epoch, index) == (1, 5):
+            raise RuntimeError("no batch")
+        return batch(self, epoch, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Batches, "batch", failing)
+        with pytest.raises(RuntimeError, match="no batch"):
+            fit(small_data, config, tmp_path / "run", progress=False)
+    before = read_board(tmp_path / "run")
+    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    scalars = [(tag, step) for tag, step, _ in read_board(tmp_path / "run")]
+    assert set(scalars) > {(tag, step) for tag, step, _ in before}
+    assert len(scalars) == len(set(scalars))
+
+
+def test_what_stands_at_the_path_is_left_alone(small_data: Dataset, small_run: Run, tmp_path: Path) -> None:
+    before = contents(small_run.path)
+    with pytest.raises(RunError, match=r"exists already.*--resume"):
+        fit(small_data, small_run.config, small_run.path, progress=False)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(RunError, match=r"run\.json"):
+        fit(small_data, small_run.config, tmp_path / "other", resume=True, progress=False)
+    assert contents(small_run.path) == before
+    assert not list((tmp_path / "other").iterdir())
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(
+    small_data: Dataset, small_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(small_run.path)
+    result = fit(small_data, small_run.config, small_run.path, resume=True)
+    assert "finished already" in capsys.readouterr().err
+    assert result.to_dict() == json.loads((small_run.path / "result.json").read_text())
+    assert contents(small_run.path) == before
+
+
+def test_resuming_with_another_configuration_or_data_names_what_differs(
+    small_data: Dataset, small_run: Run
+) -> None:
+    other = small_run.config.model_copy(
+        update={"training": small_run.config.training.model_copy(update={"learning_rate": 0.5})}
+    )
+    with pytest.raises(RunError, match=r"training.learning_rate = 0.002, not 0.5"):
+        fit(small_data, other, small_run.path, resume=True, progress=False)
+    info = {**small_data.info, "recipe": {**small_data.info["recipe"], "seed": 9}}
+    with pytest.raises(RunError, match=r"recipe.seed of its dataset.json was 0, is 9"):
+        fit(replace(small_data, info=info), small_run.config, small_run.path, resume=True, progress=False)
+
+
+def test_data_without_training_rows_leaves_no_run(small_data: Dataset, tmp_path: Path) -> None:
+    train = small_data.splits["train"]
+    columns = {name: value[:0] for name, value in vars(train).items() if name not in ("context", "offsets")}
+    context = {name: column[:0] for name, column in train.context.items()}
+    empty = Split(**columns, context=context, offsets=train.offsets[:1])
+    with pytest.raises(DataError, match="no rows to train on"):
+        fit(
+            replace(small_data, splits={**small_data.splits, "train": empty}),
+            config_of(),
+            tmp_path / "run",
+            progress=False,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_that_diverges_says_so(small_data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"diverged in epoch 1.*learning_rate"):
+        fit(small_data, config_of("training.learning_rate=1e30"), tmp_path / "run", progress=False)
+
+
+def test_a_full_disk_is_reported_and_leaves_a_run_that_resumes(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, save = config_of("training.epochs=2", "training.checkpoint_steps=3"), checkpoint.save_file
+    calls = 0
+
+    def full(*arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise SafetensorError("No space left on device")
+        save(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(RunError, match=r"step-0.*No space left.*--resume"):
+        fit(small_data, config, tmp_path / "run", progress=False)
+    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    fit(small_data, config, tmp_path / "straight", progress=False)
+    assert weights(tmp_path / "run") == weights(tmp_path / "straight")

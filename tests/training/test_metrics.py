@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.functional.classification import binary_auroc
+
+from dien.training.metrics import CALIBRATION_BINS, MetricStream
+
+Row = tuple[float, int, int]
+scores = st.one_of(st.sampled_from([-1.5, -0.0, 0.0, 0.25, 3.0]), st.floats(-30, 30, width=32))
+rows = st.lists(st.tuples(scores, st.integers(0, 1), st.integers(0, 4)), min_size=1, max_size=40)
+
+
+def metrics_of(rows: list[Row], sizes: list[int] | None = None, **options: bool):  # type: ignore[no-untyped-def]
+    """Feed rows in batches of these sizes, over and over."""
+    stream, start, turn = MetricStream(**options), 0, 0
+    while start < len(rows):
+        size = sizes[turn % len(sizes)] if sizes else len(rows)
+        part = rows[start : start + size]
+        score, label, user = (np.array(column) for column in zip(*part, strict=True))
+        stream.update(score.astype(np.float32), label, user)
+        start, turn = start + size, turn + 1
+    return stream.compute()
+
+
+def slow_auc(rows: list[Row]) -> float | None:
+    """Every pair of a click and a non-click, one by one."""
+    pairs = [(a > b) + (a == b) / 2 for a, la, _ in rows if la for b, lb, _ in rows if not lb]
+    return sum(pairs) / len(pairs) if pairs else None
+
+
+def slow_gauc(rows: list[Row]) -> float | None:
+    total, weight = 0.0, 0
+    for user in {row[2] for row in rows}:
+        own = [row for row in rows if row[2] == user]
+        if (auc := slow_auc(own)) is not None:
+            total, weight = total + auc * len(own), weight + len(own)
+    return total / weight if weight else None
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows, st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_streamed_metrics_equal_brute_force_however_the_rows_are_cut(
+    rows: list[Row], sizes: list[int]
+) -> None:
+    rows = sorted(rows, key=lambda row: row[2])
+    result = metrics_of(rows, sizes)
+    logit = np.array([row[0] for row in rows], np.float32).astype(np.float64)
+    label = np.array([row[1] for row in rows])
+    p = 1 / (1 + np.exp(-logit))
+    assert result.auc == pytest.approx(slow_auc(rows))
+    assert result.gauc == pytest.approx(slow_gauc(rows))
+    assert result.log_loss == pytest.approx(np.mean(np.logaddexp(0, np.where(label == 1, -logit, logit))))
+    assert result.calibration == (pytest.approx(p.sum() / label.sum()) if label.any() else None)
+    bins = np.minimum((p * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    distance = sum(abs((p - label)[bins == b].sum()) for b in range(CALIBRATION_BINS))
+    assert result.calibration_error == pytest.approx(distance / len(rows), abs=1e-12)
+    assert (result.rows, result.positives) == (len(rows), label.sum())
+
+
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_auc_equals_torchmetrics(decimals: int) -> None:
+    rng = np.random.default_rng(decimals)
+    score = rng.normal(size=20_000).round(decimals).astype(np.float32)
+    label = (rng.normal(size=20_000) + score > 0.5).astype(int)
+    stream = MetricStream()
+    for start in range(0, 20_000, 999):
+        part = slice(start, start + 999)
+        stream.update(score[part], label[part], np.zeros_like(label[part]))
+    expected = binary_auroc(torch.from_numpy(score).double().sigmoid(), torch.from_numpy(label))
+    assert stream.compute().auc == pytest.approx(expected.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "note"),
+    [
+        ([], "there are no rows"),
+        ([(0.1, 1, 0), (0.2, 1, 0)], "every label is 1"),
+        ([(0.1, 0, 0), (0.2, 0, 1)], "every label is 0"),
+    ],
+)
+def test_labels_of_one_kind_give_no_auc_and_a_note(rows: list[Row], note: str) -> None:
+    result = metrics_of(rows)
+    assert result.auc is None
+    assert result.gauc is None
+    assert result.note is not None
+    assert note in result.note
+
+
+def test_users_with_one_kind_of_label_each_give_auc_but_no_gauc() -> None:
+    result = metrics_of([(2.0, 1, 0), (1.0, 0, 1)])
+    assert (result.auc, result.gauc, result.users) == (1.0, None, 0)
+    assert result.note is not None
+    assert "GAUC" in result.note
+
+
+def test_scores_that_only_rank_have_no_log_loss() -> None:
+    result = metrics_of([(200.0, 1, 0), (100.0, 0, 0)], probabilities=False)
+    assert result.auc == result.gauc == 1.0
+    assert result.log_loss is None
+    assert result.calibration is None
+
+
+def test_memory_stays_flat_however_many_rows_there_are() -> None:
+    rng = np.random.default_rng(0)
+
+    def peak(batches: int) -> int:
+        stream = MetricStream()
+        tracemalloc.start()
+        for index in range(batches):
+            stream.update(
+                rng.random(2000, np.float32), rng.integers(0, 2, 2000), 100 * index + np.arange(2000) // 20
+            )
+        stream.compute()
+        result = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return result
+
+    peak(1)
+    assert peak(400) < 1.1 * peak(100)

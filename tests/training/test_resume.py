@@ -1,0 +1,120 @@
+"""A run that is killed and resumed ends in the same bytes as one that was left alone."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dien.config import RunConfig, load_config
+from dien.data.dataset import Dataset
+from dien.run import Run, RunError
+from dien.training import fit
+from tests.training import killed
+
+SETTINGS = [
+    "model.hidden_size=6",
+    "model.embedding_size=4",
+    "model.max_history=10",
+    "training.batch_size=256",
+    "training.epochs=3",
+    "training.patience=3",
+    "training.checkpoint_steps=5",
+]
+STEPS = 18  # of an epoch
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+@pytest.fixture(scope="module")
+def config() -> RunConfig:
+    return load_config(overrides=SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def straight(small_data: Dataset, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("straight") / "run"
+    result = fit(small_data, config, out, progress=False)
+    assert (result.epochs, result.steps) == (3, 3 * STEPS)
+    return out
+
+
+def train_killed(data: Path, config: RunConfig, out: Path, moment: str, count: int) -> None:
+    """Train in a process of its own and make sure that it was killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.training.killed"])
+    process = context.Process(target=killed.train, args=(data, config, out, moment, count))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "the moment never came"
+
+
+def assert_same(run: Path, other: Path) -> None:
+    for name in ("model.safetensors", "metrics.jsonl", "metrics.csv"):
+        assert (run / name).read_bytes() == (other / name).read_bytes(), name
+    assert not [path.name for path in run.rglob("*.new*")]
+    assert len(list((run / "checkpoints").iterdir())) == 2  # the newest and the best
+
+
+@pytest.mark.parametrize(
+    ("moment", "count"),
+    [
+        ("the RUN is being made", 1),
+        ("a training batch", 3),  # before the first checkpoint
+        ("a training batch", STEPS + 10),  # inside the second epoch
+        ("a validation batch", 1),
+        ("the rename of a checkpoint", 2),
+        ("the rename of a checkpoint", 6),  # at the second epoch's end
+        ("the rename of the best weights", 1),
+        ("the removal of an old checkpoint", 4),
+        ("half a line of the log", 3),
+        ("the rename of the trained weights", 1),
+        ("the rename of the result", 1),
+    ],
+)
+def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(
+    moment: str, count: int, small_data: Dataset, config: RunConfig, straight: Path, tmp_path: Path
+) -> None:
+    train_killed(small_data.path, config, tmp_path / "run", moment, count)
+    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    assert_same(tmp_path / "run", straight)
+
+
+def test_a_run_killed_again_and_again_resumes_to_the_same_bytes(
+    small_data: Dataset, config: RunConfig, straight: Path, tmp_path: Path
+) -> None:
+    for count in (8, 7, 12, 2):
+        train_killed(small_data.path, config, tmp_path / "run", "a training batch", count)
+    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    assert_same(tmp_path / "run", straight)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_the_command_stopped_by_a_signal_fails_and_resumes_to_the_same_bytes(
+    number: signal.Signals, small_data: Dataset, config: RunConfig, straight: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "dien", "train", str(small_data.path), "--out", str(out)]
+    for setting in SETTINGS:
+        command += ["--set", setting]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not list(out.glob("checkpoints/step-*")):
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode in {-signal.SIGKILL, 128 + signal.SIGINT, 128 + signal.SIGTERM}
+    assert output == ""
+    assert "Traceback" not in errors
+    with pytest.raises(RunError, match=r"training has not ended.*--resume"):
+        Run.open(out).load_model()
+    if number == signal.SIGKILL:
+        subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    else:
+        fit(small_data, config, out, resume=True, progress=False)
+    assert_same(out, straight)
