@@ -1,6 +1,6 @@
 """Test AUC of models on Amazon reviews, recipe paper, mean ± std over seeds.
 
-A seed redraws split, negatives and initialisation; within a seed every model gets the same rows and negatives.
+A seed redraws split, negatives and initialisation; within a seed all models get the same rows and negatives.
 """
 
 import argparse
@@ -43,9 +43,8 @@ def main() -> None:
     first = auc[models[0]]
     for model in models[1:]:
         gains = [b - a for a, b in zip(first, auc[model], strict=True)]
-        print(
-            f"{model} over {models[0]}: {statistics.mean(gains):+.4f}, seed by seed {[round(g, 4) for g in gains]}"
-        )
+        each = ", ".join(f"{gain:+.4f}" for gain in gains)
+        print(f"{model} over {models[0]}: {statistics.mean(gains):+.4f} (seed by seed {each})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """A small DATA and RUN folder, made once for every test that needs some."""
 
-
 import numpy as np
 import polars as pl
 import pytest

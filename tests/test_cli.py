@@ -206,7 +206,8 @@ def test_control_c_leaves_no_data_behind(tmp_path: Path) -> None:
 def test_a_full_disk_is_reported_and_leaves_nothing(data: Path, tmp_path: Path) -> None:
     """A file size limit stands for the full disk: writing fails in the same place."""
     arguments = write_amazon(tmp_path)
-    command = f"ulimit -f 4; exec '{sys.executable}' -m dien prepare amazon {' '.join(arguments)} --out '{tmp_path}/data'"
+    prepare = f"'{sys.executable}' -m dien prepare amazon {' '.join(arguments)} --out '{tmp_path}/data'"
+    command = f"ulimit -f 4; exec {prepare}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "could not be written" in done.stderr

@@ -6,7 +6,7 @@
       run.json             format version, where the DATA lies, and its dataset.json
       config.yaml          model and training, every key
       items/, users/, vocabularies/   as in DATA (docs/data-format.md), linked or copied
-      metrics.jsonl        a record every 100 steps and at each epoch's end; metrics.csv and tensorboard/ follow
+      metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
       checkpoints/         the newest, to go on from, and the weights of the best epoch
       model.safetensors    those weights, once training has ended
       result.json          what training came to, written last: there is one when the RUN is finished

@@ -121,9 +121,10 @@ def test_an_epoch_shows_every_impression_once_in_batches_of_about_the_size(
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 40), st.booleans())
 def test_impressions_larger_than_a_batch_leave_none_empty(data, sizes, batch_size, shuffle):
     rows, shown = len(sizes), sum(sizes)
+    user = np.arange(rows, dtype=np.int32)  # row 0, "unknown", is as good as another here
     split = Split(
-        user=np.arange(rows, dtype=np.int32),  # row 0, "unknown", is as good as another here
-        end=np.zeros(rows, np.int64),
+        user=user,
+        end=data.behaviours.offsets[user],  # an empty history
         time=np.zeros(rows, np.int64),
         context={},
         offsets=to_offsets(np.array(sizes)),

@@ -60,7 +60,9 @@ def score_file(
         DataError: a file cannot be read or written, or a request is not as expected; nothing is left at
             ``out`` then but what was there before.
     """
-    writer = {".parquet": _ParquetWriter, ".jsonl": _LinesWriter}.get(out.suffix)
+    writers: dict[str, type[_ParquetWriter] | type[_LinesWriter]]
+    writers = {".parquet": _ParquetWriter, ".jsonl": _LinesWriter}
+    writer = writers.get(out.suffix)
     if writer is None:
         raise DataError(f"{out}: expected a name ending in .parquet or .jsonl")
     if not out.parent.is_dir():
@@ -186,7 +188,7 @@ def _read_lines(path: Path, context: Sequence[str]) -> Iterator[pl.DataFrame]:
     fields: list[Any] = [("user", maybe), ("history", ids), ("candidates", ids)]
     fields += [(name, maybe, msgspec.UNSET) for name in context]
     decode = msgspec.json.Decoder(msgspec.defstruct("Request", fields)).decode
-    schema = {"user": pl.String, "history": _IDS, "candidates": _IDS}
+    schema: dict[str, Any] = {"user": pl.String, "history": _IDS, "candidates": _IDS}
 
     def table(requests: list[Any]) -> pl.DataFrame:
         given = [n for n in context if any(getattr(r, n) is not msgspec.UNSET for r in requests)]
