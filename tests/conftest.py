@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from dien.config import load_config
 from dien.data.dataset import Dataset
@@ -11,6 +12,8 @@ from dien.data.recipes import temporal
 from dien.data.writer import write
 from dien.run import Run
 from dien.training import fit
+
+torch.set_num_threads(1)  # tests run side by side: threads that wait for each other would only wait
 
 
 @pytest.fixture(scope="session")

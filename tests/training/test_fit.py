@@ -1,7 +1,6 @@
 import json
 import logging
 import signal
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from tensorboardX.proto.event_pb2 import Event
 
 from dien.config import RunConfig, load_config
 from dien.data.batches import Batches
@@ -24,6 +22,7 @@ from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from tests.training.board import read_board
 
 SMALL = ["model.hidden_size=6", "model.embedding_size=4", "training.batch_size=512"]
 
@@ -216,18 +215,6 @@ def test_records_tell_the_mean_losses_and_agree_in_all_three_forms(
 
 def records_of(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [record for record in records if record["kind"] == kind]
-
-
-def read_board(run: Path) -> list[tuple[str, int, float]]:
-    """Scalars of the one event file: each event is length, checksum, bytes, checksum."""
-    (file,) = (run / "tensorboard").iterdir()
-    data, at, scalars = file.read_bytes(), 0, []
-    while at < len(data):
-        (length,) = struct.unpack_from("<Q", data, at)
-        event = Event.FromString(data[at + 12 : at + 12 + length])
-        scalars += [(value.tag, event.step, value.simple_value) for value in event.summary.value]
-        at += 12 + length + 4
-    return scalars
 
 
 def test_a_resumed_run_has_each_scalar_once(

@@ -15,6 +15,7 @@ from dien.data.dataset import Dataset
 from dien.run import Run, RunError
 from dien.training import fit
 from tests.training import killed
+from tests.training.board import read_board
 
 SETTINGS = [
     "model.hidden_size=6",
@@ -57,6 +58,7 @@ def train_killed(data: Path, config: RunConfig, out: Path, moment: str, count: i
 def assert_same(run: Path, other: Path) -> None:
     for name in ("model.safetensors", "metrics.jsonl", "metrics.csv"):
         assert (run / name).read_bytes() == (other / name).read_bytes(), name
+    assert read_board(run) == read_board(other)
     assert not [path.name for path in run.rglob("*.new*")]
     assert len(list((run / "checkpoints").iterdir())) == 2  # the newest and the best
 

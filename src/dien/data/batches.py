@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Literal, TypeVar
 
@@ -176,6 +178,21 @@ class Batches:
         place = np.arange(batches + 1)
         cuts = np.maximum.accumulate(cuts - place) + place
         return order, np.minimum(cuts, impressions - batches + place)
+
+
+@contextmanager
+def core_for_prefetch() -> Iterator[None]:
+    """Leave one core to the thread that builds batches.
+
+    torch's threads wait for each other at every operation: one that shares its core holds all of them up, for
+    milliseconds where the work takes microseconds.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(threads, (os.cpu_count() or 1) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def prefetch(batches: Iterable[T], depth: int = 2) -> Iterator[T]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dien.data.batches import Batches, prefetch
+from dien.data.batches import Batches, core_for_prefetch, prefetch
 from dien.data.dataset import Dataset
 from dien.data.prepared import SplitName
 from dien.data.ragged import row_of
@@ -66,7 +66,7 @@ def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], Non
     training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with core_for_prefetch(), torch.no_grad():
             for batch in prefetch(batches.epoch(0)):
                 logits = model(batch.to(device)).logits.float().cpu()  # [B]
                 if not bool(torch.isfinite(logits).all()):

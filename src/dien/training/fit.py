@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from torch.utils.data import IterableDataset
 
 from dien.config import RunConfig
 from dien.data.batch import Batch
+from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
 from dien.models import build
@@ -101,10 +101,13 @@ def fit(
         if run.finished:
             bar.print(f"{out}: training has finished already; nothing to do")
             return read_result(run)
-        with _repeatable(config.training.seed):
+        with core_for_prefetch(), _repeatable(config.training.seed):
             module = ClickModule(build(config.model, dataset.schema), run, dataset, bar)
-            if not module.standing.stopped:
-                _train(module)
+            try:
+                if not module.standing.stopped:
+                    _train(module)
+            finally:
+                module.close()
     standing = module.standing
     save_tensors(run.path / WEIGHTS, load_file(run.path / "checkpoints" / standing.best_file))
     result = FitResult(
@@ -151,16 +154,12 @@ def _train(module: ClickModule) -> None:
         limit_val_batches=0,
         num_sanity_val_steps=0,
     )
-    interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, _Stream(module))
     except SIGTERMException:
         raise SystemExit(128 + signal.SIGTERM) from None
-    except SystemExit:  # what Lightning makes of Ctrl-C, leaving the signal ignored
+    except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, interrupt)
 
 
 @contextmanager

@@ -161,12 +161,8 @@ class ClickModule(LightningModule):
             self._begin_epoch()
         self.trainer.should_stop = standing.stopped is not None
 
-    def on_fit_end(self) -> None:
-        """Close the log."""
-        self._log.close()
-
-    def on_exception(self, exception: BaseException) -> None:
-        """Close the log."""
+    def close(self) -> None:
+        """End what is being written, however training ended."""
         self._log.close()
 
     def _seed(self) -> None:
