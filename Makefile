@@ -29,8 +29,8 @@ lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## AUC of DIEN and BaseModel on Amazon Beauty over three seeds
-	$(BIN)/python benchmarks/amazon.py
+bench: $(VENV)/.dev  ## test AUC over three seeds: make bench REVIEWS=reviews.json.gz META=meta.json.gz
+	$(BIN)/python benchmarks/amazon.py --reviews $(REVIEWS) --meta $(META)
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) runs data build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
