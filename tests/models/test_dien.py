@@ -204,3 +204,21 @@ def test_the_same_seed_builds_the_same_model() -> None:
     one, other = (model(seed=3).state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not torch.equal(one["logit.weight"], model(seed=4).state_dict()["logit.weight"])
+
+
+def test_a_training_step_takes_memory_by_its_packed_steps_and_not_by_the_longest_history() -> None:
+    """One history of 449 among 63 of 1 takes what 64 of 8 take: as many packed steps, as many pairs."""
+
+    def allocations(lengths: list[int]) -> list[int]:
+        batch = random_batch(lengths, list(range(len(lengths))))
+        dien = model().float().train()
+        with torch.profiler.profile(profile_memory=True) as profile:
+            logits, auxiliary = dien(batch)
+            assert auxiliary is not None
+            (logits.sum() + auxiliary).backward()
+        used = (event.self_cpu_memory_usage for event in profile.events() or ())
+        return [bytes_ for bytes_ in used if bytes_ > 0]
+
+    even, uneven = allocations([8] * 64), allocations([449] + [1] * 63)
+    assert max(uneven) <= 1.1 * max(even)
+    assert sum(uneven) <= 1.5 * sum(even)  # a padded [R, T, H] would be 56 times the packed [N, H]
