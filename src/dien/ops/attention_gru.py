@@ -1,7 +1,8 @@
 """The recurrence of DIEN: a GRU over packed, possibly shared steps, with an attention score at every step.
 
 One operator, ``torch.ops.dien.attention_gru``, seen whole by ``torch.compile`` and ``torch.export``. A faster
-backend is a pair of kernels registered for a device on ``_forward`` and ``_backward``; no caller changes.
+backend is a pair of kernels registered for a device on ``_forward`` and ``_backward``, as :mod:`dien.ops.cpu`
+is; no caller changes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dien.ops import reference
+from dien.ops import cpu, reference
 
 Kind = Literal["gru", "agru", "augru", "augru-complement"]
 KINDS: tuple[Kind, ...] = ("gru", "agru", "augru", "augru-complement")
@@ -111,6 +112,10 @@ def _backward(
     return reference.backward(
         grad_last, grad_states, states, gates, weight_hh, bias_hh, starts, lengths, scores, state, kind
     )
+
+
+_forward.register_kernel("cpu")(cpu.forward)
+_backward.register_kernel("cpu")(cpu.backward)
 
 
 @_forward.register_fake

@@ -1,0 +1,26 @@
+// Eight lanes with AVX2 and FMA.
+//
+// What other files share is included before the instructions are chosen, for it must run on every processor.
+#include <cstdint>
+#include <cstring>
+
+#include "problem.h"
+
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma")
+#endif
+
+#define LANES 8
+#define PATH avx2
+
+#include "kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+const dien::Path dien::path_avx2 = dien::avx2::table;
+#endif

@@ -1,0 +1,26 @@
+// Sixteen lanes with AVX-512.
+//
+// What other files share is included before the instructions are chosen, for it must run on every processor.
+#include <cstdint>
+#include <cstring>
+
+#include "problem.h"
+
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")
+#endif
+
+#define LANES 16
+#define PATH avx512
+
+#include "kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+const dien::Path dien::path_avx512 = dien::avx512::table;
+#endif
