@@ -27,7 +27,6 @@ from dien.config import ConfigError, load_config, model_config
 
 if TYPE_CHECKING:  # a command imports what it needs: torch and Lightning take seconds
     from dien.data.log import Log
-    from dien.training.metrics import Metrics
 
 app = typer.Typer(
     help="Deep Interest Evolution Network: from click logs to scores.",
@@ -140,7 +139,12 @@ def prepare_complete_journey(
     from dien.data.sources import complete_journey
 
     options = _recipe_options(recipe, targets, negatives, warmup, max_train_rows, valid_from, test_from)
-    _prepare(complete_journey.read, recipe, seed, options, out, as_json)
+
+    def read() -> Log:
+        with messages.status("reading"):
+            return complete_journey.read()
+
+    _prepare(read, recipe, seed, options, out, as_json)
 
 
 def _prepare_movielens(edition: str) -> Callable[..., None]:
@@ -163,7 +167,8 @@ def _prepare_movielens(edition: str) -> Callable[..., None]:
         options = _recipe_options(recipe, targets, None, warmup, max_train_rows, valid_from, test_from)
 
         def read() -> Log:
-            return movielens.read(edition, cache, on_terms=messages.print)  # type: ignore[arg-type]
+            with messages.status("reading"):
+                return movielens.read(edition, cache, on_terms=messages.print)  # type: ignore[arg-type]
 
         _prepare(read, recipe, seed, options, out, as_json)
 
@@ -224,8 +229,7 @@ def _prepare(
     from dien.data.writer import check_free, write
 
     check_free(out)
-    with messages.status("reading"):
-        log = read()
+    log = read()
     with messages.status("preparing"):
         build: Callable[..., Any] = recipes.paper if recipe is Recipe.paper else recipes.temporal
         prepared = build(log, seed=seed, **options)
@@ -279,13 +283,8 @@ def evaluate(
     from dien.training import evaluate as evaluate_run
 
     with _progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
-        metrics = evaluate_run(run, data, split=split.value, progress=advance)
-    _finish(
-        {"run": str(run), "split": split.value, **metrics.to_dict()},
-        metric_rows(metrics),
-        f"RUN: {run}",
-        as_json,
-    )
+        metrics = evaluate_run(run, data, split=split.value, progress=advance).to_dict()
+    _finish({"run": str(run), "split": split.value, **metrics}, metrics, f"RUN: {run}", as_json)
 
 
 @app.command()
@@ -304,11 +303,6 @@ def score(
         result = score_file(scorer, requests, out, advance)
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
     _finish({"scores": str(out), **summary}, summary, f"scores: {out}", as_json)
-
-
-def metric_rows(metrics: Metrics) -> dict[str, Any]:
-    """Name and format metrics for a table."""
-    return dict(metrics.to_dict())
 
 
 @contextmanager
