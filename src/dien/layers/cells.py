@@ -11,7 +11,29 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from dien.ops import attention_gru
-from dien.packed import lengths_to_offsets
+from dien.packed import Packed, lengths_to_offsets
+
+
+def packed_gru(gru: nn.GRU, histories: Packed) -> Tensor:
+    """Run an nn.GRU once over packed histories (eq. 2-5).
+
+    Args:
+        gru: one layer, one direction.
+        histories: values ``[N, D]``.
+
+    Returns:
+        ``[N, H]`` the state after every step.
+    """
+    weight_ih, weight_hh, bias_ih, bias_hh = gru.all_weights[0]
+    return attention_gru(
+        F.linear(histories.values, weight_ih, bias_ih),
+        weight_hh,
+        bias_hh,
+        histories.offsets[:-1],
+        histories.lengths,
+        kind="gru",
+        outputs="all",
+    )
 
 
 class _AttentionGRUCell(nn.Module):

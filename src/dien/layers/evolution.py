@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.layers.attention import BilinearAttention, SequenceAttention
-from dien.layers.cells import DynamicRNN
+from dien.layers.cells import DynamicRNN, packed_gru
 from dien.ops import attention_gru, segment_sum
-from dien.packed import Packed, Pairs
+from dien.packed import Packed, Pairs, lengths_to_offsets
 
 
 class InterestEvolvingLayer(nn.Module):
@@ -98,25 +98,17 @@ class InterestEvolvingLayer(nn.Module):
                 self.attention_layer(states.values, targets, pairs),
                 kind=cell.kind,
             )
-        weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[0]
         if self.gru == "AIGRU":
+            weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[0]
             scores = self.attention_layer(states.values, targets, pairs)  # [P]
             # W (a h) = a (W h): the projection is shared, its scaled copy is the pair's own.
             gates = (
                 F.linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]
             )  # [P, 3H]
-            own = Pairs.of(pairs.lengths.cumsum(0) - pairs.lengths, pairs.lengths)
-            return attention_gru(gates + bias_ih, weight_hh, bias_hh, own.starts, own.lengths, kind="gru")
+            starts = lengths_to_offsets(pairs.lengths)[:-1]
+            return attention_gru(gates + bias_ih, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
         # The second GRU does not look at the target: it runs once a history.
-        outputs = attention_gru(
-            F.linear(states.values, weight_ih, bias_ih),
-            weight_hh,
-            bias_hh,
-            states.offsets[:-1],
-            states.lengths,
-            kind="gru",
-            outputs="all",
-        )  # [N, H]
+        outputs = packed_gru(rnn, states)  # [N, H]
         scores = self.attention_layer(outputs, targets, pairs)
         return segment_sum(outputs.index_select(0, pairs.step) * scores[:, None], pairs.lengths)
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dien.layers.cells import packed_gru
 from dien.layers.mlp import MLP
-from dien.ops import attention_gru
 from dien.packed import Packed, padding_mask
 
 Average = Literal["pairs", "histories"]
@@ -56,16 +56,7 @@ class InterestExtractorNetwork(nn.Module):
         Returns:
             ``[N, H]``.
         """
-        weight_ih, weight_hh, bias_ih, bias_hh = self.gru.all_weights[0]
-        return attention_gru(
-            F.linear(behaviours.values, weight_ih, bias_ih),
-            weight_hh,
-            bias_hh,
-            behaviours.offsets[:-1],
-            behaviours.lengths,
-            kind="gru",
-            outputs="all",
-        )
+        return packed_gru(self.gru, behaviours)
 
     def packed_auxiliary_loss(self, states: Tensor, behaviours: Packed, negatives: Tensor) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
