@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 from dien.ops import cpu, reference
-
-Kind = Literal["gru", "agru", "augru", "augru-complement"]
-KINDS: tuple[Kind, ...] = ("gru", "agru", "augru", "augru-complement")
+from dien.ops.reference import KINDS, Kind
 
 
 def attention_gru(

@@ -6,11 +6,17 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dien.packed import lengths_to_offsets
+
+Kind = Literal["gru", "agru", "augru", "augru-complement"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Every kind of gates; the C++ backend's ``dien::Kind`` has the same order."""
 
 
 def attention_gru_naive(

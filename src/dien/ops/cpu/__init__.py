@@ -16,9 +16,6 @@ from torch import Tensor
 from dien.ops import reference
 from dien.ops.cpu.library import PATHS, Gradients, Library, Problem, load
 
-KINDS = ("gru", "agru", "augru", "augru-complement")
-"""In the order of ``dien::Kind``."""
-
 _forced: str | None = os.environ.get("DIEN_CPU_BACKEND") or None
 
 
@@ -156,7 +153,7 @@ def _problem(
         gates = gates.contiguous()
     held.append(gates)  # its rows may lie apart, as those of a wider projection do
     return Problem(
-        kind=KINDS.index(kind),
+        kind=reference.KINDS.index(kind),
         rows=lengths.shape[0],
         steps=gates.shape[0],
         pairs=int(lengths.sum()) if scores is None else scores.shape[0],
