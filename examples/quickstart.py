@@ -19,7 +19,7 @@ from dien.training import popularity_baseline
 DATA = Path("data/complete-journey")
 RUN = Path("runs/quickstart")
 BASELINE = Path("runs/quickstart-sum-pooling")
-MAX_TRAIN_ROWS = 300_000  # the latest ones: a year of all households takes an hour
+MAX_TRAIN_ROWS = 300_000  # the latest ones, so that it ends in minutes
 EPOCHS = 2
 
 console = Console(highlight=False)
