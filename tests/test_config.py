@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from dien.config import (
     ConfigError,
     DIENConfig,
+    DINConfig,
     RunConfig,
     SumPoolingConfig,
     TrainConfig,
@@ -22,6 +23,12 @@ RUNS = st.builds(
     RunConfig,
     model=st.one_of(
         st.builds(SumPoolingConfig, embedding_size=SIZES, head_hidden=WIDTHS, head_activation=ACTIVATIONS),
+        st.builds(
+            DINConfig,
+            attention_hidden=WIDTHS,
+            attention_activation=ACTIVATIONS,
+            pooled_history=st.booleans(),
+        ),
         st.builds(
             DIENConfig,
             embedding_size=SIZES,
@@ -49,11 +56,12 @@ def test_the_default_is_the_papers_dien() -> None:
     assert (paper.auxiliary_weight, paper.auxiliary_average) == (1, "histories")
     assert not paper.pooled_history
     assert model_config("sum-pooling") == SumPoolingConfig()
+    assert model_config("din") == DINConfig()
 
 
 def test_a_model_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"unknown model 'din'; expected one of: dien, sum-pooling"):
-        model_config("din")
+    with pytest.raises(ConfigError, match=r"unknown model 'dim'; expected one of: dien, din, sum-pooling"):
+        model_config("dim")
 
 
 @settings(deadline=None)
@@ -115,7 +123,7 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("model.head_hidden=[4, -2]", r"^model\.head_hidden\.1: .*greater than 0 \(found -2\)"),
         ("model.auxiliary_weight=-1", r"^model\.auxiliary_weight: .*\(found -1\)"),
         ("model.hiden_size=3", r"^model\.hiden_size: Extra inputs are not permitted \(found 3\)"),
-        ("model.name=din", r"^model: .*'din'.*'dien', 'sum-pooling'"),
+        ("model.name=dim", r"^model: .*'dim'.*'dien', 'din', 'sum-pooling'"),
         ("model=dien", r"^model: .*\(found 'dien'\)"),
         ("training.learning_rate=.nan", r"^training\.learning_rate: .*finite.*\(found nan\)"),
         ("training.learning_rate=.inf", r"^training\.learning_rate: .*finite.*\(found inf\)"),

@@ -79,7 +79,7 @@ def test_another_format_is_refused(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 1, "dataset": {"schema": 3}}']
+    "text", ["", "{", "[]", "null", '{"format": 2}', '{"format": 2, "dataset": {"schema": 3}}']
 )
 def test_a_damaged_description_is_named(text: str, run: Path) -> None:
     (run / "run.json").write_text(text)

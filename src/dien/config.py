@@ -26,7 +26,7 @@ class SumPoolingConfig(_Strict):
     """BaseModel of the paper: embeddings, the history sum-pooled, an MLP.
 
     Attributes:
-        embedding_size: width of each feature's embedding.
+        embedding_size: width of a feature's embedding where the feature names none.
         max_history: newest behaviours read; older ones are cut.
         head_hidden: widths of the head's hidden layers.
         head_activation: activation of the head.
@@ -39,11 +39,35 @@ class SumPoolingConfig(_Strict):
     head_activation: Activation = "dice"
 
 
+class DINConfig(_Strict):
+    """Deep Interest Network, as DIEN's authors ran it beside DIEN.
+
+    Attributes:
+        embedding_size: width of a feature's embedding where the feature names none.
+        max_history: newest behaviours read; older ones are cut.
+        attention_hidden: widths of the attention's hidden layers, on ``[q, k, q - k, q * k]``.
+        attention_activation: their activation.
+        pooled_history: whether the sum of the history and its product with the target join the head, as in
+            the authors' code.
+        head_hidden: widths of the head's hidden layers.
+        head_activation: activation of the head.
+    """
+
+    name: Literal["din"] = "din"
+    embedding_size: PositiveInt = 18
+    max_history: PositiveInt = 50
+    attention_hidden: Widths = (80, 40)
+    attention_activation: Activation = "sigmoid"
+    pooled_history: bool = False
+    head_hidden: Widths = (200, 80)
+    head_activation: Activation = "dice"
+
+
 class DIENConfig(_Strict):
     """Deep Interest Evolution Network. The defaults are :meth:`paper`.
 
     Attributes:
-        embedding_size: width of each feature's embedding.
+        embedding_size: width of a feature's embedding where the feature names none.
         max_history: newest behaviours read; older ones are cut.
         hidden_size: width ``n_H`` of both GRUs.
         gru: the evolving layer: ``gru`` (attention pools the states of a second GRU), ``aigru`` (eq. 9),
@@ -83,7 +107,7 @@ class DIENConfig(_Strict):
         return cls()
 
 
-ModelConfig = Annotated[DIENConfig | SumPoolingConfig, Field(discriminator="name")]
+ModelConfig = Annotated[DIENConfig | DINConfig | SumPoolingConfig, Field(discriminator="name")]
 
 
 class TrainConfig(_Strict):
@@ -120,14 +144,15 @@ class RunConfig(_Strict):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
-def model_config(name: str) -> DIENConfig | SumPoolingConfig:
+def model_config(name: str) -> ModelConfig:
     """Defaults of a model by its name on the command line.
 
     Raises:
         ConfigError: no model has this name.
     """
-    models: dict[str, DIENConfig | SumPoolingConfig] = {
+    models: dict[str, ModelConfig] = {
         "dien": DIENConfig.paper(),
+        "din": DINConfig(),
         "sum-pooling": SumPoolingConfig(),
     }
     if name not in models:

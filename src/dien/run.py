@@ -24,19 +24,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from dien.config import ConfigError, RunConfig, load_config
-from dien.data.dataset import Dataset, map_column
+from dien.data.dataset import Dataset, map_table
+from dien.data.encoding import Encoder
 from dien.data.prepared import FeatureTable
-from dien.data.schema import Schema, Side
+from dien.data.schema import Feature, Schema, Side
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.models import Model, build
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "model.safetensors"
 RESULT = "result.json"
 
@@ -62,8 +62,14 @@ class Run:
     info: dict[str, Any]
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig, data: Dataset) -> Run:
+    def create(cls, path: Path, config: RunConfig, data: Dataset, extra: dict[str, Any] | None = None) -> Run:
         """Start a RUN: everything but weights, whole or not at all.
+
+        Args:
+            path: the folder, which must not exist.
+            config: model and training.
+            data: what it will be trained on.
+            extra: more to keep in ``run.json``, as where its first weights are from.
 
         Raises:
             RunError: ``path`` is taken or cannot be written.
@@ -77,7 +83,7 @@ class Run:
         try:
             (new / "checkpoints").mkdir(parents=True)
             (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-            info = {"format": FORMAT, "data": str(data.path.resolve()), "dataset": data.info}
+            info = {"format": FORMAT, "data": str(data.path.resolve()), "dataset": data.info, **(extra or {})}
             (new / "run.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
             for file in _catalogue(data.schema):
                 _link(data.path / file, new / file)
@@ -175,18 +181,22 @@ class Run:
 
     @cached_property
     def vocabularies(self) -> dict[str, Vocabulary]:
-        """The vocabulary of every feature."""
+        """Every vocabulary by the feature that owns it."""
         return {
-            feature.name: Vocabulary.load(self.path / f"vocabularies/{feature.name}.parquet")
-            for feature in self.schema.features
+            name: Vocabulary.load(self.path / f"vocabularies/{name}.parquet")
+            for name in self.schema.vocabularies
         }
+
+    def encoder(self, feature: Feature) -> Vocabulary | Encoder:
+        """Look up what encodes a feature's raw values: its vocabulary or its encoder."""
+        if feature.vocabulary is not None:
+            return self.vocabularies[feature.vocabulary]
+        assert feature.encoder is not None
+        return feature.encoder
 
     def _table(self, folder: str, side: Side) -> FeatureTable:
         length = self.info["dataset"]["sizes"][folder] + 1
-        return {
-            feature.name: map_column(self.path / folder / f"{feature.name}.npy", np.int32, length)
-            for feature in self.schema.of(side)
-        }
+        return map_table(self.path / folder, self.schema.of(side), length)
 
 
 @contextmanager
@@ -229,10 +239,15 @@ def _catalogue(schema: Schema) -> list[str]:
     return [
         "items/ids.parquet",
         "users/ids.parquet",
-        *(f"items/{feature.name}.npy" for feature in schema.of("item")),
-        *(f"users/{feature.name}.npy" for feature in schema.of("user")),
-        *(f"vocabularies/{feature.name}.parquet" for feature in schema.features),
+        *(f"items/{file}" for feature in schema.of("item") for file in _files(feature)),
+        *(f"users/{file}" for feature in schema.of("user") for file in _files(feature)),
+        *(f"vocabularies/{name}.parquet" for name in schema.vocabularies),
     ]
+
+
+def _files(feature: Feature) -> list[str]:
+    column = f"{feature.name}.npy"
+    return [column, f"{feature.name}.offsets.npy"] if feature.kind == "multi" else [column]
 
 
 def _link(source: Path, target: Path) -> None:

@@ -135,7 +135,7 @@ def test_what_is_no_dataset_is_refused(data, tmp_path):
     for text, message in (
         ("{", "not JSON"),
         ("[]", "format None"),
-        (json.dumps({**info, "format": 2}), "format 2, this version of dien reads 1"),
+        (json.dumps({**info, "format": 1}), "format 1, this version of dien reads 2"),
         (json.dumps({**info, "sizes": {"items": 3}}), "not as prepare writes it"),
         (json.dumps({**info, "schema": {"features": [{"title": "x"}]}}), "not as prepare writes it"),
     ):

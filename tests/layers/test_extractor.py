@@ -177,6 +177,32 @@ def test_packed_histories_give_the_states_of_padded_ones() -> None:
     assert_same(layer.packed_auxiliary_loss(found, behaviours, others), loss)
 
 
+@pytest.mark.parametrize("average", ["pairs", "histories"])
+def test_the_auxiliary_network_sees_the_items_of_behaviours_alone(average: str) -> None:
+    item_size, lengths = 2, [5, 0, 3, 1]
+    layer = InterestExtractorNetwork(
+        D, H, [item_size + H, 6, 1], activation="prelu", average=average, item_size=item_size
+    ).double()
+    keys, negatives = histories(len(lengths))
+    negatives = negatives[..., :item_size].detach().requires_grad_()
+    weights, terms = weights_of(layer), []
+    for x, other, length in zip(keys, negatives, lengths, strict=True):
+        states = gru_states("gru", x[:length], None, under(weights, "gru."))  # of the whole behaviours
+        terms += auxiliary_terms(weights, states, x[:length, :item_size], other[:length], "prelu")
+    expected = sum(terms) / (len(lengths) if average == "histories" else len(terms))
+    states, loss = layer(keys, torch.tensor(lengths), negatives)
+    inputs = [keys, negatives, *layer.parameters()]
+    assert_same(loss, expected, inputs)
+    after = torch.tensor(lengths) - 1
+    padded = layer.auxiliary_loss(states[:, :-1], keys[:, 1:, :item_size], negatives[:, 1:], after)
+    assert_same(padded, expected, inputs)
+
+
+def test_an_item_wider_than_its_behaviour_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"item_size 4; expected at most the width .* input_size = 3"):
+        InterestExtractorNetwork(D, H, [4 + H, 6, 1], item_size=4)
+
+
 @pytest.mark.parametrize("mlp_size", [[D, 6, 1], [D + H, 6, 2], [1]])
 def test_an_auxiliary_network_that_does_not_fit_is_refused(mlp_size: list[int]) -> None:
     with pytest.raises(ValueError, match=r"mlp_size \[.*\]; expected the input width H \+ D = 7 first and 1"):

@@ -4,6 +4,7 @@ import torch
 
 from dien.data.batch import Batch, Columns
 from dien.data.schema import Feature, Schema, Side
+from dien.packed import Packed
 
 SCHEMA = Schema(
     (
@@ -14,6 +15,50 @@ SCHEMA = Schema(
     )
 )
 WITH_CONTEXT = Schema((*SCHEMA.features, Feature("hour", "context", 24)))
+NO_PROFILE = Schema(SCHEMA.features[:2])
+EVERY_KIND = Schema(
+    (
+        Feature("item", "item", 30),
+        Feature("category", "item", 6, width=3),
+        Feature("tags", "item", 8, "multi"),
+        Feature("price", "item", 1, "numeric", width=1),
+        Feature("bought_with", "item", 30, "multi", pooling="sum", table="item"),
+        Feature("action", "behaviour", 5, width=4),
+        Feature("dwell", "behaviour", 1, "numeric"),
+        Feature("queries", "behaviour", 7, "multi", pooling="max", width=3),
+        Feature("user", "user", 9),
+        Feature("favourite", "user", 6, table="category"),
+        Feature("segments", "user", 5, "multi", pooling="max"),
+        Feature("income", "user", 1, "numeric"),
+        Feature("hour", "context", 24, width=1),
+        Feature("last_action", "context", 5, table="action"),
+        Feature("position", "context", 1, "numeric"),
+    )
+)
+"""Features of every kind on every side; tables shared within a side and across sides, either way round."""
+
+
+def random_column(feature: Feature, n: int, random: torch.Generator) -> torch.Tensor | Packed:
+    """Random values of a feature: a third of the numbers missing, lists of 0 to 3 indices."""
+    if feature.kind == "numeric":
+        numbers = torch.randn(n, generator=random)
+        return numbers.masked_fill(torch.rand(n, generator=random) < 1 / 3, float("nan"))
+    if feature.kind == "multi":
+        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), torch.randint(4, (n,), generator=random)])
+        offsets = offsets.cumsum(0)
+        return Packed(torch.randint(feature.size, (int(offsets[-1]),), generator=random), offsets)
+    return torch.randint(feature.size, (n,), generator=random)
+
+
+def take(column: torch.Tensor | Packed, rows: list[int]) -> torch.Tensor | Packed:
+    """Rows of a column, in this order."""
+    if not isinstance(column, Packed):
+        return column[rows]
+    lists = [column.values[column.offsets[r] : column.offsets[r + 1]] for r in rows]
+    return Packed(
+        torch.cat([column.values[:0], *lists]),
+        torch.tensor([0, *map(len, lists)], dtype=torch.int64).cumsum(0),
+    )
 
 
 def random_batch(
@@ -27,30 +72,29 @@ def random_batch(
     """Random features for histories of these lengths and candidates of these histories."""
     random = torch.Generator().manual_seed(seed)
 
-    def columns(side: Side, n: int) -> Columns:
-        return {f.name: torch.randint(f.size, (n,), generator=random) for f in schema.of(side)}
+    def columns(n: int, *sides: Side) -> Columns:
+        return {f.name: random_column(f, n, random) for f in schema.of(*sides)}
 
     N, R, B = sum(lengths), len(lengths), len(history_of)
     return Batch(
-        history=columns("item", N),
+        history=columns(N, "item", "behaviour"),
         offsets=torch.tensor([0, *lengths]).cumsum(0),
         history_of=torch.tensor(history_of, dtype=torch.int64),
-        target=columns("item", B),
-        user=columns("user", R),
-        context=columns("context", R),
+        target=columns(B, "item"),
+        user=columns(R, "user"),
+        context=columns(R, "context"),
         label=torch.randint(2, (B,), generator=random).float(),
-        negatives=columns("item", N) if negatives else None,
+        negatives=columns(N, "item") if negatives else None,
     )
 
 
 def candidates(batch: Batch, chosen: list[int]) -> Batch:
     """Some candidates of a batch, in this order, over the same histories."""
-    index = torch.tensor(chosen)
     return Batch(
         history=batch.history,
         offsets=batch.offsets,
-        history_of=batch.history_of[index],
-        target={name: column[index] for name, column in batch.target.items()},
+        history_of=batch.history_of[chosen],
+        target={name: take(column, chosen) for name, column in batch.target.items()},
         user=batch.user,
         context=batch.context,
         negatives=batch.negatives,
@@ -63,7 +107,7 @@ def alone(batch: Batch, b: int) -> Batch:
     begin, end = int(batch.offsets[r]), int(batch.offsets[r + 1])
 
     def rows(columns: Columns, first: int, last: int) -> Columns:
-        return {name: column[first:last] for name, column in columns.items()}
+        return {name: take(column, list(range(first, last))) for name, column in columns.items()}
 
     return Batch(
         history=rows(batch.history, begin, end),

@@ -10,6 +10,7 @@ from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.models import DIEN
+from tests.embeddings import InputsByHand, enlarge
 from tests.equations import (
     assert_same,
     auxiliary_terms,
@@ -19,59 +20,60 @@ from tests.equations import (
     under,
     weights_of,
 )
-from tests.models.batches import SCHEMA, WITH_CONTEXT, alone, candidates, random_batch
+from tests.models.batches import (
+    EVERY_KIND,
+    NO_PROFILE,
+    SCHEMA,
+    WITH_CONTEXT,
+    alone,
+    candidates,
+    random_batch,
+)
 
 SMALL = {"embedding_size": 2, "hidden_size": 5, "attention_hidden": (6, 3), "head_hidden": (7, 4)}
 LENGTHS, HISTORY_OF = [3, 0, 1, 5], [0, 3, 3, 1, 2, 0, 3]
+SCHEMAS = {"no profile": NO_PROFILE, "no context": SCHEMA, "context": WITH_CONTEXT, "every kind": EVERY_KIND}
 
 
 def model(schema: Schema = SCHEMA, *, seed: int = 0, **options: Any) -> DIEN:
     """A small model in float64 and evaluation, its embeddings no longer as tiny as they start."""
     torch.manual_seed(seed)
     dien = DIEN(DIENConfig(**(SMALL | options)), schema).double().eval()
-    with torch.no_grad():
-        for table in (*dien.inputs.item.tables, *dien.inputs.profile.tables):
-            table.weight.mul_(50)
+    enlarge(dien)
     return dien
 
 
 def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     """Logits and the terms of the auxiliary loss: each candidate and history for itself, nothing shared."""
     config, weights = dien.config, weights_of(dien)
-
-    def embedded(side: str, columns: dict[str, Tensor], index: int) -> Tensor:
-        features = [f for f in schema.features if (f.side == "item") == (side == "item")]
-        part = "item" if side == "item" else "profile"
-        tables = [weights[f"inputs.{part}.tables.{k}.weight"] for k in range(len(features))]
-        rows = [table[columns[f.name][index]] for f, table in zip(features, tables, strict=True)]
-        return torch.cat(rows)
-
-    def sequence(columns: dict[str, Tensor], r: int) -> Tensor:
-        steps = range(int(batch.offsets[r]), int(batch.offsets[r + 1]))
-        rows = [embedded("item", columns, t) for t in steps]
-        return torch.stack(rows) if rows else torch.zeros(0, 4, dtype=torch.float64)
+    inputs = InputsByHand(schema, weights)
 
     logits = []
     for b, r in enumerate(batch.history_of.tolist()):
-        history, target = sequence(batch.history, r), embedded("item", batch.target, b)
+        target = inputs.row(batch.target, b, "item")
+        history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
         states = gru_states("gru", history, None, under(weights, "extractor.gru."))
         query = target
         if "query.weight" in weights:
             query = weights["query.weight"] @ target + weights["query.bias"]
         final = final_interest(under(weights, "evolution."), config.gru.upper(), query, states)
-        parts = [final, target, embedded("profile", {**batch.user, **batch.context}, r)]
+        parts = [final, target, inputs.profile(batch, r)]
         if config.pooled_history:
-            parts += [history.sum(0), history.sum(0) * target]
+            items = inputs.sequence(batch.history, batch, r, "item")
+            parts += [items.sum(0), items.sum(0) * target]
         hidden = mlp(under(weights, "head."), torch.cat(parts), config.head_activation)
         logits.append((weights["logit.weight"] @ hidden + weights["logit.bias"])[0])
 
     terms: list[Tensor] = []
     if batch.negatives is not None:
         for r in range(len(batch.offsets) - 1):
-            history, others = sequence(batch.history, r), sequence(batch.negatives, r)
+            history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
             states = gru_states("gru", history, None, under(weights, "extractor.gru."))
+            items, others = (
+                inputs.sequence(columns, batch, r, "item") for columns in (batch.history, batch.negatives)
+            )
             extractor = under(weights, "extractor.")
-            terms += auxiliary_terms(extractor, states, history, others, config.auxiliary_activation)
+            terms += auxiliary_terms(extractor, states, items, others, config.auxiliary_activation)
     return torch.stack(logits), terms
 
 
@@ -99,13 +101,14 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
     "options",
     [
         {"pooled_history": True},
+        {"attention": "mlp"},
         {"attention": "mlp", "hidden_size": 4},  # as wide as an item: no projection of the target
         {"attention": "mlp", "attention_hidden": (20, 3)},  # as wide as the attention's input
         {"head_activation": "prelu", "auxiliary_activation": "sigmoid", "head_hidden": (3,)},
     ],
     ids=str,
 )
-@pytest.mark.parametrize("schema", [SCHEMA, WITH_CONTEXT], ids=["no context", "context"])
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 def test_every_option_follows_the_equations_too(schema: Schema, options: dict[str, Any]) -> None:
     dien, batch = model(schema, **options), random_batch(LENGTHS, HISTORY_OF, schema)
     logits, loss = dien(batch)
@@ -127,20 +130,21 @@ def test_a_hidden_layer_as_wide_as_the_attentions_input_is_not_lost() -> None:
     data=st.data(),
     gru=st.sampled_from(["gru", "aigru", "agru", "augru"]),
     attention=st.sampled_from(["bilinear", "mlp"]),
+    schema=st.sampled_from([WITH_CONTEXT, EVERY_KIND]),
 )
 def test_a_candidate_scores_the_same_alone_and_among_others(
-    lengths: list[int], data: st.DataObject, gru: str, attention: str
+    lengths: list[int], data: st.DataObject, gru: str, attention: str, schema: Schema
 ) -> None:
-    dien = model(WITH_CONTEXT, gru=gru, attention=attention, pooled_history=True)
+    dien = model(schema, gru=gru, attention=attention, pooled_history=True)
     history_of = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=6))
-    batch = random_batch(lengths, history_of, WITH_CONTEXT)
+    batch = random_batch(lengths, history_of, schema)
     logits = dien(batch).logits
     each = torch.cat([dien(alone(batch, b)).logits for b in range(len(batch))])
     torch.testing.assert_close(logits, each, rtol=0, atol=1e-12)
 
 
 def test_the_order_of_a_batch_does_not_matter() -> None:
-    dien, batch = model(), random_batch(LENGTHS, HISTORY_OF)
+    dien, batch = model(EVERY_KIND), random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
     order = [3, 6, 0, 2, 5, 1, 4]
     torch.testing.assert_close(dien(candidates(batch, order)).logits, dien(batch).logits[order])
 
@@ -148,8 +152,8 @@ def test_the_order_of_a_batch_does_not_matter() -> None:
 @pytest.mark.parametrize("gru", ["gru", "aigru", "agru", "augru"])
 @pytest.mark.parametrize("lengths", [[0], [0, 0, 0]])
 def test_empty_histories_give_finite_logits_losses_and_gradients(lengths: list[int], gru: str) -> None:
-    dien = model(gru=gru, pooled_history=True).train()
-    logits, loss = dien(random_batch(lengths, list(range(len(lengths))) * 2))
+    dien = model(EVERY_KIND, gru=gru, pooled_history=True).train()
+    logits, loss = dien(random_batch(lengths, list(range(len(lengths))) * 2, EVERY_KIND))
     assert torch.isfinite(logits).all()
     assert loss == 0
     (logits.sum() + loss).backward()
@@ -178,8 +182,8 @@ def test_at_weight_zero_there_is_no_auxiliary_loss_and_the_same_logits() -> None
 @pytest.mark.parametrize("gru", ["gru", "aigru", "augru"])
 def test_gradients_reach_every_parameter(gru: str, attention: str, pooled: bool) -> None:
     options = {"gru": gru, "attention": attention, "pooled_history": pooled}
-    dien = model(WITH_CONTEXT, **options).train()
-    batch = random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, WITH_CONTEXT)
+    dien = model(EVERY_KIND, **options).train()
+    batch = random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)
     logits, loss = dien(batch)
     assert batch.label is not None
     assert loss is not None
@@ -192,12 +196,32 @@ def test_gradients_reach_every_parameter(gru: str, attention: str, pooled: bool)
 
 
 def test_embedding_gradients_are_sparse() -> None:
-    dien = model().train()
-    logits, loss = dien(random_batch(LENGTHS, HISTORY_OF))
+    dien = model(EVERY_KIND).train()
+    logits, loss = dien(random_batch(LENGTHS, HISTORY_OF, EVERY_KIND))
     (logits.sum() + loss).backward()
     gradients = [p.grad for name, p in dien.named_parameters() if ".tables." in name]
-    assert len(gradients) == 4
+    assert len(gradients) == 8
     assert all(g is not None and g.is_sparse for g in gradients)
+
+
+def test_a_state_dict_names_every_tensor_once() -> None:
+    state = model(EVERY_KIND).state_dict()
+    assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)
+
+
+def test_a_schema_of_indices_alone_has_the_tables_of_items_then_those_of_users_drawn_first() -> None:
+    torch.manual_seed(7)
+    dien = DIEN(DIENConfig(), SCHEMA)
+    found = {name: p for name, p in dien.state_dict().items() if name.startswith("inputs.")}
+    torch.manual_seed(7)
+    expected = {}
+    for part, sizes in {"item": [30, 6], "profile": [9, 4]}.items():
+        weights = [torch.nn.Embedding(size, 18).weight.detach() for size in sizes]
+        for k, weight in enumerate(weights):
+            torch.nn.init.normal_(weight, std=0.01)[0] = 0
+            expected[f"inputs.{part}.tables.{k}.weight"] = weight
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def test_the_same_seed_builds_the_same_model() -> None:

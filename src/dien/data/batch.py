@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Columns = dict[str, Tensor]
-"""Feature name -> int64 indices, one for each item, user or impression."""
+from dien.packed import Packed
+
+Columns = dict[str, Tensor | Packed]
+"""Feature name -> values, one for each item, user or impression: int64 indices (categorical), float32
+numbers, NaN where missing (numeric), or packed int64 indices (multi)."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Batch:
     """``B`` candidates over ``R`` shared, packed histories of ``N`` behaviours in all.
 
     Attributes:
-        history: item features ``[N]`` of the behaviours, history after history, oldest first.
+        history: item and behaviour features ``[N]``, history after history, oldest first.
         offsets: ``[R + 1]`` int64; history ``r`` is the steps ``offsets[r] : offsets[r + 1]``.
         history_of: ``[B]`` int64, the history (and user, and context) of each candidate.
         target: item features ``[B]`` of the candidates.
@@ -46,7 +49,12 @@ class Batch:
         """Copy to a device."""
 
         def move(columns: Columns) -> Columns:
-            return {name: column.to(device) for name, column in columns.items()}
+            return {
+                name: Packed(column.values.to(device), column.offsets.to(device))
+                if isinstance(column, Packed)
+                else column.to(device)
+                for name, column in columns.items()
+            }
 
         return Batch(
             history=move(self.history),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import mmap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.log import DataError
-from dien.data.prepared import FORMAT, SPLITS, Behaviours, FeatureTable, Split, SplitName, newest_time
-from dien.data.schema import Schema, Side
+from dien.data.prepared import (
+    FORMAT,
+    SPLITS,
+    Behaviours,
+    FeatureTable,
+    Split,
+    SplitName,
+    Unclicked,
+    newest_time,
+)
+from dien.data.ragged import Column, Ragged
+from dien.data.schema import TIME_SINCE, Feature, Schema, Side
 from dien.data.vocabulary import Ids, Vocabulary
 
 
@@ -59,17 +71,21 @@ class Dataset:
             sizes = {name: info["sizes"]["splits"][name] for name in SPLITS}
             n_rows = {name: (size["impressions"], size["rows"]) for name, size in sizes.items()}
             bool(info["negatives"]["sampled"])
+            auxiliary = info["auxiliary_negatives"]
         except (KeyError, TypeError) as error:
             raise _broken(path / "dataset.json", f"not as prepare writes it ({error!r})") from error
 
         def table(folder: str, side: Side, length: int) -> FeatureTable:
-            files = {feature.name: path / folder / f"{feature.name}.npy" for feature in schema.of(side)}
-            return {name: map_column(file, np.int32, length) for name, file in files.items()}
+            return map_table(path / folder, schema.of(side), length)
 
         behaviours = Behaviours(
             item=map_column(path / "behaviours/item.npy", np.int32, n_behaviours),
             time=map_column(path / "behaviours/time.npy", np.int64, n_behaviours),
             offsets=_offsets(path / "behaviours/offsets.npy", n_users, n_behaviours),
+            features=table("behaviours/features", "behaviour", n_behaviours),
+            unclicked=_unclicked(path / "behaviours/unclicked", n_behaviours)
+            if auxiliary == "unclicked"
+            else None,
         )
         splits = {
             name: Split(
@@ -93,7 +109,7 @@ class Dataset:
             behaviours=behaviours,
             splits=splits,
         )
-        vocabularies = (dataset._vocabulary_file(feature.name) for feature in schema.features)
+        vocabularies = (dataset._vocabulary_file(name) for name in schema.vocabularies)
         for file in (path / "items/ids.parquet", path / "users/ids.parquet", *vocabularies):
             if not file.is_file():
                 raise _broken(file, "missing")
@@ -116,14 +132,25 @@ class Dataset:
 
     @cached_property
     def vocabularies(self) -> dict[str, Vocabulary]:
-        """The vocabulary of every feature, read at first use."""
+        """Every vocabulary by the feature that owns it, read at first use."""
         vocabularies = {}
-        for feature in self.schema.features:
-            file = self._vocabulary_file(feature.name)
-            vocabularies[feature.name] = vocabulary = Vocabulary.load(file)
-            if len(vocabulary) != feature.size:
-                raise _broken(file, f"{len(vocabulary)} values, expected {feature.size}")
+        for name, size in self.schema.vocabularies.items():
+            file = self._vocabulary_file(name)
+            vocabularies[name] = vocabulary = Vocabulary.load(file)
+            if len(vocabulary) != size:
+                raise _broken(file, f"{len(vocabulary)} values, expected {size}")
         return vocabularies
+
+    def release(self, split: Split) -> None:
+        """Let go of the pages that were read, so that a walk through a split does not keep them all.
+
+        They stay in the system's cache while there is room.
+        """
+        tables = (vars(self.behaviours), self.behaviours.features, vars(split), split.context)
+        for column in (column for table in tables for column in table.values()):
+            mapped = getattr(column, "base", None)
+            if isinstance(mapped, np.memmap):
+                mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def check(self) -> None:
         """Read every column and check that all fit together.
@@ -132,9 +159,14 @@ class Dataset:
             DataError: naming the first file in which something is wrong.
         """
         sizes = {feature.name: feature.size for feature in self.schema.features}
-        for folder, table in (("items", self.items), ("users", self.users)):
+        tables = (
+            ("items", self.items),
+            ("users", self.users),
+            ("behaviours/features", self.behaviours.features),
+        )
+        for folder, table in tables:
             for name, column in table.items():
-                self._expect(_within(column, sizes[name]) and column[0] == 0, f"{folder}/{name}.npy")
+                self._expect(_fits(column, sizes[name]), f"{folder}/{name}.npy")
         self._expect(_within(self.popularity) and self.popularity[0] == 0, "items/popularity.npy")
 
         behaviours = self.behaviours
@@ -144,6 +176,14 @@ class Dataset:
         starts = behaviours.offsets[1:-1]
         rising[starts[(starts > 0) & (starts < len(behaviours.time))] - 1] = True  # another user begins
         self._expect(bool(rising.all()), "behaviours/time.npy")
+
+        if (unclicked := behaviours.unclicked) is not None:
+            within = _within(unclicked.start) and _within(unclicked.end, len(unclicked.item) + 1)
+            within = within and bool((unclicked.start <= unclicked.end).all())
+            self._expect(within, "behaviours/unclicked/start.npy")
+            self._expect(
+                _within(unclicked.item, len(self.popularity), least=1), "behaviours/unclicked/item.npy"
+            )
 
         for name, split in self.splits.items():
             self._check_split(name, split, sizes)
@@ -162,7 +202,7 @@ class Dataset:
         rising = (split.time[1:] >= split.time[:-1]) | (split.user[1:] != split.user[:-1])
         self._expect(bool(past.all() and rising.all()), f"{name}/time.npy")
         for feature, column in split.context.items():
-            self._expect(_within(column, sizes[feature]), f"{name}/context/{feature}.npy")
+            self._expect(_fits(column, sizes[feature]), f"{name}/context/{feature}.npy")
 
     def _expect(self, fits: bool, file: str) -> None:
         if not fits:
@@ -197,18 +237,45 @@ def _read_info(path: Path) -> dict[str, Any]:
     return dict(info)
 
 
-def map_column(path: Path, dtype: type[np.generic], length: int) -> NDArray[Any]:
-    """Map a column and check its header."""
+def map_column(path: Path, dtype: type[np.generic], length: int | None) -> NDArray[Any]:
+    """Map a column and check its header; None takes any length."""
     try:
         column = np.load(path, mmap_mode="r")
     except FileNotFoundError as error:
         raise _broken(path, "missing") from error
     except (OSError, ValueError, EOFError) as error:
         raise _broken(path, f"not a whole .npy file: {error}") from error
-    if column.dtype != dtype or column.shape != (length,):
+    if column.dtype != dtype or column.shape != (len(column) if length is None else length,):
         found = f"{column.dtype} {list(column.shape)}"
         raise _broken(path, f"{found}, expected {np.dtype(dtype)} [{length}]")
     return np.asarray(column)
+
+
+def map_table(folder: Path, features: Iterable[Feature], length: int) -> FeatureTable:
+    """Map the columns of features ``[length]``; ``time_since`` has none.
+
+    Raises:
+        DataError: a file is missing or does not fit.
+    """
+    table: FeatureTable = {}
+    for feature in features:
+        file = folder / f"{feature.name}.npy"
+        if feature.kind == "multi":
+            offsets = map_column(folder / f"{feature.name}.offsets.npy", np.int64, length + 1)
+            table[feature.name] = Ragged(map_column(file, np.int32, int(offsets[-1])), offsets)
+        elif feature.name != TIME_SINCE:
+            dtype = np.float32 if feature.kind == "numeric" else np.int32
+            table[feature.name] = map_column(file, dtype, length)
+    return table
+
+
+def _unclicked(folder: Path, behaviours: int) -> Unclicked:
+    end = map_column(folder / "end.npy", np.int64, behaviours)
+    return Unclicked(
+        start=map_column(folder / "start.npy", np.int64, behaviours),
+        end=end,
+        item=map_column(folder / "item.npy", np.int32, None),
+    )
 
 
 def _offsets(path: Path, rows: int, total: int) -> NDArray[np.int64]:
@@ -223,6 +290,15 @@ def _within(column: NDArray[np.integer], size: int | None = None, least: int = 0
     if not len(column):
         return True
     return bool(column.min() >= least and (size is None or column.max() < size))
+
+
+def _fits(column: Column, size: int) -> bool:
+    """Whether a feature's column holds nothing but its indices, or numbers."""
+    if isinstance(column, Ragged):
+        return bool(column.offsets[0] == 0) and _ascending(column.offsets) and _within(column.values, size)
+    if column.dtype == np.float32:
+        return not bool(np.isinf(column).any())
+    return _within(column.astype(np.int32, copy=False), size)
 
 
 def _ascending(column: NDArray[np.integer], strictly: bool = False) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.log import SourceFile
+from dien.data.ragged import Column
 from dien.data.schema import Schema
 from dien.data.vocabulary import Ids, Vocabulary
 
-FeatureTable = dict[str, NDArray[np.int32]]
-"""Feature name -> ``[rows]`` index into the feature's vocabulary; row 0 is unknown."""
+FeatureTable = dict[str, Column]
+"""Feature name -> its values ``[rows]``; row 0 of items and users is unknown."""
 
-FORMAT = 1
+FORMAT = 2
 """Version of docs/data-format.md; a dataset of another one is refused."""
 
 SplitName = Literal["train", "valid", "test"]
@@ -31,11 +32,31 @@ class Behaviours:
         item: ``[M]`` int32 item rows.
         time: ``[M]`` int64 seconds since 1970.
         offsets: ``[U + 1]`` int64; user ``u`` owns ``offsets[u] : offsets[u + 1]``.
+        features: behaviour features ``[M]``, without ``time_since``.
+        unclicked: what was shown and not clicked up to each behaviour, None where the log does not say.
     """
 
     item: NDArray[np.int32]
     time: NDArray[np.int64]
     offsets: NDArray[np.int64]
+    features: FeatureTable = field(default_factory=dict)
+    unclicked: Unclicked | None = None
+
+
+@dataclass(frozen=True)
+class Unclicked:
+    """Real negatives of the behaviours, for the auxiliary loss.
+
+    Attributes:
+        start: ``[M]`` int64.
+        end: ``[M]`` int64; behaviour ``k`` has ``item[start[k] : end[k]]``, which may be none; behaviours of
+            one moment share theirs.
+        item: int32 item rows.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    item: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,7 @@ class Split:
         user: ``[I]`` int32 user rows.
         end: ``[I]`` int64; the history is the user's behaviours before this index.
         time: ``[I]`` int64 seconds since 1970.
-        context: ``[I]`` int32 for each context feature.
+        context: context features ``[I]``.
         offsets: ``[I + 1]`` int64; impression ``i`` owns the candidates ``offsets[i] : offsets[i + 1]``.
         item: ``[C]`` int32 item rows.
         label: ``[C]`` int8, 1 clicked and 0 not.
@@ -71,7 +92,7 @@ class Prepared:
     Attributes:
         schema: the features that have at least one known value.
         dropped: features that have none and were left out of the schema.
-        vocabularies: of each feature of the schema.
+        vocabularies: of each feature of the schema that has its own and no encoder.
         item_ids: raw ids of the item rows.
         items: item features of each row.
         popularity: ``[items]`` int64, how often each occurs among the events negatives are drawn from.
@@ -84,6 +105,7 @@ class Prepared:
         negatives: ``sampled`` (bool: drawn, or real), ``per_positive`` and ``rule`` (for people).
         excluded: what was left out, and how often.
         sources: the files the log was read from.
+        truth: of synthetic logs: ``best_auc`` of any model in each split, and the rule of clicks.
     """
 
     schema: Schema
@@ -101,6 +123,7 @@ class Prepared:
     negatives: dict[str, Any]
     excluded: dict[str, int]
     sources: tuple[SourceFile, ...]
+    truth: dict[str, Any] | None = None
 
 
 class HasImpressions(Protocol):

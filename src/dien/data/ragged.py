@@ -1,9 +1,37 @@
-"""Index arithmetic on slices of different lengths, in numpy."""
+"""Slices of different lengths, in numpy: index arithmetic, and a column of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A column with any number of values a row.
+
+    Attributes:
+        values: ``[V]`` int32, row after row.
+        offsets: ``[n + 1]`` int64; row ``r`` has the values ``offsets[r] : offsets[r + 1]``.
+    """
+
+    values: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, rows: NDArray[np.integer]) -> Ragged:
+        """Take rows ``[m]``, in their order."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        return Ragged(self.values[ranges(starts, lengths)], to_offsets(lengths))
+
+
+Column = NDArray[np.int32] | NDArray[np.float32] | Ragged
+"""Values of a feature ``[n]``: indices (categorical), numbers (numeric) or lists of indices (multi)."""
 
 
 def to_offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -1,28 +1,52 @@
-"""What the columns of a dataset are: the features, whose they are, and how many values each has."""
+"""What the columns of a dataset are: the features, whose they are, and how a model takes them in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-Side = Literal["item", "user", "context"]
+from dien.data.encoding import Encoder, encoder_from_json, encoder_to_json
+
+Side = Literal["item", "behaviour", "user", "context"]
+Kind = Literal["categorical", "multi", "numeric"]
+Pooling = Literal["mean", "sum", "max"]
+
+TIME_SINCE = "time_since"
+"""The behaviour feature that is computed in every batch: seconds from the behaviour to the impression."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A categorical feature.
+    """A feature.
 
     Attributes:
         name: its column, unique in the schema.
-        side: whose it is: the item's (behaviour, negative and target alike), the user's, or the context of
-            the impression.
-        size: number of indices, "unknown" (index 0) included; the height of its embedding table.
+        side: whose it is: the item's (behaviour, negative and target alike), the behaviour's own (as the
+            action or the dwell time; a target has none), the user's, or the context of the impression.
+        size: number of indices, "unknown" (index 0) included; the height of its embedding table. 1 where it
+            is numeric.
+        kind: ``categorical`` (an index), ``multi`` (any number of indices, pooled) or ``numeric`` (a number,
+            scaled already; NaN where it is missing).
+        width: width of its embedding; None for the model's.
+        pooling: how the embeddings of a multi-valued feature become one; zero where it has no values.
+        table: the feature whose embedding table (and vocabulary) it shares; None where it has its own.
+        encoder: makes raw values what is stored; None where its vocabulary (that of ``table``) does.
     """
 
     name: str
     side: Side
     size: int
+    kind: Kind = "categorical"
+    width: int | None = None
+    pooling: Pooling = "mean"
+    table: str | None = None
+    encoder: Encoder | None = None
+
+    @property
+    def vocabulary(self) -> str | None:
+        """Name of the vocabulary that encodes it, None where an encoder does."""
+        return (self.table or self.name) if self.encoder is None else None
 
 
 @dataclass(frozen=True)
@@ -34,15 +58,33 @@ class Schema:
 
     features: tuple[Feature, ...]
 
-    def of(self, side: Side) -> tuple[Feature, ...]:
-        """Features of one side, in order."""
-        return tuple(feature for feature in self.features if feature.side == side)
+    def of(self, *sides: Side) -> tuple[Feature, ...]:
+        """Features of some sides, side after side, each in order."""
+        return tuple(feature for side in sides for feature in self.features if feature.side == side)
+
+    @property
+    def vocabularies(self) -> dict[str, int]:
+        """Size of each vocabulary by the feature that owns it."""
+        return {f.vocabulary: f.size for f in self.features if f.vocabulary is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for a JSON file."""
-        return {"features": [asdict(feature) for feature in self.features]}
+        """Plain data for a JSON file; what is as usual is left out."""
+        return {"features": [_to_json(feature) for feature in self.features]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Schema:
         """Inverse of :meth:`to_json`."""
-        return cls(tuple(Feature(**feature) for feature in data["features"]))
+        return cls(tuple(_from_json(feature) for feature in data["features"]))
+
+
+def _to_json(feature: Feature) -> dict[str, Any]:
+    usual = {field.name: field.default for field in fields(Feature)}
+    data = {name: value for name, value in vars(feature).items() if value != usual[name]}
+    if feature.encoder is not None:
+        data["encoder"] = encoder_to_json(feature.encoder)
+    return data
+
+
+def _from_json(data: Mapping[str, Any]) -> Feature:
+    encoder = {"encoder": encoder_from_json(data["encoder"])} if "encoder" in data else {}
+    return Feature(**{**data, **encoder})

@@ -34,11 +34,19 @@ class Ids:
         """Look up a column.
 
         Args:
-            values: ``[N]`` String, or integers that stand for their decimal digits; null is unknown.
+            values: ``[N]`` String or Categorical, or integers that stand for their decimal digits; null is
+                unknown.
 
         Returns:
             ``[N]`` int32, 0 where a value is not known.
         """
+        if values.dtype == pl.Categorical:  # its few names are looked up, not its many entries
+            names = values.unique().drop_nulls()
+            codes = values.to_physical()
+            unknown = int(codes.max() or 0) + 1  # type: ignore[arg-type]
+            of_code = np.zeros(unknown + 1, np.int32)
+            of_code[names.to_physical().to_numpy()] = self.encode(names.cast(pl.String))
+            return np.asarray(of_code[codes.fill_null(unknown).to_numpy()])
         known = pl.DataFrame({"value": self.values}).with_row_index("index")
         found = pl.DataFrame({"value": values.cast(pl.String)}).join(
             known, on="value", how="left", maintain_order="left"
@@ -105,6 +113,15 @@ class Vocabulary(Ids):
         unknown = counted.filter(pl.col("value").is_null())["count"].sum()
         counts = np.concatenate([[unknown], known["count"].to_numpy()])
         return cls(_with_unknown(known["value"]), counts.astype(np.int64))
+
+    def extend(self, later: Vocabulary) -> Vocabulary:
+        """Add what a later log counted: no index changes, new values come after the old ones."""
+        known = self.encode(later.values)
+        counts = self.counts.copy()
+        np.add.at(counts, known, np.where((known > 0) | (np.arange(len(later)) == 0), later.counts, 0))
+        new = (known == 0) & (np.arange(len(later)) > 0)
+        values = pl.concat([self.values, later.values.filter(pl.Series(new))], rechunk=True)
+        return Vocabulary(values, np.concatenate([counts, later.counts[new]]))
 
     def save(self, path: Path) -> None:
         """Write a Parquet file with the columns ``value`` and ``count``."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.log import DataError
-from dien.data.prepared import FORMAT, Prepared
+from dien.data.prepared import FORMAT, FeatureTable, Prepared
+from dien.data.ragged import Ragged
 
 
 def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
@@ -37,7 +38,7 @@ def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
     check_free(path, overwrite)
     try:
         with _folder(path) as new:
-            for name, array in _arrays(prepared).items():
+            for name, array in arrays_of(prepared).items():
                 _save_array(new / f"{name}.npy", array)
             (new / "vocabularies").mkdir()
             for name, vocabulary in prepared.vocabularies.items():
@@ -71,6 +72,22 @@ def check_free(path: Path, overwrite: bool = False) -> None:
 
 
 @contextmanager
+def scratch_beside(path: Path) -> Iterator[Path]:
+    """Hand out a folder on the disk of ``path`` for what grows on the way, and remove it in the end.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".{path.name}.scratch.", dir=path.parent)
+    except OSError as error:
+        raise DataError(f"{path.parent}: cannot be written: {error}; choose another folder") from error
+    with folder as name:
+        yield Path(name)
+
+
+@contextmanager
 def _folder(path: Path) -> Iterator[Path]:
     """Hand out a folder that takes the place of ``path``, unless an exception (Ctrl-C too) removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,27 +105,42 @@ def _folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _arrays(prepared: Prepared) -> dict[str, NDArray[Any]]:
+def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
     """Every column by its path without the suffix."""
     behaviours = prepared.behaviours
     arrays: dict[str, NDArray[Any]] = {
-        **{f"items/{name}": column for name, column in prepared.items.items()},
+        **_flat("items", prepared.items),
         "items/popularity": prepared.popularity,
-        **{f"users/{name}": column for name, column in prepared.users.items()},
+        **_flat("users", prepared.users),
         "behaviours/item": behaviours.item,
         "behaviours/time": behaviours.time,
         "behaviours/offsets": behaviours.offsets,
+        **_flat("behaviours/features", behaviours.features),
     }
+    if behaviours.unclicked is not None:
+        arrays |= {f"behaviours/unclicked/{name}": a for name, a in vars(behaviours.unclicked).items()}
     for name, split in prepared.splits.items():
         arrays |= {
             f"{name}/user": split.user,
             f"{name}/end": split.end,
             f"{name}/time": split.time,
-            **{f"{name}/context/{feature}": column for feature, column in split.context.items()},
+            **_flat(f"{name}/context", split.context),
             f"{name}/offsets": split.offsets,
             f"{name}/item": split.item,
             f"{name}/label": split.label,
         }
+    return arrays
+
+
+def _flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
+    """Name the arrays of a feature table; a multi-valued column has two."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, column in table.items():
+        if isinstance(column, Ragged):
+            arrays[f"{folder}/{name}"] = column.values
+            arrays[f"{folder}/{name}.offsets"] = column.offsets
+        else:
+            arrays[f"{folder}/{name}"] = column
     return arrays
 
 
@@ -131,16 +163,27 @@ def _description(prepared: Prepared) -> dict[str, Any]:
                 for name, split in prepared.splits.items()
             },
         },
+        "time": {name: _first_and_last(split.time) for name, split in prepared.splits.items()},
         "recipe": prepared.recipe,
         "split_rule": prepared.split_rule,
         "negatives": prepared.negatives,
+        "auxiliary_negatives": "sampled" if prepared.behaviours.unclicked is None else "unclicked",
         "excluded": prepared.excluded,
         "sources": [asdict(source) for source in prepared.sources],
+        **({"truth": prepared.truth} if prepared.truth else {}),
     }
+
+
+def _first_and_last(time: NDArray[np.int64]) -> list[int] | None:
+    return [int(time.min()), int(time.max())] if len(time) else None
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(array, np.memmap) and str(array.filename).endswith(".npy"):
+        with suppress(OSError):  # a recipe wrote it there already: the same file, if the disk is the same
+            os.link(str(array.filename), path)
+            return
     np.save(path, array, allow_pickle=False)
 
 

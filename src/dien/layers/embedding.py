@@ -1,54 +1,166 @@
-"""Embedding tables, one a feature, looked up once a step."""
+"""Embeddings of features of every kind, each looked up once for all lists of a step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from dien.packed import Packed, lengths_to_offsets
 
 INITIAL_STD = 0.01
 
 
-class FeatureEmbedding(nn.Module):
-    """Embeds the features of an item, a user or a context and concatenates them.
+class Feature(Protocol):
+    """What an embedding has to know of a feature; ``data.schema.Feature`` explains each."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def size(self) -> int: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def width(self) -> int | None: ...  # noqa: D102
+    @property
+    def pooling(self) -> str: ...  # noqa: D102
+    @property
+    def table(self) -> str | None: ...  # noqa: D102
+
+
+def embedding_tables(features: Iterable[Feature], width: int) -> dict[str, nn.Embedding]:
+    """Make the tables that features own.
 
     Gradients are sparse, so that an optimiser touches only the rows a step has read. Row 0 ("unknown") starts
     at zero: an index no training row has ever held adds nothing.
 
     Args:
-        sizes: indices of each feature, by name, in the order of concatenation.
-        width: width of each feature's embedding.
+        features: those that share another's table, and numeric ones, get none.
+        width: width of an embedding whose feature names none.
+
+    Returns:
+        Tables by the name of the feature that owns them.
+    """
+    tables = {
+        f.name: nn.Embedding(f.size, f.width or width, sparse=True)
+        for f in features
+        if f.kind != "numeric" and f.table is None
+    }
+    for table in tables.values():
+        _initialise(table.weight)
+    return tables
+
+
+class NumberEmbedding(nn.Module):
+    """Embeds a number as its product with a learned vector, and a missing one as another learned vector.
+
+    Args:
+        width: of the embedding.
     """
 
-    def __init__(self, sizes: Mapping[str, int], width: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.width = len(sizes) * width
-        # A list, since a ModuleDict takes no name with a dot nor one of nn.Module's own, as "type".
-        self.names = tuple(sizes)
-        self.tables = nn.ModuleList(nn.Embedding(size, width, sparse=True) for size in sizes.values())
-        for table in self.tables:
-            assert isinstance(table, nn.Embedding)
-            nn.init.normal_(table.weight, std=INITIAL_STD)
-            with torch.no_grad():
-                table.weight[0] = 0
+        self.weight = nn.Parameter(torch.empty(2, width))  # missing, value
+        _initialise(self.weight)
 
-    def forward(self, *parts: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """Embed several lists of items (say histories and targets) with one look-up a table.
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Embed numbers ``[n]``, NaN where missing, returning ``[n, width]``."""
+        missing = torch.isnan(numbers)
+        # Zero in place of NaN before anything is multiplied: NaN times zero would be NaN in the gradient.
+        factors = torch.stack([missing.to(numbers.dtype), numbers.masked_fill(missing, 0)], 1)  # [n, 2]
+        return factors.to(self.weight.dtype) @ self.weight
+
+
+class FeatureEmbedding(nn.Module):
+    """Embeds the features of an item, a behaviour, or a user and a context, and concatenates them.
+
+    A table that a feature shares is registered where its owner is, and only used here: a state dict names
+    every tensor once, and sharing outlives a move to another device.
+
+    Args:
+        features: in the order of concatenation; with none of them the width is 0 and nothing can be embedded.
+        width: width of an embedding whose feature names none.
+        tables: tables by the feature that owns them (:func:`embedding_tables`), where other
+            FeatureEmbeddings share them; None makes those of ``features``.
+
+    Raises:
+        ValueError: a feature shares the table of one that has none, or whose table is of another size.
+    """
+
+    def __init__(
+        self, features: Sequence[Feature], width: int, tables: Mapping[str, nn.Embedding] | None = None
+    ) -> None:
+        super().__init__()
+        if tables is None:
+            tables = embedding_tables(features, width)
+        numbers = {f.name: NumberEmbedding(f.width or width) for f in features if f.kind == "numeric"}
+        # Lists, since a ModuleDict takes no name with a dot nor one of nn.Module's own, as "type".
+        self.tables = nn.ModuleList(tables[f.name] for f in features if f.name in tables)
+        self.numbers = nn.ModuleList(numbers.values())
+        self.features = tuple(features)
+        # What embeds each feature; a tuple registers nothing a second time.
+        self._embeddings = tuple(numbers.get(f.name) or _table_of(f, tables) for f in features)
+        self.width = sum(embedding.weight.shape[1] for embedding in self._embeddings)
+
+    def forward(self, *parts: Mapping[str, Tensor | Packed]) -> tuple[Tensor, ...]:
+        """Embed several lists of items (say histories and targets) with one look-up a feature.
 
         Args:
-            parts: for each list, its features' int64 indices ``[n]`` by name.
+            parts: for each list, columns of ``n`` values by name, other features' among them: int64 indices
+                (categorical), numbers, NaN where missing (numeric), or packed int64 indices (multi).
 
         Returns:
             For each list ``[n, width]``.
         """
-        sizes = [_rows(part) for part in parts]
-        columns = [
-            table(torch.cat([part[name] for part in parts]))
-            for name, table in zip(self.names, self.tables, strict=True)
-        ]
-        return torch.split(torch.cat(columns, 1), sizes)
+        first = self.features[0].name
+        sizes = [_rows(part[first]) for part in parts]
+        embedded = []
+        for feature, embedding in zip(self.features, self._embeddings, strict=True):
+            columns = [part[feature.name] for part in parts]
+            if feature.kind == "multi":
+                assert isinstance(embedding, nn.Embedding)
+                embedded.append(_pooled(embedding, cast("list[Packed]", columns), feature.pooling))
+            else:
+                embedded.append(embedding(torch.cat(cast("list[Tensor]", columns))))
+        return torch.split(torch.cat(embedded, 1), sizes)
 
 
-def _rows(columns: Mapping[str, Tensor]) -> int:
-    return next(iter(columns.values())).shape[0]
+def _initialise(weight: Tensor) -> None:
+    nn.init.normal_(weight, std=INITIAL_STD)
+    with torch.no_grad():
+        weight[0] = 0
+
+
+def _table_of(feature: Feature, tables: Mapping[str, nn.Embedding]) -> nn.Embedding:
+    table = tables.get(feature.table or feature.name)
+    if table is None:
+        raise ValueError(
+            f"feature {feature.name!r} shares the embedding table of {feature.table!r}, which has none of "
+            f"its own; expected one of: {', '.join(tables)}"
+        )
+    if table.num_embeddings != feature.size:
+        raise ValueError(
+            f"feature {feature.name!r} has {feature.size} indices and shares the embedding table of "
+            f"{feature.table!r} with {table.num_embeddings}; expected as many, since they share a vocabulary"
+        )
+    return table
+
+
+def _rows(column: Tensor | Packed) -> int:
+    return column.offsets.shape[0] - 1 if isinstance(column, Packed) else column.shape[0]
+
+
+def _pooled(table: nn.Embedding, columns: Sequence[Packed], pooling: str) -> Tensor:
+    """Pool the embeddings of each list of indices, ``[n, width]``, zero for an empty one."""
+    indices = torch.cat([column.values for column in columns])  # [V]
+    offsets = lengths_to_offsets(torch.cat([column.lengths for column in columns]))  # [n + 1]
+    if pooling != "max":
+        return F.embedding_bag(
+            indices, table.weight, offsets, mode=pooling, sparse=table.sparse, include_last_offset=True
+        )
+    # The maximum has no sparse gradient: it is taken over rows looked up before.
+    every = torch.arange(indices.shape[0], device=indices.device)
+    return F.embedding_bag(every, table(indices), offsets, mode="max", include_last_offset=True)

@@ -20,12 +20,17 @@ class InterestExtractorNetwork(nn.Module):
     """Extracts an interest state after every behaviour (eq. 2-5) and the auxiliary loss (eq. 6).
 
     Args:
-        input_size: ``D``, width of a behaviour.
+        input_size: ``E``, width of a behaviour: its item, then what else is known of it.
         hidden_size: ``H``.
         mlp_size: widths of the auxiliary network, its input ``H + D`` first and its output 1 last.
         activation: of the auxiliary network's hidden layers. RecBole has none, which leaves a linear network.
         average: the auxiliary loss is the mean over click and non-click ``pairs`` alike (RecBole), or, as
             eq. (6) has it, the sum over steps and both terms, averaged over ``histories``.
+        item_size: ``D``, width of the item, all that the auxiliary network compares with a state, since a
+            negative was never a behaviour; ``E`` where None.
+
+    Raises:
+        ValueError: sizes do not fit each other.
     """
 
     def __init__(
@@ -36,11 +41,17 @@ class InterestExtractorNetwork(nn.Module):
         *,
         activation: str = "none",
         average: Average = "pairs",
+        item_size: int | None = None,
     ) -> None:
         super().__init__()
-        if mlp_size[0] != input_size + hidden_size or mlp_size[-1] != 1:
+        self.item_size = input_size if item_size is None else item_size
+        if self.item_size > input_size:
             raise ValueError(
-                f"mlp_size {list(mlp_size)}; expected the input width H + D = {input_size + hidden_size} "
+                f"item_size {item_size}; expected at most the width of a behaviour, input_size = {input_size}"
+            )
+        if mlp_size[0] != self.item_size + hidden_size or mlp_size[-1] != 1:
+            raise ValueError(
+                f"mlp_size {list(mlp_size)}; expected the input width H + D = {self.item_size + hidden_size} "
                 "first and 1 last"
             )
         self.gru = nn.GRU(input_size=input_size, hidden_size=hidden_size, batch_first=True)
@@ -51,14 +62,14 @@ class InterestExtractorNetwork(nn.Module):
         """Extract the interest states of packed histories.
 
         Args:
-            behaviours: values ``[N, D]``.
+            behaviours: values ``[N, E]``.
 
         Returns:
             ``[N, H]``.
         """
         return packed_gru(self.gru, behaviours)
 
-    def packed_auxiliary_loss(self, states: Tensor, behaviours: Packed, negatives: Tensor) -> Tensor:
+    def packed_auxiliary_loss(self, states: Tensor, items: Packed, negatives: Tensor) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
 
         The state after a step is asked to tell the next behaviour from a negative drawn for it. The network's
@@ -66,18 +77,16 @@ class InterestExtractorNetwork(nn.Module):
 
         Args:
             states: ``[N, H]``.
-            behaviours: values ``[N, D]``.
+            items: values ``[N, D]``, the items of the behaviours.
             negatives: ``[N, D]``, for each behaviour an item that was not clicked.
 
         Returns:
             A scalar; zero where no history has two behaviours.
         """
-        last = torch.zeros(behaviours.values.shape[0], dtype=torch.bool, device=states.device)
-        last[behaviours.offsets[1:][behaviours.lengths > 0] - 1] = True
+        last = torch.zeros(items.values.shape[0], dtype=torch.bool, device=states.device)
+        last[items.offsets[1:][items.lengths > 0] - 1] = True
         now = torch.nonzero(~last).squeeze(1)  # [S] steps that have a next one
-        return self._loss(
-            states[now], behaviours.values[now + 1], negatives[now + 1], behaviours.lengths.shape[0]
-        )
+        return self._loss(states[now], items.values[now + 1], negatives[now + 1], items.lengths.shape[0])
 
     def _loss(self, states: Tensor, clicks: Tensor, non_clicks: Tensor, histories: int) -> Tensor:
         """Compute the loss of ``S`` states ``[S, H]`` and the click and non-click ``[S, D]`` after each."""
@@ -98,7 +107,7 @@ class InterestExtractorNetwork(nn.Module):
 
         Args:
             h_states: ``[B, T - 1, H]``.
-            click_seq: ``[B, T - 1, D]`` the behaviour after each state.
+            click_seq: ``[B, T - 1, D]`` the item of the behaviour after each state.
             noclick_seq: ``[B, T - 1, D]`` the negative after each state.
             keys_length: ``[B]`` real steps of these, one less than the history's; below 0 counts as 0.
 
@@ -114,7 +123,7 @@ class InterestExtractorNetwork(nn.Module):
         """Extract interest states of padded histories.
 
         Args:
-            keys: ``[B, T, D]`` behaviours, filled up at the end.
+            keys: ``[B, T, E]`` behaviours, filled up at the end.
             keys_length: ``[B]``, between 0 and ``T``.
             neg_keys: ``[B, T, D]`` a negative for each behaviour.
 
@@ -130,4 +139,5 @@ class InterestExtractorNetwork(nn.Module):
         if neg_keys is None:
             return padded, None
         negatives = Packed.from_padded(neg_keys, keys_length).values
-        return padded, self.packed_auxiliary_loss(states, behaviours, negatives)
+        items = Packed(behaviours.values[:, : self.item_size], behaviours.offsets)
+        return padded, self.packed_auxiliary_loss(states, items, negatives)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dien.config import DIENConfig, SumPoolingConfig
+from dien.config import DIENConfig, DINConfig, ModelConfig
 from dien.data.schema import Schema
 from dien.models.dien import DIEN
+from dien.models.din import DIN
 from dien.models.prediction import Prediction
 from dien.models.sum_pooling import SumPooling
 
-Model = DIEN | SumPooling
+Model = DIEN | DIN | SumPooling
 
 
-def build(config: DIENConfig | SumPoolingConfig, schema: Schema) -> Model:
+def build(config: ModelConfig, schema: Schema) -> Model:
     """Build the model a configuration describes, with fresh weights from torch's global generator."""
     if isinstance(config, DIENConfig):
         return DIEN(config, schema)
+    if isinstance(config, DINConfig):
+        return DIN(config, schema)
     return SumPooling(config, schema)
 
 
-__all__ = ["DIEN", "Model", "Prediction", "SumPooling", "build"]
+__all__ = ["DIEN", "DIN", "Model", "Prediction", "SumPooling", "build"]

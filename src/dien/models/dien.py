@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import MLP, InterestEvolvingLayer, InterestExtractorNetwork
-from dien.models.inputs import Inputs
+from dien.models.inputs import Inputs, pooled_items
 from dien.models.prediction import Prediction
-from dien.ops import segment_sum
 from dien.packed import Packed, Pairs
 
 
@@ -32,11 +31,12 @@ class DIEN(nn.Module):
         self.inputs = Inputs(schema, config.embedding_size)
         D, H = self.inputs.item_width, config.hidden_size
         self.extractor = InterestExtractorNetwork(
-            D,
+            self.inputs.history_width,
             H,
             [H + D, *config.auxiliary_hidden, 1],
             activation=config.auxiliary_activation,
             average=config.auxiliary_average,
+            item_size=D,
         )
         # The MLP attention subtracts and multiplies target and state: it wants them equally wide.
         self.query = nn.Linear(D, H) if config.attention == "mlp" and D != H else nn.Identity()
@@ -62,23 +62,17 @@ class DIEN(nn.Module):
         """
         auxiliary = self.config.auxiliary_weight > 0
         embedded = self.inputs(batch, negatives=auxiliary)
-        behaviours = Packed(embedded.history, batch.offsets)  # values [N, D]
-        states = self.extractor.states(behaviours)  # [N, H]
+        states = self.extractor.states(Packed(embedded.history, batch.offsets))  # [N, H]
         pairs = Pairs.of_histories(batch.offsets, batch.history_of)
         final = self.evolution.evolve(
             self.query(embedded.target), Packed(states, batch.offsets), pairs
         )  # [B, H]
         parts = [final, embedded.target, embedded.profile]
         if self.config.pooled_history:
-            parts += _pooled(behaviours, embedded.target, batch.history_of)
+            parts += pooled_items(embedded, batch)
         logits = self.logit(self.head(torch.cat(parts, 1))).squeeze(1)  # [B]
         loss = None
         if embedded.negatives is not None:
-            loss = self.extractor.packed_auxiliary_loss(states, behaviours, embedded.negatives)
+            items = Packed(embedded.items, batch.offsets)  # values [N, D]
+            loss = self.extractor.packed_auxiliary_loss(states, items, embedded.negatives)
         return Prediction(logits, loss)
-
-
-def _pooled(behaviours: Packed, target: Tensor, history_of: Tensor) -> list[Tensor]:
-    """Sum of each candidate's history and its product with the target, both ``[B, D]``."""
-    pooled = segment_sum(behaviours.values, behaviours.lengths).index_select(0, history_of)
-    return [pooled, pooled * target]

@@ -1,4 +1,4 @@
-"""Embeddings of a batch, shared by every model: items, and the user and context beside them."""
+"""Embeddings of a batch, shared by every model: items and behaviours, and user and context beside them."""
 
 from __future__ import annotations
 
@@ -10,53 +10,76 @@ from torch import Tensor, nn
 from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import FeatureEmbedding
+from dien.layers.embedding import embedding_tables
+from dien.ops import segment_sum
 
 
 class Embedded(NamedTuple):
-    """A batch's embeddings.
+    """A batch's embeddings; ``D`` is the width of an item, ``D_b`` that of a behaviour's own features.
 
     Attributes:
-        history: ``[N, D]`` behaviours.
+        history: ``[N, D + D_b]`` behaviours: the item, then the behaviour's own features.
+        items: ``[N, D]`` the items alone of the history.
         target: ``[B, D]`` candidates.
-        profile: ``[B, ·]`` user and context of each candidate.
+        profile: ``[B, ·]`` user and context of each candidate, of width 0 where the data has neither.
         negatives: ``[N, D]``, None where the batch has none or they were not asked for.
     """
 
     history: Tensor
+    items: Tensor
     target: Tensor
     profile: Tensor
     negatives: Tensor | None
 
 
 class Inputs(nn.Module):
-    """The embedding tables of a schema.
+    """The embeddings of a schema.
 
     Args:
-        schema: features of items, users and contexts.
-        width: width of each feature's embedding.
+        schema: features of items, behaviours, users and contexts.
+        width: width of a feature's embedding where the feature names none.
+
+    Attributes:
+        item_width: ``D``.
+        history_width: ``D + D_b``.
+        profile_width: width of user and context.
     """
 
     def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
-
-        def tables(*features: str) -> FeatureEmbedding:
-            sizes = {f.name: f.size for side in features for f in schema.of(side)}  # type: ignore[arg-type]
-            return FeatureEmbedding(sizes, width)
-
-        self.item = tables("item")
-        self.profile = tables("user", "context")
+        sides = schema.of("item"), schema.of("user", "context"), schema.of("behaviour")
+        # All tables first: any feature may share that of another, whosesoever it is.
+        tables: dict[str, nn.Embedding] = {}
+        for features in sides:
+            tables |= embedding_tables(features, width)
+        self.item, self.profile, self.behaviour = (
+            FeatureEmbedding(features, width, tables) for features in sides
+        )
         self.item_width, self.profile_width = self.item.width, self.profile.width
+        self.history_width = self.item.width + self.behaviour.width
 
     def forward(self, batch: Batch, *, negatives: bool = False) -> Embedded:
         """Embed a batch, its negatives only where asked for and present."""
         parts = [batch.history, batch.target]
         if negatives and batch.negatives is not None:
             parts.append(batch.negatives)
-        history, target, *rest = self.item(*parts)
-        (profile,) = self.profile({**batch.user, **batch.context})  # [R, ·]
-        return Embedded(
-            history,
-            target,
-            torch.index_select(profile, 0, batch.history_of),
-            rest[0] if rest else None,
-        )
+        items, target, *rest = self.item(*parts)
+        history = items
+        if self.behaviour.width:
+            history = torch.cat([items, *self.behaviour(batch.history)], 1)
+        profile = target.new_zeros(len(batch), 0)
+        if self.profile.width:
+            (profile,) = self.profile({**batch.user, **batch.context})  # [R, ·]
+            profile = profile.index_select(0, batch.history_of)
+        return Embedded(history, items, target, profile, rest[0] if rest else None)
+
+
+def pooled_items(embedded: Embedded, batch: Batch) -> list[Tensor]:
+    """Sum up the items of each candidate's history, and multiply with the target, as the authors' heads do.
+
+    Returns:
+        Sum and product, both ``[B, D]``.
+    """
+    lengths = batch.offsets[1:] - batch.offsets[:-1]
+    pooled = segment_sum(embedded.items, lengths).index_select(0, batch.history_of)
+    return [pooled, pooled * embedded.target]

@@ -26,13 +26,13 @@ class SumPooling(nn.Module):
         super().__init__()
         self.config = config
         self.inputs = Inputs(schema, config.embedding_size)
-        widths = 2 * self.inputs.item_width + self.inputs.profile_width
+        widths = self.inputs.history_width + self.inputs.item_width + self.inputs.profile_width
         self.head = MLP([widths, *config.head_hidden], config.head_activation)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""
         embedded = self.inputs(batch)
-        pooled = segment_sum(embedded.history, batch.offsets[1:] - batch.offsets[:-1])  # [R, D]
+        pooled = segment_sum(embedded.history, batch.offsets[1:] - batch.offsets[:-1])  # [R, D + D_b]
         x = torch.cat([pooled.index_select(0, batch.history_of), embedded.target, embedded.profile], 1)
         return Prediction(self.logit(self.head(x)).squeeze(1))

@@ -1,0 +1,95 @@
+"""Embeddings by hand from named weights: one value at a time, nothing of ``dien.layers`` used."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from dien.data.batch import Batch, Columns
+from dien.data.schema import Feature, Schema, Side
+from dien.packed import Packed
+from tests.equations import Weights, under
+
+
+def weights_by_feature(features: Sequence[Feature], weights: Weights) -> dict[str, Tensor]:
+    """What embeds each feature of a FeatureEmbedding but those that share the table of another.
+
+    Args:
+        features: in order.
+        weights: ``tables.0.weight`` and so on are those of features with a table of their own,
+            ``numbers.0.weight`` and so on those of numeric ones.
+    """
+    own = [f for f in features if f.kind != "numeric" and f.table is None]
+    numeric = [f for f in features if f.kind == "numeric"]
+    assert len(weights) == len(own) + len(numeric)
+    return {f.name: weights[f"tables.{k}.weight"] for k, f in enumerate(own)} | {
+        f.name: weights[f"numbers.{k}.weight"] for k, f in enumerate(numeric)
+    }
+
+
+def embedded(
+    features: Sequence[Feature], weights: Weights, columns: Mapping[str, Tensor | Packed], row: int
+) -> Tensor:
+    """One row's features side by side; ``weights`` by the feature that owns them."""
+    parts = [_one(f, weights[f.table or f.name], columns[f.name], row) for f in features]
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+
+def _one(feature: Feature, weight: Tensor, column: Tensor | Packed, row: int) -> Tensor:
+    if isinstance(column, Packed):
+        begin, end = column.offsets[row].item(), column.offsets[row + 1].item()
+        return _pooled([weight[column.values[k]] for k in range(begin, end)], weight[0] * 0, feature.pooling)
+    value = column[row].item()
+    if feature.kind == "categorical":
+        return weight[value]
+    return weight[0] if value != value else value * weight[1]
+
+
+def _pooled(rows: list[Tensor], pooled: Tensor, pooling: str) -> Tensor:
+    """Pool rows, starting from zeros ``pooled``, which are the result where there are none."""
+    for k, row in enumerate(rows):
+        if pooling == "sum":
+            pooled = pooled + row
+        elif pooling == "mean":
+            pooled = pooled + row / len(rows)
+        else:
+            assert pooling == "max"
+            pooled = row if k == 0 else torch.where(row > pooled, row, pooled)
+    return pooled
+
+
+class InputsByHand:
+    """The embeddings of ``models.inputs.Inputs`` one row at a time, from the weights of a model.
+
+    Args:
+        schema: its features.
+        weights: of the model, by name.
+    """
+
+    def __init__(self, schema: Schema, weights: Weights) -> None:
+        self.schema = schema
+        sides = {"item": ("item",), "profile": ("user", "context"), "behaviour": ("behaviour",)}
+        self.weights: dict[str, Tensor] = {}
+        for part, of in sides.items():
+            self.weights |= weights_by_feature(schema.of(*of), under(weights, f"inputs.{part}."))
+
+    def row(self, columns: Columns, row: int, *sides: Side) -> Tensor:
+        """Features of some sides of one row."""
+        return embedded(self.schema.of(*sides), self.weights, columns, row)
+
+    def profile(self, batch: Batch, r: int) -> Tensor:
+        """User and context of a history."""
+        return self.row({**batch.user, **batch.context}, r, "user", "context")
+
+    def sequence(self, columns: Columns, batch: Batch, r: int, *sides: Side) -> Tensor:
+        """Features of some sides of each step of a history."""
+        rows = [self.row(columns, t, *sides) for t in range(int(batch.offsets[r]), int(batch.offsets[r + 1]))]
+        width = sum(self.weights[f.table or f.name].shape[1] for f in self.schema.of(*sides))
+        return torch.stack(rows) if rows else torch.zeros(0, width, dtype=torch.float64)
+
+
+def enlarge(model: torch.nn.Module) -> None:
+    """Make embeddings no longer as tiny as they start, and those of unknown and missing values not zero."""
+    for name, parameter in model.named_parameters():
+        if name.startswith("inputs."):
+            torch.nn.init.normal_(parameter, std=0.5)
