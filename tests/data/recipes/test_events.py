@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from dien.data.log import DataError
+from dien.data.recipes.behaviours import behaviours_of
 from dien.data.recipes.events import Events
 from tests.data.logs import make_log
 
@@ -18,7 +19,7 @@ def test_events_stand_by_user_and_time_and_ties_in_the_order_of_the_source():
     events = Events.of(LOG)
     assert events.item_ids.decode(events.item).to_list() == ["b", "c", "a", "b"]
     assert events.clicked.tolist() == [False, True, True, True]
-    behaviours = events.behaviours()
+    behaviours = behaviours_of(events)
     assert events.item_ids.decode(behaviours.item).to_list() == ["c", "a", "b"]
     assert behaviours.offsets.tolist() == [0, 0, 2, 3]
 

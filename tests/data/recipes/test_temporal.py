@@ -1,5 +1,4 @@
 from datetime import datetime, timezone
-from itertools import groupby
 
 import numpy as np
 import pytest
@@ -26,11 +25,10 @@ def impressions(log: Log, warmup: int) -> list[dict]:
     rows = []
     for user in log.users["user"]:
         mine = [row for row in log.events.rows(named=True) if row["user"] == user]
-        for (time, device), moment in groupby(
-            sorted(mine, key=lambda row: (row["time"], row.get("device") or "")),
-            lambda row: (row["time"], row.get("device")),
-        ):
-            shown = list(moment)
+        moments: dict = {}
+        for row in sorted(mine, key=lambda row: row["time"]):
+            moments.setdefault((row["time"], row.get("device")), []).append(row)
+        for (time, device), shown in moments.items():
             before = [row for row in mine if row["time"] < time and row.get("label", 1)]
             before.sort(key=lambda row: row["time"])
             if len(before) >= warmup:

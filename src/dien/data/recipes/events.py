@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.log import DataError, Log
-from dien.data.prepared import Behaviours
-from dien.data.ragged import to_offsets
+from dien.data.log import DataError, FeatureRule, Log
 from dien.data.vocabulary import Ids
 
-_NOT_CONTEXT = ("user", "item", "time", "label")
+_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split")
 _YEAR_10000 = 253_402_300_800  # also catches milliseconds
+EVENTS_AT_ONCE = 1 << 22
+"""Recipes go through users in slices of about so many events, which bounds what they hold on the way."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Events:
         time: ``[E]`` int64 seconds since 1970.
         clicked: ``[E]`` bool; all true where the log has no labels.
         labelled: whether the log has real negatives.
-        context: String columns ``[E]``.
+        impression: ``[E]`` int64, equal for what was shown together; None where the log does not say.
+        split: ``[E]`` int8, 0 train, 1 valid, 2 test, 3 none; None where the log does not say.
+        features: columns ``[E]`` of the context and of behaviours.
+        context: those that tell impressions of one moment apart: of the context, one value each.
         user_ids: row 0 is unknown, then the log's users in its order.
         item_ids: row 0 is unknown, then the log's items in its order.
     """
@@ -37,7 +41,10 @@ class Events:
     time: NDArray[np.int64]
     clicked: NDArray[np.bool_]
     labelled: bool
-    context: pl.DataFrame
+    impression: NDArray[np.int64] | None
+    split: NDArray[np.int8] | None
+    features: pl.DataFrame
+    context: tuple[str, ...]
     user_ids: Ids
     item_ids: Ids
 
@@ -53,31 +60,75 @@ class Events:
         _check(log)
         user_ids, item_ids = Ids.of(log.users["user"]), Ids.of(log.items["item"])
         user = _encode(events["user"], user_ids, "users")
-        item = _encode(events["item"], item_ids, "items")
         time = events["time"].cast(pl.Int64).to_numpy()
         labelled = "label" in events.columns
         clicked = events["label"].to_numpy() == 1 if labelled else np.ones(len(events), bool)
         if not clicked.any():
             raise DataError("events: none is a click (label 1); without clicks there are no behaviours")
-        order = np.lexsort((time, user))
-        context = events.select(pl.exclude(*_NOT_CONTEXT).cast(pl.String))
+        order = np.lexsort((time, user))  # stable
+        features = events.select(pl.exclude(*_NOT_FEATURES))
         return cls(
             user=user[order],
-            item=item[order],
+            item=_encode(events["item"], item_ids, "items")[order],
             time=time[order],
             clicked=clicked[order],
             labelled=labelled,
-            context=context[order] if context.width else context,
+            impression=events["impression"].cast(pl.Int64).to_numpy()[order]
+            if "impression" in events.columns
+            else None,
+            split=events["split"].cast(pl.Int8).to_numpy()[order] if "split" in events.columns else None,
+            features=features[order] if features.width else features,
+            context=tuple(
+                column.name
+                for column in features
+                if log.features.get(column.name, FeatureRule()).side == "context"
+                and not isinstance(column.dtype, pl.List)
+            ),
             user_ids=user_ids,
             item_ids=item_ids,
         )
 
-    def behaviours(self) -> Behaviours:
-        """Keep the clicks: the ``k``-th clicked event is behaviour ``k``."""
-        clicks = np.bincount(self.user[self.clicked], minlength=len(self.user_ids))
-        return Behaviours(
-            item=self.item[self.clicked], time=self.time[self.clicked], offsets=to_offsets(clicks)
-        )
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def features_of(self, chosen: NDArray[np.integer] | NDArray[np.bool_]) -> pl.DataFrame:
+        """Take the features of some events, by number or by mask ``[E]``."""
+        if not self.features.width:
+            return self.features
+        return self.features[chosen.nonzero()[0] if chosen.dtype == bool else chosen]
+
+    def slices(self) -> Iterator[tuple[int, Events]]:
+        """Cut between users into slices of about :data:`EVENTS_AT_ONCE` events.
+
+        Yields:
+            Each slice and the number of its first event.
+        """
+        begin = 0
+        while begin < len(self):
+            last = min(begin + EVENTS_AT_ONCE, len(self)) - 1
+            end = int(np.searchsorted(self.user, self.user[last], side="right"))
+            part = slice(begin, end)
+            yield (
+                begin,
+                replace(
+                    self,
+                    user=self.user[part],
+                    item=self.item[part],
+                    time=self.time[part],
+                    clicked=self.clicked[part],
+                    impression=None if self.impression is None else self.impression[part],
+                    split=None if self.split is None else self.split[part],
+                    features=self.features[part] if self.features.width else self.features,
+                ),
+            )
+            begin = end
+
+
+def first_of_moment(events: Events) -> NDArray[np.bool_]:
+    """Mark the first event of each user and time: ``[E]``."""
+    first = np.ones(len(events), bool)
+    first[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
+    return first
 
 
 def _check(log: Log) -> None:
@@ -112,6 +163,11 @@ def _check(log: Log) -> None:
 
 
 def _encode(values: pl.Series, ids: Ids, what: str) -> NDArray[np.int32]:
+    if values.dtype == pl.Int32:  # rows already
+        rows: NDArray[np.int32] = values.to_numpy()
+        if rows.min() < 1 or rows.max() >= len(ids):
+            raise DataError(f"events: {values.name} holds rows outside 1 to {len(ids) - 1}, those of {what}")
+        return rows
     rows = ids.encode(values)
     if not rows.all():
         value = values[int(rows.argmin())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from dien.data.log import DataError, Log
 from dien.data.negatives import PopularitySampler
-from dien.data.prepared import Behaviours, Prepared, SplitName
-from dien.data.ragged import ranges
-from dien.data.recipes.assembly import Draft, assemble
+from dien.data.prepared import Behaviours, Prepared, Split, SplitName
+from dien.data.ragged import ranges, to_offsets
+from dien.data.recipes.behaviours import behaviours_of
 from dien.data.recipes.events import Events
+from dien.data.recipes.features import Occurrences, fit_features
 
 
 def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") -> Prepared:
@@ -40,7 +42,7 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
         DataError: the log cannot be used, or has too few users to train with.
     """
     events = Events.of(log)
-    behaviours = events.behaviours()
+    behaviours = replace(behaviours_of(events), unclicked=None)
     counts = np.diff(behaviours.offsets)  # [U]
     popularity = np.bincount(behaviours.item, minlength=len(events.item_ids)).astype(np.int64)
     sampler = PopularitySampler(popularity)
@@ -68,50 +70,86 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
         order = np.argsort(click)
         click, click_negative = click[order], click_negative[order]
 
+    drawn: dict[SplitName, tuple[NDArray[np.int64], NDArray[np.int32]]] = {
+        "train": (click, click_negative),
+        "valid": (last[valid], negative[valid]),
+        "test": (last[test], negative[test]),
+    }
     event_of = events.clicked.nonzero()[0]  # [M]
+    in_rows = _rows_that_hold(click, events.user[event_of[click]], behaviours)  # [M]
+    of_train = np.bincount(event_of[click], minlength=len(events)) * 2  # [E]
+    features = fit_features(
+        log,
+        events,
+        Occurrences(
+            item=np.bincount(behaviours.item, in_rows, len(events.item_ids)).astype(np.int64)
+            + np.bincount(
+                np.concatenate([behaviours.item[click], click_negative]), minlength=len(popularity)
+            ),
+            user=np.bincount(events.user, of_train, len(events.user_ids)).astype(np.int64),
+            context=of_train,
+            behaviour=_at(event_of, in_rows, len(events)),
+        ),
+    )
 
-    def pairs(click: NDArray[np.int64], negative: NDArray[np.int32]) -> Draft:
-        return Draft(
-            event=event_of[click],
+    def split(click: NDArray[np.int64], negative: NDArray[np.int32]) -> Split:
+        event = event_of[click]
+        return Split(
+            user=events.user[event],
             end=click,
-            lengths=np.full(len(click), 2),
+            time=events.time[event],
+            context=features.encode(events.features_of(event), "context"),
+            offsets=to_offsets(np.full(len(click), 2)),
             item=np.stack([behaviours.item[click], negative], axis=1).reshape(-1),
             label=np.tile(np.array([1, 0], np.int8), len(click)),
         )
 
-    drafts: dict[SplitName, Draft] = {
-        "train": pairs(click, click_negative),
-        "valid": pairs(last[valid], negative[valid]),
-        "test": pairs(last[test], negative[test]),
-    }
-    return assemble(
-        log,
-        events,
-        behaviours,
-        drafts,
-        item_occurrences=_occurrences(drafts["train"], events, behaviours),
+    return Prepared(
+        schema=features.schema,
+        dropped=features.dropped,
+        vocabularies=features.vocabularies,
+        item_ids=events.item_ids,
+        items=features.items,
         popularity=popularity,
+        user_ids=events.user_ids,
+        users=features.users,
+        behaviours=replace(
+            behaviours, features=features.encode(events.features_of(events.clicked), "behaviour")
+        ),
+        splits={name: split(*pairs) for name, pairs in drawn.items()},
         recipe={"name": "paper", "seed": seed, "targets": targets},
         split_rule="by user: test with probability 1/10, of the others validation with probability 1/10",
         negatives={
             "sampled": True,
             "per_positive": 1,
+            "by": "popularity",
             "rule": "uniform over all behaviours, other than the positive",
         },
         excluded={
-            "events that are not clicks": int((~events.clicked).sum()),
-            "users with a single behaviour": int((counts == 1).sum()),
+            **log.excluded,
+            **{
+                what: count
+                for what, count in (
+                    ("events that are not clicks", int((~events.clicked).sum())),
+                    ("users with a single behaviour", int((counts == 1).sum())),
+                )
+                if count
+            },
         },
+        sources=log.sources,
     )
 
 
-def _occurrences(train: Draft, events: Events, behaviours: Behaviours) -> NDArray[np.int64]:
-    """Count the items of training rows: each row has its candidate and the whole history before it."""
+def _rows_that_hold(
+    click: NDArray[np.int64], user: NDArray[np.int32], behaviours: Behaviours
+) -> NDArray[np.int64]:
+    """Count for each behaviour ``[M]`` the rows whose history holds it; each target has two rows."""
     M = len(behaviours.item)
-    start = behaviours.offsets[events.user[train.event]]
-    opened = np.bincount(start, train.lengths, M + 1) - np.bincount(train.end, train.lengths, M + 1)
-    in_histories = np.cumsum(opened)[:-1]  # [M] rows whose history holds the behaviour
-    items = len(events.item_ids)
-    return np.bincount(behaviours.item, in_histories, items).astype(np.int64) + np.bincount(
-        train.item, minlength=items
-    )
+    opened = np.bincount(behaviours.offsets[user], minlength=M + 1) - np.bincount(click, minlength=M + 1)
+    return 2 * np.cumsum(opened)[:-1]
+
+
+def _at(places: NDArray[np.int64], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    spread = np.zeros(size, np.int64)
+    spread[places] = values
+    return spread

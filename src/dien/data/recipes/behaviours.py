@@ -1,0 +1,70 @@
+"""The clicks of a log as behaviours, and what was shown beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.prepared import Behaviours, FeatureTable, Unclicked
+from dien.data.ragged import to_offsets
+from dien.data.recipes.events import Events, first_of_moment
+
+
+def behaviours_of(events: Events, features: FeatureTable | None = None) -> Behaviours:
+    """Keep the clicks: the ``k``-th clicked event is behaviour ``k``.
+
+    Args:
+        events: of all users.
+        features: behaviour features of the clicks ``[M]``.
+    """
+    clicks = np.bincount(events.user[events.clicked], minlength=len(events.user_ids))
+    return Behaviours(
+        item=events.item[events.clicked],
+        time=events.time[events.clicked],
+        offsets=to_offsets(clicks),
+        features=features or {},
+        unclicked=_unclicked(events, clicks) if events.labelled and not events.clicked.all() else None,
+    )
+
+
+def _unclicked(events: Events, clicks: NDArray[np.int64]) -> Unclicked:
+    """Give each click what its user was shown and did not click since the click before, up to its moment.
+
+    Events are in time order, so that these stand together among all that was not clicked.
+    """
+    start, end = np.empty(clicks.sum(), np.int64), np.empty(clicks.sum(), np.int64)  # [M]
+    done = before = 0
+    for _, part in events.slices():
+        begins, ends = _ranges(part)
+        here = slice(done, done + len(begins))
+        start[here], end[here] = before + begins, before + ends
+        done += len(begins)
+        before += len(part) - len(begins)
+    return Unclicked(start=start, end=end, item=events.item[~events.clicked])
+
+
+def _ranges(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the range of each click ``[M]`` among the unclicked events of whole users."""
+    first = first_of_moment(events)
+    unclicked = ~events.clicked
+    seen = np.cumsum(unclicked)  # [E] not clicked up to and with each event
+    moment = np.cumsum(first) - 1  # [E]
+    last_of_moment = np.append(first[1:], True).nonzero()[0]
+    end = seen[last_of_moment][moment[events.clicked]]  # [M]
+
+    user_starts = np.ones(len(events), bool)
+    user_starts[1:] = np.diff(events.user) != 0
+    begins = user_starts.nonzero()[0]
+    before_user: NDArray[np.int64] = (seen - unclicked)[
+        begins
+    ]  # [users with events] not clicked by earlier users
+    start: NDArray[np.int64] = before_user[np.cumsum(user_starts)[events.clicked] - 1]  # [M]
+    click_moment, user = moment[events.clicked], events.user[events.clicked]
+    place = np.arange(len(end))
+    # the first behaviour of each click moment; the end of the behaviour before it is where this one starts
+    head = np.ones(len(end), bool)
+    head[1:] = np.diff(click_moment) != 0
+    head_of = np.maximum.accumulate(np.where(head, place, 0))
+    before = head_of - 1
+    same_user = (before >= 0) & (user[before] == user)
+    return np.where(same_user, end[before], start), end

@@ -1,0 +1,57 @@
+"""Columns that grow slice by slice, in memory or on disk."""
+
+from __future__ import annotations
+
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HEADER = 128  # bytes: numpy pads the header of a column of any length to this
+
+
+class Growing:
+    """Named columns that are appended to.
+
+    Args:
+        folder: write them there as ``.npy`` files while they grow, so that memory does not; None keeps them
+            in memory.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._parts: dict[str, list[NDArray[Any]]] = {}
+        self._files: dict[str, tuple[BufferedWriter, np.dtype[Any], int]] = {}
+
+    def append(self, name: str, array: NDArray[Any]) -> None:
+        """Append ``[n]`` to a column; its type is that of the first array."""
+        if self._folder is None:
+            self._parts.setdefault(name, []).append(array)
+            return
+        if name not in self._files:
+            path = self._folder / f"{name}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("wb")
+            file.write(bytes(_HEADER))
+            self._files[name] = (file, array.dtype, 0)
+        file, dtype, length = self._files[name]
+        np.ascontiguousarray(array, dtype).tofile(file)
+        self._files[name] = (file, dtype, length + len(array))
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        """End all columns and give them, from disk memory-mapped."""
+        if self._folder is None:
+            columns = {}
+            while self._parts:
+                name, parts = self._parts.popitem()
+                columns[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return columns
+        for file, dtype, length in self._files.values():
+            file.seek(0)
+            header = {"descr": dtype.str, "fortran_order": False, "shape": (length,)}
+            np.lib.format.write_array_header_1_0(file, header)
+            assert file.tell() == _HEADER
+            file.close()
+        return {name: np.load(self._folder / f"{name}.npy", mmap_mode="r") for name in self._files}

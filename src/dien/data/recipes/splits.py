@@ -1,0 +1,233 @@
+"""Which impressions train, validate and test: by time, by each user's last, by user, or by a column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.log import DataError
+from dien.data.recipes.events import Events
+
+Moment = float | datetime
+TRAIN, VALID, TEST, NONE = range(4)
+
+
+class SplitRule(Protocol):
+    """Says of impressions in which split they are."""
+
+    def settle(self, events: Events) -> SplitRule:
+        """Work out what depends on the whole log, as the moment of a cut."""
+
+    def assign(
+        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+    ) -> NDArray[np.int8]:
+        """Name the split of impressions ``[I]`` of whole users, in order of user and time.
+
+        Args:
+            user: user rows.
+            time: seconds since 1970.
+            split: what the log says of each.
+
+        Returns:
+            ``[I]`` 0 train, 1 valid, 2 test, 3 none.
+        """
+
+    def options(self) -> dict[str, Any]:
+        """Its numbers, for ``dataset.json``."""
+
+    def text(self) -> str:
+        """Say the rule, for people."""
+
+
+@dataclass(frozen=True)
+class ByTime:
+    """Train on the past, validate and test on what came after.
+
+    Attributes:
+        valid_from: where validation begins: a fraction of all behaviours by time, or a moment (UTC where it
+            names no zone); settled, seconds since 1970.
+        test_from: where the test begins.
+        gap: seconds before both that are in no split, so that what is evaluated on is not the moment after.
+    """
+
+    valid_from: Moment | int = 0.8
+    test_from: Moment | int = 0.9
+    gap: int = 0
+
+    def settle(self, events: Events) -> ByTime:
+        """Turn fractions and dates into seconds; the second itself belongs to what comes after.
+
+        Raises:
+            DataError: a fraction is not between 0 and 1, or validation does not begin before the test.
+        """
+        if self.gap < 0:
+            raise DataError(f"gap is {self.gap}, expected 0 or more seconds")
+        times = events.time if events.clicked.all() else events.time[events.clicked]
+        valid = _cut_point("valid_from", self.valid_from, times)
+        test = _cut_point("test_from", self.test_from, times)
+        if valid > test - self.gap or valid == test:
+            gap = f" by more than the gap of {self.gap} s" if self.gap else ""
+            raise DataError(
+                f"valid_from ({utc(valid)}) is not before test_from ({utc(test)}){gap}; "
+                "set them further apart"
+            )
+        return ByTime(valid, test, self.gap)
+
+    def assign(
+        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+    ) -> NDArray[np.int8]:
+        """See :meth:`SplitRule.assign`."""
+        cuts = np.array([self.valid_from, self.test_from], np.int64)
+        part = np.searchsorted(cuts, time, side="right").astype(np.int8)
+        for cut in cuts:
+            part[(cut - self.gap <= time) & (time < cut)] = NONE
+        return part
+
+    def options(self) -> dict[str, Any]:
+        """See :meth:`SplitRule.options`."""
+        return {"valid_from": self.valid_from, "test_from": self.test_from} | (
+            {"gap": self.gap} if self.gap else {}
+        )
+
+    def text(self) -> str:
+        """See :meth:`SplitRule.text`."""
+        gap = f", the {self.gap} s before each in no split" if self.gap else ""
+        return f"by time: validation from {utc(self.valid_from)}, test from {utc(self.test_from)}{gap}"
+
+
+@dataclass(frozen=True)
+class ByLast:
+    """The last moment of each user is the test, the one before it validates, the others train.
+
+    A user with fewer than three moments trains only.
+    """
+
+    def settle(self, events: Events) -> ByLast:
+        """Nothing depends on the whole log."""
+        return self
+
+    def assign(
+        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+    ) -> NDArray[np.int8]:
+        """See :meth:`SplitRule.assign`."""
+        part = np.zeros(len(user), np.int8)
+        if not len(user):
+            return part
+        new = np.ones(len(user), bool)  # the first impression of each user and time
+        new[1:] = (np.diff(user) != 0) | (np.diff(time) != 0)
+        moment = np.cumsum(new) - 1  # [I]
+        of_user = user[new]  # [moments]
+        number = np.bincount(of_user)[of_user]  # moments of its user
+        first = np.searchsorted(of_user, of_user, side="left")
+        left = number - (np.arange(len(of_user)) - first)  # 1 for the last
+        of_moment = np.where(number < 3, TRAIN, np.select([left == 1, left == 2], [TEST, VALID], TRAIN))
+        part[:] = of_moment[moment]
+        return part
+
+    def options(self) -> dict[str, Any]:
+        """See :meth:`SplitRule.options`."""
+        return {"split": "last"}
+
+    def text(self) -> str:
+        """See :meth:`SplitRule.text`."""
+        return "by user: the last moment tests, the one before it validates; users with fewer than 3 train"
+
+
+@dataclass(frozen=True)
+class ByUser:
+    """A tenth of the users tests, a tenth validates, the others train.
+
+    Attributes:
+        seed: who falls where follows from it and the user's place in the log.
+        valid: share of users that validate.
+        test: share of users that test.
+    """
+
+    seed: int = 0
+    valid: float = 0.1
+    test: float = 0.1
+
+    def settle(self, events: Events) -> ByUser:
+        """Nothing depends on the whole log.
+
+        Raises:
+            DataError: the shares leave no user to train with.
+        """
+        if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
+            raise DataError(
+                f"shares of users to validate ({self.valid}) and test ({self.test}) must leave some to train"
+            )
+        return self
+
+    def assign(
+        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+    ) -> NDArray[np.int8]:
+        """See :meth:`SplitRule.assign`."""
+        if not len(user):
+            return np.zeros(0, np.int8)
+        low, high = int(user[0]), int(user[-1])
+        # one draw a user, the same whatever slice it is asked in
+        stream = np.random.PCG64([self.seed, 4]).advance(low)
+        chance = np.random.Generator(stream).random(high - low + 1)[user - low]
+        return np.select([chance < self.test, chance < self.test + self.valid], [TEST, VALID], TRAIN).astype(
+            np.int8
+        )
+
+    def options(self) -> dict[str, Any]:
+        """See :meth:`SplitRule.options`."""
+        return {"split": "user", "valid_share": self.valid, "test_share": self.test}
+
+    def text(self) -> str:
+        """See :meth:`SplitRule.text`."""
+        return f"by user: a share of {self.test} tests, {self.valid} validates"
+
+
+@dataclass(frozen=True)
+class ByColumn:
+    """The log says it: its column ``split``, of the first event of each impression."""
+
+    def settle(self, events: Events) -> ByColumn:
+        """Nothing depends on the whole log.
+
+        Raises:
+            DataError: the log has no such column.
+        """
+        if events.split is None:
+            raise DataError("split by column: the log has none; name it in the schema (interactions.split)")
+        return self
+
+    def assign(
+        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+    ) -> NDArray[np.int8]:
+        """See :meth:`SplitRule.assign`."""
+        assert split is not None
+        return split
+
+    def options(self) -> dict[str, Any]:
+        """See :meth:`SplitRule.options`."""
+        return {"split": "column"}
+
+    def text(self) -> str:
+        """See :meth:`SplitRule.text`."""
+        return "as the log's column says"
+
+
+def _cut_point(name: str, moment: Moment | int, times: NDArray[np.int64]) -> int:
+    if isinstance(moment, datetime):
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+    if isinstance(moment, int):
+        return moment
+    if not 0 < moment < 1:
+        raise DataError(f"{name} is {moment}, expected a fraction between 0 and 1, or a moment")
+    place = int(moment * len(times))
+    return int(np.partition(times, place)[place])
+
+
+def utc(seconds: float | datetime) -> str:
+    """Write seconds since 1970 as people read them."""
+    moment = seconds if isinstance(seconds, datetime) else datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,171 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from dien.data.dataset import Dataset
+from dien.data.log import DataError, FeatureRule
+from dien.data.prepared import SPLITS, no_leak
+from dien.data.recipes import events as events_module
+from dien.data.recipes import impressions
+from dien.data.recipes.splits import ByLast, ByTime
+from dien.data.writer import arrays_of, write
+from tests.data.logs import logs, random_log, rows_of
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_slices_and_scratch_change_nothing_but_the_negatives(labelled, monkeypatch, tmp_path):
+    log = random_log(users=40, items=15, events=900, labelled=labelled)
+    log = replace(log, events=log.events.with_columns(device=pl.col("time").mod(3).cast(pl.String)))
+    whole = impressions(log, ByTime(0.6, 0.8))
+    monkeypatch.setattr(events_module, "EVENTS_AT_ONCE", 50)
+    sliced = impressions(log, ByTime(0.6, 0.8), scratch=tmp_path)
+    ours, theirs = arrays_of(sliced), arrays_of(whole)
+    assert ours.keys() == theirs.keys()
+    for name, array in theirs.items():
+        if not labelled and name.endswith("/item") and name != "behaviours/item" and "items" not in name:
+            split = name.split("/")[0]
+            positive = theirs[f"{split}/label"] == 1
+            assert np.array_equal(ours[name][positive], array[positive]), name
+        else:
+            assert np.array_equal(ours[name], array), name
+    write(sliced, tmp_path / "data")
+    Dataset.open(tmp_path / "data").check()
+
+
+@settings(max_examples=80, deadline=None)
+@given(logs(labelled=True), st.integers(0, 2), st.randoms(use_true_random=False))
+def test_what_the_log_names_alike_is_one_impression_at_its_first_time(log, warmup, random):
+    names = [random.randrange(4) for _ in range(log.events.height)]
+    log = replace(log, events=log.events.with_columns(pl.Series("impression", names)))
+    try:
+        prepared = impressions(log, ByTime(0.5, 0.75), warmup=warmup)
+    except DataError:
+        assume(False)
+        raise
+    assert no_leak(prepared)
+    rows = list(log.events.rows(named=True))
+    expected = {}
+    for row in rows:
+        expected.setdefault((row["user"], row["impression"]), []).append(row)
+    wanted = []
+    for (user, _), shown in expected.items():
+        time = min(row["time"] for row in shown)
+        before = [r for r in rows if r["user"] == user and r["time"] < time and r["label"]]
+        before.sort(key=lambda r: r["time"])
+        if len(before) >= warmup:
+            shown.sort(key=lambda r: r["time"])
+            items = [(r["item"], r["label"]) for r in shown]
+            wanted.append((user, time, [r["item"] for r in before], items))
+    found = [
+        (r["user"], r["time"], r["history"], list(zip(r["items"], r["labels"], strict=True)))
+        for name in SPLITS
+        for r in rows_of(prepared, name)
+    ]
+    assert sorted(found) == sorted(wanted)
+
+
+def test_negatives_within_a_category_have_the_positives_category():
+    log = random_log(users=40, items=30, events=900)
+    prepared = impressions(log, ByLast(), negatives=2, negatives_by="category")
+    category = prepared.items["category"]
+    for name in SPLITS:
+        split = prepared.splits[name]
+        for i in range(len(split)):
+            shown = slice(split.offsets[i], split.offsets[i + 1])
+            item, label = split.item[shown], split.label[shown]
+            positives, negatives = item[label == 1], item[label == 0]
+            assert np.array_equal(category[negatives], np.repeat(category[positives], 2))
+    assert prepared.negatives["by"] == "category"
+    with pytest.raises(DataError, match="negatives by 'brand': expected popularity, uniform or a"):
+        impressions(log, ByLast(), negatives_by="brand")
+
+
+def test_features_of_every_kind_are_encoded_by_what_trains():
+    log = random_log(users=40, items=20, events=900)
+    rng = np.random.default_rng(0)
+    tags = [None if i == 0 else [f"t{k}" for k in range(i % 4)] for i in range(log.items.height)]
+    price = pl.Series("price", [None, *rng.lognormal(3, 1, log.items.height - 1)])
+    log = replace(
+        log,
+        items=log.items.with_columns(pl.Series("tags", tags, dtype=pl.List(pl.String)), price),
+        users=log.users.with_columns(likes=pl.lit("c1"), score=pl.int_range(pl.len()).cast(pl.Float64)),
+        events=log.events.with_columns(
+            dwell=pl.col("time").cast(pl.Float64),
+            action=pl.Series(["view", "buy"] * 450).cast(pl.Categorical),
+            device=pl.Series(["phone", "desk", None] * 300),
+        ),
+        features={
+            "price": FeatureRule(scale="log", width=3),
+            "score": FeatureRule(quantiles=4),
+            "likes": FeatureRule(table="category"),
+            "dwell": FeatureRule(side="behaviour"),
+            "action": FeatureRule(side="behaviour", buckets=5),
+            "time_since": FeatureRule(edges=(10.0, 100.0)),
+        },
+    )
+    prepared = impressions(log, ByTime(0.6, 0.8))
+    by_name = {feature.name: feature for feature in prepared.schema.features}
+    assert {n: (f.side, f.kind) for n, f in by_name.items()} == {
+        "item": ("item", "categorical"),
+        "category": ("item", "categorical"),
+        "tags": ("item", "multi"),
+        "price": ("item", "numeric"),
+        "dwell": ("behaviour", "numeric"),
+        "action": ("behaviour", "categorical"),
+        "time_since": ("behaviour", "categorical"),
+        "user": ("user", "categorical"),
+        "likes": ("user", "categorical"),
+        "score": ("user", "categorical"),
+        "device": ("context", "categorical"),
+    }
+    assert by_name["price"].width == 3
+    assert by_name["likes"].vocabulary == "category"
+    assert "likes" not in prepared.vocabularies
+    assert set(prepared.users["likes"][1:]) == {prepared.vocabularies["category"].index("c1")}
+    assert np.isnan(prepared.items["price"][:2]).all()
+    assert not np.isnan(prepared.items["price"][2:]).any()
+    tags_of = prepared.items["tags"]
+    for row, expected in enumerate([None, *tags]):
+        values = tags_of[np.array([row])].values
+        assert prepared.vocabularies["tags"].decode(values).to_list() == (expected or [])
+    train = prepared.behaviours.time < prepared.recipe["valid_from"]
+    dwell = prepared.behaviours.features["dwell"][train]
+    assert abs(dwell.mean()) < 1e-3
+    assert abs(dwell.std() - 1) < 1e-3
+    assert set(prepared.users["score"][1:]) == {1, 2, 3, 4}
+
+
+def test_vocabularies_keep_to_their_rules():
+    log = random_log(users=40, items=200, events=900)
+    plain = impressions(log, ByTime(0.6, 0.8)).vocabularies["item"]
+    for rule in (FeatureRule(min_count=4), FeatureRule(max_size=7), FeatureRule(rare_share=0.5)):
+        made = impressions(replace(log, features={"item": rule}), ByTime(0.6, 0.8)).vocabularies["item"]
+        assert made.counts.sum() == plain.counts.sum()
+        kept = set(made.values) - {None}
+        counts = dict(zip(plain.values, plain.counts, strict=True))
+        if rule.min_count > 1:
+            assert kept == {v for v, n in counts.items() if v and n >= 4}
+        elif rule.max_size:
+            assert made.values.to_list()[1:] == plain.values.to_list()[1:8]
+        else:
+            once = {v for v, n in counts.items() if v and n == 1}
+            assert kept >= {v for v in counts if v} - once
+            assert 0.2 < len(once & kept) / len(once) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (FeatureRule(table="brand"), "shares the table of 'brand'; expected a feature that has its own"),
+        (FeatureRule(table="category"), "shares the table of 'category'"),
+        (FeatureRule(quantiles=3), "quantiles and edges are for numbers"),
+    ],
+)
+def test_a_rule_that_does_not_fit_its_feature_is_refused(rule, message):
+    log = replace(random_log(users=40, items=20, events=900), features={"category": rule})
+    with pytest.raises(DataError, match=message):
+        impressions(log, ByLast())
