@@ -1,6 +1,7 @@
 import threading
 import tracemalloc
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,13 @@ from dien.data.batches import Batches, prefetch
 from dien.data.dataset import Dataset
 from dien.data.log import Log
 from dien.data.prepared import SPLITS, Split
-from dien.data.ragged import to_offsets
+from dien.data.ragged import Ragged, to_offsets
+from dien.data.recipes import impressions as impression_recipe
 from dien.data.recipes import paper, temporal
+from dien.data.recipes.splits import ByTime
 from dien.data.writer import write
+from dien.packed import Packed
+from tests.data.datasets import random_prepared
 from tests.data.logs import make_log, random_log
 
 OPTIONS = {"batch_size": 16, "max_history": 6}
@@ -44,19 +49,36 @@ def real(tmp_path_factory) -> Dataset:
     return stored(temporal(log, warmup=1), tmp_path_factory.mktemp("batches") / "DATA")
 
 
+@pytest.fixture(scope="module")
+def every_kind(tmp_path_factory) -> Dataset:
+    return stored(random_prepared(5), tmp_path_factory.mktemp("batches") / "DATA")
+
+
+def values(column) -> list:
+    """A column as a list: NaN as a word, so that it equals itself; lists of a multi-valued one."""
+    if isinstance(column, Packed | Ragged):
+        flat, ends = column.values.tolist(), column.offsets.tolist()
+        return [flat[start:end] for start, end in pairwise(ends)]
+    return ["missing" if value != value else value for value in column.tolist()]
+
+
 def impressions(batch: Batch) -> list[tuple]:
     """A batch as a list of its impressions: user, histories, candidates, labels, context."""
     found = []
+    history, target, beside = (
+        {name: values(column) for name, column in columns.items()}
+        for columns in (batch.history, batch.target, batch.user | batch.context)
+    )
     for r in range(len(batch.offsets) - 1):
         steps = slice(batch.offsets[r], batch.offsets[r + 1])
-        mine = batch.history_of == r
+        mine = (batch.history_of == r).nonzero().flatten().tolist()
         found.append(
             (
                 int(batch.user_row[r]),
-                {name: column[steps].tolist() for name, column in batch.history.items()},
-                {name: column[mine].tolist() for name, column in batch.target.items()},
+                {name: column[steps] for name, column in history.items()},
+                {name: [column[k] for k in mine] for name, column in target.items()},
                 batch.label[mine].tolist(),
-                {name: int(column[r]) for name, column in (batch.user | batch.context).items()},
+                {name: column[r] for name, column in beside.items()},
             )
         )
     return found
@@ -65,20 +87,28 @@ def impressions(batch: Batch) -> list[tuple]:
 def expected(data: Dataset, name: str, max_history: int) -> list[tuple]:
     """The impressions of a split, by loops and slices."""
     split, found = data.splits[name], []
+    items, users, own, context = (
+        {name: values(column) for name, column in table.items()}
+        for table in (data.items, data.users, data.behaviours.features, split.context)
+    )
+    edges = next((f.encoder.edges for f in data.schema.features if f.name == "time_since"), None)
     for i in range(len(split)):
         user, end = int(split.user[i]), int(split.end[i])
-        start = max(int(data.behaviours.offsets[user]), end - max_history)
-        history = data.behaviours.item[start:end]
+        past = range(max(int(data.behaviours.offsets[user]), end - max_history), end)
+        history = {name: [column[data.behaviours.item[k]] for k in past] for name, column in items.items()}
+        history |= {name: [column[k] for k in past] for name, column in own.items()}
+        if edges is not None:
+            since = [split.time[i] - data.behaviours.time[k] for k in past]
+            history["time_since"] = [1 + sum(seconds >= edge for edge in edges) for seconds in since]
         shown = slice(split.offsets[i], split.offsets[i + 1])
-        features = {name: int(column[user]) for name, column in data.users.items()}
-        features |= {name: int(column[i]) for name, column in split.context.items()}
         found.append(
             (
                 user,
-                {name: column[history].tolist() for name, column in data.items.items()},
-                {name: column[split.item[shown]].tolist() for name, column in data.items.items()},
+                history,
+                {name: [column[k] for k in split.item[shown]] for name, column in items.items()},
                 split.label[shown].tolist(),
-                features,
+                {name: column[user] for name, column in users.items()}
+                | {name: column[i] for name, column in context.items()},
             )
         )
     return found
@@ -88,8 +118,11 @@ def equal(a: Batch, b: Batch) -> bool:
     """Whether two batches agree to the bit."""
     for name, left in vars(a).items():
         right = getattr(b, name)
-        pairs = [(left, right)] if not isinstance(left, dict) else [(left[k], right[k]) for k in left]
-        if not all(x is y is None or torch.equal(x, y) for x, y in pairs):
+        if isinstance(left, dict):
+            same = left.keys() == right.keys() and all(values(left[k]) == values(right[k]) for k in left)
+        else:
+            same = left is right is None or torch.equal(left, right)
+        if not same:
             return False
     return True
 
@@ -115,6 +148,22 @@ def test_an_epoch_shows_every_impression_once_in_batches_of_about_the_size(
     if size >= largest:
         assert all(size - largest < len(batch) < size + largest for batch in seen[:-1])
     assert 0 < len(seen[-1]) <= 1.5 * size + largest
+
+
+@pytest.mark.parametrize("longest", [1, 3, 1000])
+def test_features_of_every_kind_and_side_are_those_on_disk(every_kind, longest):
+    for split in SPLITS:
+        batches = Batches(every_kind, split, batch_size=9, max_history=longest)
+        found = [impression for batch in batches.epoch(0) for impression in impressions(batch)]
+        assert found == expected(every_kind, split, longest)
+    batch = batches.batch(0, 0)
+    own = {f.name for f in every_kind.schema.of("behaviour")}
+    assert batch.history.keys() == own | batch.target.keys()
+    kinds = {f.name: f.kind for f in every_kind.schema.features}
+    for name, column in (batch.history | batch.target | batch.user | batch.context).items():
+        assert isinstance(column, Packed) == (kinds[name] == "multi")
+        indices = column.values if isinstance(column, Packed) else column
+        assert indices.dtype == (torch.float32 if kinds[name] == "numeric" else torch.int64)
 
 
 @settings(max_examples=100, deadline=None)
@@ -216,6 +265,79 @@ def test_an_auxiliary_negative_is_new_each_epoch_and_never_the_step_itself(data,
         drawn, redrawn = (torch.cat([b.negatives["item"] for b in epoch]) for epoch in (first, again))
         assert (drawn != redrawn).float().mean() > 0.5
     assert Batches(dataset, "train", **OPTIONS).batch(0, 0).negatives is None
+
+
+@pytest.mark.parametrize("by", ["uniform", "category"])
+def test_redrawn_negatives_follow_the_rule_the_stored_ones_were_drawn_by(tmp_path, by):
+    log = random_log(users=20, items=30, events=900)
+    dataset = stored(impressions_of(log, by), tmp_path / "DATA")
+    batches = Batches(dataset, "train", batch_size=64, max_history=1, shuffle=True, negatives="redrawn")
+    drawn, alike, several = np.zeros(len(dataset.popularity)), [], 0
+    for epoch in range(20):
+        for batch in batches.epoch(epoch):
+            drawn += np.bincount(batch.target["item"][batch.label == 0], minlength=len(drawn))
+            for _, _, target, label, _ in impressions(batch):
+                positives = int(sum(label))
+                several += positives > 1
+                of = np.arange(len(label) - positives) // 2  # two negatives for each positive, in their order
+                category = np.array(target["category"])
+                alike += (category[positives:] == category[of]).tolist()
+    assert several > 100
+    if by == "category":
+        assert np.mean(alike) > 0.99  # all but where no other is left
+    else:
+        some = drawn[drawn > 0]
+        assert len(some) == np.count_nonzero(dataset.popularity)
+        assert some.std() < 0.1 * some.mean()  # popularities differ by far more
+        assert np.mean(alike) < 0.5
+
+
+def impressions_of(log: Log, by: str):
+    return impression_recipe(log, ByTime(0.8, 0.9), warmup=0, negatives=2, negatives_by=by)
+
+
+def test_an_auxiliary_negative_is_what_was_passed_over_where_the_log_says_so(real):
+    behaviours = real.behaviours
+    assert behaviours.unclicked is not None
+    start, end, item = (getattr(behaviours.unclicked, name) for name in ("start", "end", "item"))
+    batches = Batches(real, "train", batch_size=64, max_history=10**6, auxiliary=True)
+    split, seen, others = real.splits["train"], 0, 0
+    drawn: dict[int, set[int]] = {}
+    for epoch in range(30):
+        read = [
+            torch.cat([getattr(b, side)["item"] for b in batches.epoch(epoch)])
+            for side in ("history", "negatives")
+        ]
+        history, negative = (column.numpy() for column in read)
+        place = np.concatenate(
+            [np.arange(behaviours.offsets[u], e) for u, e in zip(split.user, split.end, strict=True)]
+        )
+        assert np.array_equal(history, real.items["item"][behaviours.item[place]])
+        for k, own, got in zip(place.tolist(), history.tolist(), negative.tolist(), strict=True):
+            passed = set(real.items["item"][item[start[k] : end[k]]].tolist())
+            assert got != own
+            if passed - {own} and own not in passed:
+                assert got in passed
+                seen += 1
+                drawn.setdefault(k, set()).add(got)
+            others += not passed
+    assert seen > 1000
+    assert others > 1000
+    for k, got in list(drawn.items())[:50]:  # each of them is drawn at some time
+        assert got == set(real.items["item"][item[start[k] : end[k]]].tolist())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 300), st.integers(1, 100), st.booleans())
+def test_only_impressions_since_a_time_are_read_where_one_is_given(data, since, size, shuffle):
+    split = data.splits["train"]
+    batches = Batches(data, "train", batch_size=size, max_history=3, shuffle=shuffle, since=since)
+    wanted = [e for e, time in zip(expected(data, "train", 3), split.time, strict=True) if time >= since]
+    found = [impression for batch in batches.epoch(1) for impression in impressions(batch)]
+    assert sorted(found, key=repr) == sorted(wanted, key=repr)
+    assert batches.rows == sum(len(impression[3]) for impression in wanted)
+    if not shuffle:
+        assert found == wanted
 
 
 def test_drawing_auxiliary_negatives_leaves_the_candidates_as_they_are(data):

@@ -4,7 +4,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dien.data.log import DataError
-from dien.data.negatives import PopularitySampler, _alias_table
+from dien.data.negatives import PopularitySampler, _alias_table, sampler
+from dien.data.ragged import Ragged
 
 counts = st.lists(st.integers(0, 20) | st.just(0) | st.integers(0, 10**6), min_size=1, max_size=40)
 
@@ -86,3 +87,80 @@ def test_where_nothing_else_can_be_drawn_there_is_an_error():
         sampler.draw_other_than(rng, np.array([0, 1]))
     with pytest.raises(DataError, match="too many"):
         PopularitySampler(np.array([2**61, 1, 1, 1]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(counts, st.integers(0, 99), st.data())
+def test_a_negative_is_like_its_positive_unless_its_group_has_taken_all_that_are(column, seed, data):
+    counts = np.array(column)
+    items = st.integers(0, len(column) - 1)
+    value = np.array(
+        data.draw(st.lists(st.integers(0, 3), min_size=len(column), max_size=len(column))), np.int32
+    )
+    taken = data.draw(st.lists(st.tuples(st.integers(0, 3), items), max_size=12))
+    wanted = data.draw(st.lists(st.tuples(st.integers(0, 3), items), max_size=30))
+    drawable = set(counts.nonzero()[0].tolist())
+    left = {group: drawable - {item for g, item in taken if g == group} for group in range(4)}
+    assume(drawable and all(left[group] for group, _ in wanted))
+    group, like = (np.array([pair[k] for pair in wanted], np.int64) for k in (0, 1))
+    taken_group, taken_item = (np.array([pair[k] for pair in taken], np.int64) for k in (0, 1))
+    by_value = sampler("category", counts, value)
+    drawn = by_value.draw_outside(np.random.default_rng(seed), group, taken_group, taken_item, like)
+    assert drawn.dtype == np.int32
+    for (of, positive), item in zip(wanted, drawn.tolist(), strict=True):
+        alike = {i for i in left[of] if value[i] == value[positive]} if value[positive] else set()
+        assert item in (alike or left[of])
+    again = by_value.draw_outside(np.random.default_rng(seed), group, taken_group, taken_item, like)
+    assert np.array_equal(drawn, again)
+
+
+def test_draws_among_like_items_follow_the_counts_of_those_that_are_left():
+    counts = np.array([0, 7, 3, 10**9, 2, 50, 8, 30])
+    value = np.array([0, 0, 1, 1, 1, 1, 2, 0], np.int32)
+    n = 20_000
+    cases = {  # taken: share of each item
+        (3,): np.array([0, 0, 3, 0, 2, 50, 0, 0]),  # all but a few of the counts are the positive's
+        (3, 5): np.array([0, 0, 3, 0, 2, 0, 0, 0]),
+        (2, 3, 4, 5): np.array([0, 7, 0, 0, 0, 0, 8, 30]),  # none is left: any other
+        (6,): np.array([0, 7, 3, 10**9, 2, 50, 0, 30]),
+        (1,): np.array([0, 0, 3, 10**9, 2, 50, 8, 30]),  # unknown: any other
+    }
+    group = np.repeat(np.arange(len(cases)), n)
+    taken = [(g, item) for g, items in enumerate(cases) for item in items]
+    like = np.repeat([items[0] for items in cases], n)
+    taken_group, taken_item = np.array(taken[::-1]).T
+    drawn = sampler("category", counts, value).draw_outside(
+        np.random.default_rng(0), group, taken_group, taken_item, like
+    )
+    for g, share in enumerate(cases.values()):
+        expected = n * share / share.sum()
+        found = np.bincount(drawn[group == g], minlength=len(counts))
+        assert (np.abs(found - expected) <= 4 * np.sqrt(expected) + 1e-3).all()
+
+
+def test_uniform_draws_every_item_with_a_popularity_alike():
+    counts = np.array([0, 1, 0, 500, 4, 30])
+    nobody = np.zeros(0, np.int64)
+    size = np.zeros(40_000, np.int64)
+    drawn = sampler("uniform", counts).draw_outside(np.random.default_rng(0), size, nobody, nobody, size)
+    found = np.bincount(drawn, minlength=6)
+    assert (found[counts == 0] == 0).all()
+    assert (np.abs(found[counts > 0] - 10_000) <= 4 * np.sqrt(10_000)).all()
+
+
+def test_by_popularity_draws_as_the_popularity_sampler_does():
+    counts, group = np.array([0, 1, 0, 5, 4, 30]), np.arange(100)
+    like = np.full(100, 5)
+    first = sampler("popularity", counts).draw_outside(np.random.default_rng(3), group, group, like, like)
+    second = PopularitySampler(counts).draw_outside(np.random.default_rng(3), group, group, like)
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "column", [None, np.zeros(2, np.float32), Ragged(np.zeros(0, np.int32), np.zeros(3, np.int64))]
+)
+def test_a_rule_that_names_no_categorical_feature_is_refused(column):
+    with pytest.raises(
+        DataError, match="negatives by 'price': expected popularity, uniform or a categorical"
+    ):
+        sampler("price", np.array([1, 2]), column)

@@ -7,18 +7,22 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Literal, TypeVar
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 
 from dien.data.batch import Batch, Columns
 from dien.data.dataset import Dataset
-from dien.data.negatives import PopularitySampler
+from dien.data.encoding import encode
+from dien.data.negatives import PopularitySampler, sampler
+from dien.data.order import Order
 from dien.data.prepared import FeatureTable, SplitName
-from dien.data.ragged import ranges, row_of, to_offsets
+from dien.data.ragged import Ragged, ranges, row_of, to_offsets
+from dien.data.schema import TIME_SINCE
+from dien.packed import Packed
 
 T = TypeVar("T")
 
@@ -33,6 +37,7 @@ def assemble(
     history_of: NDArray[np.int64],
     user: NDArray[np.integer],
     context: FeatureTable,
+    behaviour: FeatureTable | None = None,
     label: NDArray[np.int8] | None = None,
     negatives: NDArray[np.integer] | None = None,
 ) -> Batch:
@@ -46,17 +51,18 @@ def assemble(
         target: ``[B]`` item rows of the candidates.
         history_of: ``[B]`` the history of each candidate.
         user: ``[R]`` user rows.
-        context: ``[R]`` context features, as indices.
+        context: context features ``[R]``.
+        behaviour: features ``[N]`` of the behaviours themselves; None where there are none.
         label: ``[B]``.
         negatives: ``[N]`` item rows, one other than each behaviour.
     """
     return Batch(
-        history=_gather(items, history),
+        history=_gather(items, history) | _tensors(behaviour or {}),
         offsets=torch.from_numpy(offsets),
         history_of=torch.from_numpy(history_of),
         target=_gather(items, target),
         user=_gather(users, user),
-        context={name: torch.from_numpy(column.astype(np.int64)) for name, column in context.items()},
+        context=_tensors(context),
         label=None if label is None else torch.from_numpy(label.astype(np.float32)),
         negatives=None if negatives is None else _gather(items, negatives),
         user_row=torch.from_numpy(user.astype(np.int64)),
@@ -67,9 +73,8 @@ class Batches:
     """The batches of a split.
 
     A batch depends on the seed, its epoch and its index alone: a run that stopped goes on with the next
-    index. Batches are cut between impressions, where the candidates so far pass a multiple of
-    ``batch_size``; what is left at the end, if less than half of it, joins the batch before. There are
-    equally many in every epoch.
+    index. Batches hold whole impressions, and there are equally many in every epoch;
+    :class:`~dien.data.order.Order` says where they are cut and how well they are shuffled.
 
     Args:
         dataset: where from.
@@ -78,9 +83,14 @@ class Batches:
         max_history: newest behaviours of each history.
         seed: order and drawn negatives follow from it, >= 0.
         shuffle: whether each epoch has its own order; otherwise that on disk.
-        negatives: ``redrawn`` replaces the sampled negatives of training rows in each epoch; real negatives,
-            and those of validation and test, are always as ``stored``.
-        auxiliary: whether each behaviour gets a negative for the auxiliary loss, drawn anew in each epoch.
+        negatives: ``redrawn`` replaces the sampled negatives of training rows in each epoch, by the rule they
+            were sampled by; real negatives, and those of validation and test, are always as ``stored``.
+        auxiliary: whether each behaviour gets a negative for the auxiliary loss, drawn anew in each epoch:
+            what was shown and not clicked, where the data says so, else an item by popularity.
+        since: only impressions at this second or later.
+
+    Attributes:
+        rows: candidates of an epoch.
 
     Raises:
         ValueError: ``batch_size`` or ``max_history`` is below 1.
@@ -97,24 +107,25 @@ class Batches:
         shuffle: bool = False,
         negatives: Literal["redrawn", "stored"] = "stored",
         auxiliary: bool = False,
+        since: int | None = None,
     ) -> None:
         if batch_size < 1 or max_history < 1:
             raise ValueError(f"batch_size {batch_size} and max_history {max_history} must be at least 1")
         self._dataset = dataset
         self._split = dataset.splits[split]
-        self._batch_size = batch_size
         self._max_history = max_history
         self._seed = seed
-        self._shuffle = shuffle
-        self._redraw = negatives == "redrawn" and split == "train" and dataset.negatives_sampled
-        self._auxiliary = auxiliary
-        self._sampler = PopularitySampler(dataset.popularity) if self._redraw or auxiliary else None
-        wanted = max(1, round(len(self._split.item) / batch_size))
-        self._length = min(wanted, len(self._split))
-        self._plan = lru_cache(maxsize=1)(self._make_plan)
+        self._per_positive = dataset.info["negatives"].get("per_positive")
+        redraw = negatives == "redrawn" and split == "train" and dataset.negatives_sampled
+        by = dataset.info["negatives"].get("by") or "popularity"
+        self._sampler = sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
+        self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
+        self._order = Order(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
+        self.rows = self._order.rows
+        self._window = (-1, -1)
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._order)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Go through an epoch, from the batch ``start`` on."""
@@ -130,14 +141,16 @@ class Batches:
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         behaviours, split = self._dataset.behaviours, self._split
-        order, cuts = self._plan(epoch if self._shuffle else 0)
-        chosen = np.arange(cuts[index], cuts[index + 1])  # [R] impressions
-        if order is not None:
-            chosen = order[chosen]
+        window = (epoch, self._order.window_of(index))
+        if window != self._window:
+            self._window = window
+            self._dataset.release(split)  # what the window before has read
+        chosen = self._order.batch(epoch, index)  # [R] impressions
 
         user, end = split.user[chosen], split.end[chosen]
         start = np.maximum(behaviours.offsets[user], end - self._max_history)
-        history = behaviours.item[ranges(start, end - start)]  # [N]
+        place = ranges(start, end - start)  # [N] behaviours
+        history = behaviours.item[place]  # [N]
 
         shown = split.offsets[chosen + 1] - split.offsets[chosen]  # [R] candidates of each
         candidate = ranges(split.offsets[chosen], shown)  # [B]
@@ -145,10 +158,14 @@ class Batches:
         target, label = split.item[candidate], split.label[candidate]
 
         rng = np.random.default_rng([1, self._seed, epoch, index])
-        if self._sampler and self._redraw:
-            clicked = label == 1
+        if self._sampler:
+            clicked = label == 1  # each impression's positives stand first
             target[~clicked] = self._sampler.draw_outside(
-                rng, history_of[~clicked], history_of[clicked], target[clicked]
+                rng,
+                history_of[~clicked],
+                history_of[clicked],
+                target[clicked],
+                np.repeat(target[clicked], self._per_positive),
             )
         return assemble(
             self._dataset.items,
@@ -159,25 +176,38 @@ class Batches:
             history_of=history_of,
             user=user,
             context={name: column[chosen] for name, column in split.context.items()},
+            behaviour=self._behaviour(place, np.repeat(split.time[chosen], end - start)),
             label=label,
-            negatives=self._sampler.draw_other_than(rng, history)
-            if self._sampler and self._auxiliary
-            else None,
+            negatives=self._negatives(rng, place, history) if self._auxiliary else None,
         )
 
-    def _make_plan(self, epoch: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
-        """Order the impressions ``[I]`` (None as on disk) and cut them into batches: ``[batches + 1]``."""
-        impressions, batches = len(self._split), len(self)
-        order, starts = None, self._split.offsets[:-1]  # starts [I]: candidates before each impression
-        if self._shuffle:
-            order = np.random.default_rng([0, self._seed, epoch, 0]).permutation(impressions)
-            starts = to_offsets(np.diff(self._split.offsets)[order])[:-1]
-        cuts = np.searchsorted(starts, np.arange(batches + 1) * self._batch_size)
-        cuts[-1] = impressions
-        # Impressions larger than a batch must leave none empty: every cut is past the one before.
-        place = np.arange(batches + 1)
-        cuts = np.maximum.accumulate(cuts - place) + place
-        return order, np.minimum(cuts, impressions - batches + place)
+    def _behaviour(self, place: NDArray[np.int64], now: NDArray[np.int64]) -> FeatureTable:
+        """Features of behaviours ``[N]`` at the time ``[N]`` of their impressions."""
+        behaviours = self._dataset.behaviours
+        table: FeatureTable = {}
+        for feature in self._dataset.schema.of("behaviour"):
+            if feature.name == TIME_SINCE:
+                assert feature.encoder is not None
+                since = now - behaviours.time[place]
+                table[feature.name] = encode(feature.encoder, pl.Series(since))
+            else:
+                table[feature.name] = behaviours.features[feature.name][place]
+        return table
+
+    def _negatives(
+        self, rng: np.random.Generator, place: NDArray[np.int64], history: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """Draw one item other than each behaviour ``[N]``."""
+        assert self._auxiliary is not None
+        drawn = self._auxiliary.draw_other_than(rng, history)
+        if (unclicked := self._dataset.behaviours.unclicked) is not None:
+            start, end = unclicked.start[place], unclicked.end[place]
+            at = start + (rng.random(len(place)) * (end - start)).astype(np.int64)
+            some = (end > start).nonzero()[0]
+            item = unclicked.item[at[some]]
+            other = item != history[some]  # what was passed over may have been clicked in the end
+            drawn[some[other]] = item[other]
+        return drawn
 
 
 @contextmanager
@@ -206,4 +236,17 @@ def prefetch(batches: Iterable[T], depth: int = 2) -> Iterator[T]:
 
 
 def _gather(table: FeatureTable, rows: NDArray[np.integer]) -> Columns:
-    return {name: torch.from_numpy(column[rows].astype(np.int64)) for name, column in table.items()}
+    return _tensors({name: column[rows] for name, column in table.items()})
+
+
+def _tensors(table: FeatureTable) -> Columns:
+    columns: Columns = {}
+    for name, column in table.items():
+        if isinstance(column, Ragged):
+            values = torch.from_numpy(column.values.astype(np.int64))
+            columns[name] = Packed(values, torch.from_numpy(column.offsets))
+        elif column.dtype == np.float32:
+            columns[name] = torch.from_numpy(column)
+        else:
+            columns[name] = torch.from_numpy(column.astype(np.int64))
+    return columns

@@ -1,13 +1,64 @@
-"""Sampled negatives: items drawn by popularity, other than what was clicked."""
+"""Sampled negatives: items other than what was clicked, by popularity, uniform, or like the positive."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.log import DataError
+from dien.data.ragged import Column, to_offsets
+
+
+class Sampler(Protocol):
+    """Draws the negatives of impressions."""
+
+    def draw_outside(
+        self,
+        rng: np.random.Generator,
+        group: NDArray[np.integer],
+        taken_group: NDArray[np.integer],
+        taken_item: NDArray[np.integer],
+        like: NDArray[np.integer],
+    ) -> NDArray[np.int32]:
+        """Draw items that their group has not taken.
+
+        Args:
+            rng: where the draws come from.
+            group: ``[n]`` the group of each draw.
+            taken_group: ``[P]`` groups, in any order.
+            taken_item: ``[P]`` an item its group may not be given.
+            like: ``[n]`` the positive each draw is a negative of.
+
+        Returns:
+            ``[n]`` int32.
+
+        Raises:
+            DataError: a group has taken every item that could be drawn.
+        """
+
+
+def sampler(by: str, popularity: NDArray[np.integer], value: Column | None = None) -> Sampler:
+    """Make the sampler of a rule.
+
+    Args:
+        by: ``popularity``; ``uniform`` over the items with a popularity; or the name of an item feature: by
+            popularity among the items with the positive's value.
+        popularity: ``[I]`` counts.
+        value: ``[I]`` the item feature's values, where one is named.
+
+    Raises:
+        DataError: no item has a popularity, or ``by`` names no categorical item feature.
+    """
+    if by == "popularity":
+        return PopularitySampler(popularity)
+    if by == "uniform":
+        return PopularitySampler((popularity > 0).astype(np.int64))
+    if not isinstance(value, np.ndarray) or value.dtype != np.int32:
+        raise DataError(f"negatives by {by!r}: expected popularity, uniform or a categorical item feature")
+    return LikeSampler(popularity, value.astype(np.int32, copy=False))
 
 
 class PopularitySampler:
@@ -56,21 +107,9 @@ class PopularitySampler:
         group: NDArray[np.integer],
         taken_group: NDArray[np.integer],
         taken_item: NDArray[np.integer],
+        like: NDArray[np.integer] | None = None,
     ) -> NDArray[np.int32]:
-        """Draw items that their group has not taken (the negatives of impressions with several positives).
-
-        Args:
-            rng: where the draws come from.
-            group: ``[n]`` the group of each draw.
-            taken_group: ``[P]`` groups, in any order.
-            taken_item: ``[P]`` an item its group may not be given.
-
-        Returns:
-            ``[n]`` int32.
-
-        Raises:
-            DataError: a group has taken every item that could be drawn.
-        """
+        """Draw items that their group has not taken; see :class:`Sampler`. ``like`` plays no part."""
         taken = np.unique(taken_group.astype(np.int64) * self._items + taken_item)  # [<= P] group, then item
         drawable = self._drawable[taken % self._items]
         exhausted = np.bincount(taken[drawable] // self._items) == self._n_drawable
@@ -99,6 +138,63 @@ class PopularitySampler:
         which = np.arange(size)
         while len(which := which[clashes(drawn[which], which)]):
             drawn[which] = self.draw(rng, len(which))
+        return drawn
+
+
+class LikeSampler:
+    """Draws by popularity among the items that have the positive's value of a feature.
+
+    Where the value is unknown, or the group has taken all other items that have it, by popularity among all.
+
+    Items lie on a line in the order of their values, each as long as its count, so that a value is a stretch
+    of the line. What its group has taken is cut out of the stretch before a point of it is drawn: no draw has
+    to be repeated, even where the positive has nearly all of its value's counts.
+
+    Args:
+        counts: ``[I]`` integers >= 0.
+        value: ``[I]`` the feature; 0 is unknown.
+
+    Raises:
+        DataError: as :class:`PopularitySampler`.
+    """
+
+    def __init__(self, counts: NDArray[np.integer], value: NDArray[np.integer]) -> None:
+        self._among_all = PopularitySampler(counts)
+        self._value = value
+        self._order = np.argsort(self._value, kind="stable").astype(np.int32)  # [I] item by place
+        self._place = np.empty_like(self._order)  # [I] place by item
+        self._place[self._order] = np.arange(len(self._order), dtype=np.int32)
+        self._before = to_offsets(counts[self._order])  # [I + 1] counts before each place
+        self._first = to_offsets(np.bincount(value))  # [values + 1] first place of each
+
+    def draw_outside(
+        self,
+        rng: np.random.Generator,
+        group: NDArray[np.integer],
+        taken_group: NDArray[np.integer],
+        taken_item: NDArray[np.integer],
+        like: NDArray[np.integer],
+    ) -> NDArray[np.int32]:
+        """Draw items that their group has not taken, as :class:`Sampler`."""
+        I, total = len(self._order), self._before[-1]  # noqa: E741
+        taken = np.unique(taken_group.astype(np.int64) * I + self._place[taken_item])  # group, then place
+        taken_group, taken_place = np.divmod(taken, I)
+        cut_out = to_offsets(self._before[taken_place + 1] - self._before[taken_place])  # [<= P + 1]
+        # Where each was cut, if the lines of all groups stood one after the other: rising.
+        cut = taken_group * total + self._before[taken_place] - cut_out[:-1]
+
+        group, value = group.astype(np.int64), self._value[like]
+        first, end = self._first[value], self._first[value + 1]  # [n] places
+        cut_before, cut_within = (np.searchsorted(taken, group * I + place) for place in (first, end))
+        left = self._before[end] - self._before[first] - (cut_out[cut_within] - cut_out[cut_before])
+        alone = (left == 0) | (value == 0)
+
+        point = rng.integers(np.where(alone, 1, left))  # [n] of what is left of the stretch
+        point += group * total + self._before[first] - cut_out[cut_before]
+        point += cut_out[np.searchsorted(cut, point, side="right")] - group * total
+        place = np.searchsorted(self._before[1:], point, side="right")
+        drawn = self._order.take(place, mode="clip")
+        drawn[alone] = self._among_all.draw_outside(rng, group[alone], taken_group, self._order[taken_place])
         return drawn
 
 
