@@ -1,0 +1,143 @@
+"""CSV files in chunks, all columns as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import BinaryIO, NoReturn, TextIO, cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+
+from dien.data.log import DataError
+from dien.data.sources.table import opening
+from dien.data.sources.table.files import TableFile
+from dien.data.sources.table.opening import Progress, check_distinct, one_line, open_bytes
+
+csv.field_size_limit(opening.BLOCK)  # Arrow takes such fields, too
+
+
+class CsvReader:
+    """A CSV file with a header, gzip or plain; an empty field is missing."""
+
+    def __init__(self, file: TableFile) -> None:
+        self.file = file
+
+    def columns(self) -> list[str]:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        with self._text() as text:
+            try:
+                header = next((row for row in self._rows(text) if row), [])
+            except (csv.Error, UnicodeError, EOFError, OSError, zlib.error) as error:
+                self._damaged(error)
+        check_distinct(self.file, header)
+        return header
+
+    def has(self, column: str) -> bool:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        return column in self.columns()
+
+    def chunks(self, columns: Sequence[str], progress: Progress | None = None) -> Iterator[pl.DataFrame]:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        with open_bytes(self.file, progress) as raw:
+            quotes = _CountQuotes(raw)
+            try:
+                stream = pa.csv.open_csv(
+                    pa.PythonFile(quotes, mode="r"),
+                    pa.csv.ReadOptions(block_size=opening.BLOCK, use_threads=False),
+                    pa.csv.ParseOptions(delimiter=self.file.separator, newlines_in_values=True),
+                    pa.csv.ConvertOptions(
+                        include_columns=list(columns),
+                        column_types={name: pa.string() for name in columns},
+                        strings_can_be_null=True,
+                        null_values=[""],
+                    ),
+                )
+                for batch in stream:
+                    for start in range(0, batch.num_rows, opening.CHUNK_ROWS):
+                        yield cast(
+                            pl.DataFrame,
+                            pl.from_arrow(pa.Table.from_batches([batch.slice(start, opening.CHUNK_ROWS)])),
+                        )
+            except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError) as error:
+                self._damaged(error)
+        if quotes.count % 2:
+            self._check_last_quote()
+
+    def place(self, row: int) -> str:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        with self._text("replace") as text, suppress(csv.Error):
+            reader, index, begin = self._rows(text), -2, 1
+            for fields in reader:
+                index += bool(fields)
+                if index == row:
+                    return f"line {begin}"
+                begin = reader.line_num + 1  # type: ignore[attr-defined]
+        return f"row {row + 1}"
+
+    def _text(self, errors: str = "strict") -> TextIO:
+        return io.TextIOWrapper(open_bytes(self.file), "utf-8-sig", errors, newline="")
+
+    def _rows(self, text: TextIO) -> Iterator[list[str]]:
+        return csv.reader(text, delimiter=self.file.separator)
+
+    def _check_last_quote(self) -> None:
+        """Raise where the last quote opens a field that nothing closes: the rows in it would be lost."""
+        with self._text("replace") as text:
+            reader = csv.reader(text, delimiter=self.file.separator, strict=True)
+            begin = 1
+            try:
+                for _ in reader:
+                    begin = reader.line_num + 1
+            except csv.Error as error:
+                if "end of data" in str(error):
+                    raise DataError(
+                        f"{self.file.path}: line {begin}: a quote opens and is never closed; close it, or "
+                        'write a quote inside of quotes as ""'
+                    ) from error
+
+    def _damaged(self, error: Exception) -> NoReturn:
+        """Find the first damaged line, slowly: this is the only time."""
+        line, problem = 0, ""
+        try:
+            with self._text() as text:
+                reader, width = self._rows(text), 0
+                for fields in reader:
+                    width = width or len(fields)
+                    if fields and len(fields) != width:
+                        problem = f"{len(fields)} fields, expected {width} as in the header"
+                        break
+                    line = reader.line_num  # type: ignore[attr-defined]
+        except UnicodeError as found:
+            problem, line = f"not UTF-8 ({found})", self._line_of_bad_bytes()
+        except (EOFError, OSError, zlib.error, csv.Error) as found:
+            problem = str(found)
+        where = f"{self.file.path}: line {line + 1}" if problem else f"{self.file.path}"
+        raise DataError(
+            f"{where}: {problem or one_line(error)}; expected CSV in UTF-8 with a header, fields "
+            f"with {self.file.separator!r} between and quotes around one that holds it; mend it"
+        ) from error
+
+    def _line_of_bad_bytes(self) -> int:
+        with open_bytes(self.file) as raw:
+            lines = enumerate(raw)
+            return next((n for n, line in lines if "\ufffd" in line.decode(errors="replace")), 0)
+
+
+class _CountQuotes:
+    """Counts the quotes that pass."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._file.read(size)
+        self.count += block.count(b'"')
+        return block

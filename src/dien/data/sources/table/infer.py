@@ -1,0 +1,347 @@
+"""A first draft of a schema: what the columns seem to mean, every guess explained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from dien.data.log import DataError
+from dien.data.sources.table.files import TableFile, find
+from dien.data.sources.table.formats import open_table
+from dien.data.sources.table.spec import RESERVED
+from dien.data.sources.table.values import BadValueError, Clock, labels
+
+_ROWS, _FILES = 100_000, 10  # read at most: rows of a file, and files of a table
+_FEW = 20  # integers with so few values are categories
+_YEAR_1980 = 315_532_800  # seconds since 1970
+_SEPARATORS = ("|", ";", ",")
+
+# fmt: off
+_NAMES = {  # letters and digits only; the first that is there counts
+    "user": ("user", "userid", "uid", "customer", "customerid", "member", "memberid", "account", "accountid",
+             "household", "householdid", "visitor", "visitorid", "reviewerid", "person", "personid", "client",
+             "clientid", "profileid", "deviceid", "sessionid", "session"),
+    "item": ("item", "itemid", "iid", "product", "productid", "sku", "asin", "parentasin", "movie", "movieid",
+             "article", "articleid", "newsid", "video", "videoid", "track", "trackid", "song", "songid",
+             "book", "bookid", "content", "contentid", "ad", "adid", "creative", "creativeid", "offerid",
+             "listingid", "goodsid", "postid"),
+    "time": ("time", "timestamp", "ts", "datetime", "eventtime", "createdat", "unixtime", "unixreviewtime",
+             "transactiontimestamp", "impressiontime", "clicktime", "servedat", "date", "day"),
+    "label": ("label", "click", "clicked", "isclick", "isclicked", "clk", "target", "y"),
+    "impression": ("impression", "impressionid", "impid", "requestid", "request", "slateid", "displayid"),
+    "split": ("split", "fold", "subset"),
+}
+_OF_BEHAVIOURS = ("dwell", "duration", "watch", "rating", "action", "event", "quantity", "price", "amount",
+                  "playtime", "scroll", "complet")
+_ANSWERS = ("label", "click", "target", "conver", "purchase", "order", "buy")  # known only afterwards
+# fmt: on
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What the head of a column holds.
+
+    Attributes:
+        name: its name.
+        values: typed: text that is all numbers is numbers.
+        distinct: how many values there are, without null.
+        lists: whether it holds lists.
+        moments: whether it holds typed times, or text that is.
+    """
+
+    name: str
+    values: pl.Series
+    distinct: int
+    lists: bool
+    moments: bool
+
+    @property
+    def known(self) -> int:
+        """Number of rows that are not null."""
+        return self.values.len() - self.values.null_count()
+
+
+def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Sequence[Path] | None) -> str:
+    """Draft the schema of some tables from the first 100,000 rows of up to ten files of each.
+
+    Args:
+        interactions: files, folders and globs.
+        items: likewise, None where nothing is known of items.
+        users: likewise.
+
+    Returns:
+        YAML that :meth:`TableSpec.load` takes, a comment beside every guess.
+
+    Raises:
+        DataError: a file cannot be read, or no column looks like the user, the item or the time.
+    """
+    events = _head(interactions)
+    tables = {side: _head(paths) for side, paths in (("item", items), ("user", users)) if paths is not None}
+    lines = [
+        "# A draft: the columns were guessed from names and from the first rows.",
+        "# Read it, mend it, delete what is not wanted.",
+        "interactions:",
+    ]
+    used: dict[str, str] = {}
+    for role in ("user", "item", "time", "label", "impression", "split"):
+        column, why = _find(role, [c for c in events if c.name not in used.values()], tables.get(role))
+        if column is None and role in ("user", "item", "time"):
+            raise DataError(
+                f"{interactions[0]}: no column looks like the {role}; found "
+                f"{', '.join(c.name for c in events)}; name it (--{role}, or interactions.{role} in a schema)"
+            )
+        if column is None:
+            continue
+        used[role] = column.name
+        lines.append(f"  {role}: {_plain(column.name)}  # {why}; {_contents(column)}")
+        if role == "time":
+            unit = _time_unit(column)
+            lines.append(f"  # time_unit: {unit}  # told by each file's values; set it where that is wrong")
+    for side, table in tables.items():
+        key, why = _find_key(side, used[side], table)
+        lines += [f"{side}s:", f"  {side}: {_plain(key.name)}  # {why}; {_contents(key)}"]
+        tables[side] = [column for column in table if column.name != key.name]
+    rest = [column for column in events if column.name not in used.values()]
+    behaviours = [c for c in rest if any(word in c.name.lower() for word in _OF_BEHAVIOURS)]
+    sides = {
+        "item": tables.get("item", []),
+        "user": tables.get("user", []),
+        "behaviour": behaviours,
+        "context": [column for column in rest if column not in behaviours],
+    }
+    lines.append("features:")
+    taken = {*RESERVED, "time_since"}
+    for side, columns in sides.items():
+        lines.append(f"  {side}:")
+        lines += _features(side, columns, taken)
+        if side == "behaviour":
+            lines.append("    time_since:  # how long before the impression it was, in intervals")
+        if side == "context":
+            lines.append(
+                "    # hour: {from_time: hour, zone: UTC}  # of the impression; set the users' time zone"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _head(paths: Sequence[Path]) -> list[_Column]:
+    """Read the columns of some files, of their first rows; folders' names are no columns here."""
+    files = find(paths)
+    parts: dict[str, list[pl.Series]] = {}
+    for file in files[:: -(-len(files) // _FILES)]:
+        for values in _first_rows(file):
+            parts.setdefault(values.name, []).append(values)
+    return [_column(name, values) for name, values in parts.items()]
+
+
+def _first_rows(file: TableFile) -> list[pl.Series]:
+    """Read the columns that can be read; an error only where none can."""
+    names = open_table(file).columns()
+    columns: list[pl.Series] = []
+    problem: DataError | None = None
+    for name in names:
+        try:
+            parts, rows = [], 0
+            for frame in open_table(file).chunks([name]):
+                parts.append(frame[name].head(_ROWS - rows))
+                rows += parts[-1].len()
+                if rows >= _ROWS:
+                    break
+            columns.append(_joined(name, parts))
+        except DataError as error:
+            problem = error
+    if problem is not None and not columns:
+        raise problem
+    return columns
+
+
+def _joined(name: str, parts: Sequence[pl.Series]) -> pl.Series:
+    """Join what may differ in type: text stands for all but lists."""
+    parts = [part for part in parts if part.dtype != pl.Null]
+    if not parts:
+        return pl.Series(name, [], dtype=pl.Null)
+    if len({part.dtype for part in parts}) > 1:
+        lists = [isinstance(part.dtype, pl.List) for part in parts]
+        parts = [part for part in parts if isinstance(part.dtype, pl.List)] if any(lists) else parts
+        parts = [part.cast(pl.List(pl.String) if any(lists) else pl.String) for part in parts]
+    return pl.concat(parts, rechunk=True).alias(name)
+
+
+def _column(name: str, parts: Sequence[pl.Series]) -> _Column:
+    values = _joined(name, parts)
+    lists = isinstance(values.dtype, pl.List | pl.Array)
+    if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        values = values.cast(pl.String)
+        values = values.to_frame().select(pl.when(pl.col(name) != "").then(pl.col(name)))[name]
+        for dtype in (pl.Int64, pl.Float64):
+            numbers = values.str.strip_chars().cast(dtype, strict=False)
+            if numbers.null_count() == values.null_count() < len(values):
+                values = numbers
+                break
+    moments = values.dtype in (pl.Datetime, pl.Date)
+    if values.dtype == pl.String and values.null_count() < len(values):
+        moments = _accepts(Clock("iso").seconds, values.drop_nulls())
+    distinct = values.explode().n_unique() if lists else values.drop_nulls().n_unique()
+    return _Column(name, values, distinct, lists, moments)
+
+
+def _find(
+    role: str, columns: Sequence[_Column], table: Sequence[_Column] | None
+) -> tuple[_Column | None, str]:
+    """Find the column of a role, and why it is that one."""
+    fitting = [column for column in columns if _fits(role, column)]
+    if role == "time":  # small numbers only where there is nothing better
+        late = [c for c in fitting if c.moments or float(c.values.drop_nulls().min()) > _YEAR_1980]  # type: ignore[arg-type]
+        fitting = late or [c for c in fitting if _letters(c.name) in _NAMES[role]]
+    by_name = {_letters(column.name): column for column in reversed(fitting)}
+    for name in _NAMES[role]:
+        if name in by_name:
+            return by_name[name], "by its name"
+    if role == "time":
+        return next(((c, "by its values, the first that are times") for c in fitting), (None, ""))
+    if role in ("user", "item"):
+        for column in fitting:
+            if table is not None and any(column.name == other.name for other in table):
+                return column, f"the table of {role}s has it, too"
+        for column in fitting:
+            if role in column.name.lower():
+                return column, "its name holds the word"
+    return None, ""
+
+
+def _fits(role: str, column: _Column) -> bool:
+    values = column.values.drop_nulls()
+    if column.lists or not column.known:
+        return False
+    match role:
+        case "user" | "item" | "impression":
+            return not values.dtype.is_float() and not column.moments and values.dtype != pl.Boolean
+        case "time":
+            if column.moments:
+                return True
+            return values.dtype.is_numeric() and _accepts(Clock(None).seconds, values)
+        case "label":
+            return _accepts(labels, values)
+        case _:
+            return values.dtype == pl.String and bool(values.is_in(["train", "valid", "test"]).any())
+
+
+def _find_key(side: str, name: str, table: Sequence[_Column]) -> tuple[_Column, str]:
+    """Find the key of a table of items or users, the column ``name`` of the interactions."""
+    for column in table:
+        if column.name == name:
+            return column, "named as in the interactions"
+    found, why = _find(side, table, None)
+    if found is not None:
+        return found, why
+    for column in table:
+        if _fits(side, column) and column.distinct == column.values.len():
+            return column, "the first whose values are all different"
+    raise DataError(
+        f"no column of the {side}s' table looks like its key; found {', '.join(c.name for c in table)}; "
+        f"name it ({side}s.{side} in a schema)"
+    )
+
+
+def _features(side: str, columns: Sequence[_Column], taken: set[str]) -> list[str]:
+    lines = []
+    for column in columns:
+        options, why = _kind(column)
+        if side == "context" and any(word in column.name.lower() for word in _ANSWERS):
+            options, why = {}, "it may say what is to be predicted"
+        name = re.sub(r'[/\\:*?"<>|]|[^ -\U0010ffff]', "_", column.name).lstrip(".") or "feature"
+        while name.casefold() in taken or name.endswith(".offsets"):
+            name = f"{side}_{name.removesuffix('.offsets')}"
+        if name != column.name:
+            options = {"column": column.name, **options}
+        if "kind" not in options:
+            lines.append(f"    # left out: {_comment(column.name)}: {why}; {_contents(column)}")
+            continue
+        taken.add(name.casefold())
+        inside = ", ".join(f"{key}: {_plain(value)}" for key, value in options.items())
+        lines.append(f"    {_plain(name)}: {{{inside}}}  # {why}; {_contents(column)}")
+    return lines
+
+
+def _kind(column: _Column) -> tuple[dict[str, str], str]:
+    """Options of a feature, without ``kind`` where it should be left out; and why."""
+    values = column.values.drop_nulls()
+    if column.distinct < 2:
+        return {}, "it has fewer than two values"
+    if column.lists:
+        return {"kind": "multi"}, "lists"
+    if column.moments:
+        return {}, "times are no feature"
+    if values.dtype.is_float() and not bool((values == values.floor()).all() and column.distinct <= _FEW):
+        return _numeric(values)
+    if values.dtype.is_integer() and column.distinct > _FEW:
+        if re.search(r"(id|code|zip|key)$", _letters(column.name)):
+            return {"kind": "categorical"}, "whole numbers, but its name says they name something"
+        return _numeric(values)
+    if values.dtype == pl.String:
+        for separator in _SEPARATORS:
+            pieces = values.str.split(separator)
+            if (pieces.list.len() > 1).mean() >= 0.1 and pieces.explode().n_unique() <= column.distinct:  # type: ignore[operator]
+                return {
+                    "kind": "multi",
+                    "separator": separator,
+                }, f"text with {separator!r} between few values"
+        if column.distinct > 0.8 * len(values) and len(values) > _FEW:
+            return {}, "almost every row has another value: it says nothing about the next"
+    return {"kind": "categorical"}, "few values" if column.distinct <= _FEW else "text"
+
+
+def _numeric(values: pl.Series) -> tuple[dict[str, str], str]:
+    low, middle, high = (float(found or 0) for found in (values.min(), values.median(), values.max()))  # type: ignore[arg-type]
+    if low >= 0 and high > 100 * middle > 0:
+        return {"kind": "numeric", "scale": "log"}, "numbers, a few far above the others"
+    return {"kind": "numeric"}, "numbers"
+
+
+def _time_unit(column: _Column) -> str:
+    clock = Clock(None)
+    clock.seconds(column.values.drop_nulls())
+    return clock.unit or "s"
+
+
+def _contents(column: _Column) -> str:
+    """Say what a column holds, for a comment."""
+    empty = column.values.null_count()
+    shown = (
+        []
+        if column.lists
+        else [str(value) for value in column.values.drop_nulls().unique(maintain_order=True)[:3]]
+    )
+    examples = f", as {_comment(', '.join(shown))}" if shown else ""
+    return f"{column.distinct} values in {column.values.len()} rows{examples}" + (
+        f", {empty} empty" if empty else ""
+    )
+
+
+def _accepts(parse: Callable[[pl.Series], pl.Series], values: pl.Series) -> bool:
+    try:
+        parse(values)
+    except (BadValueError, DataError, pl.exceptions.PolarsError):
+        return False
+    return True
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _comment(text: str) -> str:
+    """Text as it may stand in a comment: of one line, and not long."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown if len(shown) <= 50 else shown[:47] + "..."
+
+
+def _plain(text: str) -> str:
+    """Write text as a YAML scalar."""
+    word = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text)
+    special = text.lower() in ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
+    return text if word and not special else json.dumps(text)

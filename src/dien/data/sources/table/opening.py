@@ -1,0 +1,67 @@
+"""Bytes from disk, as every format needs them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable
+from typing import BinaryIO, cast
+
+from dien.data.log import DataError
+from dien.data.sources.table.files import TableFile
+
+CHUNK_ROWS = 1 << 18
+"""Rows that become columns at once."""
+BLOCK = 1 << 24
+"""Bytes of text read at once; a quoted field must fit into one block."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+Progress = Callable[[int], None]
+"""Takes the number of bytes just read."""
+
+
+def open_bytes(file: TableFile, progress: Progress | None = None) -> BinaryIO:
+    """Open the bytes of a text file, gzip (told by the first bytes) or plain."""
+    try:
+        disk = file.path.open("rb", buffering=0)
+    except OSError as error:
+        raise DataError(f"{file.path}: cannot be read: {error.strerror}") from error
+    magic = disk.read(2)
+    disk.seek(0)
+    raw = io.BufferedReader(_Tap(disk, progress) if progress is not None else disk, 1 << 20)
+    if magic != b"\x1f\x8b":
+        return cast(BinaryIO, raw)
+    # GzipFile reads lines in Python; a buffer around it reads them in C
+    return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20))
+
+
+def check_distinct(file: TableFile, names: list[str]) -> None:
+    """Raise where two columns of a file have one name."""
+    if len(set(names)) < len(names):
+        repeated = next(name for i, name in enumerate(names) if name in names[:i])
+        raise DataError(f"{file.path}: two columns are named {repeated!r}; rename or remove one")
+
+
+def one_line(error: Exception) -> str:
+    """Shorten the message of another library to a line."""
+    return " ".join(str(error).split())[:200]
+
+
+class _Tap(io.RawIOBase):
+    """Tells how many bytes were read from a file on disk."""
+
+    def __init__(self, file: io.RawIOBase, see: Progress) -> None:
+        self._file = file
+        self._see = see
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = self._file.readinto(buffer) or 0
+        self._see(count)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,89 @@
+"""Parquet files in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NoReturn, cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet
+
+from dien.data.log import DataError
+from dien.data.sources.table import opening
+from dien.data.sources.table.files import TableFile
+from dien.data.sources.table.opening import Progress, check_distinct, one_line
+
+
+class ParquetReader:
+    """A Parquet file."""
+
+    def __init__(self, file: TableFile) -> None:
+        self.file = file
+        try:
+            self._parquet = pa.parquet.ParquetFile(file.path)
+            self._schema = self._parquet.schema_arrow
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._damaged(error)
+
+    def columns(self) -> list[str]:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        names = list(self._schema.names)
+        check_distinct(self.file, names)
+        return names
+
+    def has(self, column: str) -> bool:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        return column in self._schema.names
+
+    def chunks(self, columns: Sequence[str], progress: Progress | None = None) -> Iterator[pl.DataFrame]:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        for name in columns:
+            if not _readable(kind := self._schema.field(name).type):
+                raise DataError(
+                    f"{self.file.path}: column {name!r}: holds {kind}; expected text, numbers, times or "
+                    "lists of text; convert it, or leave the column out of the schema"
+                )
+        rows, size, done = max(self._parquet.metadata.num_rows, 1), self.file.size, 0
+        try:
+            for batch in self._parquet.iter_batches(opening.CHUNK_ROWS, columns=list(columns)):
+                batch.validate(full=True)  # text that is no UTF-8 must not reach Polars
+                table = pa.Table.from_batches([batch]).select(list(columns))
+                yield cast(pl.DataFrame, pl.from_arrow(table))
+                if progress is not None:
+                    before, done = done, done + batch.num_rows
+                    progress(size * min(done, rows) // rows - size * min(before, rows) // rows)
+        except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
+            self._damaged(error)
+        if progress is not None and not done:
+            progress(size)
+
+    def place(self, row: int) -> str:
+        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        return f"row {row + 1}"
+
+    def _damaged(self, error: Exception) -> NoReturn:
+        raise DataError(
+            f"{self.file.path}: not a readable Parquet file: {one_line(error)}; "
+            "it is truncated, damaged or of another kind, write it again"
+        ) from error
+
+
+def _readable(kind: pa.DataType, lists: bool = True) -> bool:
+    types = pa.types
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return lists and _readable(kind.value_type, lists=False)
+    if types.is_dictionary(kind):
+        return _readable(kind.value_type, lists=False)
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or str(kind) == "string_view"  # pyarrow 15 has no test for it
+        or types.is_boolean(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_timestamp(kind)
+        or types.is_date(kind)
+        or types.is_decimal128(kind)
+        or types.is_null(kind)
+    )

@@ -1,0 +1,343 @@
+"""From files to a log: chunk by chunk, ids numbered on the way, nothing but small typed columns kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from dien.data.log import DataError, Log
+from dien.data.schema import TIME_SINCE
+from dien.data.sources.table.duplicates import first_of_each
+from dien.data.sources.table.files import TableFile, find
+from dien.data.sources.table.formats import Reader, open_table
+from dien.data.sources.table.opening import Progress
+from dien.data.sources.table.spec import FeatureSpec, TableSpec
+from dien.data.sources.table.values import (
+    BadValueError,
+    Clock,
+    Codes,
+    feature,
+    ids,
+    impressions,
+    labels,
+    splits,
+)
+
+_DTYPES: dict[str, pl.DataType] = {
+    "categorical": pl.String(), "multi": pl.List(pl.String), "numeric": pl.Float64()
+}  # fmt: skip
+_HOURS = pl.Series([str(hour) for hour in range(24)])
+_WEEKDAYS = pl.Series(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
+
+
+def read(
+    interactions: Sequence[Path],
+    items: Sequence[Path] | None,
+    users: Sequence[Path] | None,
+    spec: TableSpec,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Log:
+    """Read interactions, and what is known of items and users.
+
+    Each is Parquet, CSV or JSON lines (the latter two gzip or plain), in files, folders or globs. A folder's
+    name such as ``day=2024-01-01`` is a column of the files in it that have none of this name.
+
+    Users are numbered by their first interaction, then those that only their table has, in its order; items
+    likewise. Of interactions with the same user, item, time and impression the first click stays, or
+    the first one where none is a click.
+
+    Args:
+        interactions: files, folders and globs, read in this order.
+        items: likewise; None where nothing is known of items.
+        users: likewise.
+        spec: what the columns mean.
+        progress: called with the number of bytes just read from disk, which add up to the size of all files.
+
+    Returns:
+        The log. Users and items that their table lacks stay, with unknown features, and are counted in
+        ``excluded``, as are repeated interactions, those in no split, and files without rows.
+
+    Raises:
+        DataError: a file is missing, damaged or of an unknown kind, a column is missing or holds what it
+            should not, a key has two rows, or there is no interaction or no click.
+    """
+    for side, given in (("item", items), ("user", users)):
+        named = [name for whose, name, _ in spec.features.named() if whose == side]
+        if given is None and named:
+            raise DataError(
+                f"features.{side} names {named[0]!r}, but there is no table of {side}s; give it "
+                f"(--{side}s), or take the feature out of the schema"
+            )
+    user_codes, item_codes = Codes(), Codes()
+    files = find(interactions)
+    excluded: dict[str, int] = {}
+    events = _read_events(files, spec, user_codes, item_codes, excluded, progress)
+    tables = {}
+    for side, key, codes, paths in (
+        ("item", spec.items.item, item_codes, items),
+        ("user", spec.users.user, user_codes, users),
+    ):
+        if paths is None:
+            tables[side] = pl.DataFrame({side: codes.values()})
+        else:
+            found = find(paths)
+            files += found
+            features = {name: one for whose, name, one in spec.features.named() if whose == side}
+            tables[side] = _read_side(side, found, key, features, codes, excluded, progress)
+    return Log(
+        events=events,
+        items=tables["item"],
+        users=tables["user"],
+        sources=tuple(file.source() for file in files),
+        excluded={reason: count for reason, count in excluded.items() if count},
+        features=spec.rules(),
+    )
+
+
+def _read_events(
+    files: Sequence[TableFile],
+    spec: TableSpec,
+    users: Codes,
+    items: Codes,
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Read the events of all files, without those that repeat an earlier one."""
+    named = spec.interactions
+    clock, shown = Clock(named.time_unit), Codes()
+    parse: dict[str, tuple[str, Callable[[pl.Series], pl.Series]]] = {
+        "user": (named.user, lambda values: _rows(users.encode(ids(values)))),
+        "item": (named.item, lambda values: _rows(items.encode(ids(values)))),
+        "time": (named.time, clock.seconds),
+    }
+    if named.label is not None:
+        parse["label"] = named.label, labels
+    if named.impression is not None:
+        parse["impression"] = named.impression, lambda values: impressions(values, shown)
+    if named.split is not None:
+        parse["split"] = named.split, splits
+    timed: dict[str, tuple[FeatureSpec, Codes]] = {}
+    for side, name, one in spec.features.named():
+        if side not in ("behaviour", "context") or name == TIME_SINCE:
+            continue
+        if one.from_time is not None:
+            timed[name] = one, Codes()
+        else:
+            parse[name] = one.column or name, _event_feature(one)
+    columns = _Columns([*parse, *timed])
+    for chunk in _chunks(files, [column for column, _ in parse.values()], clock, excluded, progress):
+        for name, (column, parsed) in parse.items():
+            columns.add(name, chunk.parse(column, parsed))
+        for name, (one, codes) in timed.items():
+            columns.add(name, codes.categories(_from_time(columns.last("time"), one)))
+    events = columns.frame()
+    if events.is_empty():
+        raise DataError(f"{_all(files)}: no interaction; expected at least one row with a click")
+    if named.label is not None and not (events["label"] == 1).any():
+        raise DataError(
+            f"{_all(files)}: column {named.label!r}: no label is 1; expected at least one click; name the "
+            "right column (interactions.label), or none where every row is a click"
+        )
+    kept = first_of_each(
+        events["user"].to_numpy(),
+        events["item"].to_numpy(),
+        events["time"].to_numpy(),
+        events["impression"].to_numpy() if named.impression is not None else None,
+        events["label"].to_numpy() if named.label is not None else None,
+    )
+    if kept is not None:
+        excluded["repeated interactions (same user, item, time and impression)"] = int((~kept).sum())
+        events = events.filter(pl.Series(kept))
+    if named.split is not None:
+        excluded["interactions in no split (kept)"] = int((events["split"] == 3).sum())
+    return events
+
+
+def _read_side(
+    side: str,
+    files: Sequence[TableFile],
+    key: str,
+    features: Mapping[str, FeatureSpec],
+    codes: Codes,
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Read the rows of all items or users, those of the interactions first."""
+    before = len(codes)
+    columns = _Columns([side, *features])
+    starts: list[tuple[int, Reader, int]] = []
+    height = 0
+    wanted = [key, *(one.column or name for name, one in features.items())]
+    for chunk in _chunks(files, wanted, None, excluded, progress):
+        starts.append((height, chunk.reader, chunk.row))
+        height += chunk.frame.height
+        columns.add(side, chunk.parse(key, lambda values: codes.encode(ids(values))))
+        for name, one in features.items():
+            columns.add(name, chunk.parse(one.column or name, _side_feature(one)))
+    frame = columns.frame()
+    row_of = np.full(len(codes), height, np.uint32)  # of each number; the height where it has none
+    if height:
+        numbers = frame[side].to_numpy()
+        row_of[numbers[::-1]] = np.arange(height - 1, -1, -1, dtype=np.uint32)
+        again = row_of[numbers] != np.arange(height)
+        if again.any():
+            second = int(again.argmax())
+            first = int(row_of[numbers[second]])
+            name = codes.values()[int(numbers[second])]
+            raise DataError(
+                f"{_where(starts, second)}: column {key!r}: {name!r} has a row already "
+                f"({_where(starts, first)}); expected one row for each {side}; keep one of them"
+            )
+    missing = row_of == height
+    excluded[f"{side}s without a row in the {side}s table (kept)"] = int(missing[:before].sum())
+    rows = pl.select(pl.when(~pl.Series(missing)).then(pl.Series(row_of))).to_series()
+    return pl.DataFrame(
+        {
+            side: codes.values(),
+            **{name: frame[name].cast(_DTYPES[one.kind]).gather(rows) for name, one in features.items()},
+        }
+    )
+
+
+def _where(starts: list[tuple[int, Reader, int]], row: int) -> str:
+    """Say where a row lies, given all chunks: number of the first row, its file, and its row in there."""
+    start, reader, first = next(chunk for chunk in reversed(starts) if chunk[0] <= row)
+    return f"{reader.file.path}: {reader.place(first + row - start)}"
+
+
+@dataclass
+class _Columns:
+    """Columns that grow by chunks."""
+
+    names: list[str]
+    parts: dict[str, list[pl.Series]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = {name: [] for name in self.names}
+
+    def add(self, name: str, part: pl.Series) -> None:
+        self.parts[name].append(part)
+
+    def last(self, name: str) -> pl.Series:
+        return self.parts[name][-1]
+
+    def frame(self) -> pl.DataFrame:
+        """Join the parts, and forget them column by column: never are all there twice."""
+        joined = {}
+        for name in self.names:
+            parts = self.parts.pop(name)
+            joined[name] = pl.concat(parts, rechunk=True) if parts else pl.Series([], dtype=pl.Null)
+        return pl.DataFrame(joined)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some rows of a file, raw.
+
+    Attributes:
+        reader: of the file.
+        frame: its columns.
+        row: index of the first row in the file.
+    """
+
+    reader: Reader
+    frame: pl.DataFrame
+    row: int
+
+    def parse(self, column: str, parse: Callable[[pl.Series], pl.Series]) -> pl.Series:
+        """Apply to a column what reads its values; an error says where."""
+        try:
+            return parse(self.frame[column])
+        except BadValueError as error:
+            where = f"{self.reader.file.path}: {self.reader.place(self.row + error.index)}"
+            raise DataError(f"{where}: column {column!r}: {error}") from error
+        except pl.exceptions.PolarsError as error:
+            where = f"{self.reader.file.path}: rows from {self.reader.place(self.row)} on"
+            raise DataError(f"{where}: column {column!r}: {error}; expected other values") from error
+
+
+def _chunks(
+    files: Sequence[TableFile],
+    wanted: Sequence[str],
+    clock: Clock | None,
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> Iterator[_Chunk]:
+    """Chunks of all files with the columns wanted; those of the folders' names among them."""
+    wanted = list(dict.fromkeys(wanted))
+    complete: TableFile | None = None
+    lines: list[tuple[Reader, list[str]]] = []
+    for file in files:
+        if clock is not None:
+            clock.start(str(file.path))
+        reader = open_table(file)
+        found = reader.columns()
+        partition = {
+            name: value for name, value in file.partition.items() if name in wanted and name not in found
+        }
+        inside = [name for name in wanted if name not in partition]
+        missing = [name for name in inside if name not in found]
+        if missing and file.format != "jsonl":  # a line may lack a key
+            raise _missing(file, missing[0], [*found, *file.partition], complete)
+        row = 0
+        for frame in reader.chunks(inside, progress):
+            if frame.height:
+                constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
+                yield _Chunk(reader, frame.with_columns(*constant), row)
+            row += frame.height
+        if not row:
+            excluded["files without rows"] = excluded.get("files without rows", 0) + 1
+        elif file.format == "jsonl":
+            lines.append((reader, inside))
+        else:
+            complete = file
+    for reader, inside in lines:
+        for name in inside:
+            if not any(other.has(name) for other, _ in lines):
+                raise _missing(reader.file, name, reader.columns(), complete)
+
+
+def _missing(file: TableFile, column: str, found: list[str], complete: TableFile | None) -> DataError:
+    also = f"; {complete.path} has it: expected the same columns in all files" if complete else ""
+    return DataError(
+        f"{file.path}: no column {column!r}; found {', '.join(found) or 'none'}{also}; "
+        "name the right one in the schema, or add it to the file"
+    )
+
+
+def _rows(codes: pl.Series) -> pl.Series:
+    """Rows of a table, from 1, of numbers from 0."""
+    rows: pl.Series = (codes + 1).cast(pl.Int32)
+    return rows
+
+
+def _event_feature(spec: FeatureSpec) -> Callable[[pl.Series], pl.Series]:
+    """Make what reads a feature of events: they are many, so categories are numbered and numbers short."""
+    codes = Codes()
+
+    def parse(values: pl.Series) -> pl.Series:
+        parsed = feature(values, spec, pl.Float32())
+        return codes.categories(parsed) if spec.kind == "categorical" else parsed
+
+    return parse
+
+
+def _side_feature(spec: FeatureSpec) -> Callable[[pl.Series], pl.Series]:
+    return lambda values: feature(values, spec, pl.Float64())
+
+
+def _from_time(time: pl.Series, spec: FeatureSpec) -> pl.Series:
+    """Tell the hour (0 to 23) or weekday (Mon to Sun) of times in seconds in a time zone."""
+    moment = pl.from_epoch(time, "s").dt.replace_time_zone("UTC").dt.convert_time_zone(spec.zone)
+    if spec.from_time == "hour":
+        return _HOURS.gather(moment.dt.hour())
+    return _WEEKDAYS.gather(moment.dt.weekday() - 1)
+
+
+def _all(files: Sequence[TableFile]) -> str:
+    return str(files[0].path) if len(files) == 1 else f"{files[0].path} and {len(files) - 1} more files"

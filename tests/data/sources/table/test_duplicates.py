@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.data.sources.table import duplicates
+
+small = st.integers(1, 4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(small, small, small, small, st.integers(0, 1)), max_size=40),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_first_click_stays_else_the_first_row(
+    rows: list[tuple[int, int, int, int, int]], labelled: bool, shown: bool
+) -> None:
+    user, item, time, impression, label = (np.array([row[i] for row in rows], np.int64) for i in range(5))
+    stays: dict[tuple[int, ...], int] = {}
+    for index, row in enumerate(rows):
+        key = row[:4] if shown else row[:3]
+        if key not in stays or (labelled and row[4] > rows[stays[key]][4]):
+            stays[key] = index
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_AT_ONCE", 8)  # more than one range of users
+        kept = duplicates.first_of_each(
+            user.astype(np.int32),
+            item.astype(np.int32),
+            time,
+            impression if shown else None,
+            label.astype(np.int8) if labelled else None,
+        )
+    if kept is None:
+        assert len(stays) == len(rows)
+    else:
+        assert np.flatnonzero(kept).tolist() == sorted(stays.values())
+        assert len(stays) < len(rows)
+
+
+def test_rows_whose_hashes_meet_are_still_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_with_same_hash", lambda keys: np.arange(len(keys[0])))
+    rows = np.array([1, 1, 2, 2], np.int32)
+    time = np.array([5, 6, 5, 5])
+    kept = duplicates.first_of_each(rows, rows, time, None, None)
+    assert kept is not None
+    assert kept.tolist() == [True, True, True, False]

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from dien.data.log import DataError
+from dien.data.sources.table import TableSpec, infer, read
+from tests.data.sources.table.test_reading import FORMATS, save
+
+N = 400
+
+
+@pytest.fixture
+def log() -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    return pl.DataFrame(
+        {
+            "request_id": [f"r{i // 2}" for i in range(N)],
+            "user_id": rng.integers(0, 50, N),
+            "product_id": rng.integers(0, 40, N),
+            "ts": rng.integers(1_600_000_000_000, 1_600_900_000_000, N),
+            "clicked": rng.integers(0, 2, N),
+            "device": rng.choice(["app", "web"], N),
+            "tags": rng.choice(["a|b", "c", "b|c", "a"], N),
+            "dwell_time": rng.exponential(5, N),
+            "time": rng.integers(0, 2, N),
+            "constant": ["x"] * N,
+        }
+    )
+
+
+@pytest.fixture
+def products() -> pl.DataFrame:
+    rng = np.random.default_rng(1)
+    return pl.DataFrame(
+        {
+            "product_id": range(60),
+            "title": [f"Product of number {i}" for i in range(60)],
+            "price": rng.exponential(5, 60) ** 6,
+            "brand": rng.choice(["q", "w"], 60),
+            "zip_code": rng.integers(10_000, 99_999, 60),
+            "a:b": rng.choice(["q", "w"], 60),
+        }
+    )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_draft_finds_the_columns_and_is_read_with(
+    name: str, log: pl.DataFrame, products: pl.DataFrame, tmp_path: Path
+) -> None:
+    files = [save(log, tmp_path / f"log-{name}")], [save(products, tmp_path / f"items-{name}")], None
+    path = tmp_path / "schema.yaml"
+    path.write_text(infer(*files))
+    draft = yaml.safe_load(path.read_text())
+    assert draft["interactions"] == {
+        "user": "user_id", "item": "product_id", "time": "ts", "label": "clicked", "impression": "request_id"
+    }  # fmt: skip
+    assert draft["items"] == {"item": "product_id"}
+    assert draft["features"] == {
+        "item": {
+            "price": {"kind": "numeric", "scale": "log"},
+            "brand": {"kind": "categorical"},
+            "zip_code": {"kind": "categorical"},
+            "a_b": {"column": "a:b", "kind": "categorical"},
+        },
+        "user": None,
+        "behaviour": {"dwell_time": {"kind": "numeric"}, "time_since": None},
+        "context": {
+            "device": {"kind": "categorical"},
+            "tags": {"kind": "multi", "separator": "|"},
+            "context_time": {"column": "time", "kind": "categorical"},
+        },
+    }
+    made = read(*files, TableSpec.load(path))
+    assert made.events["label"].sum() == log["clicked"].sum()
+    assert made.items.height == 60
+
+
+def test_every_guess_is_explained(log: pl.DataFrame, products: pl.DataFrame, tmp_path: Path) -> None:
+    text = infer([save(log, tmp_path / "log.csv")], [save(products, tmp_path / "items.csv")], None)
+    guesses = [line for line in text.splitlines() if ":" in line and not line.strip().endswith(":")]
+    assert len(guesses) > 15
+    assert all("#" in line for line in guesses)
+    for words in ("time_unit: ms", "left out: title", "left out: constant", "400 values in 400 rows"):
+        assert words in text
+
+
+def test_what_may_tell_the_answer_is_no_feature(log: pl.DataFrame, tmp_path: Path) -> None:
+    log = log.with_columns(purchase_value=pl.col("dwell_time"))
+    text = infer([save(log, tmp_path / "log.csv")], None, None)
+    assert "left out: purchase_value: it may say what is to be predicted" in text
+
+
+def test_without_a_user_column_the_error_names_what_was_found(log: pl.DataFrame, tmp_path: Path) -> None:
+    path = save(log.select("device", "ts", "product_id"), tmp_path / "log.csv")
+    with pytest.raises(DataError, match=r"looks like the user; found device, ts, product_id; name it"):
+        infer([path], None, None)
+
+
+def test_a_column_that_no_feature_can_be_is_passed_over(log: pl.DataFrame, tmp_path: Path) -> None:
+    path = save(log.with_columns(nested=pl.struct("device", "tags")), tmp_path / "log.parquet")
+    assert "nested" not in yaml.safe_load(infer([path], None, None))["features"]["context"]

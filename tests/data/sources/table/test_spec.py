@@ -1,0 +1,134 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dien.data.log import DataError, FeatureRule
+from dien.data.sources.table import TableSpec
+
+
+def test_an_empty_schema_is_the_usual_columns_without_features(tmp_path: Path) -> None:
+    path = tmp_path / "schema.yaml"
+    path.write_text("interactions:\nfeatures:\n  item:\n")
+    spec = TableSpec.load(path)
+    assert spec == TableSpec()
+    assert (spec.interactions.user, spec.interactions.item, spec.interactions.time) == (
+        "user",
+        "item",
+        "time",
+    )
+    assert spec.rules() == {"item": FeatureRule(rare_share=0.1), "user": FeatureRule(rare_share=0.1)}
+
+
+def test_every_rule_of_a_feature_reaches_the_log() -> None:
+    spec = TableSpec.of(
+        {
+            "ids": {"user": {"buckets": 1000}},
+            "features": {
+                "item": {
+                    "brand": {"column": "b", "min_count": 2, "max_size": 9, "rare_share": 0, "width": 4},
+                    "tags": {"kind": "multi", "pooling": "max", "shares": "brand"},
+                    "price": {"kind": "numeric", "scale": "log", "quantiles": 8},
+                },
+                "behaviour": {"action": None, "time_since": {"edges": [1, 2.5], "width": 3}},
+                "context": {"hour": {"column": None, "from_time": "hour", "zone": "America/New_York"}},
+            },
+        },
+        "test",
+    )
+    assert spec.rules() == {
+        "item": FeatureRule(rare_share=0.1),
+        "user": FeatureRule(rare_share=0.1, buckets=1000),
+        "brand": FeatureRule(min_count=2, max_size=9, width=4),
+        "tags": FeatureRule(rare_share=0.1, pooling="max", table="brand"),
+        "price": FeatureRule(scale="log", quantiles=8),
+        "action": FeatureRule(side="behaviour", rare_share=0.1),
+        "time_since": FeatureRule(side="behaviour", edges=(1.0, 2.5), width=3),
+        "hour": FeatureRule(rare_share=0.1),
+    }
+
+
+def test_time_since_has_intervals_of_its_own() -> None:
+    edges = (
+        TableSpec.of({"features": {"behaviour": {"time_since": None}}}, "test").rules()["time_since"].edges
+    )
+    assert edges is not None
+    assert (edges[0], edges[-1], len(edges)) == (60, 365 * 86_400, 15)
+    assert sorted(edges) == list(edges)
+
+
+def feature(**options: Any) -> dict[str, Any]:
+    return {"features": {"item": {"one": options}}}
+
+
+WRONG = [
+    ([], ("expected", "interactions")),
+    ({"interaction": {}}, ("interaction", "Extra")),
+    ({"interactions": {"usr": "u"}}, ("interactions.usr", "Extra")),
+    ({"interactions": {"user": 5}}, ("interactions.user", "string", "5")),
+    ({"interactions": {"time_unit": "m"}}, ("interactions.time_unit", "'ms'")),
+    (feature(kind="number"), ("features.item.one.kind", "'numeric'", "number")),
+    (feature(kind="numeric", buckets=5), ("features.item.one", "buckets is not for a numeric feature")),
+    (feature(quantiles=5), ("features.item.one", "quantiles is not for a categorical feature")),
+    (feature(pooling="max"), ("features.item.one", "pooling is not for a categorical")),
+    (feature(kind="numeric", quantiles=1), ("features.item.one.quantiles", "2")),
+    (feature(kind="numeric", edges=[3, 1]), ("features.item.one.edges", "rise")),
+    (feature(kind="numeric", edges=[]), ("features.item.one.edges",)),
+    (feature(kind="numeric", edges=[1], quantiles=3), ("features.item.one", "exclude each other")),
+    (feature(min_count=0), ("features.item.one.min_count", "greater than 0")),
+    (feature(rare_share=2), ("features.item.one.rare_share", "less than or equal to 1")),
+    (feature(shares="two"), ("features.item.one.shares", "'two'", "expected one of item, user")),
+    (feature(shares="one"), ("features.item.one.shares",)),
+    (feature(from_time="hour"), ("features.item.one", "context")),
+    (feature(zone="UTC"), ("features.item.one", "zone goes with from_time")),
+    ({"features": {"item": {"a": {}}, "user": {"A": {}}}}, ("features.user.A", "features.item.a")),
+    ({"features": {"item": {"a/b": {}}}}, ("features.item.a/b", "file's name")),
+    ({"features": {"item": {"a:b": {}}}}, ("features.item.a:b", "file's name")),
+    ({"features": {"item": {".a": {}}}}, ("features.item..a", "file's name")),
+    ({"features": {"context": {"Label": {}}}}, ("features.context.Label", "kept")),
+    ({"features": {"item": {"ids": {}}}}, ("features.item.ids", "kept")),
+    ({"features": {"item": {"time_since": {}}}}, ("features.item.time_since",)),
+    ({"features": {"behaviour": {"time_since": {"column": "a"}}}}, ("time_since.column", "edges")),
+    (
+        {"features": {"context": {"h": {"from_time": "hour", "zone": "Mars"}}}},
+        ("features.context.h.zone", "America/New_York"),
+    ),
+    (
+        {"features": {"context": {"h": {"from_time": "hour", "column": "h"}}}},
+        ("features.context.h", "no column"),
+    ),
+    (
+        {"features": {"item": {"a": {"buckets": 5}, "b": {"shares": "a"}}}},
+        ("features.item.b.shares", "buckets"),
+    ),
+    (
+        {"features": {"item": {"a": {"kind": "numeric"}, "b": {"shares": "a"}}}},
+        ("features.item.b.shares", "numeric"),
+    ),
+    (
+        {"features": {"item": {"a": {"shares": "item"}, "b": {"shares": "a"}}}},
+        ("features.item.b.shares", "its own"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "says"), WRONG, ids=lambda part: str(part)[:60])
+def test_an_error_names_the_key_and_what_was_expected(data: Any, says: tuple[str, ...]) -> None:
+    with pytest.raises(DataError) as raised:
+        TableSpec.of(data, "schema.yaml")
+    for words in ("schema.yaml: ", *says):
+        assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"a: [", b"\xff", b"a: b: c", b"- 1", b"{{}: 1}", b"!!python/object:os.x {}"]
+)
+def test_a_file_that_is_no_schema_is_an_error_with_its_name(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "schema.yaml"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"schema\.yaml"):
+        TableSpec.load(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        TableSpec.load(tmp_path)
+    with pytest.raises(DataError, match="cannot be read"):
+        TableSpec.load(tmp_path / "missing.yaml")

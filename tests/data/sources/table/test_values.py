@@ -1,0 +1,90 @@
+from datetime import datetime, timedelta, timezone
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.data.sources.table.spec import FeatureSpec
+from dien.data.sources.table.values import BadValueError, Clock, Codes, feature, impressions, labels, splits
+
+moments = st.datetimes(datetime(1974, 1, 1), datetime(2099, 12, 30))
+zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+def seconds_of(moment: datetime) -> int:
+    return int((moment.replace(microsecond=0) - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(moments, zones), min_size=1, max_size=5), st.sampled_from(["T", " "]))
+def test_text_as_iso_8601_and_typed_times_are_the_same_moment(
+    given_moments: list[tuple[datetime, timezone]], between: str
+) -> None:
+    aware = [moment.replace(tzinfo=zone) for moment, zone in given_moments]
+    text = pl.Series([moment.isoformat(between) for moment in aware])
+    typed = pl.Series([moment.astimezone(timezone.utc) for moment in aware])
+    wanted = [seconds_of(moment) for moment in aware]
+    assert Clock(None).seconds(text).to_list() == wanted
+    assert Clock("iso").seconds(typed).to_list() == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(moments, min_size=1, max_size=5),
+    st.sampled_from([("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)]),
+)
+def test_the_unit_of_numbers_is_told_from_their_size(
+    given_moments: list[datetime], unit: tuple[str, int]
+) -> None:
+    wanted = [seconds_of(moment.replace(tzinfo=timezone.utc)) for moment in given_moments]
+    numbers = [second * unit[1] + unit[1] // 2 for second in wanted]
+    for values in (pl.Series(numbers), pl.Series([str(number) for number in numbers])):
+        clock = Clock(None)
+        assert clock.seconds(values).to_list() == wanted
+        assert clock.unit == unit[0]
+        assert Clock(unit[0]).seconds(values).to_list() == wanted  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("2024-01-31", 1706659200), ("2024-01-31T10:00", 1706695200), ("2024-01-31 10:00:00.999", 1706695200),
+     ("2024-01-31T10:00:00Z", 1706695200), ("2024-01-31T10:00:00-0130", 1706700600)],
+)  # fmt: skip
+def test_text_may_leave_out_the_clock_the_seconds_and_the_zone(text: str, wanted: int) -> None:
+    assert Clock(None).seconds(pl.Series([text])).to_list() == [wanted]
+
+
+def test_labels_are_read_however_they_are_written() -> None:
+    for values in ([1, 0], [True, False], [1.0, 0.0], ["1", "0"], ["True", "false"], ["1.0", " 0"]):
+        assert labels(pl.Series(values)).to_list() == [1, 0]
+
+
+def test_splits_of_other_names_are_none() -> None:
+    assert splits(pl.Series(["test", "train", None, "valid", "Train"])).to_list() == [2, 0, 3, 1, 3]
+    with pytest.raises(BadValueError):
+        splits(pl.Series([0, 1]))
+
+
+def test_impressions_are_told_apart_whatever_their_type_and_chunk() -> None:
+    codes = Codes()
+    first = impressions(pl.Series([5, -5, 2**63], dtype=pl.Int128), codes).to_list()
+    again = impressions(pl.Series(["5", "05", "-5", str(2**63), "x"]), codes).to_list()
+    assert again[0] == first[0] == 5
+    assert again[2:4] == first[1:3]
+    assert len({*first, *again}) == 5
+
+
+def test_a_category_of_whole_floats_is_that_of_the_integers() -> None:
+    values = feature(pl.Series([1.0, None, float("nan"), 12.0]), FeatureSpec(), pl.Float64())
+    assert values.to_list() == ["1", None, None, "12"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.none() | st.lists(st.text("ab c", min_size=1), max_size=3), min_size=1, max_size=6))
+def test_lists_and_text_with_separators_are_the_same(lists: list[list[str] | None]) -> None:
+    spec = FeatureSpec(kind="multi", separator=";;")
+    text = pl.Series([None if one is None else ";;".join(one) for one in lists], dtype=pl.String)
+    wanted = [one or None for one in lists]
+    assert feature(pl.Series(lists, dtype=pl.List(pl.String)), spec, pl.Float64()).to_list() == wanted
+    assert feature(text, spec, pl.Float64()).to_list() == wanted
