@@ -1,0 +1,196 @@
+"""A new day: interactions that come after those of a DATA, added without renumbering anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.dataset import Dataset
+from dien.data.log import DataError, Log, SourceFile
+from dien.data.prepared import Behaviours, FeatureTable, Prepared, Split, SplitName, Unclicked
+from dien.data.ragged import Ragged, ranges, to_offsets
+from dien.data.recipes.features import Features
+from dien.data.recipes.impressions import Earlier, impressions
+from dien.data.recipes.splits import SplitRule
+from dien.data.vocabulary import Ids
+
+
+def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prepared:
+    """Add a log to a DATA.
+
+    Users, items and vocabularies grow at their ends, so that an index means what it meant; encoders of
+    numbers and the features of items and users that are known already stay as they are. Histories reach back
+    into the earlier behaviours. The earlier rows, of all three splits, are training rows now, since what they
+    were held back for has passed; the new impressions are split by the rule. A model that was trained on the
+    DATA before can go on with the rows it has not seen (``dien train --from``).
+
+    Args:
+        dataset: what was prepared before.
+        log: what came after, with rows in place of raw ids (Int32), and the same features. Events that are
+            not later than all that the DATA holds are left out and counted: they are there already, or came
+            too late.
+        split: which of the new impressions train, validate and test.
+        options: of :func:`impressions`.
+
+    Raises:
+        DataError: the log has other features or no new event, is labelled where the DATA is not or the other
+            way round, or cannot be used.
+    """
+    labelled = "label" in log.events.columns
+    if labelled == dataset.negatives_sampled:
+        raise DataError(
+            f"{dataset.path}: was prepared {'without' if labelled else 'with'} labels, the new log comes "
+            f"{'with' if labelled else 'without'}; prepare both alike"
+        )
+    newest = newest_event(dataset)
+    later = log.events.filter(pl.col("time") > newest)
+    left_out = log.events.height - later.height
+    if later.is_empty():
+        raise DataError(
+            f"{dataset.path}: none of {left_out:,} interactions is later than what it holds already (second "
+            f"{newest}); was this log added before?"
+        )
+    item_rows, items = _merged(dataset.item_ids, log.items, "item")
+    user_rows, users = _merged(dataset.user_ids, log.users, "user")
+    log = replace(
+        log,
+        events=later.with_columns(
+            pl.Series("item", item_rows[later["item"].to_numpy() - 1]),
+            pl.Series("user", user_rows[later["user"].to_numpy() - 1]),
+        ),
+        items=items,
+        users=users,
+        excluded={**log.excluded, "interactions not later than the DATA": left_out},
+    )
+    before = np.diff(dataset.behaviours.offsets)
+    known = Features(dataset.schema, tuple(dataset.info["dropped_features"]), dataset.vocabularies)
+    counts = np.concatenate([before, np.zeros(users.height + 1 - len(before), np.int64)])
+    new = impressions(log, split, earlier=Earlier(known, counts), **options)
+    return _merge(dataset, new, newest)
+
+
+def newest_event(dataset: Dataset) -> int:
+    """Find the newest second of anything in a DATA."""
+    times = [int(end) for span in dataset.info["time"].values() if span for end in span]
+    behaviours = dataset.behaviours.time
+    return max([*times, int(behaviours.max()) if len(behaviours) else 0])
+
+
+def _merged(ids: Ids, table: pl.DataFrame, column: str) -> tuple[NDArray[np.int32], pl.DataFrame]:
+    """Give each row of a table its row among the known ids and the new ones after them.
+
+    Returns:
+        The row of each, and a table of all rows; of known ones it has the id alone.
+    """
+    rows = ids.encode(table[column]).copy()
+    new = rows == 0
+    rows[new] = len(ids) + np.arange(new.sum(), dtype=np.int32)
+    known = pl.DataFrame({column: ids.values[1:]})
+    return rows, pl.concat([known, table.filter(pl.Series(new))], how="diagonal")
+
+
+def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
+    """Put the earlier behaviours and rows before the new ones."""
+    old = dataset.behaviours
+    n_users = len(new.user_ids)
+    counts = np.zeros(n_users, np.int64)
+    counts[: len(old.offsets) - 1] = np.diff(old.offsets)
+    new_counts = np.diff(new.behaviours.offsets)
+    offsets = to_offsets(counts + new_counts)
+    # where the earlier and the new behaviours of each user go
+    shift = offsets[:-1] - np.concatenate(
+        [old.offsets[:-1], np.full(n_users + 1 - len(old.offsets), old.offsets[-1])]
+    )
+    old_place = ranges(offsets[:-1], counts)
+    new_place = ranges(offsets[:-1] + counts, new_counts)
+    new_shift = offsets[:-1] + counts - new.behaviours.offsets[:-1]
+
+    def joined(first: Any, second: Any) -> Any:
+        return _at(old_place, first, new_place, second)
+
+    behaviours = Behaviours(
+        item=joined(old.item, new.behaviours.item),
+        time=joined(old.time, new.behaviours.time),
+        offsets=offsets,
+        features={name: joined(c, new.behaviours.features[name]) for name, c in old.features.items()},
+        unclicked=_unclicked(old, new.behaviours, joined),
+    )
+
+    def moved(split: Split, by: NDArray[np.int64]) -> Split:
+        return replace(split, end=split.end + by[split.user])
+
+    splits: dict[SplitName, Split] = {name: moved(split, new_shift) for name, split in new.splits.items()}
+    earlier = [moved(split, shift) for split in dataset.splits.values()]
+    splits["train"] = _sorted([*earlier, splits["train"]])
+    n_items = len(dataset.popularity)
+    popularity = new.popularity.copy()
+    popularity[:n_items] += dataset.popularity
+    return replace(
+        new,
+        items=_old_rows_kept(dataset.items, new.items, n_items),
+        users=_old_rows_kept(dataset.users, new.users, len(old.offsets) - 1),
+        popularity=popularity,
+        behaviours=behaviours,
+        splits=splits,
+        recipe={**new.recipe, "appended_after": newest},
+        sources=(*(SourceFile(**source) for source in dataset.info["sources"]), *new.sources),
+    )
+
+
+def _at(first_place: NDArray[np.int64], first: Any, second_place: NDArray[np.int64], second: Any) -> Any:
+    """Put the entries of two columns at places that together are all."""
+    order = np.empty(len(first_place) + len(second_place), np.int64)
+    order[first_place] = np.arange(len(first_place))
+    order[second_place] = len(first_place) + np.arange(len(second_place))
+    return _concatenated([first, second])[order]
+
+
+def _concatenated(columns: list[Any]) -> Any:
+    if isinstance(columns[0], Ragged):
+        lengths = np.concatenate([np.diff(column.offsets) for column in columns])
+        return Ragged(np.concatenate([column.values for column in columns]), to_offsets(lengths))
+    return np.concatenate(columns)
+
+
+def _old_rows_kept(old: FeatureTable, new: FeatureTable, rows: int) -> FeatureTable:
+    """Give the rows that were there before their features as they were."""
+    return {
+        name: _concatenated([old[name], column[np.arange(rows, len(column))]]) for name, column in new.items()
+    }
+
+
+def _unclicked(old: Behaviours, new: Behaviours, joined: Any) -> Unclicked | None:
+    if old.unclicked is None or new.unclicked is None:
+        return None
+    before = len(old.unclicked.item)
+    return Unclicked(
+        start=joined(old.unclicked.start, new.unclicked.start + before),
+        end=joined(old.unclicked.end, new.unclicked.end + before),
+        item=np.concatenate([old.unclicked.item, new.unclicked.item]),
+    )
+
+
+def _sorted(splits: list[Split]) -> Split:
+    """Join splits and sort their impressions by user, then end, then time."""
+    user, end, time = (
+        np.concatenate([getattr(split, name) for split in splits]) for name in ("user", "end", "time")
+    )
+    lengths = np.concatenate([np.diff(split.offsets) for split in splits])
+    order = np.lexsort((time, end, user))
+    candidates = ranges(to_offsets(lengths)[:-1][order], lengths[order])
+    return Split(
+        user=user[order],
+        end=end[order],
+        time=time[order],
+        context={
+            name: _concatenated([split.context[name] for split in splits])[order]
+            for name in splits[0].context
+        },
+        offsets=to_offsets(lengths[order]),
+        item=np.concatenate([split.item for split in splits])[candidates],
+        label=np.concatenate([split.label for split in splits])[candidates],
+    )

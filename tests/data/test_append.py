@@ -1,0 +1,152 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dien.data.append import append
+from dien.data.dataset import Dataset
+from dien.data.log import DataError, FeatureRule, Log
+from dien.data.prepared import SPLITS, Prepared, no_leak
+from dien.data.recipes import impressions
+from dien.data.recipes.splits import ByTime
+from dien.data.writer import write
+from tests.data.logs import random_log, rows_of
+
+CUT = 250
+
+
+def whole_log(labelled: bool) -> Log:
+    log = random_log(users=40, items=400, events=1200, labelled=labelled)
+    items = log.items.with_columns(
+        price=pl.int_range(pl.len()).cast(pl.Float64),
+        tags=pl.col("item").str.split("").list.gather([1, 2], null_on_oob=True),
+    )
+    events = log.events.with_columns(
+        device=pl.col("time").mod(7).cast(pl.String), dwell=pl.col("time").mul(0.5)
+    )
+    return replace(
+        log,
+        items=items,
+        events=events,
+        features={"dwell": FeatureRule(side="behaviour"), "time_since": FeatureRule(edges=(5.0,))},
+    )
+
+
+def with_rows(log: Log, events: pl.DataFrame) -> Log:
+    """A part of a log as the source of tables gives it: ids as rows of tables that hold those seen."""
+    tables = {}
+    for side, table in (("user", log.users), ("item", log.items)):
+        seen = events.select(pl.col(side).unique(maintain_order=True))
+        tables[side] = seen.join(table, on=side, how="left", maintain_order="left")
+        rows = tables[side].select(side, pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("row"))
+        events = (
+            events.join(rows, on=side, how="left", maintain_order="left").drop(side).rename({"row": side})
+        )
+    return replace(log, events=events, users=tables["user"], items=tables["item"])
+
+
+def grown(log: Log, folder) -> tuple[Dataset, Prepared]:
+    """The first part of a log prepared and written, and the second appended to it."""
+    first, second = (
+        with_rows(log, log.events.filter(part)) for part in (pl.col("time") < CUT, pl.col("time") >= CUT)
+    )
+    write(impressions(first, ByTime(0.6, 0.8)), folder)
+    data = Dataset.open(folder)
+    return data, append(data, second, ByTime(0.4, 0.7))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_rows_are_those_of_the_whole_log_prepared_at_once(labelled, tmp_path):
+    log = whole_log(labelled)
+    _data, both = grown(log, tmp_path / "data")
+    assert no_leak(both)
+    at_once = impressions(with_rows(log, log.events), ByTime(10**9, 2 * 10**9))
+
+    def positives(prepared):
+        rows = [row for name in SPLITS for row in rows_of(prepared, name)]
+        return sorted(
+            (
+                r["user"],
+                r["time"],
+                r["history"],
+                [i for i, y in zip(r["items"], r["labels"], strict=True) if y or labelled],
+            )
+            for r in rows
+        )
+
+    assert positives(both) == positives(at_once)
+    for name in ("valid", "test"):
+        assert both.splits[name].time.min() >= CUT
+    write(both, tmp_path / "data", overwrite=True)
+    Dataset.open(tmp_path / "data").check()
+
+
+def test_nothing_is_renumbered_and_known_rows_keep_their_features(tmp_path):
+    log = whole_log(True)
+    data, both = grown(log, tmp_path / "data")
+    n_items, n_users = len(data.popularity), len(data.behaviours.offsets) - 1
+    assert both.item_ids.values[:n_items].equals(data.item_ids.values)
+    assert both.user_ids.values[:n_users].equals(data.user_ids.values)
+    assert len(both.item_ids) > n_items
+    for name, vocabulary in data.vocabularies.items():
+        assert both.vocabularies[name].values[: len(vocabulary)].equals(vocabulary.values)
+        assert (both.vocabularies[name].counts[: len(vocabulary)] >= vocabulary.counts).all()
+    for feature in data.schema.features:
+        after = next(f for f in both.schema.features if f.name == feature.name)
+        assert replace(after, size=feature.size) == feature
+    rows = np.arange(n_items)
+    for name in ("item", "category", "price"):
+        assert np.array_equal(both.items[name][rows], data.items[name], equal_nan=name == "price")
+    assert np.array_equal(both.items["tags"][rows].values, data.items["tags"].values)
+    # what is new has its own features
+    new = both.item_ids.values[n_items]
+    price = log.items.filter(pl.col("item") == new)["price"][0]
+    encoder = next(f.encoder for f in both.schema.features if f.name == "price")
+    assert both.items["price"][n_items] == encoder.encode(pl.Series([price]))[0]
+
+
+def test_behaviours_of_a_user_are_the_earlier_ones_then_the_new_ones(tmp_path):
+    log = whole_log(True)
+    _, both = grown(log, tmp_path / "data")
+    ids = both.user_ids.values.to_list()
+    clicks = log.events.filter(pl.col("label") == 1)
+    encoder = next(f.encoder for f in both.schema.features if f.name == "dwell")
+    for user in range(1, len(ids)):
+        mine = slice(both.behaviours.offsets[user], both.behaviours.offsets[user + 1])
+        expected = clicks.filter(pl.col("user") == ids[user]).sort("time", maintain_order=True)
+        assert both.item_ids.decode(both.behaviours.item[mine]).to_list() == expected["item"].to_list()
+        assert both.behaviours.time[mine].tolist() == expected["time"].to_list()
+        assert np.array_equal(both.behaviours.features["dwell"][mine], encoder.encode(expected["dwell"]))
+    unclicked = both.behaviours.unclicked
+    for k in range(len(both.behaviours.item)):
+        user = int(np.searchsorted(both.behaviours.offsets, k, side="right")) - 1
+        shown = unclicked.item[unclicked.start[k] : unclicked.end[k]]
+        mine = log.events.filter(
+            (pl.col("user") == ids[user])
+            & (pl.col("time") <= both.behaviours.time[k])
+            & (pl.col("label") == 0)
+        )
+        assert set(both.item_ids.decode(shown)) <= set(mine["item"])
+
+
+def test_what_is_there_already_is_left_out_and_a_log_added_twice_is_refused(tmp_path):
+    log = whole_log(True)
+    data, both = grown(log, tmp_path / "data")
+    again = with_rows(log, log.events)
+    assert append(data, again, ByTime(0.4, 0.7)).excluded["interactions not later than the DATA"] == sum(
+        t < CUT for t in log.events["time"]
+    )
+    write(both, tmp_path / "data", overwrite=True)
+    with pytest.raises(DataError, match="was this log added before"):
+        append(Dataset.open(tmp_path / "data"), again, ByTime(0.4, 0.7))
+
+
+def test_another_schema_or_labels_where_there_were_none_are_refused(tmp_path):
+    log = whole_log(True)
+    data, _ = grown(log, tmp_path / "data")
+    later = with_rows(log, log.events.filter(pl.col("time") >= CUT))
+    with pytest.raises(DataError, match="feature price of the earlier log: expected a numeric column"):
+        append(data, replace(later, items=later.items.drop("price")), ByTime())
+    with pytest.raises(DataError, match="prepared with labels, the new log comes without"):
+        append(data, replace(later, events=later.events.drop("label")), ByTime())
