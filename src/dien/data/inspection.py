@@ -1,0 +1,322 @@
+"""What a DATA folder holds: sizes, lengths, coverage of vocabularies, drift between splits, popularity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.dataset import Dataset
+from dien.data.distribution import Distance, Distribution, distance, gini, top_share
+from dien.data.prepared import SPLITS, SplitName
+from dien.data.tally import Counts, Place, Tally, count_split, lengths_of, slices
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """A split.
+
+    Attributes:
+        impressions: how many.
+        rows: candidates of all impressions.
+        positives: rows that were clicked.
+        click_rate: share of them; None, like every share here, where there are no rows.
+        click_rate_change: by how much it is above that of train, relative to it.
+        first: time of the first impression, seconds since 1970; None where there is none.
+        last: of the last one.
+        leaks: impressions whose history is not strictly before them.
+        users: distinct users of the impressions.
+        new_users: of them, those without an impression in train.
+        new_user_rows: share of rows that are theirs.
+        unknown_user_rows: share of rows whose user's id is unknown (index 0); None too if it is no feature.
+        items: distinct candidates.
+        new_items: of them, those that are no candidate in train.
+        new_item_rows: share of rows that are theirs.
+        unknown_item_rows: share of rows whose item's id is unknown.
+        history: behaviours before each impression.
+        candidates: of each impression.
+    """
+
+    impressions: int
+    rows: int
+    positives: int
+    click_rate: float | None
+    click_rate_change: float | None
+    first: int | None
+    last: int | None
+    leaks: int
+    users: int
+    new_users: int
+    new_user_rows: float | None
+    unknown_user_rows: float | None
+    items: int
+    new_items: int
+    new_item_rows: float | None
+    unknown_item_rows: float | None
+    history: Distribution
+    candidates: Distribution
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a feature is known in a split.
+
+    Attributes:
+        feature: its name.
+        place: where its values stand.
+        split: in which split.
+        rows: how many candidates, steps of histories or impressions there are.
+        unknown: share of them whose index is 0, whose list has no known value, or whose number is missing;
+            None where there are none.
+        mean: of a number where it is known, scaled as it is stored; None of other features.
+        std: its standard deviation.
+    """
+
+    feature: str
+    place: Place
+    split: SplitName
+    rows: int
+    unknown: float | None
+    mean: float | None
+    std: float | None
+
+
+@dataclass(frozen=True)
+class TableUse:
+    """An embedding table, and what train has for it.
+
+    Attributes:
+        feature: the feature that owns it; ``time_since``, whose values are made in every batch, is left out.
+        size: its rows, "unknown" (index 0) included.
+        unseen: rows, index 0 aside, that no target, history, user or context of train has; those of items
+            may still be reached by negatives drawn while training.
+        unknown: how often index 0 occurs in train; if never, nothing there teaches what "unknown" means.
+    """
+
+    feature: str
+    size: int
+    unseen: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a feature of targets, users or contexts in a split lies from train.
+
+    Attributes:
+        feature: its name.
+        place: where its values stand.
+        split: ``valid`` or ``test``.
+        distance: from train; None where a split is empty.
+    """
+
+    feature: str
+    place: Place
+    split: SplitName
+    distance: Distance | None
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """How behaviours are spread over items.
+
+    Attributes:
+        behaviours: of each item.
+        top_1_percent: share of all behaviours that the most frequent 1 % of items have.
+        top_10_percent: likewise.
+        gini: 0 where every item has as many, near 1 where one has all.
+    """
+
+    behaviours: Distribution
+    top_1_percent: float | None
+    top_10_percent: float | None
+    gini: float | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a DATA folder holds.
+
+    Attributes:
+        data: the folder.
+        origin: what ``dataset.json`` says of how it was made.
+        users: how many.
+        items: how many.
+        behaviours: how many.
+        history: behaviours of each user.
+        unclicked: items shown and not clicked up to each behaviour; None where the log does not say.
+        popularity: of items.
+        splits: each split.
+        coverage: of each feature, place and split.
+        tables: embedding tables.
+        drift: of each feature without a number, in ``valid`` and ``test``.
+    """
+
+    data: str
+    origin: dict[str, Any]
+    users: int
+    items: int
+    behaviours: int
+    history: Distribution
+    unclicked: Distribution | None
+    popularity: Popularity
+    splits: dict[SplitName, SplitFacts]
+    coverage: tuple[Coverage, ...]
+    tables: tuple[TableUse, ...]
+    drift: tuple[Drift, ...]
+
+    @property
+    def leaks(self) -> int:
+        """Impressions whose history is not strictly before them."""
+        return sum(facts.leaks for facts in self.splits.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "leaks": self.leaks}
+
+
+def inspect_data(dataset: Dataset) -> Inspection:
+    """Check a dataset and describe it.
+
+    Raises:
+        DataError: its files do not fit together; the message names the first.
+    """
+    dataset.check()
+    behaviours = dataset.behaviours
+    counts = {name: count_split(dataset, name) for name in SPLITS}
+    tallies = [tally for name in SPLITS for tally in counts[name].tallies]
+    behaviours_of = np.zeros(len(dataset.popularity), np.int64)  # [items]
+    for rows in slices(len(behaviours.item)):
+        behaviours_of += np.bincount(behaviours.item[rows], minlength=len(behaviours_of))
+    unclicked = behaviours.unclicked
+    return Inspection(
+        data=str(dataset.path),
+        origin={
+            key: dataset.info.get(key)
+            for key in ("recipe", "split_rule", "negatives", "excluded", "dropped_features")
+        },
+        users=len(behaviours.offsets) - 2,
+        items=len(behaviours_of) - 1,
+        behaviours=len(behaviours.item),
+        history=Distribution.of(lengths_of(behaviours.offsets[1:])),
+        unclicked=Distribution.of(unclicked.end[s] - unclicked.start[s] for s in slices(len(unclicked.end)))
+        if unclicked is not None
+        else None,
+        popularity=Popularity(
+            behaviours=Distribution.of([behaviours_of[1:]]),
+            top_1_percent=top_share(behaviours_of[1:], 1),
+            top_10_percent=top_share(behaviours_of[1:], 10),
+            gini=gini(behaviours_of[1:]),
+        ),
+        splits={name: _facts(dataset, name, counts) for name in SPLITS},
+        coverage=tuple(_coverage(tally) for tally in tallies),
+        tables=tuple(_tables(dataset, counts["train"])),
+        drift=tuple(_drift(tallies)),
+    )
+
+
+def summary_rows(inspection: Inspection) -> dict[str, Any]:
+    """Name what a short table shows: sizes, splits, unknown ids, leaks, and the largest drift."""
+    rows: dict[str, Any] = {
+        "users": inspection.users,
+        "items": inspection.items,
+        "behaviours": inspection.behaviours,
+        "behaviours of a user": _middle(inspection.history),
+    }
+    for name, facts in inspection.splits.items():
+        rows[name] = (
+            f"{facts.impressions:,} impressions, {facts.rows:,} rows, {_percent(facts.click_rate)} clicked"
+        )
+        rows[f"{name}: history"] = _middle(facts.history)
+        if name != "train":
+            rows[f"{name}: rows of unknown items"] = _percent(facts.unknown_item_rows)
+            rows[f"{name}: rows of unknown users"] = _percent(facts.unknown_user_rows)
+    beyond_chance = [
+        (drift.distance.psi, drift)
+        for drift in inspection.drift
+        if drift.distance is not None and drift.distance.says_something
+    ]
+    if beyond_chance:
+        psi, drift = max(beyond_chance, key=lambda pair: pair[0])
+        rows["largest drift (PSI)"] = f"{psi:.3f} {drift.feature}, {drift.split}"
+    rows["consistent"] = True
+    rows["impressions that leak"] = inspection.leaks
+    return rows
+
+
+def _middle(lengths: Distribution) -> str:
+    if not lengths.count:
+        return "-"
+    return f"median {lengths.quantiles['50']:,}, 90 % up to {lengths.quantiles['90']:,}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _coverage(tally: Tally) -> Coverage:
+    mean, std = tally.mean_and_std()
+    unknown = _share(tally.unknown, tally.rows)
+    return Coverage(tally.feature.name, tally.place, tally.split, tally.rows, unknown, mean, std)
+
+
+def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, Counts]) -> SplitFacts:
+    split, own, train = dataset.splits[name], counts[name], counts["train"]
+    rows = len(split.item)
+    click_rate, trained = _share(own.clicks, rows), _share(train.clicks, int(train.items.sum()))
+    new_users, new_items = (own.users > 0) & (train.users == 0), (own.items > 0) & (train.items == 0)
+    ids = {side: next((f.name for f in dataset.schema.of(side)), None) for side in ("item", "user")}
+    unknown_user = dataset.users[ids["user"]] == 0 if ids["user"] else None
+    unknown_item = dataset.items[ids["item"]] == 0 if ids["item"] else None
+    return SplitFacts(
+        impressions=len(split),
+        rows=rows,
+        positives=own.clicks,
+        click_rate=click_rate,
+        click_rate_change=click_rate / trained - 1 if click_rate is not None and trained else None,
+        first=own.times[0] if own.times else None,
+        last=own.times[1] if own.times else None,
+        leaks=own.leaks,
+        users=int(np.count_nonzero(own.users)),
+        new_users=int(new_users.sum()),
+        new_user_rows=_share(int(own.user_rows[new_users].sum()), rows),
+        unknown_user_rows=None
+        if unknown_user is None
+        else _share(int(own.user_rows[unknown_user].sum()), rows),
+        items=int(np.count_nonzero(own.items)),
+        new_items=int(new_items.sum()),
+        new_item_rows=_share(int(own.items[new_items].sum()), rows),
+        unknown_item_rows=None if unknown_item is None else _share(int(own.items[unknown_item].sum()), rows),
+        history=Distribution.of(
+            split.end[r] - dataset.behaviours.offsets[split.user[r]] for r in slices(len(split))
+        ),
+        candidates=Distribution.of(lengths_of(split.offsets)),
+    )
+
+
+def _tables(dataset: Dataset, train: Counts) -> Iterator[TableUse]:
+    """Add up what train has for each table, over the features that share it."""
+    seen: dict[str, NDArray[np.int64]] = {}
+    for tally in train.tallies:
+        if tally.feature.kind != "numeric":
+            owner = tally.feature.table or tally.feature.name
+            seen[owner] = seen.get(owner, 0) + tally.counts
+    for feature in dataset.schema.features:
+        if (counts := seen.get(feature.name)) is not None:
+            yield TableUse(feature.name, feature.size, int((counts[1:] == 0).sum()), int(counts[0]))
+
+
+def _drift(tallies: list[Tally]) -> Iterator[Drift]:
+    """Compare every feature of targets, users and contexts with train."""
+    train = {(t.place, t.feature.name): t.counts for t in tallies if t.split == "train"}
+    for tally in tallies:
+        if tally.split != "train" and tally.place != "history" and tally.feature.kind != "numeric":
+            apart = distance(train[tally.place, tally.feature.name], tally.counts)
+            yield Drift(tally.feature.name, tally.place, tally.split, apart)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,188 @@
+"""What stands how often in a split: one walk over its memory-mapped columns, some million rows at a time.
+
+Memory grows with items, users and vocabularies, never with behaviours, impressions or rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.dataset import Dataset
+from dien.data.prepared import Behaviours, FeatureTable, Split, SplitName, newest_time
+from dien.data.ragged import Column, Ragged, row_of
+from dien.data.schema import Feature, Side
+
+CHUNK = 1 << 21
+
+Place = Literal["target", "history", "user", "context"]
+"""Where a feature's values stand: of a row's candidate, of a step of a history, of an impression's user or
+of its context. A step counts once for each impression in whose history it is."""
+
+
+class Tally:
+    """What a feature holds in one place of a split, counted part by part.
+
+    Attributes:
+        feature: the feature.
+        place: where its values stand.
+        split: in which split.
+        rows: how many rows were counted.
+        unknown: of them, those whose index is 0, whose list has no known value, or whose number is missing.
+        counts: ``[size]`` how often each index occurred, in lists too; 0 for numbers.
+    """
+
+    def __init__(self, feature: Feature, place: Place, split: SplitName) -> None:
+        self.feature, self.place, self.split = feature, place, split
+        self.rows = self.unknown = 0
+        self.counts = np.zeros(feature.size, np.int64)
+        self._sum = self._squares = 0.0
+
+    def add(self, column: Column, weight: NDArray[np.int64]) -> None:
+        """Count a column ``[n]``, each row as often as ``weight [n]`` says."""
+        if isinstance(column, Ragged):
+            lengths = np.diff(column.offsets)
+            known = np.bincount(row_of(lengths), column.values > 0, minlength=len(column)) > 0
+            self._count(column.values, np.repeat(weight, lengths))
+        elif self.feature.kind == "numeric":
+            known = ~np.isnan(column)
+            numbers, times = column[known].astype(np.float64), weight[known].astype(np.float64)
+            self._sum += float(times @ numbers)
+            self._squares += float(times @ numbers**2)
+        else:
+            known = column > 0
+            self._count(column, weight)
+        self.rows += int(weight.sum())
+        self.unknown += int(weight[~known].sum())
+
+    def add_table(self, column: Column, weight: NDArray[np.int64]) -> None:
+        """Count a column of items or users ``[n]``, in parts."""
+        for rows in slices(len(weight)):
+            self.add(_part(column, rows), weight[rows])
+
+    def mean_and_std(self) -> tuple[float, float] | tuple[None, None]:
+        """Mean and standard deviation of the numbers that are known."""
+        known = self.rows - self.unknown
+        if self.feature.kind != "numeric" or not known:
+            return None, None
+        mean = self._sum / known
+        return mean, float(max(0.0, self._squares / known - mean**2) ** 0.5)
+
+    def _count(self, values: NDArray[Any], weight: NDArray[np.int64]) -> None:
+        # bincount sums weights as float64, exactly up to 2^53
+        self.counts += np.bincount(values, weight, minlength=len(self.counts)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a walk over a split counts.
+
+    Attributes:
+        items: ``[items]`` rows of each item as a candidate.
+        clicks: how many rows were clicked.
+        users: ``[users]`` impressions of each.
+        user_rows: ``[users]`` rows of each.
+        leaks: impressions whose history is not strictly before them.
+        times: the first and the last, None where there is no impression.
+        tallies: of every feature, where it stands.
+    """
+
+    items: NDArray[np.int64]
+    clicks: int
+    users: NDArray[np.int64]
+    user_rows: NDArray[np.int64]
+    leaks: int
+    times: tuple[int, int] | None
+    tallies: list[Tally]
+
+
+def count_split(dataset: Dataset, name: SplitName) -> Counts:
+    """Walk over a split: its rows, its impressions, and the behaviours of its histories."""
+    split, behaviours = dataset.splits[name], dataset.behaviours
+    n_items, n_users = len(dataset.popularity), len(behaviours.offsets) - 1
+
+    def tallies(side: Side, place: Place, table: FeatureTable) -> list[tuple[Tally, Column]]:
+        features = [feature for feature in dataset.schema.of(side) if feature.name in table]
+        return [(Tally(feature, place, name), table[feature.name]) for feature in features]
+
+    items, clicks = np.zeros(n_items, np.int64), 0
+    for rows in slices(len(split.item)):
+        items += np.bincount(split.item[rows], minlength=n_items)
+        clicks += int(np.count_nonzero(split.label[rows]))
+
+    users, user_rows = np.zeros((2, n_users), np.int64)
+    contexts = tallies("context", "context", split.context)
+    leaks, times = 0, []
+    for rows in slices(len(split)):
+        part = replace(split, user=split.user[rows], end=split.end[rows], time=split.time[rows])
+        shown = np.diff(split.offsets[rows.start : rows.stop + 1])
+        users += np.bincount(part.user, minlength=n_users)
+        user_rows += np.bincount(part.user, shown, minlength=n_users).astype(np.int64)
+        leaks += int((newest_time(behaviours, part) >= part.time).sum())
+        times += [int(part.time.min()), int(part.time.max())]
+        for tally, column in contexts:
+            tally.add(_part(column, rows), np.ones(len(part), np.int64))
+
+    history_items = np.zeros(n_items, np.int64)
+    own = tallies("behaviour", "history", behaviours.features)
+    for rows in slices(len(behaviours.item)):
+        weight = _occurrences(behaviours, split, rows)
+        history_items += np.bincount(behaviours.item[rows], weight, minlength=n_items).astype(np.int64)
+        for tally, column in own:
+            tally.add(_part(column, rows), weight)
+
+    targets = tallies("item", "target", dataset.items)
+    histories = tallies("item", "history", dataset.items)
+    owners = tallies("user", "user", dataset.users)
+    for pairs, weight in ((targets, items), (histories, history_items), (owners, users)):
+        for tally, column in pairs:
+            tally.add_table(column, weight)
+    return Counts(
+        items=items,
+        clicks=clicks,
+        users=users,
+        user_rows=user_rows,
+        leaks=leaks,
+        times=(min(times), max(times)) if times else None,
+        tallies=[tally for tally, _ in (*targets, *histories, *own, *owners, *contexts)],
+    )
+
+
+def _occurrences(behaviours: Behaviours, split: Split, rows: slice) -> NDArray[np.int64]:
+    """Count the histories of a split that hold each of some behaviours.
+
+    Impressions are in order of user and of end: behaviour ``k`` of user ``u`` is in the histories of those of
+    users up to ``u``, less those that end by ``k``.
+
+    Returns:
+        ``[rows]`` int64.
+    """
+    first = int(np.searchsorted(behaviours.offsets, rows.start, "right")) - 1
+    last = int(np.searchsorted(behaviours.offsets, rows.stop, "left"))
+    edges = np.clip(behaviours.offsets[first : last + 1], rows.start, rows.stop)
+    # keys of the column's own type: searchsorted would copy the column to widen it
+    begun = np.searchsorted(split.user, np.arange(first, last, dtype=np.int32), "right")
+    ended = np.searchsorted(split.end, np.arange(rows.start, rows.stop, dtype=np.int64), "right")
+    return np.repeat(begun, edges[1:] - edges[:-1]) - ended
+
+
+def slices(length: int) -> Iterator[slice]:
+    """Cut ``0 : length`` into slices of at most ``CHUNK``."""
+    return (slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK))
+
+
+def lengths_of(offsets: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Lengths of slices, from offsets ``[n + 1]``, in parts."""
+    return (np.diff(offsets[rows.start : rows.stop + 1]) for rows in slices(len(offsets) - 1))
+
+
+def _part(column: Column, rows: slice) -> Column:
+    """Take some rows of a column without a copy."""
+    if not isinstance(column, Ragged):
+        return column[rows]
+    offsets = column.offsets[rows.start : rows.stop + 1]
+    return Ragged(column.values[offsets[0] : offsets[-1]], offsets - offsets[0])

@@ -1,0 +1,149 @@
+"""One self-contained HTML page: tables and histograms, light or dark as the reader's screen is.
+
+Every text goes through :func:`html.escape` here, so that callers hand over names as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from dien.data.distribution import Distribution
+
+Cell = str | int | float | None | tuple[str, str]
+"""A number, None (a dash), a text, or a text with its class: ``some`` and ``much`` are marked."""
+
+_STYLE = """
+:root { color-scheme: light dark; --text: #1c2430; --dim: #5d6878; --page: #fbfbfa; --line: #e0e2e6;
+  --bar: #3f74b5; --some: #fbe7b2; --much: #f7c6bd; --on: #2b1d05; }
+@media (prefers-color-scheme: dark) { :root { --text: #dfe4ea; --dim: #95a0ae; --page: #15181d;
+  --line: #2f353d; --bar: #76a7e3; --some: #6a5313; --much: #7c2f25; --on: #fff3e0; } }
+body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 68rem; color: var(--text);
+  background: var(--page); font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+h1 { margin: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
+h2 { margin: 2.6rem 0 .4rem; font-size: 1.15rem; }
+p { margin: .3rem 0 .8rem; max-width: 48rem; color: var(--dim); overflow-wrap: anywhere; }
+ul { margin: .4rem 0; padding-left: 1.2rem; max-width: 52rem; }
+li { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin: .6rem 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .28rem .8rem; border-bottom: 1px solid var(--line); text-align: right;
+  white-space: nowrap; }
+th { color: var(--dim); font-weight: 600; vertical-align: bottom; }
+.left { text-align: left; max-width: 24rem; white-space: normal; overflow-wrap: break-word; }
+th:first-child, td:first-child { padding-left: 0; }
+.some { background: var(--some); color: var(--on); }
+.much { background: var(--much); color: var(--on); font-weight: 600; }
+.row { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem; }
+figure { margin: .6rem 0; }
+figcaption { font-size: .85rem; color: var(--dim); }
+svg { display: block; }
+svg rect { fill: var(--bar); }
+svg line { stroke: var(--line); }
+svg text { fill: var(--dim); font: 11px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
+  text-anchor: middle; }
+"""
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """Put parts, which are HTML already, on a page."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def heading(text: str, *notes: str) -> str:
+    """Begin a section, with paragraphs under its heading."""
+    return f"<h2>{escape(text)}</h2>" + "".join(paragraph(note) for note in notes)
+
+
+def paragraph(text: str) -> str:
+    """Set a paragraph."""
+    return f"<p>{escape(text)}</p>"
+
+
+def bullets(texts: Iterable[str]) -> str:
+    """Set a list."""
+    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], names: int = 1) -> str:
+    """Set a table.
+
+    Args:
+        head: names of the columns.
+        rows: its cells.
+        names: so many columns, from the left, hold names; the others numbers, which stand to the right.
+    """
+    left = [' class="left"' if k < names else "" for k in range(len(head))]
+    top = "".join(f"<th{how}>{escape(text)}</th>" for text, how in zip(head, left, strict=True))
+    body = "".join(
+        "<tr>" + "".join(_cell(cell, how) for cell, how in zip(row, left, strict=True)) + "</tr>\n"
+        for row in rows
+    )
+    return f'<div class="wide"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
+
+
+def percent(share: float | None) -> str | None:
+    """Write a share."""
+    return None if share is None else f"{share:.1%}".replace("%", " %")
+
+
+def decimals(number: float | None) -> str | None:
+    """Write a number with three decimals."""
+    return None if number is None else f"{number:,.3f}"
+
+
+def histogram(title: str, numbers: Distribution) -> str:
+    """Draw a distribution, a bar for each bin."""
+    width, height, step = 44, 110, 34
+    total = max(width, step * len(numbers.counts))
+    most = max(numbers.counts, default=1)
+    drawn = []
+    for k, (edge, count) in enumerate(zip(numbers.edges, numbers.counts, strict=True)):
+        tall = height * count / most
+        tall = max(tall, 1.0) if count else 0.0  # what is there is seen
+        bin_name = f"{edge:,}" if edge < 2 else f"{edge:,} to {2 * edge - 1:,}"
+        drawn.append(
+            f'<rect x="{k * step + 2}" y="{height - tall:.1f}" width="{step - 4}" height="{tall:.1f}">'
+            f"<title>{bin_name}: {count:,} ({count / numbers.count:.1%})</title></rect>"
+            f'<text x="{k * step + step / 2:.0f}" y="{height + 15}">{_short(edge)}</text>'
+        )
+    note = f"{numbers.count:,}, mean {numbers.mean:,.1f}" if numbers.mean is not None else "none"
+    return (
+        f"<figure><figcaption>{escape(title)} ({note})</figcaption>"
+        f'<svg role="img" aria-label="{escape(title)}" width="{total}" height="{height + 20}" '
+        f'viewBox="0 0 {total} {height + 20}"><line x1="0" x2="{total}" y1="{height}" y2="{height}"/>'
+        + "".join(drawn)
+        + "</svg></figure>"
+    )
+
+
+def beside(figures: Iterable[str]) -> str:
+    """Set figures side by side where there is room."""
+    return '<div class="row">' + "".join(figures) + "</div>"
+
+
+def _cell(cell: Cell, how: str) -> str:
+    if isinstance(cell, tuple):
+        text, mark = cell
+        return f'<td class="{escape(mark)}">{escape(text)}</td>'
+    if cell is None:
+        text = "&ndash;"
+    elif isinstance(cell, str):
+        text = escape(cell)
+    else:
+        text = f"{cell:,}" if isinstance(cell, int) else f"{cell:,.3f}"
+    return f"<td{how}>{text}</td>"
+
+
+def _short(edge: int) -> str:
+    """Write the end of a bin in few letters: 1,024 is 1k."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if edge >= size:
+            return f"{edge // size}{letter}"
+    return str(edge)

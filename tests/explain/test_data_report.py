@@ -1,0 +1,150 @@
+import re
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from dien.data.dataset import Dataset
+from dien.data.distribution import Distance
+from dien.data.inspection import Inspection, inspect_data
+from dien.data.writer import write
+from dien.explain import write_html
+from dien.run import RunError
+from tests.data.datasets import random_prepared
+
+NAME = '<b>&"'
+
+
+class Page(HTMLParser):
+    """Reads a page: its tags are closed in order, and its texts and attributes are kept."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self.open and self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def inspection(tmp_path_factory) -> Inspection:
+    path = tmp_path_factory.mktemp("report") / "DATA"
+    write(random_prepared(seed=1), path)
+    return inspect_data(Dataset.open(path))
+
+
+def page_of(inspection: Inspection, folder) -> Page:
+    write_html(inspection, folder / "report.html")
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_whole_and_needs_nothing_from_elsewhere(inspection, tmp_path):
+    page = page_of(inspection, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+    assert not {"script", "link", "img", "iframe", "object", "use", "image"} & {tag for tag, _ in page.tags}
+    attributes = {name for _, attributes in page.tags for name in attributes}
+    assert not attributes & {"src", "href", "srcset", "xlink:href", "style"}
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"url\(|@import|https?:", text)
+
+
+def test_names_are_text_whatever_they_hold(inspection, tmp_path):
+    named = replace(
+        inspection,
+        data=f"/tmp/{NAME}",
+        origin={
+            "recipe": {"name": NAME},
+            "split_rule": NAME,
+            "negatives": {"rule": NAME},
+            "excluded": {NAME: 7},
+            "dropped_features": [NAME],
+        },
+        coverage=tuple(replace(cover, feature=NAME) for cover in inspection.coverage),
+        tables=tuple(replace(use, feature=NAME, unknown=0) for use in inspection.tables),
+        drift=tuple(
+            replace(drift, feature=NAME, distance=Distance(1.0, 1.0, 0.0)) for drift in inspection.drift
+        ),
+    )
+    page = page_of(named, tmp_path)
+    assert "b" not in {tag for tag, _ in page.tags}
+    assert sum(text.count(NAME) for text in page.texts) > 10
+    assert [NAME, "7"] in page.rows
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert unescape(text) != text
+    assert NAME not in text
+
+
+def test_every_number_of_the_splits_is_on_the_page(inspection, tmp_path):
+    rows = {row[0]: row[1:] for row in page_of(inspection, tmp_path).rows if len(row) == 4}
+    facts = inspection.splits.values()
+    assert rows["impressions"] == [f"{f.impressions:,}" for f in facts]
+    assert rows["impressions that leak"] == [f"{f.leaks:,}" for f in facts]
+    assert rows["rows"] == [f"{f.rows:,}" for f in facts]
+
+
+def test_bars_are_as_tall_as_their_counts(inspection, tmp_path):
+    page = page_of(inspection, tmp_path)
+    heights = [float(attributes["height"]) for tag, attributes in page.tags if tag == "rect"]
+    bars = np.array(inspection.history.counts)  # the first histogram
+    drawn = np.array(heights[: len(bars)])
+    assert drawn == pytest.approx(110 * bars / bars.max(), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("psi", "by_chance", "mark"),
+    [(0.09, 0, None), (0.1, 0, "some"), (0.24, 0, "some"), (0.25, 0, "much"), (0.3, 0.2, None)],
+)
+def test_drift_is_marked_beyond_the_usual_thresholds_and_chance(inspection, tmp_path, psi, by_chance, mark):
+    drift = tuple(replace(d, distance=Distance(psi, 0.5, by_chance)) for d in inspection.drift)
+    facts = {name: replace(f, leaks=0) for name, f in inspection.splits.items()}
+    page = page_of(replace(inspection, drift=drift, splits=facts), tmp_path)
+    marks = [attributes.get("class") for tag, attributes in page.tags if tag == "td"]
+    assert {m for m in marks if m in ("some", "much")} == ({mark} if mark else set())
+    assert ("drifts much" in " ".join(page.texts)) == (mark == "much")
+
+
+@pytest.mark.parametrize(("in_train", "said"), [(0.0, True), (0.2, False)])
+def test_what_is_unknown_in_test_alone_stands_out(inspection, tmp_path, in_train, said):
+    coverage = tuple(
+        replace(c, unknown=in_train if c.split == "train" else 0.5)
+        for c in inspection.coverage
+        if (c.feature, c.place) == ("device", "context")
+    )
+    tables = tuple(replace(use, unknown=0) for use in inspection.tables)
+    texts = " ".join(page_of(replace(inspection, coverage=coverage, tables=tables), tmp_path).texts)
+    sentence = "device (context) is unknown in 50.0 % of valid and 50.0 % of test, but never in train"
+    assert (sentence in texts) == said
+
+
+def test_a_disk_that_cannot_be_written_is_said_and_nothing_is_left(inspection, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(RunError, match=r"report.html: could not be written"):
+        write_html(inspection, tmp_path / "file" / "report.html")
+    with pytest.raises(RunError, match=r"could not be written"):
+        write_html(inspection, tmp_path / "nowhere" / "report.html")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
