@@ -17,7 +17,9 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(data: Path, config: RunConfig, out: Path, moment: str, count: int) -> None:
+def train(
+    data: Path, config: RunConfig, out: Path, moment: str, count: int, start_from: Path | None = None
+) -> None:
     """Start or resume training, and die when ``moment`` comes for the ``count``-th time."""
     owner, name, happens = MOMENTS[moment]
     original, seen = getattr(owner, name), 0
@@ -33,7 +35,7 @@ def train(data: Path, config: RunConfig, out: Path, moment: str, count: int) -> 
         return original(*args, **kwargs)
 
     setattr(owner, name, watched)
-    fit(data, config, out, resume=True, progress=False)
+    fit(data, config, out, start_from=start_from, resume=True, progress=False)
 
 
 def half_a_line(log: TrainingLog, record: dict[str, Any]) -> None:
@@ -48,8 +50,8 @@ def renames(*prefixes: str) -> Callable[..., bool]:
 # What is watched, and which of its calls are the moment: just before the call.
 MOMENTS: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     "the RUN is being made": (dien.run, "_link", lambda source, target: "vocabularies" in str(target)),
-    "a training batch": (Batches, "batch", lambda batches, *_: batches._shuffle),
-    "a validation batch": (Batches, "batch", lambda batches, *_: not batches._shuffle),
+    "a training batch": (Batches, "batch", lambda batches, *_: batches._order._shuffle),
+    "a validation batch": (Batches, "batch", lambda batches, *_: not batches._order._shuffle),
     "the rename of a checkpoint": (Path, "replace", renames("step-")),
     "the rename of the best weights": (Path, "replace", renames("best-")),
     "the removal of an old checkpoint": (

@@ -9,7 +9,7 @@ import torch
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.run import Run, RunError
-from dien.training import evaluate, evaluate_model, popularity_baseline
+from dien.training import evaluate, evaluate_model, popularity_baseline, truth_share
 from dien.training.metrics import Metrics, MetricStream
 
 
@@ -65,3 +65,13 @@ def test_popularity_ranks_by_how_often_an_item_occurs(small_data: Dataset) -> No
     counts = small_data.popularity[small_data.splits["test"].item]
     assert popularity_baseline(small_data) == all_at_once(counts, small_data, "test", probabilities=False)
     assert popularity_baseline(small_data).log_loss is None
+
+
+def test_an_auc_is_told_as_its_share_of_the_best_possible_where_the_truth_is_known() -> None:
+    info = {"truth": {"best_auc": {"train": 0.8, "valid": 0.5, "test": None}, "click_probability": "p"}}
+    assert truth_share({}, "train", 0.7) == {}
+    for auc, share in ((0.5, 0.0), (0.74, 0.8), (0.8, 1.0), (0.35, -0.5)):
+        assert truth_share(info, "train", auc) == {"best_auc": 0.8, "share_of_best": pytest.approx(share)}
+    assert truth_share(info, "train", None) == {"best_auc": 0.8, "share_of_best": None}
+    assert truth_share(info, "valid", 0.6) == {"best_auc": 0.5, "share_of_best": None}
+    assert truth_share(info, "test", 0.6) == {"best_auc": None, "share_of_best": None}

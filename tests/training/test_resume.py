@@ -45,11 +45,13 @@ def straight(small_data: Dataset, config: RunConfig, tmp_path_factory: pytest.Te
     return out
 
 
-def train_killed(data: Path, config: RunConfig, out: Path, moment: str, count: int) -> None:
+def train_killed(
+    data: Path, config: RunConfig, out: Path, moment: str, count: int, start_from: Path | None = None
+) -> None:
     """Train in a process of its own and make sure that it was killed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.training.killed"])
-    process = context.Process(target=killed.train, args=(data, config, out, moment, count))
+    process = context.Process(target=killed.train, args=(data, config, out, moment, count, start_from))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL, "the moment never came"

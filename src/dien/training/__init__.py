@@ -1,8 +1,17 @@
 """Training and evaluation: Lightning, row-wise Adam, streamed metrics, checkpoints to go on from."""
 
-from dien.training.evaluate import evaluate, evaluate_model, popularity_baseline
+from dien.training.evaluate import evaluate, evaluate_model, popularity_baseline, truth_share
 from dien.training.fit import FitResult, fit
 from dien.training.metrics import Metrics
 from dien.training.optimiser import RowAdam
 
-__all__ = ["FitResult", "Metrics", "RowAdam", "evaluate", "evaluate_model", "fit", "popularity_baseline"]
+__all__ = [
+    "FitResult",
+    "Metrics",
+    "RowAdam",
+    "evaluate",
+    "evaluate_model",
+    "fit",
+    "popularity_baseline",
+    "truth_share",
+]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,6 +81,26 @@ def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], Non
     finally:
         model.train(training)
     return stream.compute()
+
+
+def truth_share(info: Mapping[str, Any], split: SplitName, auc: float | None) -> dict[str, float | None]:
+    """Hold an AUC against the best that any model can reach, where the data's truth is known.
+
+    Args:
+        info: ``dataset.json`` of the DATA.
+        split: the rows the AUC is of.
+        auc: what a model reached; None where the split has none.
+
+    Returns:
+        ``best_auc``, and ``share_of_best``: how much of the way from 0.5 to there the AUC is, below 0 where
+        it is worse than chance; None where there is no such way or no AUC. Empty for data whose truth is not
+        known.
+    """
+    if "truth" not in info:
+        return {}
+    best = info["truth"]["best_auc"][split]
+    share = None if auc is None or best is None or best <= 0.5 else (auc - 0.5) / (best - 0.5)
+    return {"best_auc": best, "share_of_best": share}
 
 
 def popularity_baseline(dataset: Dataset, split: SplitName = "test") -> Metrics:

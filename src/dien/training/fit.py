@@ -29,6 +29,7 @@ from dien.run import RESULT, WEIGHTS, Run, RunError, differences, write_text
 from dien.training.checkpoint import save_tensors
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from dien.training.warm import copy_weights, expect_extension, origin
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def fit(
     config: RunConfig,
     out: Path | str,
     *,
+    start_from: Run | Path | str | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> FitResult:
@@ -81,6 +83,9 @@ def fit(
         data: the DATA, or its folder.
         config: model and training.
         out: the RUN folder to write.
+        start_from: a finished RUN whose weights to start from, on the rows it was not trained on
+            (:mod:`dien.training.warm`); None for fresh weights and all rows. A RUN that is resumed knows
+            where it started.
         resume: go on where ``out`` was stopped; starts where there is no RUN yet.
         progress: whether to show progress on standard error.
 
@@ -88,15 +93,19 @@ def fit(
         What training came to. For a RUN that has finished: what it came to then.
 
     Raises:
-        RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration
-            or other data; it cannot be written; or training diverged.
+        RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
+            other data or from another RUN; the model or data does not extend that of ``start_from``; ``out``
+            cannot be written; or training diverged.
         DataError: the DATA cannot be read or has no training rows.
     """
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
     out, started = Path(out), time.perf_counter()
-    run = _resumed(out, config, dataset) if resume and out.exists() else Run.create(out, config, dataset)
+    if resume and out.exists():
+        run = _resumed(out, config, dataset, start_from)
+    else:
+        run = _created(out, config, dataset, start_from)
     with Bar(progress) as bar:
         if run.finished:
             bar.print(f"{out}: training has finished already; nothing to do")
@@ -104,6 +113,8 @@ def fit(
         with core_for_prefetch(), _repeatable(config.training.seed):
             module = ClickModule(build(config.model, dataset.schema), run, dataset, bar)
             try:
+                if "from" in run.info and not module.standing.steps:
+                    _start_warm(module, run, dataset, bar)
                 if not module.standing.stopped:
                     _train(module)
             finally:
@@ -139,6 +150,24 @@ class _Stream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         return self._module.batches()
+
+
+def _start_warm(module: ClickModule, run: Run, dataset: Dataset, bar: Bar) -> None:
+    """Give a module its first weights from an earlier RUN, and say which rows it will see."""
+    try:
+        source = Run.open(run.info["from"]["run"])
+        expect_extension(source, run.config.model, dataset)  # what lies there may be another RUN by now
+        copy_weights(source, module.model)
+    except RunError as error:
+        raise RunError(
+            f"{run.path}: has no checkpoint yet and cannot start from the earlier RUN: {error}; put it back, "
+            f"or remove {run.path} and train anew"
+        ) from error
+    rows, seen = f"{module.train_rows:,} rows", "later than what it was trained on"
+    if run.info["from"]["rows_after"] is None:
+        bar.print(f"from {source.path}: none of the {rows} is {seen}; training on all")
+    else:
+        bar.print(f"from {source.path}: training on the {rows} {seen}")
 
 
 def _train(module: ClickModule) -> None:
@@ -184,9 +213,24 @@ def _repeatable(seed: int) -> Iterator[None]:
             lightning.setLevel(level)
 
 
-def _resumed(out: Path, config: RunConfig, dataset: Dataset) -> Run:
-    """Open a RUN to go on with, if it is of the same configuration and data."""
+def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
+    """Start a RUN, and note there which one it goes on from."""
+    if start_from is None:
+        return Run.create(out, config, dataset)
+    source = start_from if isinstance(start_from, Run) else Run.open(start_from)
+    return Run.create(out, config, dataset, {"from": origin(source, config.model, dataset)})
+
+
+def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
+    """Open a RUN to go on with, if it is of the same configuration, data and, where one is named, source."""
     run = Run.open(out)
+    if start_from is not None:
+        source = (start_from.path if isinstance(start_from, Run) else Path(start_from)).resolve()
+        if str(source) != (was := run.info.get("from", {}).get("run")):
+            raise RunError(
+                f"{out}: was started from {was or 'fresh weights'}, not from {source}; resume without --from "
+                "or choose another folder"
+            )
     for key, was, now in differences(run.config.model_dump(), config.model_dump()):
         raise RunError(
             f"{out}: was started with {key} = {was!r}, not {now!r}; resume with the same configuration "

@@ -25,6 +25,7 @@ from dien.training.log import TrainingLog
 from dien.training.metrics import Metrics
 from dien.training.optimiser import RowAdam
 from dien.training.progress import Bar
+from dien.training.warm import since
 
 LOG_STEPS = 100
 
@@ -68,6 +69,10 @@ class ClickModule(LightningModule):
         run: where checkpoints and records go, and the configuration.
         dataset: what it is trained and validated on.
         bar: what is shown.
+
+    Attributes:
+        standing: how far training has come.
+        train_rows: candidates it is trained on in an epoch.
     """
 
     recent: Tensor
@@ -80,7 +85,6 @@ class ClickModule(LightningModule):
         self._settings = settings = run.config.training
         config = run.config.model
         self._auxiliary_weight = config.auxiliary_weight if isinstance(config, DIENConfig) else 0.0
-        self._train_rows = len(dataset.splits["train"].item)
         self._valid_rows = len(dataset.splits["valid"].item)
         self._train = Batches(
             dataset,
@@ -91,7 +95,9 @@ class ClickModule(LightningModule):
             shuffle=True,
             negatives=settings.negatives,
             auxiliary=self._auxiliary_weight > 0,
+            since=since(run),
         )
+        self.train_rows = self._train.rows
         self._valid = evaluation_batches(dataset, "valid", config.max_history)
         # Loss and auxiliary loss, summed over the steps since the last record; stays on the device.
         self.register_buffer("recent", torch.zeros(2, dtype=torch.float64))
@@ -176,7 +182,7 @@ class ClickModule(LightningModule):
 
     def _begin_epoch(self) -> None:
         epoch, done = divmod(self.standing.steps, len(self._train))
-        rows, batches = self._train_rows, len(self._train)
+        rows, batches = self.train_rows, len(self._train)
         self._bar.begin(f"epoch {epoch + 1}/{self._settings.epochs}", rows, rows * done // batches)
         self._started, self._seen = time.perf_counter(), 0
 

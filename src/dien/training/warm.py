@@ -1,0 +1,133 @@
+"""A warm start: train a model further on DATA that has grown since.
+
+The model of a finished RUN goes on with the rows it has not been trained on. Its weights mean the same only
+where every index does, so the new DATA must extend the RUN's:
+
+- every vocabulary of the RUN is the beginning of the DATA's; new values come after it, none is renumbered;
+- the features are otherwise the same, in the same order: side, kind, width, pooling, shared table, encoder;
+- the model is configured alike; how it is trained may differ.
+
+Weights are copied by name. An embedding table that grew has its old rows copied and its new rows freshly
+initialised. The optimiser starts fresh.
+
+The RUN that is written keeps where it comes from in its ``run.json``, so that it resumes by itself::
+
+    "from": {"run": the earlier RUN, "rows_after": the second of its last training impression}
+
+It trains on impressions later than ``rows_after``, which is null, for all rows, where the DATA has none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from dien.config import ModelConfig
+from dien.data.dataset import Dataset
+from dien.models import Model
+from dien.run import Run, RunError, differences
+
+_ANEW = "append to the DATA it was trained on (dien prepare ... --append), or train without --from"
+
+
+def origin(source: Run, config: ModelConfig, dataset: Dataset) -> dict[str, Any]:
+    """Describe a warm start for ``run.json``, once it is sure to be possible.
+
+    Args:
+        source: the finished RUN to start from.
+        config: the model to train.
+        dataset: what to train it on.
+
+    Returns:
+        ``run``, the folder of ``source``, and ``rows_after``, seconds or None.
+
+    Raises:
+        RunError: as :func:`expect_extension`.
+    """
+    expect_extension(source, config, dataset)
+    last = int(source.info["dataset"]["time"]["train"][1])
+    newer = dataset.info["time"]["train"][1] > last
+    return {"run": str(source.path.resolve()), "rows_after": last if newer else None}
+
+
+def since(run: Run) -> int | None:
+    """Tell from which second on the training rows of a RUN begin; None takes all."""
+    last = run.info.get("from", {}).get("rows_after")
+    return None if last is None else int(last) + 1
+
+
+def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None:
+    """Refuse a RUN whose weights would not mean the same in a model of this configuration and data.
+
+    Raises:
+        RunError: training of ``source`` has not ended, or the model, a feature or a vocabulary is another;
+            the message names the first difference.
+    """
+    if not source.finished:
+        raise RunError(f"{source.path}: training has not ended; go on with dien train ... --resume")
+    for key, was, now in differences(source.config.model.model_dump(), config.model_dump()):
+        raise RunError(
+            f"{source.path}: was trained with model.{key} = {was!r}, not {now!r}; start from it with the "
+            f"same model (--config {source.path / 'config.yaml'})"
+        )
+    _expect_features(source, dataset)
+    for name, old in source.vocabularies.items():
+        new = dataset.vocabularies[name].values
+        if len(new) < len(old):
+            raise RunError(
+                f"{dataset.path}: the vocabulary of {name} has {len(new)} values, that of {source.path} has "
+                f"{len(old)}; it may only grow: {_ANEW}"
+            )
+        moved = new[: len(old)].ne_missing(old.values)
+        if moved.any():
+            index = int(moved.arg_max() or 0)
+            raise RunError(
+                f"{dataset.path}: index {index} in the vocabulary of {name} is {new[index]!r}, in that of "
+                f"{source.path} {old.values[index]!r}; no index may change its meaning: {_ANEW}"
+            )
+
+
+def copy_weights(source: Run, model: Model) -> None:
+    """Start a model from the weights of a RUN that :func:`expect_extension` lets through.
+
+    Args:
+        source: the finished RUN.
+        model: of the same configuration; its tables may be higher, and keep the rows that are new.
+
+    Raises:
+        RunError: the weights cannot be read, or a shape differs.
+    """
+    weights = source.load_model().state_dict()
+    tables = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Embedding)}
+    with torch.no_grad():
+        for name, new in model.state_dict().items():
+            old = weights[name]
+            same = new[: len(old)] if name in tables else new  # a view: what is new beyond it stays fresh
+            if same.shape != old.shape:
+                raise RunError(
+                    f"{source.path}: {name} has the shape {list(old.shape)}, in the model to train "
+                    f"{list(new.shape)}; train without --from"
+                )
+            same.copy_(old)
+
+
+def _expect_features(source: Run, dataset: Dataset) -> None:
+    old, new = ({f.name: f for f in schema.features} for schema in (source.schema, dataset.schema))
+    for name in (*old, *new):
+        if name not in new:
+            raise RunError(f"{dataset.path}: has no feature {name}, as {source.path} has; {_ANEW}")
+        if name not in old:
+            raise RunError(f"{dataset.path}: has a feature {name}, {source.path} has none; {_ANEW}")
+    for name, feature in old.items():
+        # A size may grow with its vocabulary; where there is none, the encoder decides it.
+        for key, was, now in differences(vars(feature), {**vars(new[name]), "size": feature.size}):
+            raise RunError(
+                f"{dataset.path}: {key} of the feature {name} is {now!r}, in {source.path} {was!r}; {_ANEW}"
+            )
+    if list(old) != list(new):  # weights that read concatenated embeddings know them by their place
+        raise RunError(
+            f"{dataset.path}: has its features in the order {', '.join(new)}, {source.path} in the order "
+            f"{', '.join(old)}; {_ANEW}"
+        )
