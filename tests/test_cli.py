@@ -195,7 +195,9 @@ def test_control_c_leaves_no_data_behind(tmp_path: Path) -> None:
     arguments = write_amazon(tmp_path, many)
     command = [sys.executable, "-m", "dien", "prepare", "amazon", *arguments, "--out", str(tmp_path / "data")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(2.5)
+        while process.poll() is None and not list(tmp_path.glob(".data*")):
+            time.sleep(0.05)  # until it has begun
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

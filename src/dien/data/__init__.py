@@ -1,5 +1,6 @@
 """From logs to batches, in reading order.
 
-``log`` (what a source gives) → ``vocabulary`` → ``prepared`` and ``recipes`` → ``writer`` → ``dataset`` (what
-lies on disk) → ``negatives`` → ``batches``; ``schema`` and ``batch`` are what models see of it.
+``log`` (what a source gives) → ``vocabulary`` and ``encoding`` → ``prepared``, ``recipes`` and ``append`` →
+``writer`` → ``dataset`` (what lies on disk) → ``inspection`` → ``negatives``, ``order`` and ``batches``;
+``schema`` and ``batch`` are what models see of it.
 """

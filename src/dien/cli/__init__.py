@@ -1,0 +1,123 @@
+"""The commands: thin. Progress goes to standard error, the result to standard output."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import TextColumn
+
+from dien.cli.data import inspect, schema
+from dien.cli.output import Json, finish, messages, progress
+from dien.cli.prepare import prepare
+from dien.config import ConfigError, load_config, model_config
+
+app = typer.Typer(
+    help="Deep Interest Evolution Network: from click logs to scores.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(prepare, name="prepare")
+app.add_typer(schema, name="schema")
+app.command()(inspect)
+
+
+class SplitChoice(str, Enum):
+    """The rows to evaluate on."""
+
+    train = "train"
+    valid = "valid"
+    test = "test"
+
+
+Data = Annotated[Path, typer.Argument(help="DATA folder, as prepare writes it.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="RUN folder, as train writes it.")]
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="RUN folder to write.")],
+    model: Annotated[str | None, typer.Option("--model", help="dien (default), din or sum-pooling.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML with any configuration keys.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as model.hidden_size=64."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="The same as --set training.seed=.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")] = False,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Start warm from a finished RUN; DATA must extend its own."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model on DATA; the RUN folder holds all that scoring needs."""
+    overrides = [*(settings or []), *([] if seed is None else [f"training.seed={seed}"])]
+    if model is not None:
+        model_config(model)  # an unknown name gets its own message
+        overrides.insert(0, f"model.name={model}")
+    run_config = load_config(config, overrides)
+    from dien.training import fit
+
+    result = fit(data, run_config, out, resume=resume, start_from=start_from)
+    summary = result.to_dict()
+    finish({"run": str(out), **summary}, summary, f"RUN: {out}", as_json)
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    split: Annotated[SplitChoice, typer.Option("--split", help="Rows to evaluate on.")] = SplitChoice.test,
+    data: Annotated[Path | None, typer.Option("--data", help="DATA folder, if it has moved.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print AUC, GAUC, LogLoss and calibration; of synthetic logs also the best AUC of any model."""
+    from dien.run import Run
+    from dien.training import evaluate as evaluate_run
+    from dien.training import truth_share
+
+    opened = Run.open(run)
+    with progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
+        metrics = evaluate_run(opened, data, split=split.value, progress=advance).to_dict()
+    metrics |= truth_share(opened.info["dataset"], split.value, metrics["auc"])
+    finish({"run": str(run), "split": split.value, **metrics}, metrics, f"RUN: {run}", as_json)
+
+
+@app.command()
+def score(
+    run: RunFolder,
+    requests: Annotated[Path, typer.Argument(help="Parquet or JSONL: user, history, candidates, context.")],
+    out: Annotated[Path, typer.Option("--out", help="Scores: .parquet or .jsonl.")],
+    as_json: Json = False,
+) -> None:
+    """Score a file of requests in raw ids."""
+    from dien.serving import Scorer, score_file
+
+    started = time.perf_counter()
+    scorer = Scorer.load(run)
+    with progress("scoring", None, TextColumn("{task.completed:,} requests")) as advance:
+        result = score_file(scorer, requests, out, advance)
+    summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
+    finish({"scores": str(out), **summary}, summary, f"scores: {out}", as_json)
+
+
+def main() -> None:
+    """Run a command: exit code 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    from dien.data.log import DataError
+    from dien.run import RunError
+
+    try:
+        app()
+    except (ConfigError, DataError, RunError) as error:
+        messages.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
+        sys.exit(1)

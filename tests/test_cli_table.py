@@ -1,0 +1,141 @@
+"""One's own tables from the command line: schema, prepare, inspect, train, a new day, a warm start."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.test_cli import dien, ok
+
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Impressions of ten days, a file a day, with items and users."""
+    folder = tmp_path_factory.mktemp("shop")
+    rng = np.random.default_rng(0)
+    rows = 6000
+    log = pl.DataFrame(
+        {
+            "uid": rng.integers(0, 60, rows),
+            "sku": pl.Series([f"s{k}" for k in rng.integers(0, 40, rows)]),
+            "shown_at": np.sort(
+                rng.integers(1_700_000_000 // DAY * DAY, (1_700_000_000 // DAY + 10) * DAY, rows)
+            ),
+            "click": (rng.random(rows) < 0.4).astype(int),
+            "device": pl.Series(["phone", "desk"])[rng.integers(0, 2, rows)],
+            "dwell": rng.lognormal(2, 1, rows),
+        }
+    )
+    for day in range(10):
+        part = log.filter((pl.col("shown_at") // DAY - 1_700_000_000 // DAY) == day)
+        (folder / "clicks" / f"day={day}").mkdir(parents=True)
+        part.write_csv(folder / "clicks" / f"day={day}" / "part.csv")
+    pl.DataFrame(
+        {
+            "sku": [f"s{k}" for k in range(40)],
+            "kind": [f"k{k % 4}" for k in range(40)],
+            "tags": ["|".join(f"t{j}" for j in range(k % 3)) for k in range(40)],
+            "price": [None, *rng.lognormal(3, 1, 39)],
+        }
+    ).write_parquet(folder / "items.parquet")
+    (folder / "schema.yaml").write_text(
+        """
+interactions: {user: uid, item: sku, time: shown_at, label: click}
+items: {item: sku}
+features:
+  item:
+    kind:
+    tags: {kind: multi}
+    price: {kind: numeric, scale: log, width: 3}
+  behaviour:
+    dwell: {kind: numeric, scale: log}
+    time_since:
+  context:
+    device:
+    hour: {from_time: hour}
+"""
+    )
+    return folder
+
+
+def days(shop: Path, *numbers: int) -> list[object]:
+    return [part for n in numbers for part in ("--interactions", shop / "clicks" / f"day={n}")]
+
+
+def tables(shop: Path) -> tuple[object, ...]:
+    return "--items", shop / "items.parquet", "--schema", shop / "schema.yaml"
+
+
+def test_from_tables_to_a_warm_start_on_the_next_day(shop: Path, tmp_path: Path) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    made = ok("prepare", "table", *days(shop, *range(8)), *tables(shop), "--warmup", 2, "--out", data)
+    assert made["sizes"]["splits"]["train"]["rows"] > 2000
+    assert made["excluded"]["events in a user's warm-up"] > 0
+    report = tmp_path / "report.html"
+    inspected = ok("inspect", data, "--html", report)
+    assert inspected
+    assert report.read_text().lstrip().lower().startswith("<!doctype html>")
+
+    small = ("--set", "training.epochs=1", "--set", "model.hidden_size=8", "--set", "model.embedding_size=4")
+    ok("train", data, "--out", run, *small)
+    assert ok("evaluate", run)["auc"] > 0.3
+
+    requests = tmp_path / "requests.jsonl"
+    request = {"user": 3, "history": ["s1", "s2"], "candidates": ["s3", "new"], "device": "phone"}
+    requests.write_text(json.dumps(request) + "\n")
+    assert ok("score", run, requests, "--out", tmp_path / "scores.jsonl")["candidates"] == 2
+
+    grown = ok("prepare", "table", *days(shop, 8, 9), *tables(shop), "--warmup", 2, "--append", data)
+    assert grown["sizes"]["behaviours"] > made["sizes"]["behaviours"]
+    ok("inspect", data)
+    warm = ok("train", data, "--from", run, "--out", tmp_path / "warm", *small)
+    assert warm["epochs"] == 1
+    again = dien("prepare", "table", *days(shop, 9), *tables(shop), "--append", data)
+    assert again.returncode == 1
+    assert "was this log added before" in again.stderr
+
+
+def test_the_draft_of_a_schema_prepares_what_it_was_drafted_from(shop: Path, tmp_path: Path) -> None:
+    drafted = tmp_path / "drafted.yaml"
+    done = dien("schema", "infer", shop / "clicks", "--items", shop / "items.parquet", "--out", drafted)
+    assert done.returncode == 0, done.stderr
+    assert "user: uid" in drafted.read_text()
+    assert "label: click" in drafted.read_text()
+    arguments = ("--interactions", shop / "clicks", "--items", shop / "items.parquet", "--schema", drafted)
+    assert ok("prepare", "table", *arguments, "--out", tmp_path / "data")["sizes"]["users"] == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--out", "x", "--append", "y"), 2, "give --out to make"),
+        (("--out", "x", "--split", "last", "--gap", "5"), 2, "--gap is no option of --split last"),
+        (("--out", "x", "--negatives", "2"), 2, "for logs without a label"),
+        (("--out", "x", "--split", "column"), 1, "the log has none"),
+        (("--out", "x", "--user", "who"), 1, "who"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_written(
+    shop: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    paths = tuple(tmp_path / a if a in "xy" else a for a in arguments)
+    done = dien("prepare", "table", *days(shop, 0), *tables(shop), *paths)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_synthetic_logs_say_what_a_model_can_reach(tmp_path: Path) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    made = ok("prepare", "synthetic", "--users", 100, "--items", 60, "--days", 10, "--out", data)
+    assert 0.7 < made["truth"]["best_auc"]["test"] < 0.95
+    ok("train", data, "--model", "sum-pooling", "--out", run, "--set", "training.epochs=1")
+    metrics = ok("evaluate", run)
+    best = made["truth"]["best_auc"]["test"]
+    assert metrics["share_of_best"] == pytest.approx((metrics["auc"] - 0.5) / (best - 0.5))
+    log = ok("prepare", "synthetic", "--users", 50, "--items", 60, "--days", 3, "--log", tmp_path / "log")
+    assert len(list(Path(log["log"], "interactions").iterdir())) == 3
