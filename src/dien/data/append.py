@@ -68,9 +68,14 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     )
     before = np.diff(dataset.behaviours.offsets)
     known = Features(dataset.schema, tuple(dataset.info["dropped_features"]), dataset.vocabularies)
-    counts = np.concatenate([before, np.zeros(users.height + 1 - len(before), np.int64)])
-    new = impressions(log, split, earlier=Earlier(known, counts), **options)
+    earlier = Earlier(known, _filled(before, users.height + 1), _filled(dataset.popularity, items.height + 1))
+    new = impressions(log, split, earlier=earlier, **options)
     return _merge(dataset, new, newest)
+
+
+def _filled(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Add rows that count nothing yet."""
+    return np.concatenate([counts, np.zeros(size - len(counts), np.int64)])
 
 
 def newest_event(dataset: Dataset) -> int:
@@ -97,8 +102,7 @@ def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
     """Put the earlier behaviours and rows before the new ones."""
     old = dataset.behaviours
     n_users = len(new.user_ids)
-    counts = np.zeros(n_users, np.int64)
-    counts[: len(old.offsets) - 1] = np.diff(old.offsets)
+    counts = _filled(np.diff(old.offsets), n_users)
     new_counts = np.diff(new.behaviours.offsets)
     offsets = to_offsets(counts + new_counts)
     # where the earlier and the new behaviours of each user go
@@ -127,13 +131,10 @@ def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
     earlier = [moved(split, shift) for split in dataset.splits.values()]
     splits["train"] = _sorted([*earlier, splits["train"]])
     n_items = len(dataset.popularity)
-    popularity = new.popularity.copy()
-    popularity[:n_items] += dataset.popularity
     return replace(
         new,
         items=_old_rows_kept(dataset.items, new.items, n_items),
         users=_old_rows_kept(dataset.users, new.users, len(old.offsets) - 1),
-        popularity=popularity,
         behaviours=behaviours,
         splits=splits,
         recipe={**new.recipe, "appended_after": newest},

@@ -59,10 +59,12 @@ class Earlier:
     Attributes:
         features: its features, to keep and to extend.
         behaviours: ``[users]`` how many each user had.
+        popularity: ``[items]`` its training clicks.
     """
 
     features: Features
     behaviours: NDArray[np.int64]
+    popularity: NDArray[np.int64]
 
 
 def impressions(
@@ -128,6 +130,7 @@ def impressions(
             "one of them"
         )
     features = fit_features(log, events, counted.occurrences, earlier.features if earlier else None)
+    popularity = counted.popularity if earlier is None else counted.popularity + earlier.popularity
     behaviours = behaviours_of(events, features.encode(events.features_of(events.clicked), "behaviour"))
     draw = None
     if not events.labelled:
@@ -136,7 +139,7 @@ def impressions(
                 f"negatives by {negatives_by!r}: expected popularity, uniform or a categorical feature of "
                 f"items: {', '.join(n for n in features.items if _is_categorical(features, n))}"
             )
-        draw = sampler(negatives_by, counted.popularity, features.items.get(negatives_by))
+        draw = sampler(negatives_by, popularity, features.items.get(negatives_by))
     splits = _rows(events, features, counted, split, past, warmup, each, draw, seed, scratch)
     return Prepared(
         schema=features.schema,
@@ -144,7 +147,7 @@ def impressions(
         vocabularies=features.vocabularies,
         item_ids=events.item_ids,
         items=features.items,
-        popularity=counted.popularity,
+        popularity=popularity,
         user_ids=events.user_ids,
         users=features.users,
         behaviours=behaviours,
