@@ -161,3 +161,151 @@ def test_a_bad_path_is_named(scorer: Scorer, tmp_path: Path, requests: str, out:
     (tmp_path / "broken.parquet").write_text("x")
     with pytest.raises(DataError, match=message):
         score_file(scorer, tmp_path / requests, tmp_path / out)
+
+
+IDS, NUMBERS = pl.List(pl.String), pl.List(pl.Float64)
+RICH = {
+    "user": pl.String,
+    "history": IDS,
+    "candidates": IDS,
+    "hour": pl.String,
+    "zone": pl.String,
+    "position": pl.Float64,
+    "age_of_page": pl.Float64,
+    "wanted": IDS,
+    "action": IDS,
+    "dwell": NUMBERS,
+    "labels": pl.List(IDS),
+    "times": pl.List(pl.Int64),
+    "time": pl.Int64,
+}
+
+
+@pytest.fixture(scope="module")
+def rich(rich_run: Run) -> Scorer:
+    return Scorer(rich_run)
+
+
+def write_rich(path: Path, requests: list[dict[str, Any]]) -> Path:
+    rows = [
+        {**{k: v for k, v in request.items() if k not in ("context", "behaviours")}}
+        | request["context"]
+        | request["behaviours"]
+        for request in requests
+    ]
+    if path.suffix == ".parquet":
+        given = {name: kind for name, kind in RICH.items() if any(name in row for row in rows)}
+        pl.DataFrame(rows, schema=given).write_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def sometimes_without(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave whole fields of some requests null, and all fields of one."""
+    rng, found = np.random.default_rng(0), []
+    for k, request in enumerate(requests):
+        share = 1.0 if k == 3 else 0.3
+        found.append(
+            request
+            | {
+                side: {n: None if rng.random() < share else v for n, v in request[side].items()}
+                for side in ("context", "behaviours")
+            }
+            | {name: None if rng.random() < share else request[name] for name in ("times", "time")}
+        )
+    return found
+
+
+@pytest.mark.parametrize("given", ["parquet", "jsonl"])
+def test_a_file_with_features_of_every_kind_scores_as_its_requests_one_by_one(
+    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, given: str
+) -> None:
+    for requests in (rich_requests, sometimes_without(rich_requests)):
+        result = score_file(rich, write_rich(tmp_path / f"r.{given}", requests), tmp_path / "s.jsonl")
+        assert (result.missing_context, result.missing_behaviours) == ((), ())
+        for row, request in zip(read_scores(tmp_path / "s.jsonl"), requests, strict=True):
+            behaviours = {n: v for n, v in request["behaviours"].items() if v is not None}
+            alone = rich.score(**(request | {"behaviours": behaviours}))
+            np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
+
+
+def test_features_that_no_request_has_are_reported(
+    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 2)
+    bare = [
+        {key: request[key] for key in ("user", "history", "candidates", "time")}
+        | {"context": {}, "behaviours": {}}
+        for request in rich_requests[:5]
+    ]
+    bare[1]["context"] = {"hour": "3"}  # one that is in a single request is not missing
+    for name in ("r.parquet", "r.jsonl"):
+        result = score_file(rich, write_rich(tmp_path / name, bare), tmp_path / "s.jsonl")
+        assert result.missing_context == ("zone", "position", "age_of_page", "wanted")
+        assert result.missing_behaviours == ("action", "dwell", "labels", "times")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("action", ["action1"], "action has another length than history"),
+        ("labels", [["label1"]], "labels has another length than history"),
+        ("times", [1, 2, 3], "times has another length than history"),
+        ("dwell", [1.0, float("inf")], "dwell is infinite, expected a list of finite numbers"),
+        ("position", float("-inf"), "position is infinite, expected finite numbers"),
+    ],
+)
+def test_the_row_of_a_bad_value_is_named(
+    rich: Scorer, tmp_path: Path, field: str, value: Any, message: str
+) -> None:
+    good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
+    rows = [good, good, good | {field: value}]
+    schema = {name: RICH[name] for name in (*good, field)}
+    pl.DataFrame(rows, schema=schema).write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=rf"r\.parquet: row 2: {message}"):
+        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+    if "infinite" not in message:  # JSON has no such number
+        text = "\n\n".join(json.dumps(row) for row in rows)  # an empty line counts
+        (tmp_path / "r.jsonl").write_text(text)
+        with pytest.raises(DataError, match=rf"r\.jsonl:5: {message}"):
+            score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"position": "1"}, r"Expected `float \| null`.*\$\.position"),
+        ({"wanted": "tag1"}, r"\$\.wanted"),
+        ({"dwell": ["1", 2]}, r"\$\.dwell\[0\]"),
+        ({"labels": ["a", "b"]}, r"\$\.labels\[0\]"),
+        ({"times": [1.5, 2]}, r"\$\.times\[0\]"),
+        ({"time": 2**63}, r"\$\.time"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_its_line(
+    rich: Scorer, tmp_path: Path, line: dict[str, Any], message: str
+) -> None:
+    good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
+    (tmp_path / "r.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(good | line))
+    with pytest.raises(DataError, match=rf"r\.jsonl:2: .*{message}"):
+        score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"position": ["1"]}, "column position is .*string.*, expected finite numbers"),
+        ({"wanted": ["tag1"]}, "column wanted is .*string, expected a list of strings"),
+        ({"labels": [["a"]]}, "column labels is .*, expected a list of lists of strings"),
+        ({"times": [[1.0]]}, "column times is .*double.*, expected a list of integers, seconds"),
+        ({"time": [2**63]}, "rows from 0: "),
+    ],
+)
+def test_a_column_of_another_type_is_named(
+    rich: Scorer, tmp_path: Path, column: dict[str, Any], message: str
+) -> None:
+    good = {"user": ["u1"], "history": [["i1"]], "candidates": [["i3"]]}
+    pl.DataFrame(good | column).write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=message):
+        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")

@@ -1,5 +1,7 @@
 """Scorer: raw ids in, probabilities out."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -77,3 +79,67 @@ def test_more_candidates_than_fit_at_once_score_as_in_parts(scorer: Scorer) -> N
     scores = scorer.score("u1", ["1", "2", "3"], candidates)
     np.testing.assert_allclose(scores[:40], scorer.score("u1", ["1", "2", "3"], candidates[:40]), atol=1e-6)
     np.testing.assert_allclose(scores[4960:], scores[:40], atol=1e-6)
+
+
+BEHAVIOURS = ("action", "dwell", "labels")
+CONTEXT = ("hour", "zone", "position", "age_of_page", "wanted")
+
+
+@pytest.fixture(scope="module")
+def rich(rich_run: Run) -> Scorer:
+    return Scorer(rich_run)
+
+
+def test_raw_values_of_every_kind_score_as_the_rows_that_were_prepared_from_them(
+    rich: Scorer, rich_data: Dataset, rich_requests: list[dict[str, Any]]
+) -> None:
+    batches = Batches(rich_data, "test", batch_size=10**6, max_history=rich.run.config.model.max_history)
+    with torch.inference_mode():
+        expected = torch.sigmoid(rich.model(batches.batch(0, 0)).logits.double()).numpy()
+    scored = np.concatenate([rich.score(**request) for request in rich_requests])
+    np.testing.assert_allclose(scored, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*CONTEXT, *BEHAVIOURS, "times", "time"])
+def test_each_value_reaches_the_score_and_none_is_as_if_it_were_not_given(
+    rich: Scorer, rich_requests: list[dict[str, Any]], name: str
+) -> None:
+    side = "context" if name in CONTEXT else "behaviours" if name in BEHAVIOURS else None
+    differ = 0
+    for request in rich_requests:
+        steps = len(request["history"])
+        if side is None:
+            without = {key: value for key, value in request.items() if key != name}
+            nulls = request | {name: None if name == "time" else [None] * steps}
+        else:
+            without = request | {side: {k: v for k, v in request[side].items() if k != name}}
+            nulls = request | {side: request[side] | {name: None if side == "context" else [None] * steps}}
+        score = rich.score(**without)
+        np.testing.assert_array_equal(rich.score(**nulls), score)
+        differ += not np.array_equal(rich.score(**request), score)
+    assert differ > 10
+
+
+def test_a_value_that_does_not_fit_its_field_is_refused_by_name(rich: Scorer) -> None:
+    history = ["i1", "i2"]
+    for given, message in (
+        ({"context": {"hour": 1.5}}, "hour: 1.5, expected strings or integers"),
+        ({"context": {"hour": ["1"]}}, "hour: .*expected strings"),
+        ({"context": {"position": "1"}}, "position: '1', expected finite numbers"),
+        ({"context": {"position": float("inf")}}, "position: inf, expected finite numbers"),
+        ({"context": {"wanted": "tag1"}}, "wanted: 'tag1', expected a list of strings"),
+        ({"context": {"action": "action1"}}, "context: no feature action in this RUN; expected hour"),
+        (
+            {"behaviours": {"hour": ["1", "2"]}},
+            "behaviours: no feature hour .* expected action, dwell, labels",
+        ),
+        ({"behaviours": {"action": ["action1"]}}, "action: .*expected 2 values, one for each"),
+        ({"behaviours": {"action": "ab"}}, "action: 'ab', expected 2 values"),
+        ({"behaviours": {"dwell": [1, True]}}, "dwell: True, expected finite numbers"),
+        ({"behaviours": {"labels": ["a", ["b"]]}}, "labels: 'a', expected a list of strings"),
+        ({"times": [1], "time": 2}, "times: .*expected 2 values"),
+        ({"times": [1, 1.5], "time": 2}, "times: 1.5, expected integers, seconds"),
+        ({"time": "now"}, "time: 'now', expected integers, seconds"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rich.score("u1", history, ["i3"], **given)

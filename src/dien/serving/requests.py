@@ -6,23 +6,25 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dien.data.log import DataError
 from dien.data.ragged import to_offsets
 from dien.data.sources.lines import LineFile
+from dien.serving.features import Field, plain
 from dien.serving.scorer import Scorer
 
 REQUESTS_AT_ONCE = 4096
-_EXPECTED = "a request has user (an id), history and candidates (lists of ids), and the context features"
-_IDS = pl.List(pl.String)
+_EXPECTED = "a request has user (an id), history and candidates (lists of ids), and the features"
 
 
 @dataclass
@@ -34,7 +36,8 @@ class ScoredFile:
         candidates: of all requests.
         unknown_candidates: candidates the RUN does not know.
         unknown_users: requests whose user the RUN does not know.
-        missing_context: context features of the RUN that the file lacks: they counted as unknown.
+        missing_context: context features of the RUN that no request has: they counted as unknown.
+        missing_behaviours: behaviour features, and ``times`` and ``time``, likewise.
     """
 
     requests: int = 0
@@ -42,6 +45,7 @@ class ScoredFile:
     unknown_candidates: int = 0
     unknown_users: int = 0
     missing_context: tuple[str, ...] = ()
+    missing_behaviours: tuple[str, ...] = ()
 
 
 def score_file(
@@ -52,7 +56,9 @@ def score_file(
     Args:
         scorer: the model.
         requests: Parquet or JSON lines (by its suffix ``.parquet``, ``.jsonl`` or ``.jsonl.gz``) with
-            ``user``, ``history``, ``candidates`` and the RUN's context features.
+            ``user``, ``history``, ``candidates`` and the RUN's context features (lists where multi-valued);
+            the RUN's behaviour features as lists with a value for each entry of the history; and, where it
+            has ``time_since``, ``times`` of these entries and ``time`` of the request, in seconds.
         out: ``.parquet`` or ``.jsonl``, a line for each request: ``user``, ``candidates`` and ``scores``.
         progress: called with the number of requests just scored.
 
@@ -67,12 +73,13 @@ def score_file(
         raise DataError(f"{out}: expected a name ending in .parquet or .jsonl")
     if not out.parent.is_dir():
         raise DataError(f"{out.parent}: no such folder; make it first")
-    result = ScoredFile()
+    result, fields = ScoredFile(), scorer.fields
+    lacking = [field.name for field in fields.all]
     temporary = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
         with writer(temporary) as file:
-            for table in read_requests(requests, scorer.context):
-                result.missing_context = tuple(n for n in scorer.context if n not in table.columns)
+            for table in read_requests(requests, fields.all):
+                lacking = [name for name in lacking if name not in table.columns]
                 scores, unknown_candidates, unknown_users = _score(scorer, table)
                 file.write(table, scores)
                 result.requests += table.height
@@ -82,6 +89,9 @@ def score_file(
                 if progress:
                     progress(table.height)
         temporary.rename(out)
+        if result.requests:
+            result.missing_context = _named(fields.context, lacking)
+            result.missing_behaviours = _named((*fields.behaviours, *fields.times), lacking)
     except OSError as error:
         raise DataError(f"{out}: could not be written: {error}") from error
     finally:
@@ -89,132 +99,197 @@ def score_file(
     return result
 
 
+def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields if field.name in names)
+
+
 def _score(scorer: Scorer, table: pl.DataFrame) -> tuple[pl.Series, int, int]:
-    """Scores of each request, and how many candidates and users are unknown."""
-    run = scorer.run
-    history, candidates = (
-        run.item_ids.encode(table[name].explode().drop_nulls()) for name in ("history", "candidates")
-    )
-    counts = table["candidates"].list.len().to_numpy().astype(np.int64)
+    """Find the scores of each request, and how many candidates and users are unknown."""
+    run, fields = scorer.run, scorer.fields
+    history, candidates = (run.item_ids.encode(_flat(table[name])) for name in ("history", "candidates"))
+    lengths, counts = (_lengths(table[name]) for name in ("history", "candidates"))
     user = run.user_ids.encode(table["user"])
-    unknown = pl.Series([None], dtype=pl.String).new_from_index(0, table.height)
+    of_history = [field.name for field in fields.all if field.of_history and field.name in table.columns]
     scores = scorer.score_rows(
         user=user,
         history=history,
-        lengths=table["history"].list.len().to_numpy().astype(np.int64),
+        lengths=lengths,
         candidates=candidates,
         counts=counts,
-        context={
-            name: run.vocabularies[name].encode(table[name] if name in table.columns else unknown)
-            for name in scorer.context
-        },
+        context=fields.encode_context(table.to_dict(), table.height),
+        behaviours=fields.encode_behaviours(
+            {name: _entries(table[name], lengths) for name in of_history},
+            lengths,
+            table["time"] if "time" in table.columns else None,
+        ),
     )
     parts = pa.LargeListArray.from_arrays(to_offsets(counts), scores)
     lists = pl.Series(pl.from_arrow(parts))
     return lists, int((candidates == 0).sum()), int((user == 0).sum())
 
 
-def read_requests(path: Path, context: Sequence[str]) -> Iterator[pl.DataFrame]:
+def _lengths(lists: pl.Series) -> NDArray[np.int64]:
+    return lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+
+
+def _flat(lists: pl.Series) -> pl.Series:
+    """Join lists; nulls within them stay."""
+    filled = lists.list.len().fill_null(0) > 0  # explode would put a null in place of an empty list
+    values: pl.Series = lists.filter(filled).explode()
+    return values
+
+
+def _entries(lists: pl.Series, lengths: NDArray[np.int64]) -> pl.Series:
+    """Join lists that are as long as histories ``[R]``; in place of a null one come as many nulls."""
+    given = np.repeat(lists.is_not_null().to_numpy(), lengths)  # [N]
+    place = np.cumsum(given) - 1
+    return _flat(lists).gather(pl.Series(place).set(pl.Series(~given), None))
+
+
+def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]:
     """Read requests some thousand at a time.
 
     Args:
         path: Parquet or JSON lines.
-        context: context features to look for; each may be missing.
+        fields: what to look for; each that is not required may be missing.
 
     Yields:
-        Tables with ``user`` (String), ``history`` and ``candidates`` (lists of String), and the context
-        features (String) that the file has.
+        Tables with a column for each field that the file has, of its type.
 
     Raises:
-        DataError: the file, its row and column, and what was expected.
+        DataError: the file, its row and field, and what was expected.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected Parquet or JSON lines of requests")
     if path.suffix == ".parquet":
-        return _read_parquet(path, context)
+        return _read_parquet(path, fields)
     if path.name.endswith((".jsonl", ".jsonl.gz")):
-        return _read_lines(path, context)
+        return _read_lines(path, fields)
     raise DataError(f"{path}: expected a name ending in .parquet, .jsonl or .jsonl.gz")
 
 
-def _read_parquet(path: Path, context: Sequence[str]) -> Iterator[pl.DataFrame]:
+def _read_parquet(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
     schema = file.schema_arrow
-    columns = ["user", "history", "candidates", *(name for name in context if name in schema.names)]
-    for name in columns:
-        if name not in schema.names:
-            raise DataError(f"{path}: no column {name}; {_EXPECTED}")
-        kind = schema.field(name).type
-        if name in ("history", "candidates"):
-            fits = _is_list(kind) and _is_id(kind.value_type)
-            expected = "a list of strings or integers"
-        else:
-            fits, expected = _is_id(kind) or pa.types.is_null(kind), "strings or integers"
-        if not fits:
-            raise DataError(f"{path}: column {name} is {kind}, expected {expected}")
+    fields = [f for f in fields if f.required or f.name in schema.names]
+    for field in fields:
+        if field.name not in schema.names:
+            raise DataError(f"{path}: no column {field.name}; {_EXPECTED}")
+        kind = schema.field(field.name).type
+        if not _holds(kind, field):
+            raise DataError(f"{path}: column {field.name} is {kind}, expected {field.expected}")
     before = 0
-    for batch in file.iter_batches(REQUESTS_AT_ONCE, columns=columns):
-        table = pl.DataFrame(pl.from_arrow(batch)).with_columns(
-            pl.col("history", "candidates").cast(_IDS),
-            pl.exclude("history", "candidates").cast(pl.String),
-        )
-        for name in ("history", "candidates"):
-            bad = table[name].is_null() | table[name].list.eval(pl.element().is_null()).list.any()
-            if bad.any():
-                row = before + int(bad.arg_true()[0])
-                raise DataError(f"{path}: row {row}: {name} or one of its ids is null; give [] for none")
+    for batch in file.iter_batches(REQUESTS_AT_ONCE, columns=[field.name for field in fields]):
+        try:
+            table = pl.DataFrame(pl.from_arrow(batch)).select(
+                pl.col(field.name).cast(field.dtype) for field in fields
+            )
+        except pl.exceptions.PolarsError as error:  # an integer that 64 bits do not hold
+            raise DataError(f"{path}: rows from {before}: {error}") from error
+        _check(table, fields, partial(_name_row, path, before))
         before += table.height
         yield table
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+def _name_row(path: Path, before: int, row: int) -> str:
+    return f"{path}: row {before + row}"
 
 
-def _is_id(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_dictionary(kind)
-    )
+def _holds(kind: pa.DataType, field: Field) -> bool:
+    """Whether a column of this type can hold a field."""
+    if pa.types.is_null(kind):
+        return field.nullable
+    if field.depth:
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+        return bool(is_list) and _holds(kind.value_type, field.entry)
+    if pa.types.is_integer(kind):
+        return True
+    if field.leaf == "number":
+        return bool(pa.types.is_floating(kind))
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
+    return field.leaf == "id" and bool(text)
 
 
-def _read_lines(path: Path, context: Sequence[str]) -> Iterator[pl.DataFrame]:
-    ids, maybe = list[str | int], str | int | None
-    fields: list[Any] = [("user", maybe), ("history", ids), ("candidates", ids)]
-    fields += [(name, maybe, msgspec.UNSET) for name in context]
-    decode = msgspec.json.Decoder(msgspec.defstruct("Request", fields)).decode
-    schema: dict[str, Any] = {"user": pl.String, "history": _IDS, "candidates": _IDS}
+def _read_lines(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]:
+    struct = msgspec.defstruct("Request", sorted(map(_line_field, fields), key=len))
+    decode = msgspec.json.Decoder(struct).decode
 
-    def table(requests: list[Any]) -> pl.DataFrame:
-        given = [n for n in context if any(getattr(r, n) is not msgspec.UNSET for r in requests)]
-        columns: dict[str, list[Any]] = {
-            "user": [_text(r.user) for r in requests],
-            "history": [[str(i) for i in r.history] for r in requests],
-            "candidates": [[str(i) for i in r.candidates] for r in requests],
-            **{name: [_text(getattr(r, name)) for r in requests] for name in given},
+    def table(requests: list[Any], lines: list[int]) -> pl.DataFrame:
+        given = [f for f in fields if any(getattr(r, f.name) is not msgspec.UNSET for r in requests)]
+        columns = {
+            f.name: [plain(_or_none(getattr(r, f.name)), f.leaf, f.depth) for r in requests] for f in given
         }
-        return pl.DataFrame(columns, schema={**schema, **dict.fromkeys(given, pl.String)})
+        made = pl.DataFrame(columns, schema={f.name: f.dtype for f in given})
+        _check(made, given, lambda row: f"{path}:{lines[row]}")
+        return made
 
     requests: list[Any] = []
+    lines: list[int] = []
     for number, line in LineFile(path):
         try:
             requests.append(decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{path}:{number}: {error}; {_EXPECTED}") from error
+        lines.append(number)
         if len(requests) == REQUESTS_AT_ONCE:
-            yield table(requests)
-            requests = []
+            yield table(requests, lines)
+            requests, lines = [], []
     if requests:
-        yield table(requests)
+        yield table(requests, lines)
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None or value is msgspec.UNSET else str(value)
+_LINE_TYPES: dict[str, Any] = {
+    "id": str | int,
+    "number": float,
+    "time": Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)],
+}
+
+
+def _line_field(field: Field) -> tuple[Any, ...]:
+    kind = _LINE_TYPES[field.leaf]
+    for _ in range(field.depth):
+        kind = list[kind if field.required else kind | None]  # type: ignore[misc]  # made at run time
+    if not field.nullable:
+        return field.name, kind
+    return (field.name, kind | None) if field.required else (field.name, kind | None, msgspec.UNSET)
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is msgspec.UNSET else value
+
+
+def _check(table: pl.DataFrame, fields: Sequence[Field], where: Callable[[int], str]) -> None:
+    """Check what a column's type does not say.
+
+    Raises:
+        DataError: the first row, named by ``where``, in which a field is not as expected.
+    """
+
+    def refuse(bad: pl.Series, field: Field, what: str) -> None:
+        if bad.any():
+            raise DataError(f"{where(int(bad.arg_true()[0]))}: {field.name} {what}")
+
+    history = table["history"].list.len()
+    for field in fields:
+        column = table[field.name]
+        if not field.nullable:
+            null = column.is_null() | column.list.eval(pl.element().is_null()).list.any()
+            refuse(null, field, "or one of its ids is null; give [] for none")
+    for field in fields:
+        column = table[field.name]
+        if field.of_history:
+            other = (column.list.len() != history).fill_null(False)
+            refuse(other, field, "has another length than history, expected a value for each of its items")
+        if field.leaf == "number":
+            infinite = (
+                column.is_infinite()
+                if not field.depth
+                else column.list.eval(pl.element().is_infinite()).list.any()
+            )
+            refuse(infinite.fill_null(False), field, f"is infinite, expected {field.expected}")
 
 
 class _ParquetWriter:
