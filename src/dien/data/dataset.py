@@ -146,8 +146,14 @@ class Dataset:
 
         They stay in the system's cache while there is room.
         """
-        tables = (vars(self.behaviours), self.behaviours.features, vars(split), split.context)
-        for column in (column for table in tables for column in table.values()):
+        tables = [vars(self.behaviours), self.behaviours.features, vars(split), split.context]
+        if self.behaviours.unclicked is not None:
+            tables.append(vars(self.behaviours.unclicked))
+        columns = [column for table in tables for column in table.values()]
+        columns += [
+            part for column in columns if isinstance(column, Ragged) for part in vars(column).values()
+        ]
+        for column in columns:
             mapped = getattr(column, "base", None)
             if isinstance(mapped, np.memmap):
                 mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

@@ -88,7 +88,8 @@ class Scaled:
         numbers = _numbers(values)
         if self.log:
             numbers = signed_log(numbers)
-        return ((numbers - self.mean) / self.std).astype(np.float32)
+        most = float(np.finfo(np.float32).max)
+        return np.clip((numbers - self.mean) / self.std, -most, most).astype(np.float32)
 
 
 Encoder = Hashed | Intervals | Scaled

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 from dien.data.log import DataError
 from dien.data.ragged import Column, to_offsets
 
+Places = NDArray[np.int64]
+_NOTHING = "no item has a popularity above 0: there is nothing to draw negatives from"
+_EXHAUSTED = (
+    "an impression's positives are all the items that negatives could be drawn from; "
+    "use a log with more items"
+)
+
 
 class Sampler(Protocol):
     """Draws the negatives of impressions."""
@@ -79,7 +86,7 @@ class PopularitySampler:
         self._total = int(counts.sum())
         self._items = len(counts)
         if self._total == 0:
-            raise DataError("no item has a popularity above 0: there is nothing to draw negatives from")
+            raise DataError(_NOTHING)
         if self._total * self._items >= 2**63:
             raise DataError(f"{self._items} items with {self._total} events: too many to draw from exactly")
         self._drawable = counts > 0
@@ -114,10 +121,7 @@ class PopularitySampler:
         drawable = self._drawable[taken % self._items]
         exhausted = np.bincount(taken[drawable] // self._items) == self._n_drawable
         if exhausted.any() and np.isin(group, exhausted.nonzero()[0]).any():
-            raise DataError(
-                "an impression's positives are all the items that negatives could be drawn from; "
-                "use a log with more items"
-            )
+            raise DataError(_EXHAUSTED)
         key = group.astype(np.int64) * self._items
 
         def clashes(drawn: NDArray[np.int32], which: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -155,11 +159,12 @@ class LikeSampler:
         value: ``[I]`` the feature; 0 is unknown.
 
     Raises:
-        DataError: as :class:`PopularitySampler`.
+        DataError: no item has a count.
     """
 
     def __init__(self, counts: NDArray[np.integer], value: NDArray[np.integer]) -> None:
-        self._among_all = PopularitySampler(counts)
+        if not counts.any():
+            raise DataError(_NOTHING)
         self._value = value
         self._order = np.argsort(self._value, kind="stable").astype(np.int32)  # [I] item by place
         self._place = np.empty_like(self._order)  # [I] place by item
@@ -183,18 +188,22 @@ class LikeSampler:
         # Where each was cut, if the lines of all groups stood one after the other: rising.
         cut = taken_group * total + self._before[taken_place] - cut_out[:-1]
 
+        def left(first: Places, end: Places) -> tuple[Places, Places]:
+            """Find what is cut out before stretches ``[n]`` of places, and what is left of each."""
+            before, within = (cut_out[np.searchsorted(taken, group * I + place)] for place in (first, end))
+            return before, self._before[end] - self._before[first] - (within - before)
+
         group, value = group.astype(np.int64), self._value[like]
         first, end = self._first[value], self._first[value + 1]  # [n] places
-        cut_before, cut_within = (np.searchsorted(taken, group * I + place) for place in (first, end))
-        left = self._before[end] - self._before[first] - (cut_out[cut_within] - cut_out[cut_before])
-        alone = (left == 0) | (value == 0)
-
-        point = rng.integers(np.where(alone, 1, left))  # [n] of what is left of the stretch
-        point += group * total + self._before[first] - cut_out[cut_before]
+        alone = (value == 0) | (left(first, end)[1] == 0)
+        first, end = np.where(alone, 0, first), np.where(alone, I, end)
+        cut_before, remaining = left(first, end)
+        if not remaining.all():
+            raise DataError(_EXHAUSTED)
+        point = rng.integers(remaining)  # [n] of what is left of the stretch
+        point += group * total + self._before[first] - cut_before
         point += cut_out[np.searchsorted(cut, point, side="right")] - group * total
-        place = np.searchsorted(self._before[1:], point, side="right")
-        drawn = self._order.take(place, mode="clip")
-        drawn[alone] = self._among_all.draw_outside(rng, group[alone], taken_group, self._order[taken_place])
+        drawn: NDArray[np.int32] = self._order[np.searchsorted(self._before[1:], point, side="right")]
         return drawn
 
 

@@ -17,7 +17,7 @@ from dien.data.recipes.events import EVENTS_AT_ONCE, Events
 from dien.data.schema import TIME_SINCE, Feature, Kind, Schema, Side
 from dien.data.vocabulary import Vocabulary
 
-_TAKEN = ("ids", "popularity")  # files of DATA
+_TAKEN = ("ids", "popularity", "history", "candidates", "time", "times")  # files of DATA, fields of requests
 
 _Counted = tuple[str, Side, pl.Series, NDArray[np.integer]]
 """A column: its name, its side, its values and how often each entry counts."""
@@ -325,7 +325,7 @@ def _check_names(names: list[str], log: Log) -> None:
                 f"a feature cannot be named {name!r}: its name is a file's name; rename the column"
             )
         if name in _TAKEN or name.endswith(".offsets") or name == TIME_SINCE:
-            raise DataError(f"a feature cannot be named {name!r}: DATA uses this name; rename the column")
+            raise DataError(f"a feature cannot be named {name!r}: this name is taken; rename the column")
     for name, rule in log.features.items():
         if rule.table is None:
             continue
