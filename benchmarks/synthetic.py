@@ -1,7 +1,7 @@
 """How much of what can be known each model gets: synthetic logs of drifting interests, several seeds.
 
-Every model sees the same rows; the seed is of initialisation and order. The share is of the distance from 0.5 to the
-best AUC any model can reach, which the log states.
+Every model sees the same rows; the seed is of initialisation and order. The share is of the distance from 0.5
+to the best AUC any model can reach, which the log states.
 
     dien prepare synthetic --users 30000 --items 500 --days 30 --per-day 2 --out data/synthetic
     python benchmarks/synthetic.py data/synthetic

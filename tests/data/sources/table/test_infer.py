@@ -102,3 +102,12 @@ def test_without_a_user_column_the_error_names_what_was_found(log: pl.DataFrame,
 def test_a_column_that_no_feature_can_be_is_passed_over(log: pl.DataFrame, tmp_path: Path) -> None:
     path = save(log.with_columns(nested=pl.struct("device", "tags")), tmp_path / "log.parquet")
     assert "nested" not in yaml.safe_load(infer([path], None, None))["features"]["context"]
+
+
+def test_in_a_log_of_clicks_what_stands_beside_a_click_is_its_own(log: pl.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "schema.yaml"
+    path.write_text(infer([save(log.drop("clicked"), tmp_path / "log.csv")], None, None))
+    features = yaml.safe_load(path.read_text())["features"]
+    assert features["context"] is None
+    assert {"dwell_time", "device", "tags"} <= set(features["behaviour"])
+    assert TableSpec.load(path)

@@ -108,6 +108,8 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
         tables[side] = [column for column in table if column.name != key.name]
     rest = [column for column in events if column.name not in used.values()]
     behaviours = [c for c in rest if any(word in c.name.lower() for word in _OF_BEHAVIOURS)]
+    if "label" not in used:  # a row is a click: what stands beside it may tell which item it was
+        behaviours = rest
     sides = {
         "item": tables.get("item", []),
         "user": tables.get("user", []),
@@ -118,6 +120,8 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
     taken = {*RESERVED, "time_since"}
     for side, columns in sides.items():
         lines.append(f"  {side}:")
+        if side == "behaviour" and "label" not in used and rest:
+            lines.append("    # of the click; move what was known before it (as the device) to context")
         lines += _features(side, columns, taken)
         if side == "behaviour":
             lines.append("    time_since:  # how long before the impression it was, in intervals")
