@@ -67,3 +67,12 @@ def test_a_file_that_is_no_vocabulary_is_named(tmp_path: Path):
     pl.DataFrame({"id": ["a", "b"]}).write_parquet(file)
     with pytest.raises(DataError, match="unknown"):
         Ids.load(file)
+
+
+def test_extending_renumbers_nothing_and_adds_counts():
+    old = Vocabulary.count(pl.Series(["a", "a", "b", None]))
+    later = Vocabulary.count(pl.Series(["c", "c", "c", "b", "d", None, None]))
+    both = old.extend(later)
+    assert both.values.to_list() == [None, "a", "b", "c", "d"]
+    assert both.counts.tolist() == [3, 2, 2, 3, 1]
+    assert old.counts.tolist() == [1, 2, 1]
