@@ -40,7 +40,8 @@ def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
         with _folder(path) as new:
             for name, array in arrays_of(prepared).items():
                 _save_array(new / f"{name}.npy", array)
-            (new / "vocabularies").mkdir()
+            for folder in ("vocabularies", "items", "users"):  # a side may have no feature, as rare ids alone
+                (new / folder).mkdir(exist_ok=True)
             for name, vocabulary in prepared.vocabularies.items():
                 vocabulary.save(new / "vocabularies" / f"{name}.parquet")
             prepared.item_ids.save(new / "items" / "ids.parquet")

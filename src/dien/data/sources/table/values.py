@@ -316,10 +316,10 @@ class Clock:
             if bad.any():
                 _bad(values, bad, "a time: a number; mend it or drop the row")
         else:
-            bad = ~numbers.is_between(-(1 << 63), (1 << 63) - 1)
+            wide, numbers = numbers, numbers.cast(pl.Int64, strict=False)
+            bad = numbers.is_null() & wide.is_not_null()
             if bad.any():
                 _bad(values, bad, "a time: a number of 64 bits; mend it or drop the row")
-            numbers = numbers.cast(pl.Int64)
         if not len(numbers):
             return _cast(numbers, pl.Int64())
         self._take(_unit_of(numbers[0]) if self._unit is None else self._unit)
