@@ -30,7 +30,8 @@ class Order:
     next) meet more often: two impressions of a batch come from one block with probability
     ``(BLOCK - 1) / (W - 1)`` where windows hold ``W`` impressions (``WINDOW``, or at worst half of it just
     above the limit), in a full permutation ``(BLOCK - 1) / (impressions - 1)``. With a hundred million that
-    is 1 in 4,100 instead of 1 in 390,000: a batch of 128 impressions has 2 such pairs among its 8,128.
+    is 1 in 4,100 instead of 1 in 390,000: a batch of 128 impressions has 2 such pairs among its 8,128. The
+    impressions of a user mostly come within one window: what a model learns of a user, it learns there.
 
     Batches are cut between impressions: within the only window where the candidates so far pass a multiple of
     ``batch_size`` (what is left at the end, if less than half of it, joins the batch before), within one of
