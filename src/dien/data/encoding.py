@@ -124,11 +124,16 @@ def encode(encoder: Encoder | Ids, values: pl.Series) -> Column:
     """
     if not isinstance(values.dtype, pl.List):
         return encoder.encode(values)
-    lists = values.list.drop_nulls()
-    lengths = lists.list.len().fill_null(0).to_numpy()
+    flat, lengths = flatten(values)
+    return Ragged(encoder.encode(flat).astype(np.int32, copy=False), to_offsets(lengths))
+
+
+def flatten(lists: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
+    """Join the lists of a column ``[n]``, nulls left out: their values, and how many each row has."""
+    lists = lists.list.drop_nulls()
+    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
     # explode would put a null in place of an empty list
-    indices = encoder.encode(lists.filter(pl.Series(lengths > 0)).explode())
-    return Ragged(indices.astype(np.int32, copy=False), to_offsets(lengths))
+    return lists.filter(pl.Series(lengths > 0)).explode(), lengths
 
 
 def signed_log(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

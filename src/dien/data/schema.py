@@ -16,6 +16,15 @@ TIME_SINCE = "time_since"
 """The behaviour feature that is computed in every batch: seconds from the behaviour to the impression."""
 
 
+TAKEN = ("ids", "popularity", "history", "candidates", "time", "times")
+"""Names no feature may have: files of DATA, and fields of requests."""
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a feature's name can be a file's, on every system."""
+    return bool(name) and name[0] != "." and all(c not in '/\\:*?"<>|' and c.isprintable() for c in name)
+
+
 @dataclass(frozen=True)
 class Feature:
     """A feature.

@@ -7,23 +7,27 @@ from numpy.typing import NDArray
 
 from dien.data.prepared import Behaviours, FeatureTable, Unclicked
 from dien.data.ragged import to_offsets
-from dien.data.recipes.events import Events, first_of_moment
+from dien.data.recipes.events import Events, first_of_moment, first_of_user
 
 
-def behaviours_of(events: Events, features: FeatureTable | None = None) -> Behaviours:
+def behaviours_of(
+    events: Events, features: FeatureTable | None = None, *, unclicked: bool = True
+) -> Behaviours:
     """Keep the clicks: the ``k``-th clicked event is behaviour ``k``.
 
     Args:
         events: of all users.
         features: behaviour features of the clicks ``[M]``.
+        unclicked: whether clicks carry what was shown and not clicked, where the log says so.
     """
+    beside = unclicked and events.labelled and not events.clicked.all()
     clicks = np.bincount(events.user[events.clicked], minlength=len(events.user_ids))
     return Behaviours(
         item=events.item[events.clicked],
         time=events.time[events.clicked],
         offsets=to_offsets(clicks),
         features=features or {},
-        unclicked=_unclicked(events, clicks) if events.labelled and not events.clicked.all() else None,
+        unclicked=_unclicked(events, clicks) if beside else None,
     )
 
 
@@ -52,12 +56,9 @@ def _ranges(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     last_of_moment = np.append(first[1:], True).nonzero()[0]
     end = seen[last_of_moment][moment[events.clicked]]  # [M]
 
-    user_starts = np.ones(len(events), bool)
-    user_starts[1:] = np.diff(events.user) != 0
-    begins = user_starts.nonzero()[0]
-    before_user: NDArray[np.int64] = (seen - unclicked)[
-        begins
-    ]  # [users with events] not clicked by earlier users
+    user_starts = first_of_user(events)
+    # [users with events] not clicked by the users before
+    before_user: NDArray[np.int64] = (seen - unclicked)[user_starts]
     start: NDArray[np.int64] = before_user[np.cumsum(user_starts)[events.clicked] - 1]  # [M]
     click_moment, user = moment[events.clicked], events.user[events.clicked]
     place = np.arange(len(end))

@@ -131,6 +131,13 @@ def first_of_moment(events: Events) -> NDArray[np.bool_]:
     return first
 
 
+def first_of_user(events: Events) -> NDArray[np.bool_]:
+    """Mark the first event of each user: ``[E]``."""
+    first = np.ones(len(events), bool)
+    first[1:] = np.diff(events.user) != 0
+    return first
+
+
 def _check(log: Log) -> None:
     for what, table, columns in (
         ("events", log.events, ("user", "item", "time")),

@@ -9,15 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.encoding import Encoder, Hashed, Intervals, Scaled, encode, signed_log
+from dien.data.encoding import Encoder, Hashed, Intervals, Scaled, encode, flatten, signed_log
 from dien.data.log import DataError, FeatureRule, Log
 from dien.data.prepared import FeatureTable
 from dien.data.ragged import Column
 from dien.data.recipes.events import EVENTS_AT_ONCE, Events
-from dien.data.schema import TIME_SINCE, Feature, Kind, Schema, Side
+from dien.data.schema import TAKEN, TIME_SINCE, Feature, Kind, Schema, Side, is_file_name
 from dien.data.vocabulary import Vocabulary
-
-_TAKEN = ("ids", "popularity", "history", "candidates", "time", "times")  # files of DATA, fields of requests
 
 _Counted = tuple[str, Side, pl.Series, NDArray[np.integer]]
 """A column: its name, its side, its values and how often each entry counts."""
@@ -258,8 +256,8 @@ def _vocabulary(rule: FeatureRule, columns: list[tuple[pl.Series, NDArray[np.int
     counts: list[NDArray[np.int64]] = []
     for column, occurrences in columns:
         if isinstance(column.dtype, pl.List):
-            lists = _flatten(column)
-            column, occurrences = lists.values, np.repeat(occurrences, lists.lengths)
+            column, lengths = flatten(column)
+            occurrences = np.repeat(occurrences, lengths)
         if column.dtype == pl.Categorical:
             names = column.unique().drop_nulls()  # few: they are counted by their codes
             codes = column.to_physical()
@@ -278,19 +276,6 @@ def _vocabulary(rule: FeatureRule, columns: list[tuple[pl.Series, NDArray[np.int
         pl.concat([v.rename("value") for v in values], rechunk=True), np.concatenate(counts)
     )
     return _trimmed(vocabulary, rule)
-
-
-@dataclass(frozen=True)
-class _Lists:
-    values: pl.Series
-    lengths: NDArray[np.int64]
-
-
-def _flatten(column: pl.Series) -> _Lists:
-    """Flatten a column of lists, nulls left out: values and how many each row has."""
-    lists = column.list.drop_nulls()
-    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-    return _Lists(lists.filter(pl.Series(lengths > 0)).explode(), lengths)
 
 
 def _trimmed(vocabulary: Vocabulary, rule: FeatureRule) -> Vocabulary:
@@ -320,11 +305,11 @@ def _check_names(names: list[str], log: Log) -> None:
                 f"two features are named {name!r}; rename the column of the item, user or context"
             )
         seen.add(name.casefold())
-        if not name or name[0] == "." or any(c in '/\\:*?"<>|' or not c.isprintable() for c in name):
+        if not is_file_name(name):
             raise DataError(
                 f"a feature cannot be named {name!r}: its name is a file's name; rename the column"
             )
-        if name in _TAKEN or name.endswith(".offsets") or name == TIME_SINCE:
+        if name in TAKEN or name.endswith(".offsets") or name == TIME_SINCE:
             raise DataError(f"a feature cannot be named {name!r}: this name is taken; rename the column")
     for name, rule in log.features.items():
         if rule.table is None:

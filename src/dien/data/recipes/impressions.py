@@ -14,7 +14,7 @@ from dien.data.negatives import Sampler, sampler
 from dien.data.prepared import SPLITS, Prepared, Split, SplitName
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
 from dien.data.recipes.behaviours import behaviours_of
-from dien.data.recipes.events import Events, first_of_moment
+from dien.data.recipes.events import Events, first_of_moment, first_of_user
 from dien.data.recipes.features import Features, Occurrences, fit_features
 from dien.data.recipes.growing import Growing
 from dien.data.recipes.splits import NONE, TRAIN, SplitRule
@@ -343,9 +343,8 @@ def _group(events: Events) -> Shown:
     for name in events.context:
         group = _joint(group, events.features[name].rank("dense").fill_null(0).to_numpy())
     group, event = _by_first_event(group)
-    user_start = np.ones(E, bool)
-    user_start[1:] = np.diff(events.user) != 0
-    before_user = clicks_before[np.maximum.accumulate(np.where(user_start, np.arange(E), 0))]  # [E]
+    user_start = np.maximum.accumulate(np.where(first_of_user(events), np.arange(E), 0))  # [E]
+    before_user = clicks_before[user_start]  # [E]
     end = clicks_before[start[event]]
     return Shown(
         event=event,

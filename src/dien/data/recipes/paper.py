@@ -42,7 +42,7 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
         DataError: the log cannot be used, or has too few users to train with.
     """
     events = Events.of(log)
-    behaviours = replace(behaviours_of(events), unclicked=None)
+    behaviours = behaviours_of(events, unclicked=False)
     counts = np.diff(behaviours.offsets)  # [U]
     popularity = np.bincount(behaviours.item, minlength=len(events.item_ids)).astype(np.int64)
     sampler = PopularitySampler(popularity)

@@ -48,7 +48,7 @@ class LineFile:
         """
         number = 0
         with self.path.open("rb", buffering=0) as disk:
-            raw = io.BufferedReader(_Tap(disk, self._tap), _BLOCK)
+            raw = io.BufferedReader(Tap(disk, self._tap), _BLOCK)
             # GzipFile reads lines in Python; a buffer around it reads them in C
             text = io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK) if self._gzip else raw
             try:
@@ -72,20 +72,32 @@ class LineFile:
             self._progress(len(block))
 
 
-class _Tap(io.RawIOBase):
-    """Hands every block read from ``file`` to ``see`` as well."""
+class Tap(io.RawIOBase):
+    """Hands every block read from ``file`` to ``see`` as well.
+
+    Args:
+        file: what is read; it is closed with this.
+        see: called with each block.
+    """
 
     def __init__(self, file: io.RawIOBase, see: Callable[[memoryview], None]) -> None:
         self._file = file
         self._see = see
 
     def readable(self) -> bool:
+        """Tell that it can be read."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read into a buffer, and show what was read."""
         count = self._file.readinto(buffer) or 0
         self._see(buffer[:count])
         return count
+
+    def close(self) -> None:
+        """Close the file too."""
+        self._file.close()
+        super().close()
 
 
 class BadLines:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from dien.data.log import DataError
+from dien.data.sources.lines import Tap
 from dien.data.sources.table.files import TableFile
 
 CHUNK_ROWS = 1 << 18
@@ -28,7 +29,9 @@ def open_bytes(file: TableFile, progress: Progress | None = None) -> BinaryIO:
         raise DataError(f"{file.path}: cannot be read: {error.strerror}") from error
     magic = disk.read(2)
     disk.seek(0)
-    raw = io.BufferedReader(_Tap(disk, progress) if progress is not None else disk, 1 << 20)
+    raw = io.BufferedReader(
+        Tap(disk, lambda block: progress(len(block))) if progress is not None else disk, 1 << 20
+    )
     if magic != b"\x1f\x8b":
         return cast(BinaryIO, raw)
     # GzipFile reads lines in Python; a buffer around it reads them in C
@@ -45,23 +48,3 @@ def check_distinct(file: TableFile, names: list[str]) -> None:
 def one_line(error: Exception) -> str:
     """Shorten the message of another library to a line."""
     return " ".join(str(error).split())[:200]
-
-
-class _Tap(io.RawIOBase):
-    """Tells how many bytes were read from a file on disk."""
-
-    def __init__(self, file: io.RawIOBase, see: Progress) -> None:
-        self._file = file
-        self._see = see
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = self._file.readinto(buffer) or 0
-        self._see(count)
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from dien.data.log import DataError, FeatureRule
-from dien.data.schema import TIME_SINCE, Kind, Pooling, Side
+from dien.data.schema import TAKEN, TIME_SINCE, Kind, Pooling, Side, is_file_name
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 
@@ -33,7 +33,7 @@ _SINCE = tuple(float(seconds) for seconds in (
     7 * _DAY, 14 * _DAY, 30 * _DAY, 90 * _DAY, 365 * _DAY,
 ))
 # fmt: on
-RESERVED = ("user", "item", "time", "label", "impression", "split", "ids", "popularity")
+RESERVED = ("user", "item", "label", "impression", "split", *TAKEN)
 """Names that no feature may have."""
 _FOR_IDS = ("min_count", "max_size", "rare_share", "buckets", "shares")
 _FOR_NUMBERS = ("scale", "quantiles", "edges")
@@ -295,7 +295,7 @@ class TableSpec(_Strict):
             where = f"features.{side}.{name}"
             if name == TIME_SINCE and side != "behaviour":
                 raise ValueError(f"{where}: this name is kept for the behaviours' feature; rename it")
-            if not name or name[0] == "." or any(c in '/\\:*?"<>|' or not c.isprintable() for c in name):
+            if not is_file_name(name):
                 raise ValueError(
                     f"{where}: a feature's name is a file's name: rename it, without / \\ : * ? \" < > | "
                     "and no dot first, and give its column as column"
