@@ -32,9 +32,9 @@ class PlatformWheel(bdist_wheel):
 setup(
     ext_modules=[
         Extension(
-            "dien.ops.cpu._attention_gru",
-            sources=sorted(str(file) for file in SOURCES.glob("*.cpp")),
-            depends=sorted(str(file) for file in SOURCES.glob("*.h")),
+            "dien.ops.cpu._kernels",
+            sources=sorted(str(file) for file in SOURCES.rglob("*.cpp")),
+            depends=sorted(str(file) for file in SOURCES.rglob("*.h")),
             # Standard floating point: sums keep their order and NaN stays NaN.
             extra_compile_args=[
                 "-std=c++17",
@@ -48,6 +48,6 @@ setup(
             optional=True,
         )
     ],
-    exclude_package_data={"dien.ops.cpu": ["*.cpp", "*.h"]},
+    exclude_package_data={"dien.ops.cpu": ["*.cpp", "*.h", "*/*.cpp", "*/*.h"]},
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},
 )

@@ -321,7 +321,7 @@ def test_without_the_library_the_reference_serves_and_the_remedy_is_told_once(
     if trouble == "other sources":
         monkeypatch.setattr(library, "INTERFACE", library.INTERFACE + 1)
     else:
-        file = tmp_path / "_attention_gru.so"
+        file = tmp_path / "_kernels.so"
         monkeypatch.setattr(library, "FILE", file)
         if trouble == "no library":
             file.write_bytes(b"text")
@@ -335,6 +335,6 @@ def test_without_the_library_the_reference_serves_and_the_remedy_is_told_once(
     finally:
         library.load.cache_clear()
     (warning,) = caught
-    assert "_attention_gru.so" in str(warning.message)
+    assert "_kernels.so" in str(warning.message)
     assert "install a C++ compiler" in str(warning.message)
     assert_within(found, attention_gru(**doubled(arguments)), 1e-5)

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dien.ops import cpu, reference
+from dien.ops import reference
+from dien.ops.cpu import attention_gru as cpu
 from dien.ops.reference import KINDS, Kind
 
 

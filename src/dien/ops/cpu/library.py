@@ -8,106 +8,85 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-FILE = Path(__file__).with_name("_attention_gru.so")
+FILE = Path(__file__).with_name("_kernels.so")
 PATHS = ("plain", "avx2", "avx512")
 """Sets of instructions, in the order the library counts them."""
-INTERFACE = 1
-"""Of attention_gru.cpp: the functions and structures described here."""
+INTERFACE = 2
+"""Of library.cpp: the functions and structures the files beside this one describe."""
 
-Floats = Integers = ctypes.c_void_p
-
-
-class Problem(ctypes.Structure):
-    """``dien::Problem`` of problem.h."""
-
-    _fields_ = (
-        ("kind", ctypes.c_int32),
-        ("rows", ctypes.c_int64),
-        ("steps", ctypes.c_int64),
-        ("pairs", ctypes.c_int64),
-        ("hidden", ctypes.c_int64),
-        ("starts", Integers),
-        ("lengths", Integers),
-        ("gates", Floats),
-        ("gates_stride", ctypes.c_int64),
-        ("weight", Floats),
-        ("bias", Floats),
-        ("scores", Floats),
-        ("state", Floats),
-    )
+Address = ctypes.c_void_p
 
 
-class Gradients(ctypes.Structure):
-    """``dien::Gradients`` of problem.h."""
+class Held:
+    """Addresses of tensors, which stay as long as this does."""
 
-    _fields_ = (
-        ("of_last", Floats),
-        ("of_states", Floats),
-        ("states", Floats),
-        ("gates", Floats),
-        ("scores", Floats),
-        ("state", Floats),
-    )
+    def __init__(self) -> None:
+        self._tensors: list[Tensor] = []
+
+    def address(self, tensor: Tensor | None) -> int | None:
+        """Give where the values of a tensor lie one after the other; None for None."""
+        return None if tensor is None else self.rows(tensor.contiguous())
+
+    def rows(self, tensor: Tensor) -> int:
+        """Give where a tensor begins, as it lies."""
+        self._tensors.append(tensor)
+        return tensor.data_ptr()
 
 
 class Library:
-    """The functions of attention_gru.cpp.
+    """The functions of the library.
 
     Attributes:
         paths: the instructions this processor has, plainest first.
     """
 
     def __init__(self, file: Path) -> None:
-        functions = ctypes.CDLL(str(file))
-        if functions.dien_interface() != INTERFACE:
+        self._functions = ctypes.CDLL(str(file))
+        if self._functions.dien_interface() != INTERFACE:
             raise OSError(f"{file} was built from other sources")
-        self._forward, self._backward = functions.dien_forward, functions.dien_backward
-        self._forward.argtypes = (
-            ctypes.POINTER(Problem),
-            ctypes.c_int32,  # path
-            ctypes.c_int32,  # threads
-            ctypes.c_void_p,  # team
-            Floats,  # last
-            Floats,  # states
-        )
-        self._backward.argtypes = (
-            ctypes.POINTER(Problem),
-            ctypes.c_int32,
-            ctypes.c_int32,
-            ctypes.c_void_p,
-            ctypes.POINTER(Gradients),
-            Floats,  # gradient of weight_hh
-            Floats,  # of bias_hh
-        )
-        self.paths = PATHS[: functions.dien_paths()]
+        self.paths = PATHS[: self._functions.dien_paths()]
         self._team = _torch_team()
 
-    def forward(self, problem: Problem, path: int, last: int, states: int | None) -> None:
-        """Call ``dien_forward``.
+    def run(
+        self,
+        function: str,
+        misfit: str,
+        problem: ctypes.Structure,
+        path: int,
+        *others: int | ctypes.Structure | None,
+    ) -> None:
+        """Call a function on as many threads as torch has.
+
+        Args:
+            function: its name; it takes the problem, the path, the number of threads and the team, then
+                addresses.
+            misfit: what to say where the problem's tensors do not fit each other.
+            problem: its arguments.
+            path: which of ``paths``.
+            others: addresses and structures it takes beyond.
 
         Raises:
-            ValueError: a row reads steps that are not there, or scores are not one for each pair.
+            ValueError: tensors do not fit each other.
             MemoryError: no memory for scratch.
         """
-        _raise(self._forward(problem, path, torch.get_num_threads(), self._team, last, states))
-
-    def backward(
-        self, problem: Problem, path: int, gradients: Gradients, weight: int, bias: int | None
-    ) -> None:
-        """Call ``dien_backward``; raises as :meth:`forward`."""
-        threads = torch.get_num_threads()
-        _raise(self._backward(problem, path, threads, self._team, gradients, weight, bias))
-
-
-def _raise(status: int) -> None:
-    if status == 1:
-        raise ValueError(
-            "attention_gru: starts, lengths and scores do not fit gates; expected starts >= 0, lengths >= 0, "
-            "starts + lengths <= N and lengths.sum() scores"
+        call = getattr(self._functions, function)
+        if call.argtypes is None:
+            call.argtypes = (
+                Address,
+                ctypes.c_int32,
+                ctypes.c_int32,
+                *(Address for _ in range(len(others) + 1)),
+            )
+        addresses = (
+            ctypes.byref(other) if isinstance(other, ctypes.Structure) else other for other in others
         )
-    if status == 2:
-        raise MemoryError("attention_gru: no memory for the scratch space of its tiles")
+        status = call(ctypes.byref(problem), path, torch.get_num_threads(), self._team, *addresses)
+        if status == 1:
+            raise ValueError(misfit)
+        if status == 2:
+            raise MemoryError(f"{function}: no memory for scratch space")
 
 
 def _torch_team() -> int | None:
@@ -126,7 +105,7 @@ def load() -> Library | None:
         return Library(FILE)
     except (AttributeError, OSError) as error:
         warnings.warn(
-            "dien computes attention_gru with plain PyTorch, many times slower than its C++ backend: "
+            "dien computes with plain PyTorch, many times slower than with its C++ backend: "
             f"{error}. To build it, install a C++ compiler (g++ or clang++) and then dien again: "
             "pip install --force-reinstall --no-deps --no-cache-dir dien "
             "(in a clone: pip install --editable .)",

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "problem.h"
+#include "interface.h"
+#include "path.h"
 
 #if defined(__x86_64__)
 #if defined(__clang__)
@@ -16,7 +17,7 @@
 #define LANES 16
 #define PATH avx512
 
-#include "kernels.h"
+#include "table.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

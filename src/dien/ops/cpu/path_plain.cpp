@@ -2,6 +2,6 @@
 #define LANES 4
 #define PATH plain
 
-#include "kernels.h"
+#include "table.h"
 
 const dien::Path dien::path_plain = dien::plain::table;

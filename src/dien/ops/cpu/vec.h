@@ -4,8 +4,6 @@
 
 #include <cstdint>
 
-#include "problem.h"
-
 #if LANES > 4
 #include <immintrin.h>
 #endif

@@ -8,7 +8,7 @@
 
 #include "problem.h"
 
-namespace dien {
+namespace dien::gru {
 
 using Rows = std::vector<Row>;
 
@@ -130,4 +130,4 @@ struct BackwardSchedule {
     }
 };
 
-}  // namespace dien
+}  // namespace dien::gru

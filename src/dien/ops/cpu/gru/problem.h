@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace dien {
+namespace dien::gru {
 
 enum class Kind : int32_t { gru, agru, augru, augru_complement };
 
@@ -62,10 +62,8 @@ struct Gradients {
     float* state;            // [B, H], or null
 };
 
-// One set of instructions. A tile is a few rows, longest first, that run in step; scratch is aligned to 64 bytes.
-struct Path {
-    int64_t lanes;
-
+// What a path does. A tile is a few rows, longest first, that run in step; scratch is aligned to 64 bytes.
+struct Kernels {
     // Floats of scratch for a tile of that many rows.
     int64_t (*forward_scratch)(int64_t hidden, int64_t rows);
     int64_t (*backward_scratch)(int64_t hidden, int64_t rows);
@@ -79,6 +77,4 @@ struct Path {
                      float* weight, float* scratch);
 };
 
-extern const Path path_plain, path_avx2, path_avx512;
-
-}  // namespace dien
+}  // namespace dien::gru

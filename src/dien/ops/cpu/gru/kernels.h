@@ -4,7 +4,9 @@
 #include "backward.h"
 #include "forward.h"
 
-namespace dien::PATH {
+namespace dien::PATH::gru {
+
+using namespace dien::gru;
 
 void forward_of_kind(const Problem& problem, const Weights& weights, const Row* rows, int64_t count, float* last,
                      float* states, float* scratch) {
@@ -28,6 +30,6 @@ void backward_of_kind(const Problem& problem, const Weights& weights, const Row*
     }
 }
 
-constexpr Path table{LANES, forward_scratch, backward_scratch, forward_of_kind, backward_of_kind};
+constexpr Kernels table{forward_scratch, backward_scratch, forward_of_kind, backward_of_kind};
 
-}  // namespace dien::PATH
+}  // namespace dien::PATH::gru

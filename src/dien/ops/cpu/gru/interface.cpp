@@ -1,27 +1,16 @@
-// The C interface of the CPU backend: checks the rows, chooses the instructions and shares out the tiles.
+// The C interface of attention_gru: checks the rows, chooses the instructions and shares out the tiles.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
+#include <utility>
 #include <vector>
 
-#include "parallel.h"
-#include "problem.h"
+#include "../interface.h"
+#include "../parallel.h"
+#include "../path.h"
 #include "schedule.h"
 
-namespace dien {
+namespace dien::gru {
 namespace {
-
-enum Status : int32_t { done, rows_do_not_fit, out_of_memory };
-
-constexpr const Path* paths[] = {
-    &path_plain,
-#if defined(__x86_64__)
-    &path_avx2,
-    &path_avx512,
-#endif
-};
 
 // Rows of a tile. More of them read the weights less often, fewer stay in the nearest cache.
 constexpr int64_t TILE = 36;
@@ -30,21 +19,6 @@ constexpr int64_t SMALL = 2'000'000;
 // Parts of backward, each with a gradient of the weights of its own: no function of the number of threads, so
 // that sums are formed in one order always.
 constexpr int64_t PARTS = 16;
-
-class Buffer {
-  public:
-    explicit Buffer(int64_t floats) : data_(static_cast<float*>(std::aligned_alloc(64, bytes(floats)))) {
-        if (!data_) throw std::bad_alloc();
-    }
-    float* get() const { return data_.get(); }
-
-  private:
-    static size_t bytes(int64_t floats) { return (std::max<int64_t>(floats, 1) * sizeof(float) + 63) / 64 * 64; }
-    struct Free {
-        void operator()(float* p) const { std::free(p); }
-    };
-    std::unique_ptr<float, Free> data_;
-};
 
 bool read_rows(const Problem& problem, Rows& rows) {
     int64_t pair = 0;
@@ -56,15 +30,6 @@ bool read_rows(const Problem& problem, Rows& rows) {
         pair += length;
     }
     return pair == problem.pairs;
-}
-
-// to [columns, rows] = from [rows, columns]
-void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_row, float* to, int64_t to_row) {
-    constexpr int64_t strip = 16;  // rows whose lines stay in the nearest cache
-    for (int64_t begin = 0; begin < rows; begin += strip)
-        for (int64_t j = 0; j < columns; ++j)
-            for (int64_t i = begin; i < std::min(begin + strip, rows); ++i)
-                to[j * to_row + i] = from[i * from_row + j];
 }
 
 // [H + 1, layout.gates]: the transposed weights over the bias.
@@ -95,7 +60,7 @@ int threads_for(const Problem& problem, int threads) {
 
 Status forward(const Problem& problem, const Path& path, int threads, Team team, float* last, float* states) {
     Rows rows;
-    if (!read_rows(problem, rows)) return rows_do_not_fit;
+    if (!read_rows(problem, rows)) return does_not_fit;
     longest_first(rows);
     const Layout layout(problem.hidden, path.lanes);
     const Buffer packed = pack_forward(problem, layout);
@@ -106,11 +71,11 @@ Status forward(const Problem& problem, const Path& path, int threads, Team team,
     const int64_t share = (problem.rows + 2 * threads - 1) / (2 * threads);
     const int64_t tile_size = threads == 1 ? TILE : std::clamp<int64_t>((share + 5) / 6 * 6, 6, TILE);
     const std::vector<Range> ranges = tiles(problem.rows, tile_size);
-    const int64_t floats = path.forward_scratch(problem.hidden, tile_size);
+    const int64_t floats = path.gru.forward_scratch(problem.hidden, tile_size);
     const Buffer scratch(threads * floats);
     parallel(team, threads, static_cast<int64_t>(ranges.size()), [&](int64_t item, int worker) {
         const Range tile = ranges[item];
-        path.forward(problem, weights, rows.data() + tile.begin, tile.end - tile.begin, last, states,
+        path.gru.forward(problem, weights, rows.data() + tile.begin, tile.end - tile.begin, last, states,
                      scratch.get() + worker * floats);
     });
     return done;
@@ -120,14 +85,14 @@ Status backward(const Problem& problem, const Path& path, int threads, Team team
                 float* weight, float* bias) {
     const int64_t H = problem.hidden;
     Rows read;
-    if (!read_rows(problem, read)) return rows_do_not_fit;
+    if (!read_rows(problem, read)) return does_not_fit;
     const BackwardSchedule schedule(std::move(read), TILE, PARTS, gradients.gates, problem.steps, 3 * H);
     const Layout layout(H, path.lanes);
     const Buffer forward_weights = pack_forward(problem, layout), backward_weights = pack_backward(problem, layout);
     const Weights weights{forward_weights.get(), backward_weights.get()};
     threads = threads_for(problem, threads);
 
-    const int64_t floats = path.backward_scratch(H, TILE);
+    const int64_t floats = path.gru.backward_scratch(H, TILE);
     const Buffer scratch(threads * floats);
     const int64_t parts = static_cast<int64_t>(schedule.parts.size());
     const int64_t partial = (H + 1) * layout.gates;
@@ -138,7 +103,7 @@ Status backward(const Problem& problem, const Path& path, int threads, Team team
         std::fill(own, own + partial, 0.0f);
         for (int64_t i = schedule.parts[item].begin; i < schedule.parts[item].end; ++i) {
             const Range tile = schedule.tiles[i];
-            path.backward(problem, weights, schedule.rows.data() + tile.begin, tile.end - tile.begin, gradients, own,
+            path.gru.backward(problem, weights, schedule.rows.data() + tile.begin, tile.end - tile.begin, gradients, own,
                           scratch.get() + worker * floats);
         }
     });
@@ -151,44 +116,20 @@ Status backward(const Problem& problem, const Path& path, int threads, Team team
 }
 
 }  // namespace
-}  // namespace dien
+}  // namespace dien::gru
 
-// What dien/ops/cpu/library.py calls. `path` counts from the plainest; `team` is null or GOMP_parallel.
-#define EXPORT extern "C" __attribute__((visibility("default")))
-
-// To be raised with every change of what follows and of the structures in problem.h, here and in library.py:
-// a library built from older sources is refused.
-EXPORT int32_t dien_interface() { return 1; }
-
-// How many paths this processor can run.
-EXPORT int32_t dien_paths() {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-    return avx2 ? (avx512 ? 3 : 2) : 1;
-#else
-    return 1;
-#endif
-}
+// What attention_gru.py calls. `path` counts from the plainest; `team` is null or GOMP_parallel.
 
 // last [B, H]; states [P, H], or null where they are not kept.
-EXPORT int32_t dien_forward(const dien::Problem* problem, int32_t path, int32_t threads, dien::Team team, float* last,
-                     float* states) {
-    try {
-        return dien::forward(*problem, *dien::paths[path], threads, team, last, states);
-    } catch (const std::bad_alloc&) {
-        return dien::out_of_memory;
-    }
+EXPORT int32_t dien_gru_forward(const dien::gru::Problem* problem, int32_t path, int32_t threads, dien::Team team,
+                                float* last, float* states) {
+    return dien::guarded([&] { return dien::gru::forward(*problem, *dien::paths[path], threads, team, last, states); });
 }
 
 // weight [3H, H], bias [3H] or null: their gradients.
-EXPORT int32_t dien_backward(const dien::Problem* problem, int32_t path, int32_t threads, dien::Team team,
-                      const dien::Gradients* gradients, float* weight, float* bias) {
-    try {
-        return dien::backward(*problem, *dien::paths[path], threads, team, *gradients, weight, bias);
-    } catch (const std::bad_alloc&) {
-        return dien::out_of_memory;
-    }
+EXPORT int32_t dien_gru_backward(const dien::gru::Problem* problem, int32_t path, int32_t threads, dien::Team team,
+                                 const dien::gru::Gradients* gradients, float* weight, float* bias) {
+    return dien::guarded([&] {
+        return dien::gru::backward(*problem, *dien::paths[path], threads, team, *gradients, weight, bias);
+    });
 }

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "problem.h"
-#include "vec.h"
+#include "../vec.h"
 
-namespace dien::PATH {
+namespace dien::PATH::gru {
+
+using namespace dien::gru;
 
 template <Kind kind>
 INLINE Vec new_share(Vec u, Vec a) {  // g
@@ -27,4 +29,4 @@ INLINE Vec share_by_score(Vec u) {  // dg / da
     return kind == Kind::agru ? broadcast(1.0f) : u;
 }
 
-}  // namespace dien::PATH
+}  // namespace dien::PATH::gru

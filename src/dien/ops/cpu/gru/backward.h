@@ -3,11 +3,13 @@
 
 #include <cstring>
 
-#include "activations.h"
-#include "product.h"
+#include "../activations.h"
+#include "../product.h"
 #include "share.h"
 
-namespace dien::PATH {
+namespace dien::PATH::gru {
+
+using namespace dien::gru;
 
 int64_t backward_scratch(int64_t hidden, int64_t rows) {
     const Layout layout(hidden, LANES);
@@ -107,4 +109,4 @@ void backward(const Problem& problem, const Weights& weights, const Row* rows, i
             std::memcpy(gradients.state + rows[i].index * H, flow + i * layout.flow, H * sizeof(float));
 }
 
-}  // namespace dien::PATH
+}  // namespace dien::PATH::gru

@@ -3,11 +3,13 @@
 
 #include <cstring>
 
-#include "activations.h"
-#include "product.h"
+#include "../activations.h"
+#include "../product.h"
 #include "share.h"
 
-namespace dien::PATH {
+namespace dien::PATH::gru {
+
+using namespace dien::gru;
 
 int64_t forward_scratch(int64_t hidden, int64_t rows) {
     const Layout layout(hidden, LANES);
@@ -65,4 +67,4 @@ void forward(const Problem& problem, const Weights& weights, const Row* rows, in
         std::memcpy(last + rows[i].index * H, h + i * layout.state, H * sizeof(float));
 }
 
-}  // namespace dien::PATH
+}  // namespace dien::PATH::gru

@@ -1,0 +1,11 @@
+// The table of one path; a path_*.cpp defines LANES and PATH, chooses instructions and includes this.
+#pragma once
+
+#include "gru/kernels.h"
+#include "path.h"
+
+namespace dien::PATH {
+
+constexpr Path table{LANES, gru::table};
+
+}  // namespace dien::PATH
