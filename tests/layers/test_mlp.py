@@ -98,7 +98,23 @@ def test_an_mlp_is_its_layers_one_after_the_other(
     x = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
     rows = [mlp(weights_of(network), row, name, last_activation=last_activation) for row in x]
     assert_same(network(x), torch.stack(rows), [x, *network.parameters()])
-    assert torch.equal(network.after_first(network.first(x)), network(x))
+
+
+@pytest.mark.parametrize("name", ["prelu", "relu", "sigmoid", "tanh", "none"])
+def test_what_follows_the_first_layer_is_described_for_operators(name: str) -> None:
+    network, last = MLP([3, 5, 4], name).double(), nn.Linear(4, 1).double()
+    tower = network.tower(last)
+    assert tower is not None
+    x = torch.randn(6, 3, dtype=torch.float64)
+    torch.testing.assert_close(tower.apply(network.first(x)), last(network(x)).squeeze(1))
+    ending = MLP([3, 5, 1], name, last_activation=False).double()
+    described = ending.tower()
+    assert described is not None
+    torch.testing.assert_close(described.apply(ending.first(x)), ending(x).squeeze(1))
+
+
+def test_dice_looks_at_the_whole_batch_and_is_not_described() -> None:
+    assert MLP([3, 5, 4], "dice").tower(nn.Linear(4, 1)) is None
 
 
 def test_an_activation_without_a_meaning_is_refused() -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.layers.mlp import MLP
-from dien.ops import segment_softmax
+from dien.ops import mlp_attention, segment_softmax
 from dien.packed import Pairs
 
 
@@ -45,8 +45,8 @@ class BilinearAttention(nn.Module):
 class SequenceAttention(nn.Module):
     """MLP on ``[q, k, q - k, q * k]`` for target ``q`` and state ``k``, as DIN's and RecBole's.
 
-    The first linear layer splits into a part of each target, a part of each state and a part of their
-    product, so that the four-fold concatenation is never built.
+    With an activation of each element alone, the four-fold concatenation is never built
+    (:func:`dien.ops.mlp_attention`).
 
     Args:
         widths: hidden widths; where the first is ``4 H`` it is taken for the input's, as in RecBole.
@@ -78,13 +78,14 @@ class SequenceAttention(nn.Module):
                 f"MLP attention: states {list(states.shape)} and targets {list(targets.shape)}; expected one "
                 "width, since they are subtracted and multiplied"
             )
-        first = self.att_mlp_layers.first
-        of_query, of_key, of_difference, of_product = first.weight.chunk(4, 1)
-        per_target = F.linear(targets, of_query + of_difference, first.bias)  # [B, W]
-        per_state = F.linear(states, of_key - of_difference)  # [N, W]
-        product = states.index_select(0, pairs.step) * targets.index_select(0, pairs.row)  # [P, H]
-        hidden = per_target.index_select(0, pairs.row) + per_state.index_select(0, pairs.step)
-        hidden = hidden + F.linear(product, of_product)  # [P, W]
-        logits: Tensor = self.dense(self.att_mlp_layers.after_first(hidden)).squeeze(1)  # [P]
+        first, tower = self.att_mlp_layers.first, self.att_mlp_layers.tower(self.dense)
+        if tower is not None:
+            logits = mlp_attention(
+                states, targets, pairs.starts, pairs.lengths, first.weight, first.bias, tower
+            )  # [P]
+        else:
+            state, target = states.index_select(0, pairs.step), targets.index_select(0, pairs.row)
+            together = torch.cat([target, state, target - state, target * state], 1)  # [P, 4H]
+            logits = self.dense(self.att_mlp_layers(together)).squeeze(1)
         logits = logits / self.divisor
         return segment_softmax(logits, pairs.lengths, pairs.row) if self.softmax else logits

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dien.layers.cells import packed_gru
 from dien.layers.mlp import MLP
+from dien.ops import auxiliary_loss
 from dien.packed import Packed, padding_mask
 
 Average = Literal["pairs", "histories"]
@@ -72,8 +73,7 @@ class InterestExtractorNetwork(nn.Module):
     def packed_auxiliary_loss(self, states: Tensor, items: Packed, negatives: Tensor) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
 
-        The state after a step is asked to tell the next behaviour from a negative drawn for it. The network's
-        first layer is applied to states and items apart, since click and non-click share the state.
+        The state after a step is asked to tell the next behaviour from a negative drawn for it.
 
         Args:
             states: ``[N, H]``.
@@ -86,19 +86,23 @@ class InterestExtractorNetwork(nn.Module):
         last = torch.zeros(items.values.shape[0], dtype=torch.bool, device=states.device)
         last[items.offsets[1:][items.lengths > 0] - 1] = True
         now = torch.nonzero(~last).squeeze(1)  # [S] steps that have a next one
-        return self._loss(states[now], items.values[now + 1], negatives[now + 1], items.lengths.shape[0])
+        return self._loss(states, items.values, negatives, now, 1, items.lengths.shape[0])
 
-    def _loss(self, states: Tensor, clicks: Tensor, non_clicks: Tensor, histories: int) -> Tensor:
-        """Compute the loss of ``S`` states ``[S, H]`` and the click and non-click ``[S, D]`` after each."""
-        S, H = states.shape
-        if S == 0:
-            return states.sum()  # zero, and part of the graph
-        first = self.auxiliary_net.first
-        of_state = F.linear(states, first.weight[:, :H], first.bias)  # [S, W]
-        of_item = F.linear(torch.cat([clicks, non_clicks]), first.weight[:, H:])  # [2S, W]
-        logits = self.auxiliary_net.after_first(of_item + of_state.repeat(2, 1)).squeeze(1)  # [2S]
-        terms = F.softplus(torch.cat([-logits[:S], logits[S:]]))  # -log σ and -log(1 - σ)
-        return terms.mean() if self.average == "pairs" else terms.sum() / histories
+    def _loss(
+        self, states: Tensor, items: Tensor, negatives: Tensor, now: Tensor, ahead: int, histories: int
+    ) -> Tensor:
+        """Compute the loss of the states of the steps ``now`` ``[S]`` and the items of those ``ahead``."""
+        if now.shape[0] == 0:
+            return states[:0].sum()  # zero, and part of the graph
+        first, tower = self.auxiliary_net.first, self.auxiliary_net.tower()
+        if tower is not None:
+            total = auxiliary_loss(states, items, negatives, now, ahead, first.weight, first.bias, tower)
+        else:
+            both = torch.cat([items[now + ahead], negatives[now + ahead]])  # [2S, D]
+            inputs = torch.cat([states[now].repeat(2, 1), both], 1)
+            click, non_click = self.auxiliary_net(inputs).reshape(2, -1)  # [S] both
+            total = F.softplus(-click).sum() + F.softplus(non_click).sum()
+        return total / (2 * now.shape[0] if self.average == "pairs" else histories)
 
     def auxiliary_loss(
         self, h_states: Tensor, click_seq: Tensor, noclick_seq: Tensor, keys_length: Tensor
@@ -115,7 +119,9 @@ class InterestExtractorNetwork(nn.Module):
             A scalar; zero where no step is real.
         """
         real = padding_mask(keys_length, h_states.shape[1])
-        return self._loss(h_states[real], click_seq[real], noclick_seq[real], keys_length.shape[0])
+        states = h_states[real]
+        now = torch.arange(states.shape[0], device=states.device)
+        return self._loss(states, click_seq[real], noclick_seq[real], now, 0, keys_length.shape[0])
 
     def forward(
         self, keys: Tensor, keys_length: Tensor, neg_keys: Tensor | None = None

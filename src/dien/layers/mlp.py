@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dien.ops.tower import Tower
+
 
 class Dice(nn.Module):
     """Dice, ``f(s) = p s + (1 - p) alpha s`` with ``p = σ((s - E[s]) / sqrt(Var[s] + eps))`` (DIN, eq. 5).
@@ -66,10 +68,13 @@ def activation(name: str, width: int) -> nn.Module | None:
         return Dice(width)
     if name == "prelu":
         return nn.PReLU(width)
-    plain: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
-    if name not in plain:
-        raise ValueError(f"activation {name!r}; expected dice, prelu, {', '.join(plain)} or none")
-    return plain[name]()
+    if name not in _PLAIN:
+        raise ValueError(f"activation {name!r}; expected dice, prelu, {', '.join(_PLAIN)} or none")
+    return _PLAIN[name]()
+
+
+_PLAIN: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+_NAMES = {kind: name for name, kind in _PLAIN.items()} | {nn.PReLU: "prelu"}
 
 
 class MLP(nn.Module):
@@ -96,16 +101,32 @@ class MLP(nn.Module):
 
     @property
     def first(self) -> nn.Linear:
-        """The first linear layer, for callers that split it (:meth:`after_first`)."""
+        """The first linear layer, which operators take apart from what follows (:meth:`tower`)."""
         layer = self.mlp_layers[1]
         assert isinstance(layer, nn.Linear)
         return layer
 
-    def after_first(self, hidden: Tensor) -> Tensor:
-        """Go on from the first linear layer's output ``[B, widths[1]]``."""
-        for layer in list(self.mlp_layers)[2:]:
-            hidden = layer(hidden)
-        return hidden
+    def tower(self, last: nn.Linear | None = None) -> Tower | None:
+        """Describe what follows the first linear layer, for operators that compute it fused.
+
+        Args:
+            last: a linear layer to one number that follows the MLP; None where it ends with that.
+
+        Returns:
+            None where the activation looks at the whole batch (Dice) or there is no hidden layer.
+        """
+        linear = [layer for layer in self.mlp_layers if isinstance(layer, nn.Linear)]
+        linear = [*linear, last] if last is not None else linear
+        acts = [layer for layer in self.mlp_layers if not isinstance(layer, nn.Linear | nn.Dropout)]
+        name = _NAMES.get(type(acts[0])) if acts else "none"
+        if name is None or len(linear) < 2:
+            return None
+        return Tower(
+            name,
+            tuple(layer.weight for layer in linear[1:]),
+            tuple(layer.bias for layer in linear[1:]),
+            tuple(act.weight for act in acts if isinstance(act, nn.PReLU)),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``[B, widths[0]]``, returning ``[B, widths[-1]]``."""

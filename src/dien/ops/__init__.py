@@ -1,6 +1,16 @@
 """Pure functions on packed tensors: interfaces (checks, dispatch, autograd) over exchangeable backends."""
 
 from dien.ops.attention_gru import attention_gru
+from dien.ops.auxiliary_loss import auxiliary_loss
+from dien.ops.linear import linear
+from dien.ops.mlp_attention import mlp_attention
 from dien.ops.segment import segment_softmax, segment_sum
 
-__all__ = ["attention_gru", "segment_softmax", "segment_sum"]
+__all__ = [
+    "attention_gru",
+    "auxiliary_loss",
+    "linear",
+    "mlp_attention",
+    "segment_softmax",
+    "segment_sum",
+]

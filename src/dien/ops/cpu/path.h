@@ -4,12 +4,16 @@
 #include <cstdint>
 
 #include "gru/problem.h"
+#include "linear/problem.h"
+#include "mlp/problem.h"
 
 namespace dien {
 
 struct Path {
     int64_t lanes;
     gru::Kernels gru;
+    linear::Kernels linear;
+    mlp::Kernels mlp;
 };
 
 extern const Path path_plain, path_avx2, path_avx512;

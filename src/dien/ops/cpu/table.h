@@ -2,10 +2,12 @@
 #pragma once
 
 #include "gru/kernels.h"
+#include "linear/kernels.h"
+#include "mlp/kernels.h"
 #include "path.h"
 
 namespace dien::PATH {
 
-constexpr Path table{LANES, gru::table};
+constexpr Path table{LANES, gru::table, linear::table, mlp::table};
 
 }  // namespace dien::PATH

@@ -1,0 +1,36 @@
+// A linear layer of a tile of rows, and its gradient, as a table.
+#pragma once
+
+#include "../product.h"
+#include "problem.h"
+
+namespace dien::PATH::linear {
+
+using namespace dien::linear;
+
+INLINE int64_t in_vectors(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
+
+void forward(const Problem& problem, const float* packed, int64_t begin, int64_t end, float* y) {
+    const int64_t M = problem.outputs;
+    product(end - begin, M, problem.inputs, {problem.x + begin * problem.x_stride, problem.x_stride, 1}, packed,
+            in_vectors(M), y + begin * M, M, false, problem.bias);
+}
+
+void backward(const Problem& problem, const float* packed, const Gradients& gradients, int64_t begin, int64_t end,
+              float* part) {
+    const int64_t K = problem.inputs, M = problem.outputs, M_row = in_vectors(M), rows = end - begin;
+    const float* const of_y = gradients.of_y + begin * gradients.of_y_stride;
+    if (gradients.x)
+        product(rows, K, M, {of_y, gradients.of_y_stride, 1}, packed, in_vectors(K), gradients.x + begin * K, K, false);
+    if (gradients.weight)
+        product(K, M, rows, {problem.x + begin * problem.x_stride, 1, problem.x_stride}, of_y, gradients.of_y_stride,
+                part, M_row, true);
+    if (gradients.bias) {
+        const float one = 1.0f;
+        product(1, M, rows, {&one, 0, 0}, of_y, gradients.of_y_stride, part + K * M_row, M_row, true);
+    }
+}
+
+constexpr Kernels table{forward, backward};
+
+}  // namespace dien::PATH::linear

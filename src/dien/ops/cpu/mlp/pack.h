@@ -1,0 +1,115 @@
+// Weights as the kernels read them, and gradients as the callers want them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "../interface.h"
+#include "problem.h"
+
+namespace dien::mlp {
+
+// Hands out a buffer's parts, zeroed. To know the size, pack once without a buffer.
+class Packer {
+  public:
+    explicit Packer(float* to) : to_(to) {}
+
+    // [columns, row]: the transpose of `from` [rows, columns], over `under` [rows] where there is one
+    const float* transposed(int64_t rows, int64_t columns, const float* from, int64_t from_row, int64_t row,
+                            const float* under = nullptr) {
+        float* const p = take((columns + (under != nullptr)) * row);
+        if (p) {
+            transpose(rows, columns, from, from_row, p, row);
+            if (under) std::memcpy(p + columns * row, under, rows * sizeof(float));
+        }
+        return p;
+    }
+
+    // [rows, row]: `from` [rows, columns]
+    const float* padded(int64_t rows, int64_t columns, const float* from, int64_t from_row, int64_t row) {
+        float* const p = take(rows * row);
+        if (p)
+            for (int64_t i = 0; i < rows; ++i) std::memcpy(p + i * row, from + i * from_row, columns * sizeof(float));
+        return p;
+    }
+
+    int64_t used = 0;
+
+  private:
+    float* take(int64_t floats) {
+        float* const p = to_ ? to_ + used : nullptr;
+        if (p) std::memset(p, 0, floats * sizeof(float));
+        used += whole(floats, 16);
+        return p;
+    }
+    float* to_;
+};
+
+inline PackedTower pack(const Tower& tower, int64_t lanes, Packer& packer) {
+    PackedTower packed{};
+    const int last = tower.layers - 1;
+    packed.activation = tower.activation;
+    packed.layers = tower.layers;
+    int64_t at = 0;
+    const auto place = [&](int64_t floats) {
+        const int64_t begin = at;
+        at += floats;
+        return begin;
+    };
+    for (int l = 0; l < tower.layers; ++l) {
+        const int64_t width = packed.width[l] = tower.widths[l];
+        const int64_t z = packed.z[l] = whole(width, lanes);
+        packed.a[l] = whole(width + 1, lanes);
+        if (tower.activation == Activation::prelu) {
+            packed.slopes[l] = packer.padded(1, width, tower.slopes[l], width, z);
+            packed.by_slopes[l] = place(z);
+        }
+        if (l > 0) {
+            const int64_t before = tower.widths[l - 1];
+            packed.forward[l] = packer.transposed(width, before, tower.weights[l - 1], before, z, tower.biases[l - 1]);
+            packed.backward[l] = packer.padded(width, before, tower.weights[l - 1], before, packed.z[l - 1]);
+            packed.by_layer[l] = place((before + 1) * z);
+        }
+    }
+    packed.last = packer.padded(1, packed.width[last], tower.weights[last], packed.width[last], packed.z[last]);
+    packed.last_bias = *tower.biases[last];
+    packed.by_last = place(packed.z[last]);
+    packed.by_bias = place(lanes);
+    packed.gradients = at;
+    return packed;
+}
+
+inline void unpack(const PackedTower& packed, const float* from, const TowerGradients& to) {
+    const int last = packed.layers - 1;
+    const auto copy = [&](int64_t begin, int64_t floats, float* p) { std::memcpy(p, from + begin, floats * sizeof(float)); };
+    for (int l = 0; l < packed.layers; ++l) {
+        if (packed.activation == Activation::prelu) copy(packed.by_slopes[l], packed.width[l], to.slopes[l]);
+        if (l > 0) {
+            const int64_t before = packed.width[l - 1], width = packed.width[l], z = packed.z[l];
+            transpose(before, width, from + packed.by_layer[l], z, to.weights[l - 1], before);
+            copy(packed.by_layer[l] + before * z, width, to.biases[l - 1]);
+        }
+    }
+    copy(packed.by_last, packed.width[last], to.weights[last]);
+    copy(packed.by_bias, 1, to.biases[last]);
+}
+
+// Gradients of a few parts, added up in their order whatever thread ran them.
+class Parts {
+  public:
+    Parts(int64_t parts, int64_t floats) : parts_(parts), floats_(floats), memory_(std::max<int64_t>(parts, 1) * floats) {
+        std::memset(memory_.get(), 0, std::max<int64_t>(parts, 1) * floats * sizeof(float));
+    }
+    float* part(int64_t i) const { return memory_.get() + i * floats_; }
+    const float* total() const {
+        for (int64_t i = 1; i < parts_; ++i)
+            for (int64_t k = 0; k < floats_; ++k) memory_.get()[k] += part(i)[k];
+        return memory_.get();
+    }
+
+  private:
+    int64_t parts_, floats_;
+    Buffer memory_;
+};
+
+}  // namespace dien::mlp
