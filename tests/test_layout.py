@@ -11,14 +11,16 @@ PACKAGE = Path(__file__).parents[1] / "src" / "dien"
 ALLOWED: dict[str, set[str]] = {
     "packed": set(),
     "config": set(),
+    "memory": set(),
     "ops": {"packed"},
     "layers": {"ops", "packed"},
     "models": {"layers", "ops", "packed", "data.schema", "data.batch"},
     "data": {"packed"},
     "run": {"models", "data"},
-    "training": {"models", "data", "run"},
-    "serving": {"models", "data", "run"},
+    "training": {"models", "data", "run", "memory"},
+    "serving": {"models", "data", "run", "memory"},
     "explain": {"models", "data", "run"},
+    "bench": {"training", "models", "ops", "packed", "data", "memory"},
 }
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 

@@ -94,10 +94,10 @@ def test_a_score_of_one_makes_an_agru_forget_and_of_zero_keep() -> None:
     cell = AGRUCell(D, H)
     x, h = torch.randn(1, D), torch.randn(1, H)
     assert torch.equal(cell(x, h, torch.zeros(1)), h)
-    gates = cell.project(x) + torch.nn.functional.linear(h, cell.weight_hh, cell.bias_hh)
-    assert cell.bias_hh is not None
-    recurrent = torch.nn.functional.linear(h, cell.weight_hh, cell.bias_hh)[:, 2 * H :]
-    fresh = torch.tanh(cell.project(x)[:, 2 * H :] + torch.sigmoid(gates[:, :H]) * recurrent)
+    of_input = torch.nn.functional.linear(x, cell.weight_ih, cell.bias_ih)
+    recurrent = torch.nn.functional.linear(h, cell.weight_hh, cell.bias_hh)
+    reset = torch.sigmoid((of_input + recurrent)[:, :H])
+    fresh = torch.tanh(of_input[:, 2 * H :] + reset * recurrent[:, 2 * H :])
     torch.testing.assert_close(cell(x, h, torch.ones(1)), fresh)
 
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch._dynamo.backends.common import aot_autograd
 from torch.export import Dim, export
 
-from dien.ops import attention_gru
+from dien.ops import attention_gru, attention_gru_layer
 from dien.ops.reference import attention_gru_naive
 
 KINDS = ("gru", "agru", "augru", "augru-complement")
-DIFFERENTIABLE = ("gates", "weight_hh", "bias_hh", "scores", "state")
+DIFFERENTIABLE = ("gates", "x", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "scores", "state")
 
 Rows = list[tuple[int, int]]
 """Start and length of each row."""
@@ -56,7 +56,29 @@ def problem(
 
 
 def given_inputs(arguments: dict[str, Any]) -> list[Tensor]:
-    return [arguments[name] for name in DIFFERENTIABLE if arguments[name] is not None]
+    return [arguments[name] for name in DIFFERENTIABLE if arguments.get(name) is not None]
+
+
+def layer_problem(
+    kind: str, rows: Rows, *, N: int, D: int, H: int, bias: bool = True, **rest: Any
+) -> dict[str, Any]:
+    """Random arguments of ``attention_gru_layer``, but for ``kind``."""
+    arguments = problem(kind, rows, N=N, H=H, bias=bias, **rest)
+    like, seed = arguments.pop("gates"), rest.get("seed", 0)
+    random = torch.Generator().manual_seed(seed + 1)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=random, dtype=like.dtype).requires_grad_(like.requires_grad)
+
+    layer = {"x": normal(N, D), "weight_ih": normal(3 * H, D), "bias_ih": normal(3 * H) if bias else None}
+    return arguments | layer
+
+
+def projected(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``attention_gru`` that those of ``attention_gru_layer`` stand for."""
+    rest = dict(arguments)
+    x, weight, bias = (rest.pop(name) for name in ("x", "weight_ih", "bias_ih"))
+    return rest | {"gates": torch.nn.functional.linear(x, weight, bias)}
 
 
 @st.composite
@@ -157,17 +179,59 @@ def test_the_operator_is_the_naive_recurrence_in_values_and_gradients(
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    outputs=st.sampled_from(["last", "all"]),
+    shape=rows_of(),
+    D=st.sampled_from([1, 3, 20]),
+    H=st.sampled_from([1, 3, 36]),
+    bias=st.booleans(),
+    state=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_the_layer_is_the_operator_on_projected_inputs(
+    kind: str, outputs: str, shape: tuple[int, Rows], D: int, H: int, bias: bool, state: bool, seed: int
+) -> None:
+    N, rows = shape
+    arguments = layer_problem(kind, rows, N=N, D=D, H=H, bias=bias, state=state, seed=seed)
+    found = attention_gru_layer(**arguments, kind=kind, outputs=outputs)
+    expected = attention_gru(**projected(arguments), kind=kind, outputs=outputs)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    inputs, probe = given_inputs(arguments), torch.randn_like(expected)
+    ours, theirs = torch.autograd.grad(found, inputs, probe), torch.autograd.grad(expected, inputs, probe)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("outputs", ["last", "all"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_those_of_finite_differences(kind: str, outputs: str) -> None:
-    arguments = problem(kind, SHARED, N=5, H=2)
-    names = [name for name in DIFFERENTIABLE if arguments[name] is not None]
+@pytest.mark.parametrize("function", [attention_gru, attention_gru_layer])
+def test_gradients_are_those_of_finite_differences(function: Any, kind: str, outputs: str) -> None:
+    if function is attention_gru:
+        arguments = problem(kind, SHARED, N=5, H=2)
+    else:
+        arguments = layer_problem(kind, SHARED, N=5, D=3, H=2)
+    names = [name for name in DIFFERENTIABLE if arguments.get(name) is not None]
 
     def run(*inputs: Tensor) -> Tensor:
         changes = dict(zip(names, inputs, strict=True))
-        return attention_gru(**(arguments | changes), kind=kind, outputs=outputs)
+        return function(**(arguments | changes), kind=kind, outputs=outputs)
 
     assert torch.autograd.gradcheck(run, given_inputs(arguments))
+
+
+def test_both_results_of_the_operator_may_be_differentiated_at_once() -> None:
+    arguments = problem("augru", SHARED, N=5, H=2)
+    order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
+    last, states = torch.ops.dien.attention_gru(*(arguments[name] for name in order), "augru", True)
+    found = torch.autograd.grad(last.sin().sum() + states.cos().sum(), given_inputs(arguments))
+    every = attention_gru_naive(**arguments, outputs="all").cos().sum()
+    expected = torch.autograd.grad(
+        attention_gru_naive(**arguments).sin().sum() + every, given_inputs(arguments)
+    )
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -212,7 +276,7 @@ def test_single_precision_stays_within_1e_5_of_double(kind: str) -> None:
     rows = [(0, 50), (10, 40), (49, 1), (0, 50)]
     double = problem(kind, rows, N=50, H=36, requires_grad=False)
     double["weight_hh"] /= 6  # the size torch.nn.GRU starts with
-    single = double | {name: double[name].float() for name in DIFFERENTIABLE if double[name] is not None}
+    single = double | {name: double[name].float() for name in DIFFERENTIABLE if double.get(name) is not None}
     found = attention_gru(**single, kind=kind, outputs="all")
     assert found.dtype == torch.float32
     expected = attention_gru_naive(**double, kind=kind, outputs="all")
@@ -232,6 +296,18 @@ def test_the_registered_operator_passes_the_checks_of_torch(kind: str, keep_stat
     order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
     inputs = tuple(arguments[name] for name in order)
     torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, kind, keep_states))
+
+
+def test_the_operator_with_its_projection_passes_the_checks_of_torch() -> None:
+    arguments = layer_problem("augru", SHARED, N=5, D=2, H=3)
+    order = ("x", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
+    inputs = tuple(arguments[name] for name in order)
+    projection = arguments["weight_ih"], arguments["bias_ih"]
+    torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, "augru", True, *projection))
+    inputs, projection = (tuple(one.detach() for one in many) for many in (inputs, projection))
+    P = int(arguments["lengths"].sum())
+    grads = torch.randn(5, 3, dtype=torch.float64), *torch.randn(2, P, 3, dtype=torch.float64)
+    torch.library.opcheck(torch.ops.dien.attention_gru_backward, (*grads, *inputs, "augru", *projection))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -354,6 +430,23 @@ def test_what_does_not_fit_is_refused_with_the_shape_found_and_the_rule(
     arguments = problem("augru", [(0, 3), (3, 2)], N=5, H=2, dtype=torch.float32)
     with pytest.raises(ValueError, match="attention_gru: " + message):
         attention_gru(**(arguments | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weight_ih": torch.zeros(5, 3)}, r"weight_ih has shape \[5, 3\]; expected \[3H, D\] = \[6, D\]"),
+        ({"weight_ih": torch.zeros(6)}, r"weight_ih has shape \[6\]; expected \[3H, D\]"),
+        ({"x": torch.zeros(5, 4)}, r"x has shape \[5, 4\]; expected \[N, D\] = \[N, 3\], as weight_ih"),
+        ({"bias_ih": torch.zeros(7)}, r"bias_ih has shape \[7\]; expected \[3H\] = \[6\]"),
+        ({"weight_ih": torch.zeros(6, 3).double()}, "weight_ih is torch.float64 and x torch.float32"),
+        ({"starts": torch.tensor([0, 4])}, r"row 1 has starts 4 and lengths 2, x \[5, 3\]; expected"),
+    ],
+)
+def test_what_does_not_fit_the_layer_is_refused_likewise(changes: dict[str, Any], message: str) -> None:
+    arguments = layer_problem("augru", [(0, 3), (3, 2)], N=5, D=3, H=2, dtype=torch.float32)
+    with pytest.raises(ValueError, match="attention_gru: " + message):
+        attention_gru_layer(**(arguments | changes))
 
 
 def test_a_row_that_reads_nothing_may_start_anywhere() -> None:

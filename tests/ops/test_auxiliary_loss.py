@@ -82,13 +82,14 @@ def pairs(draw: st.DrawFn) -> tuple[int, list[int], int]:
 
 
 @each_path
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     activation=st.sampled_from(ACTIVATIONS),
     shape=pairs(),
     H=st.sampled_from(SIZES),
     D=st.sampled_from(SIZES),
     widths=st.lists(st.sampled_from(SIZES), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
     factor=st.sampled_from([1.0, 0.25]),
 )
 def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
@@ -99,14 +100,16 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
     D: int,
     widths: list[int],
     factor: float,
+    seed: int,
 ) -> None:
     N, now, ahead = shape
+    torch.manual_seed(seed)
     arguments = problem(activation, now, ahead, N, H, D, widths, torch.float32)
     found = run(arguments, path, factor)
     expected = run(recast(arguments, torch.float64), "reference", factor)
-    assert_within(found[0], expected[0], 1e-5)
+    assert_within(found[0], expected[0], 1e-5, scale=1.0)
     for one, other in zip(found[1:], expected[1:], strict=True):
-        assert_within(one, other, 1e-4)
+        assert_within(one, other, 1e-4, scale=1.0)
 
 
 @each_activation

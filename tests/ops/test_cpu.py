@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dien.ops import attention_gru, cpu, reference
+from dien.ops import attention_gru, attention_gru_layer, cpu, reference
 from dien.ops.cpu import library
-from tests.ops.test_attention_gru import KINDS, Rows, given_inputs, problem
+from tests.ops.test_attention_gru import KINDS, Rows, given_inputs, layer_problem, problem
 
 COMPILED = cpu.backends()[:-1]
 each_path = pytest.mark.parametrize("path", COMPILED)
@@ -57,6 +57,15 @@ def single(kind: str, rows: Rows, N: int, H: int, **rest: Any) -> dict[str, Any]
     return arguments
 
 
+def single_layer(kind: str, rows: Rows, N: int, D: int, H: int, **rest: Any) -> dict[str, Any]:
+    """The same of ``attention_gru_layer``."""
+    arguments = layer_problem(kind, rows, N=N, D=D, H=H, dtype=torch.float32, **rest)
+    with torch.no_grad():
+        arguments["weight_hh"] /= H**0.5
+        arguments["weight_ih"] /= D**0.5
+    return arguments
+
+
 def doubled(arguments: dict[str, Any]) -> dict[str, Any]:
     return {
         name: given.detach().double().requires_grad_()
@@ -68,19 +77,20 @@ def doubled(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def run(arguments: dict[str, Any], path: str, probe: Tensor, **rest: Any) -> tuple[Tensor, ...]:
     """The output, then the gradient of every input, on one backend."""
+    function = attention_gru if "gates" in arguments else attention_gru_layer
     with cpu.backend(path):
-        found = attention_gru(**arguments, **rest)
+        found = function(**arguments, **rest)
         if not found.requires_grad:
             return (found,)
         return (found.detach(), *torch.autograd.grad(found, given_inputs(arguments), probe.to(found.dtype)))
 
 
-def assert_within(found: Tensor, expected: Tensor, relative: float) -> None:
-    """Hold the largest error against the largest value."""
+def assert_within(found: Tensor, expected: Tensor, relative: float, scale: float = 1e-30) -> None:
+    """Hold the largest error against the largest value, or against a scale where that happens to be small."""
     assert found.shape == expected.shape
     if expected.numel():
         error = (found.double() - expected).abs().max()
-        assert error <= relative * expected.abs().max() + 1e-30, f"off by {error}"
+        assert error <= relative * max(float(expected.abs().max()), scale), f"off by {error}"
 
 
 @each_path
@@ -106,6 +116,40 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
     assert_within(found[0], expected[0], 1e-5)
     for one, other in zip(found[1:], expected[1:], strict=True):
         assert_within(one, other, 1e-4)
+
+
+@each_path
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    outputs=st.sampled_from(["last", "all"]),
+    shape=shared_rows(),
+    D=st.sampled_from(SIZES),
+    H=st.sampled_from(SIZES),
+    bias=st.booleans(),
+    state=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_so_are_those_of_the_layer(
+    path: str,
+    kind: str,
+    outputs: str,
+    shape: tuple[int, Rows],
+    D: int,
+    H: int,
+    bias: bool,
+    state: bool,
+    seed: int,
+) -> None:
+    N, rows = shape
+    arguments = single_layer(kind, rows, N, D, H, bias=bias, state=state, seed=seed)
+    count = len(rows) if outputs == "last" else int(arguments["lengths"].sum())
+    probe = torch.randn(count, H, dtype=torch.float64)
+    found = run(arguments, path, probe, kind=kind, outputs=outputs)
+    expected = run(doubled(arguments), "reference", probe, kind=kind, outputs=outputs)
+    assert_within(found[0], expected[0], 1e-5, scale=0.1)
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        assert_within(one, other, 1e-4, scale=0.01)
 
 
 @each_path
@@ -222,15 +266,20 @@ def test_any_number_of_threads_gives_the_same_bits_each_time(
     lengths = torch.arange(300) * 7 % 41
     starts = torch.cumsum(lengths, 0) - lengths
     rows = list(zip(starts.tolist(), lengths.tolist(), strict=True))
-    arguments = single("augru", rows + rows[:200] + [(5, 300)], int(lengths.sum()), 36)
-    probe = torch.randn(501, 36)
-    found = []
-    for threads in (1, 2, 3, 3):
-        torch.set_num_threads(threads)
-        found.append(run(arguments, path, probe))
-    for other in found[1:]:
-        for one, two in zip(found[0], other, strict=True):
-            assert torch.equal(one, two)
+    N = int(lengths.sum())
+    for arguments in (
+        single("augru", rows + rows[:200] + [(5, 300)], N, 36),
+        single_layer("augru", [*rows, (7, 80)], N + 100, 20, 36),  # projects where it runs
+        single_layer("augru", rows + rows[:200], N, 20, 36),  # projects every step once
+    ):
+        probe = torch.randn(len(arguments["lengths"]), 36)
+        found = []
+        for threads in (1, 2, 3, 3):
+            torch.set_num_threads(threads)
+            found.append(run(arguments, path, probe))
+        for other in found[1:]:
+            for one, two in zip(found[0], other, strict=True):
+                assert torch.equal(one, two)
 
 
 @each_path
@@ -242,6 +291,29 @@ def test_gates_are_read_in_place_where_they_are_a_slice_of_wider_rows(path: str)
     probe = torch.randn(2, 5)
     for one, two in zip(run(sliced, path, probe), run(arguments, path, probe), strict=True):
         assert torch.equal(one, two)
+
+
+@each_path
+def test_so_are_inputs(path: str) -> None:
+    arguments = single_layer("augru", [(0, 5), (3, 4)], 9, 7, 5)
+    wide = torch.randn(9, 40)
+    wide[:, 3:10] = arguments["x"].detach()
+    sliced = arguments | {"x": wide.requires_grad_()[:, 3:10]}
+    probe = torch.randn(2, 5)
+    for one, two in zip(run(sliced, path, probe), run(arguments, path, probe), strict=True):
+        assert torch.equal(one, two)
+
+
+@each_path
+def test_an_input_that_is_no_number_spoils_its_own_rows_alone(path: str) -> None:
+    rows = [(0, 3), (3, 4), (7, 2)]
+    arguments = single_layer("augru", rows, 9, 6, 20, requires_grad=False)
+    with cpu.backend(path):
+        clean = attention_gru_layer(**arguments)
+        arguments["x"][4, 5] = torch.nan
+        spoilt = attention_gru_layer(**arguments)
+    assert spoilt.isnan().any(1).tolist() == [False, True, False]
+    assert torch.equal(spoilt[[0, 2]], clean[[0, 2]])
 
 
 def test_every_layout_of_every_argument_is_understood() -> None:

@@ -97,24 +97,26 @@ def test_logits_are_those_of_the_mlp_on_the_fourfold_concatenation(activation: s
 
 
 @each_path
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     activation=st.sampled_from(ACTIVATIONS),
     shape=shared_rows(),
     H=st.sampled_from(SIZES),
     widths=st.lists(st.sampled_from(SIZES), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
 )
 def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
-    path: str, activation: str, shape: tuple[int, Rows], H: int, widths: list[int]
+    path: str, activation: str, shape: tuple[int, Rows], H: int, widths: list[int], seed: int
 ) -> None:
     N, rows = shape
+    torch.manual_seed(seed)
     arguments = problem(activation, rows, N, H, widths, torch.float32)
     probe = torch.randn(int(arguments["lengths"].sum()), dtype=torch.float64)
     found = run(arguments, path, probe)
     expected = run(recast(arguments, torch.float64), "reference", probe)
-    assert_within(found[0], expected[0], 1e-5)
+    assert_within(found[0], expected[0], 1e-5, scale=1.0)
     for one, other in zip(found[1:], expected[1:], strict=True):
-        assert_within(one, other, 1e-4)
+        assert_within(one, other, 1e-4, scale=1.0)
 
 
 @each_activation

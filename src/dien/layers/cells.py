@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from dien.ops import attention_gru
+from dien.ops import attention_gru_layer
 from dien.packed import Packed, lengths_to_offsets
 
 
@@ -25,9 +24,11 @@ def packed_gru(gru: nn.GRU, histories: Packed) -> Tensor:
         ``[N, H]`` the state after every step.
     """
     weight_ih, weight_hh, bias_ih, bias_hh = gru.all_weights[0]
-    return attention_gru(
-        F.linear(histories.values, weight_ih, bias_ih),
+    return attention_gru_layer(
+        histories.values,
+        weight_ih,
         weight_hh,
+        bias_ih,
         bias_hh,
         histories.offsets[:-1],
         histories.lengths,
@@ -62,9 +63,10 @@ class _AttentionGRUCell(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def project(self, input: Tensor) -> Tensor:
-        """Project inputs ``[N, D]`` to gates ``[N, 3H]``."""
-        return F.linear(input, self.weight_ih, self.bias_ih)
+    def run(self, inputs: Tensor, starts: Tensor, lengths: Tensor, scores: Tensor, **options: Any) -> Tensor:
+        """Run over rows of packed inputs ``[N, D]``, as :func:`dien.ops.attention_gru_layer` does."""
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        return attention_gru_layer(inputs, *weights, starts, lengths, scores, kind=self.kind, **options)
 
     def forward(self, input: Tensor, hidden_output: Tensor, att_score: Tensor) -> Tensor:
         """Take one step.
@@ -78,16 +80,7 @@ class _AttentionGRUCell(nn.Module):
             ``[B, H]`` the state after.
         """
         rows = torch.arange(input.shape[0], device=input.device)
-        return attention_gru(
-            self.project(input),
-            self.weight_hh,
-            self.bias_hh,
-            rows,
-            torch.ones_like(rows),
-            att_score.reshape(-1),
-            kind=self.kind,
-            state=hidden_output,
-        )
+        return self.run(input, rows, torch.ones_like(rows), att_score.reshape(-1), state=hidden_output)
 
 
 class AGRUCell(_AttentionGRUCell):
@@ -163,14 +156,11 @@ class DynamicRNN(nn.Module):
             )
         to_row_major, lengths = _row_major(input.batch_sizes)
         to_row_major, lengths = to_row_major.to(input.data.device), lengths.to(input.data.device)
-        states = attention_gru(
-            self.rnn.project(input.data)[to_row_major],
-            self.rnn.weight_hh,
-            self.rnn.bias_hh,
+        states = self.rnn.run(
+            input.data[to_row_major],
             lengths_to_offsets(lengths)[:-1],
             lengths,
             att_scores.data.reshape(-1)[to_row_major],
-            kind=self.rnn.kind,
             state=hidden_output,
             outputs="all",
         )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.layers.attention import BilinearAttention, SequenceAttention
 from dien.layers.cells import DynamicRNN, packed_gru
-from dien.ops import attention_gru, segment_sum
+from dien.ops import attention_gru, linear, segment_sum
 from dien.packed import Packed, Pairs, lengths_to_offsets
 
 
@@ -76,8 +75,6 @@ class InterestEvolvingLayer(nn.Module):
     def evolve(self, targets: Tensor, states: Packed, pairs: Pairs) -> Tensor:
         """Follow the interests of each candidate's history that bear on it.
 
-        Input projections are computed once a state and shared by the candidates that read it.
-
         Args:
             targets: ``[B, D]``.
             states: values ``[N, H]``, the interest states of ``R`` histories.
@@ -88,23 +85,13 @@ class InterestEvolvingLayer(nn.Module):
         """
         rnn = self.dynamic_rnn
         if isinstance(rnn, DynamicRNN):
-            cell = rnn.rnn
-            return attention_gru(
-                cell.project(states.values),
-                cell.weight_hh,
-                cell.bias_hh,
-                pairs.starts,
-                pairs.lengths,
-                self.attention_layer(states.values, targets, pairs),
-                kind=cell.kind,
-            )
+            scores = self.attention_layer(states.values, targets, pairs)  # [P]
+            return rnn.rnn.run(states.values, pairs.starts, pairs.lengths, scores)
         if self.gru == "AIGRU":
             weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[0]
             scores = self.attention_layer(states.values, targets, pairs)  # [P]
             # W (a h) = a (W h): the projection is shared, its scaled copy is the pair's own.
-            gates = (
-                F.linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]
-            )  # [P, 3H]
+            gates = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
             starts = lengths_to_offsets(pairs.lengths)[:-1]
             return attention_gru(gates + bias_ih, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
         # The second GRU does not look at the target: it runs once a history.

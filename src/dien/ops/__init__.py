@@ -1,6 +1,6 @@
 """Pure functions on packed tensors: interfaces (checks, dispatch, autograd) over exchangeable backends."""
 
-from dien.ops.attention_gru import attention_gru
+from dien.ops.attention_gru import attention_gru, attention_gru_layer
 from dien.ops.auxiliary_loss import auxiliary_loss
 from dien.ops.linear import linear
 from dien.ops.mlp_attention import mlp_attention
@@ -8,6 +8,7 @@ from dien.ops.segment import segment_softmax, segment_sum
 
 __all__ = [
     "attention_gru",
+    "attention_gru_layer",
     "auxiliary_loss",
     "linear",
     "mlp_attention",

@@ -1,13 +1,13 @@
 """The recurrence of DIEN: a GRU over packed, possibly shared steps, with an attention score at every step.
 
-One operator, ``torch.ops.dien.attention_gru``, seen whole by ``torch.compile`` and ``torch.export``. A faster
-backend is a pair of kernels registered for a device on ``_forward`` and ``_backward``, as :mod:`dien.ops.cpu`
-is; no caller changes.
+One operator, ``torch.ops.dien.attention_gru``, seen whole by ``torch.compile`` and ``torch.export``. It takes
+the input projections, or makes them where it uses them. A faster backend is a pair of kernels registered for
+a device on ``_forward`` and ``_backward``, as :mod:`dien.ops.cpu` is; no caller changes.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from torch import Tensor
 from dien.ops import reference
 from dien.ops.cpu import attention_gru as cpu
 from dien.ops.reference import KINDS, Kind
+
+Outputs = Literal["last", "all"]
 
 
 def attention_gru(
@@ -27,7 +29,7 @@ def attention_gru(
     *,
     kind: Kind = "augru",
     state: Tensor | None = None,
-    outputs: Literal["last", "all"] = "last",
+    outputs: Outputs = "last",
 ) -> Tensor:
     r"""Run a GRU with attentional gates over rows of packed steps.
 
@@ -60,28 +62,97 @@ def attention_gru(
     Raises:
         ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
-    _check(gates, weight_hh, bias_hh, starts, lengths, scores, kind, state, outputs)
-    inputs = (gates, weight_hh, bias_hh, scores, state)
-    differentiable = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    given = _Given("gates", gates, None, weight_hh, None, bias_hh, starts, lengths, scores, state)
+    return _run(given, kind, outputs)
+
+
+def attention_gru_layer(
+    x: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+    starts: Tensor,
+    lengths: Tensor,
+    scores: Tensor | None = None,
+    *,
+    kind: Kind = "augru",
+    state: Tensor | None = None,
+    outputs: Outputs = "last",
+) -> Tensor:
+    """Run :func:`attention_gru` on the gates ``x weight_ih^T + bias_ih``, which need not be kept in memory.
+
+    Args:
+        x: ``[N, D]`` inputs of the packed steps.
+        weight_ih: ``[3H, D]`` input weights, in the order of ``weight_hh``; this and the next three as
+            torch.nn.GRU has them.
+        weight_hh: ``[3H, H]``.
+        bias_ih: ``[3H]``, or None.
+        bias_hh: ``[3H]``, or None.
+        starts: this and all that follows as :func:`attention_gru` takes it.
+        lengths: see there.
+        scores: see there.
+        kind: see there.
+        state: see there.
+        outputs: see there.
+
+    Returns:
+        As :func:`attention_gru`.
+
+    Raises:
+        ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
+    """
+    given = _Given("x", x, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state)
+    return _run(given, kind, outputs)
+
+
+class _Given(NamedTuple):
+    """The arguments of either function; inputs are gates or x, as ``name`` says."""
+
+    name: str
+    inputs: Tensor
+    weight_ih: Tensor | None
+    weight_hh: Tensor
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+    starts: Tensor
+    lengths: Tensor
+    scores: Tensor | None
+    state: Tensor | None
+
+
+def _run(given: _Given, kind: Kind, outputs: Outputs) -> Tensor:
+    _check(given, kind, outputs)
+    checked_by_backend = torch.compiler.is_compiling() or cpu.checks_rows(given.inputs)
+    if not checked_by_backend:
+        _check_rows(given)
+    floating = (x for x in given[1:] if isinstance(x, Tensor) and x.is_floating_point())
+    differentiable = torch.is_grad_enabled() and any(x.requires_grad for x in floating)
     last: Tensor
     states: Tensor
-    last, states = _forward(
-        gates,
-        weight_hh,
-        bias_hh,
-        starts.to(torch.int64),
-        lengths.to(torch.int64),
-        scores,
-        state,
-        kind,
-        outputs == "all" or differentiable,
-    )
+    try:
+        last, states = _forward(
+            given.inputs,
+            given.weight_hh,
+            given.bias_hh,
+            given.starts.to(torch.int64),
+            given.lengths.to(torch.int64),
+            given.scores,
+            given.state,
+            kind,
+            outputs == "all" or differentiable,
+            given.weight_ih,
+            given.bias_ih,
+        )
+    except ValueError:
+        _check_rows(given)  # says which
+        raise
     return states if outputs == "all" else last
 
 
 @torch.library.custom_op("dien::attention_gru", mutates_args=())
 def _forward(
-    gates: Tensor,
+    inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
     starts: Tensor,
@@ -90,16 +161,20 @@ def _forward(
     state: Tensor | None,
     kind: str,
     keep_states: bool,
+    weight_ih: Tensor | None = None,
+    bias_ih: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    return reference.forward(gates, weight_hh, bias_hh, starts, lengths, scores, state, kind, keep_states)
+    return reference.forward(
+        inputs, weight_hh, bias_hh, starts, lengths, scores, state, kind, keep_states, weight_ih, bias_ih
+    )
 
 
 @torch.library.custom_op("dien::attention_gru_backward", mutates_args=())
 def _backward(
-    grad_last: Tensor,
-    grad_states: Tensor,
+    grad_last: Tensor | None,
+    grad_states: Tensor | None,
     states: Tensor,
-    gates: Tensor,
+    inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
     starts: Tensor,
@@ -107,9 +182,23 @@ def _backward(
     scores: Tensor | None,
     state: Tensor | None,
     kind: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    weight_ih: Tensor | None = None,
+    bias_ih: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     return reference.backward(
-        grad_last, grad_states, states, gates, weight_hh, bias_hh, starts, lengths, scores, state, kind
+        grad_last,
+        grad_states,
+        states,
+        inputs,
+        weight_hh,
+        bias_hh,
+        starts,
+        lengths,
+        scores,
+        state,
+        kind,
+        weight_ih,
+        bias_ih,
     )
 
 
@@ -119,7 +208,7 @@ _backward.register_kernel("cpu")(cpu.backward)
 
 @_forward.register_fake
 def _(
-    gates: Tensor,
+    inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
     starts: Tensor,
@@ -128,21 +217,23 @@ def _(
     state: Tensor | None,
     kind: str,
     keep_states: bool,
+    weight_ih: Tensor | None = None,
+    bias_ih: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     B, H = lengths.shape[0], weight_hh.shape[1]
     P: Any = 0
     if keep_states:
         # Without scores the number of pairs is known to the data alone.
         P = scores.shape[0] if scores is not None else torch.library.get_ctx().new_dynamic_size()
-    return gates.new_empty((B, H)), gates.new_empty((P, H))
+    return inputs.new_empty((B, H)), inputs.new_empty((P, H))
 
 
 @_backward.register_fake
 def _(
-    grad_last: Tensor,
-    grad_states: Tensor,
+    grad_last: Tensor | None,
+    grad_states: Tensor | None,
     states: Tensor,
-    gates: Tensor,
+    inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
     starts: Tensor,
@@ -150,106 +241,121 @@ def _(
     scores: Tensor | None,
     state: Tensor | None,
     kind: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    weight_ih: Tensor | None = None,
+    bias_ih: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     def like(tensor: Tensor | None) -> Tensor:
-        return gates.new_empty(0) if tensor is None else tensor.new_empty(tensor.shape)
+        return inputs.new_empty(0) if tensor is None else tensor.new_empty(tensor.shape)
 
-    return like(gates), like(weight_hh), like(bias_hh), like(scores), like(state)
+    return (
+        like(inputs),
+        like(weight_hh),
+        like(bias_hh),
+        like(scores),
+        like(state),
+        like(weight_ih),
+        like(bias_ih),
+    )
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    gates, weight_hh, bias_hh, starts, lengths, scores, state, kind, keep_states = inputs
+    *tensors, kind, keep_states, weight_ih, bias_ih = inputs
     if not keep_states:
         raise RuntimeError("attention_gru: gradients need keep_states=True")
-    ctx.save_for_backward(output[1], gates, weight_hh, bias_hh, starts, lengths, scores, state)
+    ctx.save_for_backward(output[1], *tensors, weight_ih, bias_ih)
     ctx.kind = kind
+    ctx.set_materialize_grads(False)  # of the two results one is seldom used
 
 
-def _differentiate(ctx: Any, grad_last: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
-    states, gates, weight_hh, bias_hh, starts, lengths, scores, state = ctx.saved_tensors
-    grad_gates, grad_weight, grad_bias, grad_scores, grad_state = _backward(
-        grad_last.contiguous(),
-        grad_states.contiguous(),
-        states,
-        gates,
-        weight_hh,
-        bias_hh,
-        starts,
-        lengths,
-        scores,
-        state,
-        ctx.kind,
+def _differentiate(
+    ctx: Any, grad_last: Tensor | None, grad_states: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    states, *tensors, weight_ih, bias_ih = ctx.saved_tensors
+    found = _backward(grad_last, grad_states, states, *tensors, ctx.kind, weight_ih, bias_ih)
+    inputs, weight_hh, bias_hh, _, _, scores, state = tensors
+    of_inputs, of_weight_hh, of_bias_hh, of_scores, of_state, of_weight_ih, of_bias_ih = (
+        None if given is None else of
+        for of, given in zip(
+            found, (inputs, weight_hh, bias_hh, scores, state, weight_ih, bias_ih), strict=True
+        )
     )
     return (
-        grad_gates,
-        grad_weight,
-        None if bias_hh is None else grad_bias,
+        of_inputs,
+        of_weight_hh,
+        of_bias_hh,
         None,
         None,
-        None if scores is None else grad_scores,
-        None if state is None else grad_state,
+        of_scores,
+        of_state,
         None,
         None,
+        of_weight_ih,
+        of_bias_ih,
     )
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
 
 
-def _check(
-    gates: Tensor,
-    weight_hh: Tensor,
-    bias_hh: Tensor | None,
-    starts: Tensor,
-    lengths: Tensor,
-    scores: Tensor | None,
-    kind: str,
-    state: Tensor | None,
-    outputs: str,
-) -> None:
-    """Refuse what does not fit, quoting the shape and the rule."""
+def _refuse(found: str, rule: str) -> NoReturn:
+    raise ValueError(f"attention_gru: {found}; expected {rule}")
 
-    def refuse(found: str, rule: str) -> None:
-        raise ValueError(f"attention_gru: {found}; expected {rule}")
 
-    def shape(tensor: Tensor) -> str:
-        return str(list(tensor.shape))
+def _shape(tensor: Tensor) -> str:
+    return str(list(tensor.shape))
 
+
+def _check(given: _Given, kind: str, outputs: str) -> None:
+    """Refuse shapes and types that do not fit, quoting them and the rule."""
+    name, inputs, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state = given
     if kind not in KINDS:
-        refuse(f"kind={kind!r}", f"one of {', '.join(KINDS)}")
-    if outputs not in ("last", "all"):
-        refuse(f"outputs={outputs!r}", "'last' or 'all'")
+        _refuse(f"kind={kind!r}", f"one of {', '.join(KINDS)}")
+    if outputs not in get_args(Outputs):
+        _refuse(f"outputs={outputs!r}", "'last' or 'all'")
     if weight_hh.ndim != 2 or weight_hh.shape[0] != 3 * weight_hh.shape[1]:
-        refuse(f"weight_hh has shape {shape(weight_hh)}", "[3H, H]")
+        _refuse(f"weight_hh has shape {_shape(weight_hh)}", "[3H, H]")
     H, B = weight_hh.shape[1], lengths.shape[0] if lengths.ndim else 0
-    if gates.ndim != 2 or gates.shape[1] != 3 * H:
-        refuse(f"gates has shape {shape(gates)}", f"[N, 3H] = [N, {3 * H}], as weight_hh {shape(weight_hh)}")
-    if bias_hh is not None and bias_hh.shape != (3 * H,):
-        refuse(f"bias_hh has shape {shape(bias_hh)}", f"[3H] = [{3 * H}]")
+    if weight_ih is None:
+        if inputs.ndim != 2 or inputs.shape[1] != 3 * H:
+            rule = f"[N, 3H] = [N, {3 * H}], as weight_hh {_shape(weight_hh)}"
+            _refuse(f"gates has shape {_shape(inputs)}", rule)
+    elif weight_ih.ndim != 2 or weight_ih.shape[0] != 3 * H:
+        _refuse(f"weight_ih has shape {_shape(weight_ih)}", f"[3H, D] = [{3 * H}, D]")
+    elif inputs.ndim != 2 or inputs.shape[1] != weight_ih.shape[1]:
+        rule = f"[N, D] = [N, {weight_ih.shape[1]}], as weight_ih {_shape(weight_ih)}"
+        _refuse(f"x has shape {_shape(inputs)}", rule)
+    for which, bias in (("bias_ih", bias_ih), ("bias_hh", bias_hh)):
+        if bias is not None and bias.shape != (3 * H,):
+            _refuse(f"{which} has shape {_shape(bias)}", f"[3H] = [{3 * H}]")
     if lengths.ndim != 1 or starts.shape != lengths.shape:
-        refuse(f"starts and lengths have shapes {shape(starts)} and {shape(lengths)}", "[B] both")
-    for name, tensor in (("starts", starts), ("lengths", lengths)):
-        if tensor.dtype not in (torch.int32, torch.int64):
-            refuse(f"{name} has dtype {tensor.dtype}", "int32 or int64")
+        _refuse(f"starts and lengths have shapes {_shape(starts)} and {_shape(lengths)}", "[B] both")
+    for which, rows in (("starts", starts), ("lengths", lengths)):
+        if rows.dtype not in (torch.int32, torch.int64):
+            _refuse(f"{which} has dtype {rows.dtype}", "int32 or int64")
     if state is not None and state.shape != (B, H):
-        refuse(f"state has shape {shape(state)}", f"[B, H] = [{B}, {H}]")
+        _refuse(f"state has shape {_shape(state)}", f"[B, H] = [{B}, {H}]")
     if (scores is None) != (kind == "gru"):
-        found = "None" if scores is None else shape(scores)
-        refuse(f"scores is {found} and kind={kind!r}", "None for 'gru', [P] for every other kind")
+        found = "None" if scores is None else _shape(scores)
+        _refuse(f"scores is {found} and kind={kind!r}", "None for 'gru', [P] for every other kind")
     if scores is not None and scores.ndim != 1:
-        refuse(f"scores has shape {shape(scores)}", "[P], one score for each (row, step)")
-    for name, other in (("weight_hh", weight_hh), ("bias_hh", bias_hh), ("scores", scores), ("state", state)):
-        if other is not None and other.dtype != gates.dtype:
-            refuse(f"{name} is {other.dtype} and gates {gates.dtype}", "one dtype")
-    if torch.compiler.is_compiling():
-        return  # what follows depends on values
-    outside = (starts < 0) | (starts + lengths > gates.shape[0])
+        _refuse(f"scores has shape {_shape(scores)}", "[P], one score for each (row, step)")
+    for which in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "scores", "state"):
+        other = getattr(given, which)
+        if other is not None and other.dtype != inputs.dtype:
+            _refuse(f"{which} is {other.dtype} and {name} {inputs.dtype}", "one dtype")
+
+
+def _check_rows(given: _Given) -> None:
+    """Refuse rows that do not fit, quoting them and the rule."""
+    starts, lengths, scores = given.starts, given.lengths, given.scores
+    outside = (starts < 0) | (starts + lengths > given.inputs.shape[0])
     wrong = (lengths < 0) | ((lengths > 0) & outside)
     if wrong.any():
         b = int(wrong.nonzero()[0])
-        refuse(
-            f"row {b} has starts {int(starts[b])} and lengths {int(lengths[b])}, gates {shape(gates)}",
+        _refuse(
+            f"row {b} has starts {int(starts[b])} and lengths {int(lengths[b])}, "
+            f"{given.name} {_shape(given.inputs)}",
             "starts >= 0, lengths >= 0 and starts + lengths <= N",
         )
     if scores is not None and scores.shape[0] != (P := int(lengths.sum())):
-        refuse(f"scores has shape {shape(scores)}", f"[P] = [{P}], P = lengths.sum()")
+        _refuse(f"scores has shape {_shape(scores)}", f"[P] = [{P}], P = lengths.sum()")

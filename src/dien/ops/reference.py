@@ -85,7 +85,7 @@ def _time_major(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 
 def forward(
-    gates: Tensor,
+    inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
     starts: Tensor,
@@ -94,13 +94,16 @@ def forward(
     state: Tensor | None,
     kind: str,
     keep_states: bool,
+    weight_ih: Tensor | None = None,
+    bias_ih: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Run the recurrence.
+    """Run the recurrence on gates, or where ``weight_ih`` is given on x.
 
     Returns:
         last: ``[B, H]`` the state after each row's last step.
         states: ``[P, H]`` the state after every step, row after row; ``[0, H]`` unless ``keep_states``.
     """
+    gates = inputs if weight_ih is None else F.linear(inputs, weight_ih, bias_ih)
     B, H = lengths.shape[0], weight_hh.shape[1]
     order, step, pair, live = _time_major(starts, lengths)
     h = gates.new_zeros((B, H)) if state is None else state[order]  # longest row first
@@ -123,10 +126,10 @@ def forward(
 
 
 def backward(
-    grad_last: Tensor,
-    grad_states: Tensor,
+    grad_last: Tensor | None,
+    grad_states: Tensor | None,
     states: Tensor,
-    gates: Tensor,
+    inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
     starts: Tensor,
@@ -134,17 +137,19 @@ def backward(
     scores: Tensor | None,
     state: Tensor | None,
     kind: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    weight_ih: Tensor | None = None,
+    bias_ih: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Differentiate :func:`forward`.
 
     Everything but the recurrence of the gradient is done for all pairs at once: the gates are computed again
     from the kept states with one matrix product, weights get their gradient from another.
 
     Args:
-        grad_last: ``[B, H]``.
-        grad_states: ``[P, H]``.
+        grad_last: ``[B, H]``, zeros where None.
+        grad_states: ``[P, H]``, zeros where None.
         states: ``[P, H]`` as kept by :func:`forward`.
-        gates: this and all that follows as given to :func:`forward`.
+        inputs: this and all that follows as given to :func:`forward`.
         weight_hh: see there.
         bias_hh: see there.
         starts: see there.
@@ -152,12 +157,20 @@ def backward(
         scores: see there.
         state: see there.
         kind: see there.
+        weight_ih: see there.
+        bias_ih: see there.
 
     Returns:
-        Gradients of gates ``[N, 3H]``, weight_hh ``[3H, H]``, bias_hh ``[3H]``, scores ``[P]`` and
-        state ``[B, H]``; those of absent inputs are empty.
+        Gradients of inputs ``[N, 3H]`` or ``[N, D]``, weight_hh ``[3H, H]``, bias_hh ``[3H]``, scores
+        ``[P]``, state ``[B, H]``, weight_ih ``[3H, D]`` and bias_ih ``[3H]``; those of absent arguments are
+        empty.
     """
-    H = grad_last.shape[1]
+    H = weight_hh.shape[1]
+    gates = inputs if weight_ih is None else F.linear(inputs, weight_ih, bias_ih)
+    if grad_last is None:
+        grad_last = gates.new_zeros((lengths.shape[0], H))
+    if grad_states is None:
+        grad_states = torch.zeros_like(states)
     order, step, pair, live = _time_major(starts, lengths)
     P = pair.shape[0]
     first = lengths_to_offsets(lengths)[:-1]  # [B]
@@ -203,6 +216,7 @@ def backward(
     grad_input = torch.cat([grad_recurrent[:, : 2 * H], grad_h * to_n], 1)
     grad_gates = gates.new_zeros(gates.shape).index_add_(0, step, grad_input)
     grad_weight = grad_recurrent.t() @ h
+    # An operator's results must not be one tensor, so each that is absent is empty on its own.
     grad_bias = gates.new_empty(0) if bias_hh is None else grad_recurrent.sum(0)
     grad_scores = gates.new_empty(0)
     if scores is not None:
@@ -213,4 +227,9 @@ def backward(
     if state is not None:
         grad_state = torch.empty_like(flow)
         grad_state[order] = flow
-    return grad_gates, grad_weight, grad_bias, grad_scores, grad_state
+    grad_inputs, grad_weight_ih, grad_bias_ih = grad_gates, gates.new_empty(0), gates.new_empty(0)
+    if weight_ih is not None:
+        grad_inputs, grad_weight_ih = grad_gates @ weight_ih, grad_gates.t() @ inputs
+    if bias_ih is not None:
+        grad_bias_ih = grad_gates.sum(0)
+    return grad_inputs, grad_weight, grad_bias, grad_scores, grad_state, grad_weight_ih, grad_bias_ih

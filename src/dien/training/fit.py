@@ -24,6 +24,7 @@ from dien.data.batch import Batch
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
+from dien.memory import kept_memory
 from dien.models import build
 from dien.run import RESULT, WEIGHTS, Run, RunError, differences, write_text
 from dien.training.checkpoint import save_tensors
@@ -110,7 +111,7 @@ def fit(
         if run.finished:
             bar.print(f"{out}: training has finished already; nothing to do")
             return read_result(run)
-        with core_for_prefetch(), _repeatable(config.training.seed):
+        with kept_memory(), core_for_prefetch(), _repeatable(config.training.seed):
             module = ClickModule(build(config.model, dataset.schema), run, dataset, bar)
             try:
                 if "from" in run.info and not module.standing.steps:

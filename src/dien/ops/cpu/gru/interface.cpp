@@ -32,86 +32,118 @@ bool read_rows(const Problem& problem, Rows& rows) {
     return pair == problem.pairs;
 }
 
-// [H + 1, layout.gates]: the transposed weights over the bias.
+// Where the gates r, u, n, in which weights and gradients come, stand among the sums n, r, u.
+int64_t place(int64_t gate) { return (gate + 1) % 3; }
+
+Buffer zeroed(int64_t floats) {
+    Buffer buffer(floats);
+    std::fill(buffer.get(), buffer.get() + floats, 0.0f);
+    return buffer;
+}
+
 Buffer pack_forward(const Problem& problem, const Layout& layout) {
-    const int64_t H = problem.hidden;
-    Buffer packed((H + 1) * layout.gates);
-    float* p = packed.get();
-    std::fill(p, p + (H + 1) * layout.gates, 0.0f);
-    transpose(3 * H, H, problem.weight, H, p, layout.gates);
-    if (problem.bias) std::copy(problem.bias, problem.bias + 3 * H, p + H * layout.gates);
+    const int64_t H = problem.hidden, row = layout.sums;
+    Buffer packed = zeroed(layout.depth() * row);
+    float* const p = packed.get();
+    float* const bias = p + H * row;
+    for (int64_t gate = 0; gate < 3; ++gate) {
+        transpose(H, H, problem.weight_hh + gate * H * H, H, p + place(gate) * H, row);
+        if (problem.bias_hh) std::copy_n(problem.bias_hh + gate * H, H, bias + place(gate) * H);
+    }
+    if (layout.projects) {
+        transpose(3 * H, layout.inputs, problem.weight_ih, layout.inputs, p + (H + 1) * row + H, row);
+        for (int64_t j = 0; problem.bias_ih && j < 3 * H; ++j) bias[H + j] += problem.bias_ih[j];
+    }
     return packed;
 }
 
-// [3H, layout.flow]
-Buffer pack_backward(const Problem& problem, const Layout& layout) {
+Buffer pack_to_state(const Problem& problem, const Layout& layout) {
     const int64_t H = problem.hidden;
-    Buffer packed(3 * H * layout.flow);
-    float* p = packed.get();
-    std::fill(p, p + 3 * H * layout.flow, 0.0f);
-    for (int64_t j = 0; j < 3 * H; ++j)
-        std::copy(problem.weight + j * H, problem.weight + (j + 1) * H, p + j * layout.flow);
+    Buffer packed = zeroed(3 * H * layout.flow);
+    for (int64_t gate = 0; gate < 3; ++gate)
+        for (int64_t j = 0; j < H; ++j)
+            std::copy_n(problem.weight_hh + (gate * H + j) * H, H, packed.get() + (place(gate) * H + j) * layout.flow);
     return packed;
+}
+
+Buffer pack_to_x(const Problem& problem, const Layout& layout) {
+    Buffer packed = zeroed(layout.projects ? 3 * problem.hidden * layout.x : 0);
+    if (layout.projects)
+        for (int64_t j = 0; j < 3 * problem.hidden; ++j)
+            std::copy_n(problem.weight_ih + j * layout.inputs, layout.inputs, packed.get() + j * layout.x);
+    return packed;
+}
+
+// From the sum of all parts to the gradients of weights and biases.
+void unpack(const Layout& layout, const float* part, const Gradients& to) {
+    const int64_t H = layout.hidden, D = layout.inputs;
+    for (int64_t gate = 0; gate < 3; ++gate) {
+        const float* from = part + place(gate) * H;
+        transpose(H, H, from, layout.recurrent, to.weight_hh + gate * H * H, H);
+        if (to.bias_hh) std::copy_n(from + H * layout.recurrent, H, to.bias_hh + gate * H);
+    }
+    if (layout.projects) {
+        const int64_t columns = layout.sums - layout.skipped;
+        const float* from = part + (H + 1) * layout.recurrent + H - layout.skipped;
+        if (to.bias_ih) std::copy_n(from, 3 * H, to.bias_ih);
+        transpose(D, 3 * H, from + columns, columns, to.weight_ih, D);
+    }
 }
 
 int threads_for(const Problem& problem, int threads) {
-    return problem.pairs * 3 * problem.hidden * problem.hidden < SMALL ? 1 : std::max(threads, 1);
+    const int64_t inputs = problem.hidden + (problem.projects ? problem.inputs : 0);
+    return problem.pairs * 3 * problem.hidden * inputs < SMALL ? 1 : std::max(threads, 1);
 }
 
 Status forward(const Problem& problem, const Path& path, int threads, Team team, float* last, float* states) {
     Rows rows;
     if (!read_rows(problem, rows)) return does_not_fit;
     longest_first(rows);
-    const Layout layout(problem.hidden, path.lanes);
+    const Layout layout(problem, path.lanes);
     const Buffer packed = pack_forward(problem, layout);
-    const Weights weights{packed.get(), nullptr};
+    const Weights weights{packed.get(), nullptr, nullptr};
     threads = threads_for(problem, threads);
 
     // Two tiles a thread at least, so that no thread waits for long.
     const int64_t share = (problem.rows + 2 * threads - 1) / (2 * threads);
     const int64_t tile_size = threads == 1 ? TILE : std::clamp<int64_t>((share + 5) / 6 * 6, 6, TILE);
     const std::vector<Range> ranges = tiles(problem.rows, tile_size);
-    const int64_t floats = path.gru.forward_scratch(problem.hidden, tile_size);
+    const int64_t floats = path.gru.forward_scratch(layout, tile_size);
     const Buffer scratch(threads * floats);
     parallel(team, threads, static_cast<int64_t>(ranges.size()), [&](int64_t item, int worker) {
         const Range tile = ranges[item];
         path.gru.forward(problem, weights, rows.data() + tile.begin, tile.end - tile.begin, last, states,
-                     scratch.get() + worker * floats);
+                         scratch.get() + worker * floats);
     });
     return done;
 }
 
-Status backward(const Problem& problem, const Path& path, int threads, Team team, const Gradients& gradients,
-                float* weight, float* bias) {
-    const int64_t H = problem.hidden;
+Status backward(const Problem& problem, const Path& path, int threads, Team team, const Gradients& gradients) {
     Rows read;
     if (!read_rows(problem, read)) return does_not_fit;
-    const BackwardSchedule schedule(std::move(read), TILE, PARTS, gradients.gates, problem.steps, 3 * H);
-    const Layout layout(H, path.lanes);
-    const Buffer forward_weights = pack_forward(problem, layout), backward_weights = pack_backward(problem, layout);
-    const Weights weights{forward_weights.get(), backward_weights.get()};
+    const Layout layout(problem, path.lanes);
+    const BackwardSchedule schedule(std::move(read), TILE, PARTS, layout.projects ? gradients.x : gradients.gates,
+                                    problem.steps, layout.projects ? layout.inputs : 3 * problem.hidden);
+    const Buffer packed = pack_forward(problem, layout), to_state = pack_to_state(problem, layout),
+                 to_x = pack_to_x(problem, layout);
+    const Weights weights{packed.get(), to_state.get(), to_x.get()};
     threads = threads_for(problem, threads);
 
-    const int64_t floats = path.gru.backward_scratch(H, TILE);
+    const int64_t floats = path.gru.backward_scratch(layout, TILE);
     const Buffer scratch(threads * floats);
     const int64_t parts = static_cast<int64_t>(schedule.parts.size());
-    const int64_t partial = (H + 1) * layout.gates;
-    const Buffer partials(std::max<int64_t>(parts, 1) * partial);  // [parts, H + 1, layout.gates]
-    if (parts == 0) std::fill(partials.get(), partials.get() + partial, 0.0f);
+    const Buffer partials = zeroed(std::max<int64_t>(parts, 1) * layout.part());
     parallel(team, threads, parts, [&](int64_t item, int worker) {
-        float* const own = partials.get() + item * partial;
-        std::fill(own, own + partial, 0.0f);
         for (int64_t i = schedule.parts[item].begin; i < schedule.parts[item].end; ++i) {
             const Range tile = schedule.tiles[i];
-            path.gru.backward(problem, weights, schedule.rows.data() + tile.begin, tile.end - tile.begin, gradients, own,
-                          scratch.get() + worker * floats);
+            path.gru.backward(problem, weights, schedule.rows.data() + tile.begin, tile.end - tile.begin, gradients,
+                              partials.get() + item * layout.part(), scratch.get() + worker * floats);
         }
     });
     float* const total = partials.get();
     for (int64_t part = 1; part < parts; ++part)
-        for (int64_t i = 0; i < partial; ++i) total[i] += partials.get()[part * partial + i];
-    transpose(H, 3 * H, total, layout.gates, weight, H);
-    if (bias) std::copy(total + H * layout.gates, total + H * layout.gates + 3 * H, bias);
+        for (int64_t i = 0; i < layout.part(); ++i) total[i] += partials.get()[part * layout.part() + i];
+    unpack(layout, total, gradients);
     return done;
 }
 
@@ -126,10 +158,8 @@ EXPORT int32_t dien_gru_forward(const dien::gru::Problem* problem, int32_t path,
     return dien::guarded([&] { return dien::gru::forward(*problem, *dien::paths[path], threads, team, last, states); });
 }
 
-// weight [3H, H], bias [3H] or null: their gradients.
 EXPORT int32_t dien_gru_backward(const dien::gru::Problem* problem, int32_t path, int32_t threads, dien::Team team,
-                                 const dien::gru::Gradients* gradients, float* weight, float* bias) {
-    return dien::guarded([&] {
-        return dien::gru::backward(*problem, *dien::paths[path], threads, team, *gradients, weight, bias);
-    });
+                                 const dien::gru::Gradients* gradients) {
+    return dien::guarded(
+        [&] { return dien::gru::backward(*problem, *dien::paths[path], threads, team, *gradients); });
 }

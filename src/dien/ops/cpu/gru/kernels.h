@@ -1,33 +1,40 @@
 // The kernels of one path for every kind, as a table.
 #pragma once
 
+#include <type_traits>
+
 #include "backward.h"
 #include "forward.h"
 
 namespace dien::PATH::gru {
 
-using namespace dien::gru;
-
-void forward_of_kind(const Problem& problem, const Weights& weights, const Row* rows, int64_t count, float* last,
-                     float* states, float* scratch) {
+// Calls f with the kind, and whether x is given, as compile-time constants.
+template <class F>
+INLINE void with_kind(const Problem& problem, F f) {
+    const auto with_source = [&](auto kind) {
+        problem.projects ? f(kind, std::true_type{}) : f(kind, std::false_type{});
+    };
     switch (problem.kind) {
-        case Kind::gru: return forward<Kind::gru>(problem, weights, rows, count, last, states, scratch);
-        case Kind::agru: return forward<Kind::agru>(problem, weights, rows, count, last, states, scratch);
-        case Kind::augru: return forward<Kind::augru>(problem, weights, rows, count, last, states, scratch);
-        case Kind::augru_complement:
-            return forward<Kind::augru_complement>(problem, weights, rows, count, last, states, scratch);
+        case Kind::gru: return with_source(std::integral_constant<Kind, Kind::gru>{});
+        case Kind::agru: return with_source(std::integral_constant<Kind, Kind::agru>{});
+        case Kind::augru: return with_source(std::integral_constant<Kind, Kind::augru>{});
+        case Kind::augru_complement: return with_source(std::integral_constant<Kind, Kind::augru_complement>{});
     }
 }
 
+void forward_of_kind(const Problem& problem, const Weights& weights, const Row* rows, int64_t count, float* last,
+                     float* states, float* scratch) {
+    with_kind(problem, [&](auto kind, auto projects) {
+        forward<decltype(kind)::value, decltype(projects)::value>(problem, weights, rows, count, last, states, scratch);
+    });
+}
+
 void backward_of_kind(const Problem& problem, const Weights& weights, const Row* rows, int64_t count,
-                      const Gradients& gradients, float* weight, float* scratch) {
-    switch (problem.kind) {
-        case Kind::gru: return backward<Kind::gru>(problem, weights, rows, count, gradients, weight, scratch);
-        case Kind::agru: return backward<Kind::agru>(problem, weights, rows, count, gradients, weight, scratch);
-        case Kind::augru: return backward<Kind::augru>(problem, weights, rows, count, gradients, weight, scratch);
-        case Kind::augru_complement:
-            return backward<Kind::augru_complement>(problem, weights, rows, count, gradients, weight, scratch);
-    }
+                      const Gradients& gradients, float* part, float* scratch) {
+    with_kind(problem, [&](auto kind, auto projects) {
+        backward<decltype(kind)::value, decltype(projects)::value>(problem, weights, rows, count, gradients, part,
+                                                                   scratch);
+    });
 }
 
 constexpr Kernels table{forward_scratch, backward_scratch, forward_of_kind, backward_of_kind};

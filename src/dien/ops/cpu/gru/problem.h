@@ -1,6 +1,6 @@
 // The arguments of attention_gru as plain pointers, and how the kernels lay out what they work on.
 //
-// B rows, N packed steps, P pairs of (row, step), H hidden units, as in dien/ops/attention_gru.py.
+// B rows, N packed steps, P pairs of (row, step), H hidden units, D inputs, as in dien/ops/attention_gru.py.
 #pragma once
 
 #include <cstdint>
@@ -11,18 +11,24 @@ enum class Kind : int32_t { gru, agru, augru, augru_complement };
 
 struct Problem {
     Kind kind;
-    int64_t rows;          // B
-    int64_t steps;         // N
-    int64_t pairs;         // P
-    int64_t hidden;        // H
+    int32_t projects;  // whether the input projection of a step is made where it is used, from x, or given in gates
+    int64_t rows;    // B
+    int64_t steps;   // N
+    int64_t pairs;   // P
+    int64_t hidden;  // H
+    int64_t inputs;  // D
     const int64_t* starts;   // [B]
     const int64_t* lengths;  // [B]
-    const float* gates;    // [N, 3H], rows gates_stride apart
-    int64_t gates_stride;
-    const float* weight;   // [3H, H]
-    const float* bias;     // [3H], or null for zeros
-    const float* scores;   // [P], null for Kind::gru
-    const float* state;    // [B, H], or null for zeros
+    const float* gates;      // [N, 3H]
+    int64_t gates_stride;    // from one row to the next
+    const float* x;          // [N, D]
+    int64_t x_stride;
+    const float* weight_ih;  // [3H, D], with x
+    const float* bias_ih;    // [3H], or null for zeros
+    const float* weight_hh;  // [3H, H]
+    const float* bias_hh;    // [3H], or null for zeros
+    const float* scores;     // [P], null for Kind::gru
+    const float* state;      // [B, H], or null for zeros
 };
 
 struct Row {
@@ -34,30 +40,60 @@ struct Row {
 };
 
 // Floats from one row to the next of what the kernels work on, in whole vectors.
+//
+// An operand is a state [H], a 1 that multiplies the bias and, with x, the inputs [D] of a step. Its product with
+// the weights, the sums, are U h + c for n, then W x + U h + b + c for r and u, then W x + b for n: the candidate's
+// two halves stand apart, as the reset gate comes between them. With gates there is no W x, and no fourth quarter.
 struct Layout {
-    int64_t state;  // of states [H], followed by a 1 that multiplies the bias
-    int64_t gates;  // of gates [3H]
-    int64_t flow;   // of gradients of states [H]
+    int64_t lanes, hidden, inputs;
+    bool projects;    // from x
+    int64_t operand;  // of operands
+    int64_t sums;     // of sums and of their gradients
+    int64_t flow;     // of gradients of states [H]
+    int64_t x;        // of gradients of inputs [D]
+    int64_t recurrent;  // sums that depend on the state: the first 3H
+    int64_t skipped;    // whole vectors that do not depend on x: of the first H
 
-    Layout(int64_t hidden, int64_t lanes)
-        : state(whole(hidden + 1, lanes)), gates(whole(3 * hidden, lanes)), flow(whole(hidden, lanes)) {}
+    Layout(const Problem& problem, int64_t lanes)
+        : lanes(lanes),
+          hidden(problem.hidden),
+          inputs(problem.projects ? problem.inputs : 0),
+          projects(problem.projects),
+          operand(whole(hidden + 1 + inputs)),
+          sums(whole((projects ? 4 : 3) * hidden)),
+          flow(whole(hidden)),
+          x(whole(inputs)),
+          recurrent(whole(3 * hidden)),
+          skipped(hidden / lanes * lanes) {}
+
+    int64_t depth() const { return hidden + 1 + inputs; }
+
+    // A part's gradients of the weights: [H + 1, recurrent] by the state and the 1, then with x
+    // [1 + D, sums - skipped] by the 1 and the inputs.
+    int64_t part() const { return (hidden + 1) * recurrent + (projects ? (1 + inputs) * (sums - skipped) : 0); }
 
   private:
-    static int64_t whole(int64_t n, int64_t lanes) { return (n + lanes - 1) / lanes * lanes; }
+    int64_t whole(int64_t n) const { return (n + lanes - 1) / lanes * lanes; }
 };
 
-// The recurrent weights as the products read them, padded with zeros to whole vectors.
+// The weights as the products read them, padded with zeros to whole vectors.
 struct Weights {
-    const float* forward;   // [H + 1, Layout::gates], the transpose over the bias
-    const float* backward;  // [3H, Layout::flow]
+    const float* forward;     // [Layout::depth(), Layout::sums]
+    const float* to_state;  // [3H, Layout::flow], in the order of sums: n, r, u
+    const float* to_x;      // [3H, Layout::x], r, u, n
 };
 
 // What backward reads besides the problem, and writes.
 struct Gradients {
-    const float* of_last;    // [B, H]
-    const float* of_states;  // [P, H]
+    const float* of_last;    // [B, H], or null for zeros
+    const float* of_states;  // [P, H], or null for zeros
     const float* states;     // [P, H] kept by forward
-    float* gates;            // [N, 3H]
+    float* gates;            // [N, 3H], where gates are given
+    float* x;                // [N, D], where x is
+    float* weight_ih;        // [3H, D], with x
+    float* bias_ih;          // [3H], or null
+    float* weight_hh;        // [3H, H]
+    float* bias_hh;          // [3H], or null
     float* scores;           // [P], or null
     float* state;            // [B, H], or null
 };
@@ -65,16 +101,16 @@ struct Gradients {
 // What a path does. A tile is a few rows, longest first, that run in step; scratch is aligned to 64 bytes.
 struct Kernels {
     // Floats of scratch for a tile of that many rows.
-    int64_t (*forward_scratch)(int64_t hidden, int64_t rows);
-    int64_t (*backward_scratch)(int64_t hidden, int64_t rows);
+    int64_t (*forward_scratch)(const Layout&, int64_t rows);
+    int64_t (*backward_scratch)(const Layout&, int64_t rows);
 
     // last [B, H]; states [P, H] or null
     void (*forward)(const Problem&, const Weights&, const Row* rows, int64_t count, float* last, float* states,
                     float* scratch);
 
-    // weight [H + 1, Layout::gates] is added to: transposed gradient of the weights over that of the bias.
+    // The gradient of the weights is added to part [Layout::part()].
     void (*backward)(const Problem&, const Weights&, const Row* rows, int64_t count, const Gradients&,
-                     float* weight, float* scratch);
+                     float* part, float* scratch);
 };
 
 }  // namespace dien::gru
