@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.progress import TextColumn
 
+from dien.cli.bench import bench
 from dien.cli.data import inspect, schema
 from dien.cli.output import Json, finish, messages, progress
 from dien.cli.prepare import prepare
@@ -25,6 +27,7 @@ app = typer.Typer(
 app.add_typer(prepare, name="prepare")
 app.add_typer(schema, name="schema")
 app.command()(inspect)
+app.command()(bench)
 
 
 class SplitChoice(str, Enum):
@@ -113,6 +116,9 @@ def score(
 
 def main() -> None:
     """Run a command: exit code 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    # torch's threads wait for each other spinning; beside another process on their cores, for seconds. With
+    # this they soon sleep instead, which costs up to a tenth on a machine of one's own (docs/performance.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from dien.data.log import DataError
     from dien.run import RunError
 

@@ -212,17 +212,34 @@ class Batches:
 
 @contextmanager
 def core_for_prefetch() -> Iterator[None]:
-    """Leave one core to the thread that builds batches.
+    """Leave one core to the thread that builds batches, where :func:`ready` has one.
 
     torch's threads wait for each other at every operation: one that shares its core holds all of them up, for
     milliseconds where the work takes microseconds.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(threads, (os.cpu_count() or 1) - 1)))
+    torch.set_num_threads(max(1, min(threads, _cores() - 1)) if _cores() > FEW_CORES else threads)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def ready(batches: Iterable[T]) -> Iterator[T]:
+    """Have batches built before they are asked for.
+
+    On few cores they are built as they are asked for: a core taken from the model costs more than it saves
+    (of two cores on MovieLens-1M, building takes 2 to 5 % of an epoch: docs/performance.md).
+    """
+    return prefetch(batches) if _cores() > FEW_CORES else iter(batches)
+
+
+FEW_CORES = 2
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prefetch(batches: Iterable[T], depth: int = 2) -> Iterator[T]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dien.data.batches import Batches, core_for_prefetch, prefetch
+from dien.data.batches import Batches, core_for_prefetch, ready
 from dien.data.dataset import Dataset
 from dien.data.prepared import SplitName
 from dien.data.ragged import row_of
@@ -67,8 +67,8 @@ def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], Non
     training = model.training
     model.eval()
     try:
-        with core_for_prefetch(), torch.no_grad():
-            for batch in prefetch(batches.epoch(0)):
+        with core_for_prefetch(), torch.inference_mode():
+            for batch in ready(batches.epoch(0)):
                 logits = model(batch.to(device)).logits.float().cpu()  # [B]
                 if not bool(torch.isfinite(logits).all()):
                     raise FloatingPointError("a validated score is not a finite number")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dien.config import DIENConfig
 from dien.data.batch import Batch
-from dien.data.batches import Batches, prefetch
+from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
 from dien.models import Model
 from dien.run import Run, RunError
@@ -120,7 +120,7 @@ class ClickModule(LightningModule):
         """Give all batches from the next step on, epoch after epoch."""
         first, start = divmod(self.standing.steps, len(self._train))
         for epoch in range(first, self._settings.epochs):
-            yield from prefetch(self._train.epoch(epoch, start if epoch == first else 0))
+            yield from ready(self._train.epoch(epoch, start if epoch == first else 0))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the optimiser, where training goes on with its old state."""

@@ -1,0 +1,116 @@
+"""A model with batches to train on and to score, as training and serving do it, and what measures it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dien.bench.shapes import ITEMS, Shape, draw, schema
+from dien.config import DIENConfig, RunConfig
+from dien.data.batch import Batch
+from dien.models import Prediction, build
+from dien.training.optimiser import RowAdam
+
+K = TypeVar("K", bound=Hashable)
+
+BATCHES = 4
+LEAST = 0.2
+"""Seconds a measurement lasts, about: whole passes over the batches, at least one."""
+
+
+class Subject:
+    """A fresh model and a few batches of a shape, taken in turn, so that a batch's rows leave the caches.
+
+    Args:
+        config: model and step size.
+        shape: of the batches.
+        items: in the vocabulary.
+        batches: how many.
+
+    Attributes:
+        model: the model.
+        batches: with labels and negatives.
+        optimiser: of the model.
+    """
+
+    def __init__(self, config: RunConfig, shape: Shape, items: int = ITEMS, batches: int = BATCHES) -> None:
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(0)
+            self.model = build(config.model, schema(items))
+        longest = config.model.max_history
+        self.batches = [draw(shape, longest, items=items, seed=seed) for seed in range(batches)]
+        self.optimiser = RowAdam(self.model.parameters(), lr=config.training.learning_rate)
+        self._auxiliary_weight = (
+            config.model.auxiliary_weight if isinstance(config.model, DIENConfig) else 0.0
+        )
+
+    def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
+        """Compute the loss of eq. (7), as dien.training does."""
+        assert batch.label is not None
+        loss = F.binary_cross_entropy_with_logits(prediction.logits, batch.label)
+        if prediction.auxiliary_loss is not None:
+            loss = loss + self._auxiliary_weight * prediction.auxiliary_loss
+        return loss
+
+    def train(self, batch: Batch) -> None:
+        """Take a step of training."""
+        loss = self.loss(self.model(batch), batch)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+
+    def score(self, batch: Batch) -> None:
+        """Score the candidates of a batch."""
+        with torch.inference_mode():
+            self.model(batch)
+
+    def timer(self, mode: str) -> Callable[[], float]:
+        """Warm up, and make what measures the seconds of a batch.
+
+        Args:
+            mode: ``train`` or ``score``.
+        """
+        training = mode == "train"
+        call = self.train if training else self.score
+        batches = self.batches
+        if not training:
+            batches = [replace(batch, label=None, negatives=None) for batch in batches]
+
+        def measure(passes: int) -> float:
+            self.model.train(training)
+            start = time.perf_counter()
+            for _ in range(passes):
+                for batch in batches:
+                    call(batch)
+            return (time.perf_counter() - start) / passes / len(batches)
+
+        seconds = min(measure(1), measure(1))
+        passes = max(1, round(LEAST / seconds / len(batches)))
+        return lambda: measure(passes)
+
+
+def in_turns(
+    timers: Mapping[K, Callable[[], float]], rounds: int, done: Callable[[], None]
+) -> dict[K, list[float]]:
+    """Have every timer measure once a round, so that what slows the machine down slows all of them.
+
+    Args:
+        timers: what measures, by anything.
+        rounds: how many.
+        done: called after each measurement.
+
+    Returns:
+        By the same, what was measured in each round.
+    """
+    found: dict[K, list[float]] = {key: [] for key in timers}
+    for _ in range(rounds):
+        for key, timer in timers.items():
+            found[key].append(timer())
+            done()
+    return found

@@ -1,0 +1,101 @@
+"""The command that measures this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import TextColumn
+from rich.table import Table
+
+from dien.cli.output import Json, progress
+from dien.config import ConfigError, load_config
+
+
+def bench(
+    shapes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shape", metavar="NAME", help="mean-15, full, paired or request; all where none is given."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measurements of each.")] = 11,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="As torch has, where none.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as model.hidden_size=64."),
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Take a training step apart.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure rows/s of training and scoring, on random batches of the paper's sizes."""
+    for setting in settings or ():
+        if not setting.startswith("model."):
+            raise ConfigError(f"--set {setting}: nothing of it is measured; expected a key of the model")
+    from dien.bench import SHAPES, measure, measurements, paper
+
+    config = load_config(None, settings or (), paper())
+    names = list(dict.fromkeys(shapes or SHAPES))
+    total = measurements(names, rounds, profile)
+    with progress("measuring", total, TextColumn("{task.completed} of {task.total}")) as advance:
+        result = measure(
+            config, names, rounds=rounds, threads=threads, profiled=profile, progress=lambda: advance(1)
+        )
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"dien {result['dien']}, torch {result['torch']}, CPU backend {result['backend']}, "
+        f"{result['threads']} threads; median (quartiles) of {rounds} rounds\n"
+    )
+    console.print(_rates(result["shapes"]))
+    for name, shape in result["shapes"].items():
+        if "profile" in shape:
+            found = shape["profile"]
+            console.print(f"\na step of training, {name}: {shape['about']}; {shape['steps']:,.0f} behaviours")
+            console.print(_stages(found))
+            console.print(f"unobserved: {found['step_ms']:.2f} ms ({found['difference']:+.1%} in the sum)")
+
+
+def _rates(shapes: Mapping[str, Any]) -> Table:
+    table = _table("shape", "", "ms a batch", "rows/s")
+    for name, shape in shapes.items():
+        for mode in ("train", "score"):
+            if mode in shape:
+                milliseconds, rate = shape[mode]["milliseconds"], shape[mode]["rows_per_second"]
+                table.add_row(name, mode, _spread(milliseconds, ".2f"), _spread(rate, ",.0f"))
+    return table
+
+
+def _stages(profile: Mapping[str, Any]) -> Table:
+    parts = ("forward_ms", "backward_ms", "update_ms")
+    table = _table("stage", "forward ms", "backward ms", "update ms", "share", "GFLOP", "GFLOP/s")
+    for name, stage in profile["stages"].items():
+        work = (f"{stage['gflop']:.2f}", f"{stage['gflop_per_second']:.0f}") if stage["gflop"] else ("", "")
+        table.add_row(name, *_milliseconds(stage[part] for part in parts), f"{stage['share']:.1%}", *work)
+    stages = profile["stages"].values()
+    sums = [sum(stage[part] for stage in stages) for part in parts]
+    gflop = sum(stage["gflop"] for stage in stages)
+    rate = f"{1e3 * gflop / profile['sum_ms']:.0f}"
+    table.add_row(f"sum: {profile['sum_ms']:.2f} ms", *_milliseconds(sums), "100.0%", f"{gflop:.2f}", rate)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
+
+
+def _spread(of: Mapping[str, float], form: str) -> str:
+    return f"{of['median']:{form}} ({of['low']:{form}} to {of['high']:{form}})"
+
+
+def _milliseconds(values: Iterable[float]) -> list[str]:
+    return [f"{value:.2f}" if value else "" for value in values]

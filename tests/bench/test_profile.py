@@ -1,0 +1,140 @@
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dien.bench.profile import STAGES, _watched, profile
+from dien.bench.shapes import Shape, paper
+from dien.bench.subject import Subject
+from dien.config import RunConfig
+from dien.models import DIEN, Prediction
+
+SMALL = Shape("8 histories for two rows each", 8, 2, mean=3)
+SLEEP = 0.01
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for a core that others have would take as long as what is looked for."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def subject() -> Subject:
+    return Subject(paper(), SMALL, items=50, batches=2)
+
+
+class Sleepy(torch.autograd.Function):
+    """The identity, which takes its time once forward and twice backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        time.sleep(SLEEP)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        time.sleep(2 * SLEEP)
+        return grads[0]
+
+
+def slow_down(owner: object, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the first tensor that a method returns pass through :class:`Sleepy`."""
+    call = getattr(owner, method)
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        result = call(*arguments, **options)
+        if isinstance(result, Tensor):
+            return Sleepy.apply(result)
+        first, *rest = result
+        return (
+            (Sleepy.apply(first), *rest)
+            if type(result) is tuple
+            else type(result)(Sleepy.apply(first), *rest)
+        )
+
+    monkeypatch.setattr(owner, method, slow)
+
+
+@pytest.mark.parametrize(
+    ("place", "method", "stage"),
+    [
+        ("model.inputs.item", "forward", "embeddings"),
+        ("model.extractor", "states", "extractor"),
+        ("model.evolution.attention_layer", "forward", "attention"),
+        ("model.evolution.dynamic_rnn.rnn", "run", "evolution"),
+        ("model.extractor", "_loss", "auxiliary network"),
+        ("model.head", "forward", "head"),
+        ("model.logit", "forward", "head"),
+        ("", "loss", "loss"),
+        ("model", "forward", "rest"),
+    ],
+)
+def test_time_goes_to_the_stage_that_takes_it(
+    place: str, method: str, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowed = subject()
+    owner: Any = slowed
+    for name in filter(None, place.split(".")):
+        owner = getattr(owner, name)
+    slow_down(owner, method, monkeypatch)
+    stages = profile(slowed, rounds=2).stages
+    assert stages[stage].forward >= SLEEP
+    assert stages[stage].backward >= 2 * SLEEP
+    others = [cost for name, cost in stages.items() if name != stage]
+    assert max(max(cost.forward, cost.backward, cost.update) for cost in others) < SLEEP
+
+
+def test_a_slow_optimiser_is_the_optimisers(monkeypatch: pytest.MonkeyPatch) -> None:
+    slowed = subject()
+    step = slowed.optimiser.step
+    monkeypatch.setattr(slowed.optimiser, "step", lambda: (time.sleep(SLEEP), step()))
+    found = profile(slowed, rounds=1)
+    assert found.stages["optimiser"].update >= SLEEP
+    assert found.step >= SLEEP
+    assert found.seconds == pytest.approx(found.step, rel=0.5)
+
+
+def test_every_stage_is_seen_and_has_its_parts() -> None:
+    found = profile(subject(), rounds=2)
+    assert tuple(found.stages) == STAGES
+    for name, cost in found.stages.items():
+        assert (cost.forward > 0, cost.backward > 0) == ((name != "optimiser",) * 2)
+        assert (cost.update > 0) == (name == "optimiser")
+        assert cost.seconds == cost.forward + cost.backward + cost.update
+    assert found.seconds == sum(cost.seconds for cost in found.stages.values())
+
+
+def test_being_watched_changes_no_result_and_leaves_nothing_behind() -> None:
+    watched = subject()
+    model, batch = watched.model, watched.batches[0]
+    assert isinstance(model, DIEN)
+
+    def gradients() -> list[Tensor]:
+        model.zero_grad()
+        prediction: Prediction = model(batch)
+        watched.loss(prediction, batch).backward()  # type: ignore[no-untyped-call]
+        found = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+        return [prediction.logits.detach(), *(grad.to_dense() for grad in found)]
+
+    alone = gradients()
+    with _watched(model) as clock:
+        observed = gradients()
+    assert clock.seconds
+    clock.seconds.clear()
+    after = gradients()
+    assert not clock.seconds
+    for a, b, c in zip(alone, observed, after, strict=True):
+        torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-7)  # a sum of gradients may have another order
+        assert torch.equal(a, c)
+
+
+def test_another_model_has_no_such_stages() -> None:
+    config = RunConfig.model_validate({"model": {"name": "din"}})
+    with pytest.raises(TypeError, match="DIN: only DIEN's step"):
+        profile(Subject(config, SMALL, items=50, batches=1), rounds=1)
