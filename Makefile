@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help quickstart test lint bench clean
+.PHONY: help quickstart test lint bench bench-peers clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -32,5 +32,9 @@ lint: $(VENV)/.dev  ## style and types
 bench: $(VENV)/.dev  ## test AUC over three seeds: make bench REVIEWS=reviews.json.gz META=meta.json.gz
 	$(BIN)/python benchmarks/amazon.py --reviews $(REVIEWS) --meta $(META)
 
+bench-peers: $(VENV)/.dev  ## speed against other implementations, each in an environment of its own under .peers
+	$(BIN)/python benchmarks/peers/install.py
+	$(BIN)/python benchmarks/peers/compare.py --out comparison.json
+
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) runs data build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .peers runs data build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
