@@ -1,5 +1,7 @@
 """A small DATA and RUN folder, made once for every test that needs some."""
 
+import os
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +15,10 @@ from dien.data.writer import write
 from dien.run import Run
 from dien.training import fit
 
-torch.set_num_threads(1)  # tests run side by side: threads that wait for each other would only wait
+# Tests run side by side: threads that wait for each other would only wait. So with the processes they start,
+# which have to come to the same bits.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
