@@ -7,6 +7,8 @@
 #include <memory>
 #include <new>
 
+#include "whole.h"
+
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace dien {
@@ -40,7 +42,11 @@ class Buffer {
     std::unique_ptr<float, Free> data_;
 };
 
-inline int64_t whole(int64_t n, int64_t lanes) { return (n + lanes - 1) / lanes * lanes; }
+inline Buffer zeroed(int64_t floats) {
+    Buffer buffer(floats);
+    std::fill(buffer.get(), buffer.get() + floats, 0.0f);
+    return buffer;
+}
 
 // to [columns, rows] = from [rows, columns]
 inline void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_row, float* to, int64_t to_row) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "whole.h"
+
 #if LANES > 4
 #include <immintrin.h>
 #endif
@@ -69,6 +71,9 @@ INLINE float sum(Vec v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 #endif
 INLINE Vec load(const float* p, All) { return load(p); }
 INLINE void store(float* p, Vec v, All) { store(p, v); }
+
+// Floats in whole vectors, for n of them.
+INLINE int64_t in_vectors(int64_t n) { return whole(n, LANES); }
 
 // Calls f(first unit, lanes) for each vector of hidden units.
 template <class F>

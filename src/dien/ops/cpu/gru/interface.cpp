@@ -6,6 +6,7 @@
 
 #include "../interface.h"
 #include "../parallel.h"
+#include "../parts.h"
 #include "../path.h"
 #include "schedule.h"
 
@@ -16,30 +17,9 @@ namespace {
 constexpr int64_t TILE = 36;
 // Below this many multiplications, about 50 microseconds of one core, a second thread is not worth waking.
 constexpr int64_t SMALL = 2'000'000;
-// Parts of backward, each with a gradient of the weights of its own: no function of the number of threads, so
-// that sums are formed in one order always.
-constexpr int64_t PARTS = 16;
-
-bool read_rows(const Problem& problem, Rows& rows) {
-    int64_t pair = 0;
-    rows.resize(problem.rows);
-    for (int64_t b = 0; b < problem.rows; ++b) {
-        const int64_t start = problem.starts[b], length = problem.lengths[b];
-        if (length < 0 || (length > 0 && (start < 0 || start > problem.steps - length))) return false;
-        rows[b] = {b, start, length, pair, false};
-        pair += length;
-    }
-    return pair == problem.pairs;
-}
 
 // Where the gates r, u, n, in which weights and gradients come, stand among the sums n, r, u.
 int64_t place(int64_t gate) { return (gate + 1) % 3; }
-
-Buffer zeroed(int64_t floats) {
-    Buffer buffer(floats);
-    std::fill(buffer.get(), buffer.get() + floats, 0.0f);
-    return buffer;
-}
 
 Buffer pack_forward(const Problem& problem, const Layout& layout) {
     const int64_t H = problem.hidden, row = layout.sums;
@@ -132,18 +112,15 @@ Status backward(const Problem& problem, const Path& path, int threads, Team team
     const int64_t floats = path.gru.backward_scratch(layout, TILE);
     const Buffer scratch(threads * floats);
     const int64_t parts = static_cast<int64_t>(schedule.parts.size());
-    const Buffer partials = zeroed(std::max<int64_t>(parts, 1) * layout.part());
+    const Parts sums(parts, layout.part());
     parallel(team, threads, parts, [&](int64_t item, int worker) {
         for (int64_t i = schedule.parts[item].begin; i < schedule.parts[item].end; ++i) {
             const Range tile = schedule.tiles[i];
             path.gru.backward(problem, weights, schedule.rows.data() + tile.begin, tile.end - tile.begin, gradients,
-                              partials.get() + item * layout.part(), scratch.get() + worker * floats);
+                              sums.part(item), scratch.get() + worker * floats);
         }
     });
-    float* const total = partials.get();
-    for (int64_t part = 1; part < parts; ++part)
-        for (int64_t i = 0; i < layout.part(); ++i) total[i] += partials.get()[part * layout.part() + i];
-    unpack(layout, total, gradients);
+    unpack(layout, sums.total(), gradients);
     return done;
 }
 

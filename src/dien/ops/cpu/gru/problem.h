@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "../whole.h"
+
 namespace dien::gru {
 
 enum class Kind : int32_t { gru, agru, augru, augru_complement };
@@ -59,11 +61,11 @@ struct Layout {
           hidden(problem.hidden),
           inputs(problem.projects ? problem.inputs : 0),
           projects(problem.projects),
-          operand(whole(hidden + 1 + inputs)),
-          sums(whole((projects ? 4 : 3) * hidden)),
-          flow(whole(hidden)),
-          x(whole(inputs)),
-          recurrent(whole(3 * hidden)),
+          operand(whole(hidden + 1 + inputs, lanes)),
+          sums(whole((projects ? 4 : 3) * hidden, lanes)),
+          flow(whole(hidden, lanes)),
+          x(whole(inputs, lanes)),
+          recurrent(whole(3 * hidden, lanes)),
           skipped(hidden / lanes * lanes) {}
 
     int64_t depth() const { return hidden + 1 + inputs; }
@@ -71,9 +73,6 @@ struct Layout {
     // A part's gradients of the weights: [H + 1, recurrent] by the state and the 1, then with x
     // [1 + D, sums - skipped] by the 1 and the inputs.
     int64_t part() const { return (hidden + 1) * recurrent + (projects ? (1 + inputs) * (sums - skipped) : 0); }
-
-  private:
-    int64_t whole(int64_t n) const { return (n + lanes - 1) / lanes * lanes; }
 };
 
 // The weights as the products read them, padded with zeros to whole vectors.

@@ -28,6 +28,20 @@ void counting_sort(std::vector<T>& items, int64_t largest, Key key) {
     items.swap(sorted);
 }
 
+// Reads the rows of a problem; false where one reaches beyond the steps, or pairs are not one for each step of each.
+template <class Problem>
+bool read_rows(const Problem& problem, Rows& rows) {
+    int64_t pair = 0;
+    rows.resize(problem.rows);
+    for (int64_t b = 0; b < problem.rows; ++b) {
+        const int64_t start = problem.starts[b], length = problem.lengths[b];
+        if (length < 0 || (length > 0 && (start < 0 || start > problem.steps - length))) return false;
+        rows[b] = {b, start, length, pair, false};
+        pair += length;
+    }
+    return pair == problem.pairs;
+}
+
 inline void longest_first(Rows& rows) {
     int64_t longest = 0;
     for (const Row& row : rows) longest = std::max(longest, row.length);

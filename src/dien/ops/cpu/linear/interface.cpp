@@ -5,6 +5,7 @@
 
 #include "../interface.h"
 #include "../parallel.h"
+#include "../parts.h"
 #include "../path.h"
 
 namespace dien::linear {
@@ -14,9 +15,6 @@ namespace {
 constexpr int64_t TILE = 120;
 // Below this many multiplications, about 50 microseconds of one core, a second thread is not worth waking.
 constexpr int64_t SMALL = 5'000'000;
-// Parts of backward, each with a gradient of the weights of its own: no function of the number of threads, so
-// that sums are formed in one order always.
-constexpr int64_t PARTS = 16;
 
 int64_t divided(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
@@ -26,8 +24,7 @@ int threads_for(const Problem& problem, int threads) {
 
 Status forward(const Problem& problem, const Path& path, int threads, Team team, float* y) {
     const int64_t K = problem.inputs, M = problem.outputs, M_row = whole(M, path.lanes);
-    const Buffer packed(K * M_row);
-    std::fill(packed.get(), packed.get() + K * M_row, 0.0f);
+    const Buffer packed = zeroed(K * M_row);
     transpose(M, K, problem.weight, K, packed.get(), M_row);
     parallel(team, threads_for(problem, threads), divided(problem.rows, TILE), [&](int64_t tile, int) {
         path.linear.forward(problem, packed.get(), tile * TILE, std::min(problem.rows, (tile + 1) * TILE), y);
@@ -37,22 +34,18 @@ Status forward(const Problem& problem, const Path& path, int threads, Team team,
 
 Status backward(const Problem& problem, const Path& path, int threads, Team team, const Gradients& gradients) {
     const int64_t K = problem.inputs, M = problem.outputs, K_row = whole(K, path.lanes), M_row = whole(M, path.lanes);
-    const Buffer packed(M * K_row);
-    std::fill(packed.get(), packed.get() + M * K_row, 0.0f);
+    const Buffer packed = zeroed(M * K_row);
     for (int64_t j = 0; j < M; ++j) std::copy_n(problem.weight + j * K, K, packed.get() + j * K_row);
     const int64_t rows = std::max(TILE, divided(divided(problem.rows, TILE), PARTS) * TILE);  // of a part
-    const int64_t parts = divided(problem.rows, rows), floats = (K + 1) * M_row;
-    const Buffer partials(std::max<int64_t>(parts, 1) * floats);
-    std::fill(partials.get(), partials.get() + std::max<int64_t>(parts, 1) * floats, 0.0f);
+    const int64_t parts = divided(problem.rows, rows);
+    const Parts sums(parts, (K + 1) * M_row);
     parallel(team, threads_for(problem, threads), parts, [&](int64_t part, int) {
         const int64_t end = std::min(problem.rows, (part + 1) * rows);
         for (int64_t begin = part * rows; begin < end; begin += TILE)
             path.linear.backward(problem, packed.get(), gradients, begin, std::min(end, begin + TILE),
-                                 partials.get() + part * floats);
+                                 sums.part(part));
     });
-    float* const total = partials.get();
-    for (int64_t part = 1; part < parts; ++part)
-        for (int64_t i = 0; i < floats; ++i) total[i] += partials.get()[part * floats + i];
+    const float* const total = sums.total();
     if (gradients.weight) transpose(K, M, total, M_row, gradients.weight, K);
     if (gradients.bias) std::copy_n(total + K * M_row, M, gradients.bias);
     return done;

@@ -8,8 +8,6 @@ namespace dien::PATH::linear {
 
 using namespace dien::linear;
 
-INLINE int64_t in_vectors(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
-
 void forward(const Problem& problem, const float* packed, int64_t begin, int64_t end, float* y) {
     const int64_t M = problem.outputs;
     product(end - begin, M, problem.inputs, {problem.x + begin * problem.x_stride, problem.x_stride, 1}, packed,

@@ -7,31 +7,20 @@
 #include "../gru/schedule.h"
 #include "../interface.h"
 #include "../parallel.h"
+#include "../parts.h"
 #include "../path.h"
 #include "pack.h"
 
 namespace dien::mlp {
 namespace {
 
-constexpr int64_t TILE = 48;
-constexpr int64_t PARTS = 16;
-constexpr int64_t SMALL = 512;
+constexpr int64_t TILE = 48;  // pairs, as in auxiliary.cpp
+constexpr int64_t SMALL = 512;  // pairs not worth a second thread
 
 using gru::Range;
 using gru::Row;
 using gru::Rows;
-
-bool read_rows(const Attention& problem, Rows& rows) {
-    int64_t pair = 0;
-    rows.resize(problem.rows);
-    for (int64_t b = 0; b < problem.rows; ++b) {
-        const int64_t start = problem.starts[b], length = problem.lengths[b];
-        if (length < 0 || (length > 0 && (start < 0 || start > problem.steps - length))) return false;
-        rows[b] = {b, start, length, pair, false};
-        pair += length;
-    }
-    return pair == problem.pairs;
-}
+using gru::read_rows;
 
 PackedAttention pack(const Attention& problem, int64_t lanes, Packer& packer) {
     const int64_t H = problem.hidden, W = problem.tower.widths[0];

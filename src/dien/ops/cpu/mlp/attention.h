@@ -8,8 +8,6 @@
 
 namespace dien::PATH::mlp {
 
-INLINE int64_t in_vectors(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
-
 struct AttentionTile {
     float *folded, *folded_back, *by_folded, *by_states, *logits;
     TowerTile tower;

@@ -5,14 +5,14 @@
 
 #include "../interface.h"
 #include "../parallel.h"
+#include "../parts.h"
 #include "../path.h"
 #include "pack.h"
 
 namespace dien::mlp {
 namespace {
 
-constexpr int64_t TILE = 48;   // pairs: whole blocks of rows, and what they need stays in the second cache
-constexpr int64_t PARTS = 16;  // no function of the number of threads, so that sums are formed in one order
+constexpr int64_t TILE = 48;  // pairs: whole blocks of rows, and what they need stays in the second cache
 constexpr int64_t SMALL = 256;  // pairs not worth a second thread
 
 bool fits(const Auxiliary& problem) {

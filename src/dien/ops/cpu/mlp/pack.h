@@ -94,22 +94,4 @@ inline void unpack(const PackedTower& packed, const float* from, const TowerGrad
     copy(packed.by_bias, 1, to.biases[last]);
 }
 
-// Gradients of a few parts, added up in their order whatever thread ran them.
-class Parts {
-  public:
-    Parts(int64_t parts, int64_t floats) : parts_(parts), floats_(floats), memory_(std::max<int64_t>(parts, 1) * floats) {
-        std::memset(memory_.get(), 0, std::max<int64_t>(parts, 1) * floats * sizeof(float));
-    }
-    float* part(int64_t i) const { return memory_.get() + i * floats_; }
-    const float* total() const {
-        for (int64_t i = 1; i < parts_; ++i)
-            for (int64_t k = 0; k < floats_; ++k) memory_.get()[k] += part(i)[k];
-        return memory_.get();
-    }
-
-  private:
-    int64_t parts_, floats_;
-    Buffer memory_;
-};
-
 }  // namespace dien::mlp
