@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from dien.bench import Shape, Subject, in_turns, paper, quartiles
+from dien.bench import Shape, Subject, draws, in_turns, paper, quartiles
 from dien.config import load_config
 from dien.memory import kept_memory
 
@@ -37,18 +37,19 @@ Measured = dict[Setting, list[float]]
 
 def of_length(hidden: int, length: int) -> Subject:
     config = load_config(None, [f"model.hidden_size={hidden}", f"model.max_history={length}"], paper())
-    return Subject(config, Shape("256 rows of one length", 256), batches=2)
+    return Subject(config, draws(Shape("256 rows of one length", 256), config, batches=2))
 
 
 def of_batch(hidden: int, rows: int) -> Subject:
     config = load_config(None, [f"model.hidden_size={hidden}"], paper())
-    return Subject(config, Shape("rows with mean 15", rows, mean=15))
+    return Subject(config, draws(Shape("rows with mean 15", rows, mean=15), config))
 
 
 def of_vocabulary(hidden: int, items: int) -> Subject:
     """More batches than elsewhere: what they touch of a large table must not fit the caches."""
     config = load_config(None, [f"model.hidden_size={hidden}"], paper())
-    return Subject(config, Shape("rows with mean 15", 1024, mean=15), items, batches=8)
+    batches = draws(Shape("rows with mean 15", 1024, mean=15), config, items=items, batches=8)
+    return Subject(config, batches, items)
 
 
 Make = Callable[[int, int], Subject]

@@ -1,6 +1,7 @@
 """A small DATA and RUN folder, made once for every test that needs some."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,13 @@ from dien.training import fit
 # which have to come to the same bits.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Have a test that sets the number of threads leave the next one its own."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -38,34 +38,13 @@ for module, functions in (
 
 from deepctr.feature_column import SparseFeat, VarLenSparseFeat
 from deepctr.models import DIEN
-from shapes import ATTENTION, CATEGORIES, HEAD, USERS, Rows, Shape
+from deepctr_columns import arguments
+from shapes import Rows, Shape
 
 
 def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
-    sizes = {"item": shape.items, "cate": CATEGORIES}
-    columns = [SparseFeat("user", USERS, embedding_dim=shape.width)]
-    columns += [SparseFeat(of, size, embedding_dim=shape.width) for of, size in sizes.items()]
-    columns += [
-        VarLenSparseFeat(
-            SparseFeat(prefix + of, size, embedding_dim=shape.width, embedding_name=of),
-            maxlen=shape.longest,
-            length_name="seq_length",
-        )
-        for prefix in ("hist_", "neg_hist_")
-        for of, size in sizes.items()
-    ]
     tf.keras.backend.clear_session()
-    model = DIEN(
-        columns,
-        ["item", "cate"],
-        gru_type="AUGRU",
-        use_negsampling=True,
-        dnn_hidden_units=HEAD,
-        dnn_activation="dice",
-        att_hidden_units=ATTENTION,
-        att_activation="sigmoid",
-        l2_reg_embedding=0,
-    )
+    model = DIEN(**arguments(shape, SparseFeat, VarLenSparseFeat), dnn_activation="dice")
     padded = rows.padded()
     inputs = {field: padded[field] for field in model.input_names}
     if shape.mode == "score":

@@ -15,8 +15,7 @@ from fuxictr.pytorch.layers import MLP_Block
 from model_zoo.LongCTR.DIEN import DIEN
 from shapes import ATTENTION, AUXILIARY, CATEGORIES, HEAD, USERS, Rows, Shape
 from torch import Tensor
-
-torch.set_num_threads(2)
+from torch_steps import scoring
 
 
 class WithAuxiliaryLoss(DIEN):
@@ -98,12 +97,6 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
     mask = torch.arange(shape.longest) < padded["seq_length"][:, None]
     batch = ({"user": padded["user"], "label": torch.as_tensor(rows.label)}, items, mask)
     if shape.mode == "score":
-        model.eval()
-
-        def score() -> None:
-            with torch.no_grad():
-                model(batch)
-
-        return score
+        return scoring(model, lambda: model(batch))
     model.negatives = {of: padded[f"neg_hist_{of}"].flatten() for of in ("item", "cate")}
     return lambda: model.train_step(batch)

@@ -3,28 +3,18 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
-from shapes import ATTENTION, AUXILIARY, CATEGORIES, HEAD, USERS, Rows, Shape
+from shapes import ATTENTION, AUXILIARY, HEAD, Rows, Shape
 
-from dien.config import DIENConfig
+from dien.bench import Subject
+from dien.config import DIENConfig, RunConfig
 from dien.data.batch import Batch
-from dien.data.schema import Feature, Schema
-from dien.models import build
 from dien.packed import lengths_to_offsets
-from dien.training.optimiser import RowAdam
 
 torch.set_num_threads(2)
 
 
 def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
-    schema = Schema(
-        (
-            Feature("item", "item", shape.items),
-            Feature("category", "item", CATEGORIES),
-            Feature("user", "user", USERS),
-        )
-    )
-    config = DIENConfig(
+    model = DIENConfig(
         embedding_size=shape.width,
         hidden_size=shape.hidden,
         max_history=shape.longest,
@@ -33,28 +23,12 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
         auxiliary_hidden=tuple(AUXILIARY),
         head_hidden=tuple(HEAD),
     )
-    torch.manual_seed(0)
-    model = build(config, schema)
     batch = packed(rows, negatives=shape.mode == "train")
+    subject = Subject(RunConfig(model=model), [batch], shape.items)
     if shape.mode == "score":
-        model.eval()
-
-        def score() -> None:
-            with torch.inference_mode():
-                model(batch)
-
-        return score
-    optimiser = RowAdam(model.parameters(), lr=1e-3)
-
-    def step() -> None:
-        prediction = model(batch)
-        loss = F.binary_cross_entropy_with_logits(prediction.logits, batch.label)
-        loss = loss + config.auxiliary_weight * prediction.auxiliary_loss
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-
-    return step
+        subject.model.eval()
+        return lambda: subject.score(batch)
+    return lambda: subject.train(batch)
 
 
 def packed(rows: Rows, negatives: bool) -> Batch:

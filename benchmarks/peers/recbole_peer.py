@@ -18,8 +18,7 @@ from recbole.data.interaction import Interaction
 from recbole.model.layers import MLPLayers
 from recbole.model.sequential_recommender.dien import DIEN, InterestEvolvingLayer, InterestExtractorNetwork
 from recbole.utils import FeatureType
-
-torch.set_num_threads(2)
+from torch_steps import scoring, training
 
 
 def config_of(shape: Shape) -> dict[str, object]:
@@ -84,18 +83,5 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
         }
     )
     if shape.mode == "score":
-        model.eval()
-
-        def score() -> None:
-            with torch.no_grad():
-                model.predict(batch)
-
-        return score
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-
-    def step() -> None:
-        optimiser.zero_grad()
-        model.calculate_loss(batch).backward()
-        optimiser.step()
-
-    return step
+        return scoring(model, lambda: model.predict(batch))
+    return training(model, lambda: model.calculate_loss(batch))

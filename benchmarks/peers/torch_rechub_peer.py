@@ -10,8 +10,7 @@ import torch
 from shapes import CATEGORIES, HEAD, USERS, Rows, Shape
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.models.ranking import DIEN
-
-torch.set_num_threads(2)
+from torch_steps import scoring, training
 
 
 def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
@@ -35,21 +34,11 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
     )
     batch = {field: torch.as_tensor(values) for field, values in rows.padded().items()}
     if shape.mode == "score":
-        model.eval()
-
-        def score() -> None:
-            with torch.no_grad():
-                model(batch)
-
-        return score
+        return scoring(model, lambda: model(batch))
     label, criterion = torch.as_tensor(rows.label), torch.nn.BCELoss()
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
 
-    def step() -> None:
+    def loss() -> torch.Tensor:
         prediction, auxiliary = model(batch)
-        loss = criterion(prediction, label) + auxiliary
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        return criterion(prediction, label) + auxiliary
 
-    return step
+    return training(model, loss)

@@ -1,5 +1,4 @@
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dien.bench.profile import STAGES, _watched, profile
-from dien.bench.shapes import Shape, paper
+from dien.bench.shapes import Shape, draws, paper
 from dien.bench.subject import Subject
 from dien.config import RunConfig
 from dien.models import DIEN, Prediction
@@ -16,17 +15,8 @@ SMALL = Shape("8 histories for two rows each", 8, 2, mean=3)
 SLEEP = 0.01
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for a core that others have would take as long as what is looked for."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def subject() -> Subject:
-    return Subject(paper(), SMALL, items=50, batches=2)
+    return Subject(paper(), draws(SMALL, paper(), items=50, batches=2), items=50)
 
 
 class Sleepy(torch.autograd.Function):
@@ -137,4 +127,4 @@ def test_being_watched_changes_no_result_and_leaves_nothing_behind() -> None:
 def test_another_model_has_no_such_stages() -> None:
     config = RunConfig.model_validate({"model": {"name": "din"}})
     with pytest.raises(TypeError, match="DIN: only DIEN's step"):
-        profile(Subject(config, SMALL, items=50, batches=1), rounds=1)
+        profile(Subject(config, draws(SMALL, config, items=50, batches=1), items=50), rounds=1)

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +13,6 @@ from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_path
 from tests.ops.test_mlp_attention import cast, cast_tower, recast, tower
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def problem(

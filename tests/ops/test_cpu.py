@@ -2,7 +2,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,6 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 # Sizes on both sides of every vector and register block.
 SIZES = [*range(1, 20), 31, 32, 33, 36, 47, 48, 49, 63, 64, 65, 128]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Spare the reference backend's small steps the waiting for threads on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_library_is_built_where_the_tests_run() -> None:

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,13 +9,6 @@ from dien.ops import cpu, linear
 from tests.ops.test_cpu import COMPILED, assert_within, each_path
 
 SIZES = [1, 2, 3, 15, 16, 17, 36, 40, 50, 64, 65, 100, 108]
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def arguments(N: int, K: int, M: int, bias: bool = True, dtype: torch.dtype = torch.float32) -> list[Tensor]:

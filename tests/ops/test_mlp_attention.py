@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,14 +12,6 @@ from tests.ops.test_attention_gru import Rows
 from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_path, shared_rows
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tower(activation: str, widths: list[int]) -> Tower:

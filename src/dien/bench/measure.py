@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dien.bench.profile import Profile, profile
-from dien.bench.shapes import SHAPES
+from dien.bench.shapes import SHAPES, draws
 from dien.bench.subject import Subject, in_turns
 from dien.bench.work import Sizes
 from dien.config import ConfigError, RunConfig
@@ -52,7 +52,7 @@ def measure(
             f"a profile has the stages of dien; expected no other model, not {config.model.name}"
         )
     with kept_memory(), _threads(threads):
-        subjects = {name: Subject(config, SHAPES[name]) for name in shapes}
+        subjects = {name: Subject(config, draws(SHAPES[name], config)) for name in shapes}
         timers = {(name, mode): subjects[name].timer(mode) for name, mode in _modes(shapes)}
         seconds = in_turns(timers, rounds, progress)
         found: dict[str, dict[str, Any]] = {}

@@ -13,6 +13,7 @@ from dien.data.schema import Feature, Schema
 from dien.packed import lengths_to_offsets
 
 ITEMS, CATEGORIES, USERS = 50_000, 500, 100_000
+BATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -100,3 +101,8 @@ def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0) -> Ba
         label=torch.randint(2, (B,), generator=random).float(),
         negatives=columns(1 + (history - 1 + other) % (items - 1)),  # any but the behaviour itself
     )
+
+
+def draws(shape: Shape, config: RunConfig, *, items: int = ITEMS, batches: int = BATCHES) -> list[Batch]:
+    """Draw batches for a model; arguments as of :func:`draw`."""
+    return [draw(shape, config.model.max_history, items=items, seed=seed) for seed in range(batches)]

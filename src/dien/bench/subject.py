@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from dien.bench.shapes import ITEMS, Shape, draw, schema
+from dien.bench.shapes import ITEMS, schema
 from dien.config import DIENConfig, RunConfig
 from dien.data.batch import Batch
 from dien.models import Prediction, build
@@ -19,7 +18,6 @@ from dien.training.optimiser import RowAdam
 
 K = TypeVar("K", bound=Hashable)
 
-BATCHES = 4
 LEAST = 0.2
 """Seconds a measurement lasts, about: whole passes over the batches, at least one."""
 
@@ -29,9 +27,8 @@ class Subject:
 
     Args:
         config: model and step size.
-        shape: of the batches.
+        batches: as :func:`~dien.bench.shapes.draws` makes them.
         items: in the vocabulary.
-        batches: how many.
 
     Attributes:
         model: the model.
@@ -39,24 +36,20 @@ class Subject:
         optimiser: of the model.
     """
 
-    def __init__(self, config: RunConfig, shape: Shape, items: int = ITEMS, batches: int = BATCHES) -> None:
+    def __init__(self, config: RunConfig, batches: list[Batch], items: int = ITEMS) -> None:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(0)
             self.model = build(config.model, schema(items))
-        longest = config.model.max_history
-        self.batches = [draw(shape, longest, items=items, seed=seed) for seed in range(batches)]
+        self.batches = batches
         self.optimiser = RowAdam(self.model.parameters(), lr=config.training.learning_rate)
         self._auxiliary_weight = (
             config.model.auxiliary_weight if isinstance(config.model, DIENConfig) else 0.0
         )
 
     def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
-        """Compute the loss of eq. (7), as dien.training does."""
+        """Compute the loss of a batch."""
         assert batch.label is not None
-        loss = F.binary_cross_entropy_with_logits(prediction.logits, batch.label)
-        if prediction.auxiliary_loss is not None:
-            loss = loss + self._auxiliary_weight * prediction.auxiliary_loss
-        return loss
+        return prediction.loss(batch.label, self._auxiliary_weight)
 
     def train(self, batch: Batch) -> None:
         """Take a step of training."""

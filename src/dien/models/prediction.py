@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -17,3 +18,18 @@ class Prediction(NamedTuple):
 
     logits: Tensor
     auxiliary_loss: Tensor | None = None
+
+    def loss(self, label: Tensor, auxiliary_weight: float) -> Tensor:
+        """Compute the loss of training, ``L = L_target + alpha L_aux`` (eq. 7).
+
+        Args:
+            label: ``[B]``, 1 clicked and 0 not.
+            auxiliary_weight: ``alpha``.
+
+        Returns:
+            A scalar; the cross-entropy alone where there is no auxiliary loss.
+        """
+        loss: Tensor = F.binary_cross_entropy_with_logits(self.logits, label)
+        if self.auxiliary_loss is not None:
+            loss = loss + auxiliary_weight * self.auxiliary_loss
+        return loss

@@ -108,20 +108,10 @@ def _fused(
 
 
 @_fused.register_fake
-def _(
-    states: Tensor,
-    items: Tensor,
-    negatives: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    parameters: list[Tensor],
-    activation: str,
-    now: Tensor,
-    ahead: int,
-    differentiate: bool,
-) -> list[Tensor]:
-    tensors = [states, items, negatives, weight, bias, *parameters] if differentiate else []
-    return [states.new_empty(()), *(tensor.new_empty(tensor.shape) for tensor in tensors)]
+def _(states: Tensor, *arguments: Any) -> list[Tensor]:
+    *tensors, parameters, _activation, _now, _ahead, differentiate = arguments
+    like = [states, *tensors, *parameters] if differentiate else []
+    return [states.new_empty(()), *(tensor.new_empty(tensor.shape) for tensor in like)]
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:

@@ -129,35 +129,14 @@ def _backward(
 
 
 @_forward.register_fake
-def _(
-    states: Tensor,
-    targets: Tensor,
-    per_target: Tensor,
-    of_state: Tensor,
-    of_product: Tensor,
-    parameters: list[Tensor],
-    activation: str,
-    starts: Tensor,
-    lengths: Tensor,
-) -> Tensor:
+def _(states: Tensor, *_rest: Any) -> Tensor:
     return states.new_empty(torch.library.get_ctx().new_dynamic_size())  # known to the data alone
 
 
 @_backward.register_fake
-def _(
-    grad: Tensor,
-    states: Tensor,
-    targets: Tensor,
-    per_target: Tensor,
-    of_state: Tensor,
-    of_product: Tensor,
-    parameters: list[Tensor],
-    activation: str,
-    starts: Tensor,
-    lengths: Tensor,
-) -> list[Tensor]:
-    tensors = [states, targets, per_target, of_state, of_product, *parameters]
-    return [tensor.new_empty(tensor.shape) for tensor in tensors]
+def _(grad: Tensor, *arguments: Any) -> list[Tensor]:
+    *tensors, parameters, _activation, _starts, _lengths = arguments
+    return [tensor.new_empty(tensor.shape) for tensor in (*tensors, *parameters)]
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -139,14 +138,13 @@ class ClickModule(LightningModule):
         self._begin_epoch()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Compute the loss of a batch: ``L = L_target + alpha L_aux``."""
+        """Compute the loss of a batch."""
         self._seed()
         prediction = self.model(batch)
         assert batch.label is not None
-        loss: Tensor = F.binary_cross_entropy_with_logits(prediction.logits, batch.label)
-        if (auxiliary := prediction.auxiliary_loss) is not None:
-            loss = loss + self._auxiliary_weight * auxiliary
-            self.recent[1] += auxiliary.detach()
+        loss: Tensor = prediction.loss(batch.label, self._auxiliary_weight)
+        if prediction.auxiliary_loss is not None:
+            self.recent[1] += prediction.auxiliary_loss.detach()
         self.recent[0] += loss.detach()
         return loss
 
