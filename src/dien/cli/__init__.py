@@ -116,8 +116,8 @@ def score(
 
 def main() -> None:
     """Run a command: exit code 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    # torch's threads wait for each other spinning; beside another process on their cores, for seconds. With
-    # this they soon sleep instead, which costs up to a tenth on a machine of one's own (docs/performance.md).
+    # torch's threads wait for each other spinning, also for one whose core another process has. With this
+    # they soon sleep instead (docs/performance.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from dien.data.log import DataError
     from dien.run import RunError

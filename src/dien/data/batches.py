@@ -229,7 +229,7 @@ def ready(batches: Iterable[T]) -> Iterator[T]:
     """Have batches built before they are asked for.
 
     On few cores they are built as they are asked for: a core taken from the model costs more than it saves
-    (of two cores on MovieLens-1M, building takes 2 to 5 % of an epoch: docs/performance.md).
+    (benchmarks/epoch.py prints the share of an epoch that building takes).
     """
     return prefetch(batches) if _cores() > FEW_CORES else iter(batches)
 
