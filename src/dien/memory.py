@@ -18,9 +18,9 @@ def kept_memory() -> Iterator[None]:
     """Keep freed memory within a ``with`` block, and hand it back to the system after it.
 
     A step of training allocates the same tensors as the step before. glibc returns large ones to the kernel
-    as soon as they are freed, and the kernel clears and maps their pages anew. The process holds what it held at its largest meanwhile. Elsewhere (musl, macOS,
-    Windows) nothing changes. The settings are the process's: of two blocks in two threads, the first to end
-    ends both.
+    as soon as they are freed, and the kernel clears and maps their pages anew. The process holds what it held
+    at its largest meanwhile. Elsewhere (musl, macOS, Windows) nothing changes. The settings are the
+    process's: of two blocks in two threads, the first to end ends both.
     """
     libc = _glibc()
     if libc is None:
