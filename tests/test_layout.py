@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"layers", "ops", "packed", "data.schema", "data.batch"},
     "data": {"packed"},
     "run": {"models", "data"},
-    "training": {"models", "data", "run", "memory"},
+    "training": {"models", "ops", "data", "run", "memory"},
     "serving": {"models", "data", "run", "memory"},
     "explain": {"models", "data", "run"},
     "bench": {"training", "models", "ops", "packed", "data", "memory"},

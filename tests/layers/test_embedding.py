@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import dien.layers.embedding
 from dien.data.batch import Columns
 from dien.data.schema import Feature
 from dien.layers import FeatureEmbedding
@@ -96,6 +97,18 @@ def test_a_missing_number_reaches_no_gradient_as_nan() -> None:
     assert torch.equal(found[1], 2 * embedding.numbers[0].weight[1])
 
 
+class Densified(torch.autograd.Function):
+    """A weight as it is, its gradient no longer sparse."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return weight.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.to_dense() if gradient.is_sparse else gradient
+
+
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
 def test_gradients_are_those_of_finite_differences(pooling: Any) -> None:
     features = [*FEATURES, replace(TAGS, pooling=pooling), PRICE]
@@ -104,11 +117,10 @@ def test_gradients_are_those_of_finite_differences(pooling: Any) -> None:
         "tags": lists([1, 3, 3], [], [4]),
         "price": torch.tensor([0.5, float("nan"), -2.0]),
     }
-    for table in embedding.tables:
-        table.sparse = False  # finite differences are taken of every entry
     names, parameters = zip(*embedding.named_parameters(), strict=True)
 
     def embed(*weights: Tensor) -> Tensor:
+        weights = tuple(map(Densified.apply, weights))  # finite differences are taken of every entry
         return torch.func.functional_call(embedding, dict(zip(names, weights, strict=True)), (part,))[0]
 
     assert torch.autograd.gradcheck(embed, parameters)
@@ -121,20 +133,29 @@ def test_lists_without_an_item_come_back_empty() -> None:
     assert target.shape == (2, 6)
 
 
-def test_all_lists_take_one_look_up_a_feature(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_lists_take_one_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    for name in ("embedding", "embedding_bag"):
-        look_up = getattr(torch.nn.functional, name)
+    for module, name in ((dien.layers.embedding, "gather_rows"), (torch.nn.functional, "embedding_bag")):
+        look_up = getattr(module, name)
 
-        def counted(*arguments: Any, look_up: Any = look_up, **options: Any) -> Tensor:
-            calls.append(look_up)
+        def counted(*arguments: Any, look_up: Any = look_up, **options: Any) -> Any:
+            calls.append(look_up.__name__)
             return look_up(*arguments, **options)
 
-        monkeypatch.setattr(torch.nn.functional, name, counted)
+        monkeypatch.setattr(module, name, counted)
     parts = [columns(1, 2), columns(3), columns(4, 5)]
     parts = [part | {"tags": lists(*[[1, 2]] * len(part["item"]))} for part in parts]
     FeatureEmbedding([*FEATURES, TAGS], 3)(*parts)
-    assert len(calls) == 3
+    assert calls == ["gather_rows", "embedding_bag"]
+
+
+def test_an_index_beyond_a_table_is_refused_with_its_feature() -> None:
+    part = columns(1, 6, 2) | {"category": torch.tensor([1, 4, 2])}
+    for dtype in (torch.float32, torch.float64):
+        with pytest.raises(
+            IndexError, match=r"column 1 has index 4 at position 1; expected 0 to 3.*item, category"
+        ):
+            FeatureEmbedding(FEATURES, 3).to(dtype)(columns(3), part)
 
 
 def test_gradients_are_sparse_and_touch_the_rows_read_alone() -> None:

@@ -79,8 +79,8 @@ def assert_within(found: Tensor, expected: Tensor, relative: float, scale: float
     """Hold the largest error against the largest value, or against a scale where that happens to be small."""
     assert found.shape == expected.shape
     if expected.numel():
-        error = (found.double() - expected).abs().max()
-        assert error <= relative * max(float(expected.abs().max()), scale), f"off by {error}"
+        error = float((found.detach().double() - expected.detach()).abs().max())
+        assert error <= relative * max(float(expected.detach().abs().max()), scale), f"off by {error}"
 
 
 @each_path

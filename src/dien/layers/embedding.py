@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dien.ops import gather_rows
 from dien.packed import Packed, lengths_to_offsets
 
 INITIAL_STD = 0.01
@@ -103,10 +104,11 @@ class FeatureEmbedding(nn.Module):
         self.features = tuple(features)
         # What embeds each feature; a tuple registers nothing a second time.
         self._embeddings = tuple(numbers.get(f.name) or _table_of(f, tables) for f in features)
+        self._looked_up = tuple(k for k, f in enumerate(features) if f.kind == "categorical")
         self.width = sum(embedding.weight.shape[1] for embedding in self._embeddings)
 
     def forward(self, *parts: Mapping[str, Tensor | Packed]) -> tuple[Tensor, ...]:
-        """Embed several lists of items (say histories and targets) with one look-up a feature.
+        """Embed several lists of items (say histories and targets) with one look-up for all.
 
         Args:
             parts: for each list, columns of ``n`` values by name, other features' among them: int64 indices
@@ -114,18 +116,50 @@ class FeatureEmbedding(nn.Module):
 
         Returns:
             For each list ``[n, width]``.
+
+        Raises:
+            IndexError: an index beyond its feature's table; the message names both.
         """
+        rows = self._rows_of_tables(parts)
+        if len(self._looked_up) == len(self.features):
+            return rows
         first = self.features[0].name
         sizes = [_rows(part[first]) for part in parts]
-        embedded = []
-        for feature, embedding in zip(self.features, self._embeddings, strict=True):
-            columns = [part[feature.name] for part in parts]
-            if feature.kind == "multi":
-                assert isinstance(embedding, nn.Embedding)
-                embedded.append(_pooled(embedding, cast("list[Packed]", columns), feature.pooling))
+        widths = [self._embeddings[k].weight.shape[1] for k in self._looked_up]
+        blocks = [iter(torch.split(of_part, widths, 1)) for of_part in rows]
+        embedded: list[list[Tensor]] = [[] for _ in parts]
+        for k, (feature, embedding) in enumerate(zip(self.features, self._embeddings, strict=True)):
+            if k in self._looked_up:
+                of_parts: Iterable[Tensor] = [next(block) for block in blocks]
             else:
-                embedded.append(embedding(torch.cat(cast("list[Tensor]", columns))))
-        return torch.split(torch.cat(embedded, 1), sizes)
+                columns = [part[feature.name] for part in parts]
+                if feature.kind == "multi":
+                    assert isinstance(embedding, nn.Embedding)
+                    values = _pooled(embedding, cast("list[Packed]", columns), feature.pooling)
+                else:
+                    values = embedding(torch.cat(cast("list[Tensor]", columns)))
+                of_parts = torch.split(values, sizes)
+            for mine, values in zip(embedded, of_parts, strict=True):
+                mine.append(values)
+        return tuple(torch.cat(mine, 1) for mine in embedded)
+
+    def _rows_of_tables(self, parts: Sequence[Mapping[str, Tensor | Packed]]) -> tuple[Tensor, ...]:
+        """Look up the categorical features of every part, ``[n, their width]``, if there are any."""
+        if not self._looked_up:
+            return ()
+        tables: list[Tensor] = []
+        table_of = []
+        for k in self._looked_up:
+            weight = self._embeddings[k].weight
+            at = next((t for t, table in enumerate(tables) if table is weight), len(tables))
+            tables += [weight] if at == len(tables) else []
+            table_of.append(at)
+        names = [self.features[k].name for k in self._looked_up]
+        lists = [[cast("Tensor", part[name]) for name in names] for part in parts]
+        try:
+            return gather_rows(tables, lists, table_of)
+        except IndexError as error:
+            raise IndexError(f"{error}; the columns are {', '.join(names)}") from error
 
 
 def _initialise(weight: Tensor) -> None:

@@ -4,14 +4,18 @@ from dien.ops.attention_gru import attention_gru, attention_gru_layer
 from dien.ops.auxiliary_loss import auxiliary_loss
 from dien.ops.linear import linear
 from dien.ops.mlp_attention import mlp_attention
+from dien.ops.rows import adam_rows, gather_rows, sum_by_row
 from dien.ops.segment import segment_softmax, segment_sum
 
 __all__ = [
+    "adam_rows",
     "attention_gru",
     "attention_gru_layer",
     "auxiliary_loss",
+    "gather_rows",
     "linear",
     "mlp_attention",
     "segment_softmax",
     "segment_sum",
+    "sum_by_row",
 ]

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
+from dien.ops import adam_rows, sum_by_row
+
 
 class RowAdam(torch.optim.Optimizer):
     """Adam (Kingma & Ba, 2015) with row-wise updates of embedding tables.
@@ -112,30 +114,18 @@ class RowAdam(torch.optim.Optimizer):
             state["exp_avg_sq"] = torch.zeros_like(table)  # [V, D]
             state["touched"] = torch.zeros(table.shape[0], dtype=torch.int32, device=table.device)  # [V]
         state["step"] += 1
-        step, lr, eps = state["step"], group["lr"], group["eps"]
-        beta1, beta2 = group["betas"]
-
-        rows, gradient = _sum_by_row(table.grad)  # type: ignore[arg-type]  # [n], [n, D]
-        elapsed = (step - state["touched"][rows]).to(gradient.dtype)[:, None]  # [n, 1], at least 1
-        mean = state["exp_avg"].index_select(0, rows).mul_(beta1**elapsed)
-        mean.add_(gradient, alpha=1 - beta1)
-        square = state["exp_avg_sq"].index_select(0, rows).mul_(beta2**elapsed)
-        square.addcmul_(gradient, gradient, value=1 - beta2)
-        state["exp_avg"].index_copy_(0, rows, mean)
-        state["exp_avg_sq"].index_copy_(0, rows, square)
-        state["touched"].index_fill_(0, rows, step)
-
-        denominator = square.div_(1 - beta2**step).sqrt_().add_(eps)
-        update = mean.mul_(-lr / (1 - beta1**step)).div_(denominator)
-        table.index_add_(0, rows, update)
-
-
-def _sum_by_row(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum a sparse gradient's entries by row, always in the same order.
-
-    Returns:
-        The distinct rows ``[n]``, rising, and their gradients ``[n, D]``.
-    """
-    values = gradient._values()
-    rows, row_of_value = torch.unique(gradient._indices()[0], return_inverse=True)
-    return rows, values.new_zeros((rows.shape[0], *values.shape[1:])).index_add_(0, row_of_value, values)
+        gradient = table.grad
+        assert gradient is not None
+        rows, of_rows = sum_by_row(gradient._indices()[0], gradient._values(), table.shape[0])  # [n], [n, D]
+        adam_rows(
+            table,
+            rows,
+            of_rows,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            state["touched"],
+            step=state["step"],
+            lr=group["lr"],
+            betas=group["betas"],
+            eps=group["eps"],
+        )

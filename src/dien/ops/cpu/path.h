@@ -6,6 +6,7 @@
 #include "gru/problem.h"
 #include "linear/problem.h"
 #include "mlp/problem.h"
+#include "rows/problem.h"
 
 namespace dien {
 
@@ -14,6 +15,7 @@ struct Path {
     gru::Kernels gru;
     linear::Kernels linear;
     mlp::Kernels mlp;
+    rows::Kernels rows;
 };
 
 extern const Path path_plain, path_avx2, path_avx512;

@@ -1,6 +1,7 @@
 // Eight lanes with AVX2 and FMA.
 //
 // What other files share is included before the instructions are chosen, for it must run on every processor.
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 

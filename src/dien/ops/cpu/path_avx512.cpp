@@ -1,6 +1,7 @@
 // Sixteen lanes with AVX-512.
 //
 // What other files share is included before the instructions are chosen, for it must run on every processor.
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 

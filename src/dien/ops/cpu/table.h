@@ -5,9 +5,10 @@
 #include "linear/kernels.h"
 #include "mlp/kernels.h"
 #include "path.h"
+#include "rows/kernels.h"
 
 namespace dien::PATH {
 
-constexpr Path table{LANES, gru::table, linear::table, mlp::table};
+constexpr Path table{LANES, gru::table, linear::table, mlp::table, rows::table};
 
 }  // namespace dien::PATH

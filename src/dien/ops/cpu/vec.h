@@ -27,6 +27,11 @@ INLINE Vec broadcast(float x) { return x - Vec{}; }  // x + 0 would turn -0 into
 INLINE void prefetch(const float* p, int64_t floats) {
     for (int64_t i = 0; i < floats; i += 16) __builtin_prefetch(p + i);
 }
+// The same of memory that may begin anywhere in a line: its last line too.
+INLINE void prefetch_row(const float* p, int64_t floats) {
+    prefetch(p, floats);
+    __builtin_prefetch(p + floats - 1);
+}
 
 // The lanes of a vector that hold hidden units: all, or the first few where H is no multiple of LANES.
 // Memory beyond them is neither read nor written.
@@ -40,6 +45,7 @@ struct First {
 INLINE Vec load(const float* p, First lanes) { return _mm512_maskz_loadu_ps(lanes.mask, p); }
 INLINE void store(float* p, Vec v, First lanes) { _mm512_mask_storeu_ps(p, lanes.mask, v); }
 INLINE float sum(Vec v) { return _mm512_reduce_add_ps(v); }
+INLINE Vec root(Vec v) { return _mm512_sqrt_ps(v); }
 #elif LANES == 8
 struct First {
     __m256i mask;
@@ -54,6 +60,7 @@ INLINE float sum(Vec v) {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+INLINE Vec root(Vec v) { return _mm256_sqrt_ps(v); }
 #else
 struct First {
     int64_t n;
@@ -68,6 +75,10 @@ INLINE void store(float* p, Vec v, First lanes) {
     for (int64_t i = 0; i < lanes.n; ++i) p[i] = v[i];
 }
 INLINE float sum(Vec v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+INLINE Vec root(Vec v) {
+    for (int i = 0; i < LANES; ++i) v[i] = __builtin_sqrtf(v[i]);
+    return v;
+}
 #endif
 INLINE Vec load(const float* p, All) { return load(p); }
 INLINE void store(float* p, Vec v, All) { store(p, v); }
