@@ -61,16 +61,22 @@ class Data:
         return Interaction({"item": torch.arange(len(category)), "cate": category})
 
 
+def sized(config: dict[str, object], data: object, head_inputs: int) -> DIEN:
+    """Make a DIEN with the sizes of all three networks; a behaviour's width is that of the hidden states."""
+    torch.manual_seed(0)
+    model = DIEN(config, data)
+    H = model.interset_extractor.gru.hidden_size
+    model.interset_extractor = InterestExtractorNetwork(H, H, [2 * H, *AUXILIARY, 1])
+    mask = torch.arange(config["MAX_ITEM_LIST_LENGTH"]).view(1, -1)
+    model.interest_evolution = InterestEvolvingLayer(mask, H, H, [4 * H, *ATTENTION], gru="AUGRU")
+    model.dnn_mlp_layers = MLPLayers([head_inputs, *HEAD], activation="Dice", bn=True)
+    model.dnn_predict_layer = torch.nn.Linear(HEAD[-1], 1)
+    return model
+
+
 def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
     torch.autograd.set_detect_anomaly(name == "recbole-as-shipped")
-    torch.manual_seed(0)
-    H = shape.hidden
-    model = DIEN(config_of(shape), Data(shape, rows.category))
-    model.interset_extractor = InterestExtractorNetwork(H, H, [2 * H, *AUXILIARY, 1])
-    mask = torch.arange(shape.longest).view(1, -1)
-    model.interest_evolution = InterestEvolvingLayer(mask, H, H, [4 * H, *ATTENTION], gru="AUGRU")
-    model.dnn_mlp_layers = MLPLayers([2 * H + shape.width, *HEAD], activation="Dice", bn=True)
-    model.dnn_predict_layer = torch.nn.Linear(HEAD[-1], 1)
+    model = sized(config_of(shape), Data(shape, rows.category), 2 * shape.hidden + shape.width)
     padded = rows.padded()
     batch = Interaction(
         {
