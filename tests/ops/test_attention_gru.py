@@ -224,7 +224,8 @@ def test_gradients_are_those_of_finite_differences(function: Any, kind: str, out
 def test_both_results_of_the_operator_may_be_differentiated_at_once() -> None:
     arguments = problem("augru", SHARED, N=5, H=2)
     order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
-    last, states = torch.ops.dien.attention_gru(*(arguments[name] for name in order), "augru", True)
+    inputs = (arguments[name] for name in order)
+    last, states, _ = torch.ops.dien.attention_gru(*inputs, "augru", True, True)
     found = torch.autograd.grad(last.sin().sum() + states.cos().sum(), given_inputs(arguments))
     every = attention_gru_naive(**arguments, outputs="all").cos().sum()
     expected = torch.autograd.grad(
@@ -289,13 +290,13 @@ def test_starts_and_lengths_may_be_32_bit() -> None:
     assert torch.equal(attention_gru(**(arguments | narrow)), attention_gru(**arguments))
 
 
-@pytest.mark.parametrize("keep_states", [True, False])
+@pytest.mark.parametrize("keep", [(True, True), (True, False), (False, False)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_registered_operator_passes_the_checks_of_torch(kind: str, keep_states: bool) -> None:
-    arguments = problem(kind, SHARED, N=5, H=3, requires_grad=keep_states)
+def test_the_registered_operator_passes_the_checks_of_torch(kind: str, keep: tuple[bool, bool]) -> None:
+    arguments = problem(kind, SHARED, N=5, H=3, requires_grad=all(keep))
     order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
     inputs = tuple(arguments[name] for name in order)
-    torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, kind, keep_states))
+    torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, kind, *keep))
 
 
 def test_the_operator_with_its_projection_passes_the_checks_of_torch() -> None:
@@ -303,11 +304,14 @@ def test_the_operator_with_its_projection_passes_the_checks_of_torch() -> None:
     order = ("x", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
     inputs = tuple(arguments[name] for name in order)
     projection = arguments["weight_ih"], arguments["bias_ih"]
-    torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, "augru", True, *projection))
+    torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, "augru", True, True, *projection))
     inputs, projection = (tuple(one.detach() for one in many) for many in (inputs, projection))
     P = int(arguments["lengths"].sum())
     grads = torch.randn(5, 3, dtype=torch.float64), *torch.randn(2, P, 3, dtype=torch.float64)
-    torch.library.opcheck(torch.ops.dien.attention_gru_backward, (*grads, *inputs, "augru", *projection))
+    opened = torch.rand(P, 12, dtype=torch.float64)
+    torch.library.opcheck(
+        torch.ops.dien.attention_gru_backward, (*grads, opened, *inputs, "augru", *projection)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -317,8 +321,9 @@ def test_the_registered_gradient_passes_the_checks_of_torch(kind: str) -> None:
     order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
     P = int(arguments["lengths"].sum())
     grads = torch.randn(5, 3, dtype=torch.float64), *torch.randn(2, P, 3, dtype=torch.float64)
+    opened = torch.rand(P, 12, dtype=torch.float64)
     inputs = tuple(arguments[name] for name in order)
-    torch.library.opcheck(torch.ops.dien.attention_gru_backward, (*grads, *inputs, kind))
+    torch.library.opcheck(torch.ops.dien.attention_gru_backward, (*grads, opened, *inputs, kind))
 
 
 @pytest.mark.parametrize("outputs", ["last", "all"])

@@ -332,7 +332,7 @@ def test_rows_that_do_not_fit_are_refused_even_where_the_checks_of_the_operator_
         ):
             inputs = [(arguments | changes)[name] for name in order]
             with pytest.raises(ValueError, match="starts, lengths and scores do not fit gates"):
-                torch.ops.dien.attention_gru(*inputs, "augru", True)
+                torch.ops.dien.attention_gru(*inputs, "augru", True, True)
 
 
 def test_double_precision_and_a_backend_forced_by_name_go_to_the_reference(

@@ -131,7 +131,7 @@ def _run(given: _Given, kind: Kind, outputs: Outputs) -> Tensor:
     last: Tensor
     states: Tensor
     try:
-        last, states = _forward(
+        last, states, _ = _forward(
             given.inputs,
             given.weight_hh,
             given.bias_hh,
@@ -141,6 +141,7 @@ def _run(given: _Given, kind: Kind, outputs: Outputs) -> Tensor:
             given.state,
             kind,
             outputs == "all" or differentiable,
+            differentiable,
             given.weight_ih,
             given.bias_ih,
         )
@@ -161,11 +162,23 @@ def _forward(
     state: Tensor | None,
     kind: str,
     keep_states: bool,
+    keep_gates: bool,
     weight_ih: Tensor | None = None,
     bias_ih: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     return reference.forward(
-        inputs, weight_hh, bias_hh, starts, lengths, scores, state, kind, keep_states, weight_ih, bias_ih
+        inputs,
+        weight_hh,
+        bias_hh,
+        starts,
+        lengths,
+        scores,
+        state,
+        kind,
+        keep_states,
+        keep_gates,
+        weight_ih,
+        bias_ih,
     )
 
 
@@ -174,6 +187,7 @@ def _backward(
     grad_last: Tensor | None,
     grad_states: Tensor | None,
     states: Tensor,
+    opened: Tensor,
     inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
@@ -189,6 +203,7 @@ def _backward(
         grad_last,
         grad_states,
         states,
+        opened,
         inputs,
         weight_hh,
         bias_hh,
@@ -217,15 +232,17 @@ def _(
     state: Tensor | None,
     kind: str,
     keep_states: bool,
+    keep_gates: bool,
     weight_ih: Tensor | None = None,
     bias_ih: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     B, H = lengths.shape[0], weight_hh.shape[1]
     P: Any = 0
     if keep_states:
         # Without scores the number of pairs is known to the data alone.
         P = scores.shape[0] if scores is not None else torch.library.get_ctx().new_dynamic_size()
-    return inputs.new_empty((B, H)), inputs.new_empty((P, H))
+    opened = inputs.new_empty((P if keep_gates else 0, 4 * H))
+    return inputs.new_empty((B, H)), inputs.new_empty((P, H)), opened
 
 
 @_backward.register_fake
@@ -233,6 +250,7 @@ def _(
     grad_last: Tensor | None,
     grad_states: Tensor | None,
     states: Tensor,
+    opened: Tensor,
     inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
@@ -258,20 +276,21 @@ def _(
     )
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *tensors, kind, keep_states, weight_ih, bias_ih = inputs
-    if not keep_states:
-        raise RuntimeError("attention_gru: gradients need keep_states=True")
-    ctx.save_for_backward(output[1], *tensors, weight_ih, bias_ih)
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    *tensors, kind, keep_states, keep_gates, weight_ih, bias_ih = inputs
+    if not keep_states or not keep_gates:
+        raise RuntimeError("attention_gru: gradients need keep_states=True and keep_gates=True")
+    ctx.save_for_backward(*output[1:], *tensors, weight_ih, bias_ih)
+    ctx.mark_non_differentiable(output[2])
     ctx.kind = kind
     ctx.set_materialize_grads(False)  # of the two results one is seldom used
 
 
 def _differentiate(
-    ctx: Any, grad_last: Tensor | None, grad_states: Tensor | None
+    ctx: Any, grad_last: Tensor | None, grad_states: Tensor | None, _: None
 ) -> tuple[Tensor | None, ...]:
-    states, *tensors, weight_ih, bias_ih = ctx.saved_tensors
-    found = _backward(grad_last, grad_states, states, *tensors, ctx.kind, weight_ih, bias_ih)
+    states, opened, *tensors, weight_ih, bias_ih = ctx.saved_tensors
+    found = _backward(grad_last, grad_states, states, opened, *tensors, ctx.kind, weight_ih, bias_ih)
     inputs, weight_hh, bias_hh, _, _, scores, state = tensors
     of_inputs, of_weight_hh, of_bias_hh, of_scores, of_state, of_weight_ih, of_bias_ih = (
         None if given is None else of
@@ -287,6 +306,7 @@ def _differentiate(
         None,
         of_scores,
         of_state,
+        None,
         None,
         None,
         of_weight_ih,

@@ -94,20 +94,24 @@ def forward(
     state: Tensor | None,
     kind: str,
     keep_states: bool,
+    keep_gates: bool,
     weight_ih: Tensor | None = None,
     bias_ih: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Run the recurrence on gates, or where ``weight_ih`` is given on x.
 
     Returns:
         last: ``[B, H]`` the state after each row's last step.
         states: ``[P, H]`` the state after every step, row after row; ``[0, H]`` unless ``keep_states``.
+        opened: ``[P, 4H]`` what :func:`backward` needs of every step, ``U_n h``, ``r``, ``u`` and ``n``;
+            ``[0, 4H]`` unless ``keep_gates``. Keeping them costs less than the products a second time.
     """
     gates = inputs if weight_ih is None else F.linear(inputs, weight_ih, bias_ih)
     B, H = lengths.shape[0], weight_hh.shape[1]
     order, step, pair, live = _time_major(starts, lengths)
     h = gates.new_zeros((B, H)) if state is None else state[order]  # longest row first
     states = gates.new_empty((pair.shape[0] if keep_states else 0, H))
+    opened = gates.new_empty((pair.shape[0] if keep_gates else 0, 4 * H))
     begin = 0
     for rows in live:
         now = slice(begin, begin + rows)
@@ -119,16 +123,19 @@ def forward(
         h[:rows] += _new_share(kind, u, a) * (n - h[:rows])
         if keep_states:
             states[pair[now]] = h[:rows]
+        if keep_gates:
+            opened[pair[now]] = torch.cat([h_n, r, u, n], 1)
         begin += rows
     last = torch.empty_like(h)
     last[order] = h
-    return last, states
+    return last, states, opened
 
 
 def backward(
     grad_last: Tensor | None,
     grad_states: Tensor | None,
     states: Tensor,
+    opened: Tensor,
     inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
@@ -142,13 +149,14 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Differentiate :func:`forward`.
 
-    Everything but the recurrence of the gradient is done for all pairs at once: the gates are computed again
-    from the kept states with one matrix product, weights get their gradient from another.
+    Everything but the recurrence of the gradient is done for all pairs at once, from the states and gates
+    that forward kept; weights get their gradient from one matrix product.
 
     Args:
         grad_last: ``[B, H]``, zeros where None.
         grad_states: ``[P, H]``, zeros where None.
         states: ``[P, H]`` as kept by :func:`forward`.
+        opened: ``[P, 4H]`` as kept by :func:`forward`.
         inputs: this and all that follows as given to :func:`forward`.
         weight_hh: see there.
         bias_hh: see there.
@@ -166,9 +174,8 @@ def backward(
         empty.
     """
     H = weight_hh.shape[1]
-    gates = inputs if weight_ih is None else F.linear(inputs, weight_ih, bias_ih)
     if grad_last is None:
-        grad_last = gates.new_zeros((lengths.shape[0], H))
+        grad_last = inputs.new_zeros((lengths.shape[0], H))
     if grad_states is None:
         grad_states = torch.zeros_like(states)
     order, step, pair, live = _time_major(starts, lengths)
@@ -180,10 +187,7 @@ def backward(
     previous[begins] = 0 if state is None else state[lengths > 0]
 
     h = previous[pair]  # [P, H], time-major from here on
-    i_r, i_u, i_n = gates.index_select(0, step).chunk(3, 1)
-    h_r, h_u, h_n = F.linear(h, weight_hh, bias_hh).chunk(3, 1)
-    r, u = torch.sigmoid(i_r + h_r), torch.sigmoid(i_u + h_u)
-    n = torch.tanh(i_n + r * h_n)
+    h_n, r, u, n = opened[pair].chunk(4, 1)
     a = None if scores is None else scores[pair, None]
     g = _new_share(kind, u, a)
 
@@ -214,20 +218,20 @@ def backward(
 
     grad_recurrent = (grad_h[:, None] * to_recurrent).view(P, 3 * H)
     grad_input = torch.cat([grad_recurrent[:, : 2 * H], grad_h * to_n], 1)
-    grad_gates = gates.new_zeros(gates.shape).index_add_(0, step, grad_input)
+    grad_gates = inputs.new_zeros((inputs.shape[0], 3 * H)).index_add_(0, step, grad_input)
     grad_weight = grad_recurrent.t() @ h
     # An operator's results must not be one tensor, so each that is absent is empty on its own.
-    grad_bias = gates.new_empty(0) if bias_hh is None else grad_recurrent.sum(0)
-    grad_scores = gates.new_empty(0)
+    grad_bias = inputs.new_empty(0) if bias_hh is None else grad_recurrent.sum(0)
+    grad_scores = inputs.new_empty(0)
     if scores is not None:
         by_score = grad_h * to_g if kind == "agru" else grad_h * to_g * u
         grad_scores = torch.empty_like(scores)
         grad_scores[pair] = by_score.sum(1)
-    grad_state = gates.new_empty(0)
+    grad_state = inputs.new_empty(0)
     if state is not None:
         grad_state = torch.empty_like(flow)
         grad_state[order] = flow
-    grad_inputs, grad_weight_ih, grad_bias_ih = grad_gates, gates.new_empty(0), gates.new_empty(0)
+    grad_inputs, grad_weight_ih, grad_bias_ih = grad_gates, inputs.new_empty(0), inputs.new_empty(0)
     if weight_ih is not None:
         grad_inputs, grad_weight_ih = grad_gates @ weight_ih, grad_gates.t() @ inputs
     if bias_ih is not None:

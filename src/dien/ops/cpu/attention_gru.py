@@ -42,6 +42,12 @@ class Problem(ctypes.Structure):
     )
 
 
+class Results(ctypes.Structure):
+    """``dien::gru::Results`` of gru/problem.h."""
+
+    _fields_ = (("last", Address), ("states", Address), ("opened", Address))
+
+
 class Gradients(ctypes.Structure):
     """``dien::gru::Gradients`` of gru/problem.h."""
 
@@ -49,6 +55,7 @@ class Gradients(ctypes.Structure):
         ("of_last", Address),
         ("of_states", Address),
         ("states", Address),
+        ("opened", Address),
         ("gates", Address),
         ("x", Address),
         ("weight_ih", Address),
@@ -75,14 +82,26 @@ def forward(
     state: Tensor | None,
     kind: str,
     keep_states: bool,
+    keep_gates: bool,
     weight_ih: Tensor | None = None,
     bias_ih: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Run the recurrence; arguments and returns of :func:`dien.ops.reference.forward`."""
     backend = chosen(inputs)
     if backend is None:
         return reference.forward(
-            inputs, weight_hh, bias_hh, starts, lengths, scores, state, kind, keep_states, weight_ih, bias_ih
+            inputs,
+            weight_hh,
+            bias_hh,
+            starts,
+            lengths,
+            scores,
+            state,
+            kind,
+            keep_states,
+            keep_gates,
+            weight_ih,
+            bias_ih,
         )
     compiled, path = backend
     pairs = _pairs(lengths, scores)
@@ -93,15 +112,17 @@ def forward(
     )
     last = inputs.new_empty((problem.rows, problem.hidden))
     states = inputs.new_empty((pairs if keep_states else 0, problem.hidden))
-    kept = states.data_ptr() if keep_states else None
-    compiled.run("dien_gru_forward", MISFIT, problem, path, last.data_ptr(), kept)
-    return last, states
+    opened = inputs.new_empty((pairs if keep_gates else 0, 4 * problem.hidden))
+    results = Results(*(tensor.data_ptr() or None for tensor in (last, states, opened)))
+    compiled.run("dien_gru_forward", MISFIT, problem, path, results)
+    return last, states, opened
 
 
 def backward(
     grad_last: Tensor | None,
     grad_states: Tensor | None,
     states: Tensor,
+    opened: Tensor,
     inputs: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
@@ -120,6 +141,7 @@ def backward(
             grad_last,
             grad_states,
             states,
+            opened,
             inputs,
             weight_hh,
             bias_hh,
@@ -134,9 +156,20 @@ def backward(
     compiled, path = backend
     pairs = _pairs(lengths, scores)
     if weight_ih is not None and pairs > inputs.shape[0]:
-        gates = linear.forward(inputs, weight_ih, bias_ih)
+        gates = inputs.new_empty((inputs.shape[0], weight_ih.shape[0]))  # not read
         by_gates, of_weight_hh, of_bias_hh, of_scores, of_state, _, _ = backward(
-            grad_last, grad_states, states, gates, weight_hh, bias_hh, starts, lengths, scores, state, kind
+            grad_last,
+            grad_states,
+            states,
+            opened,
+            gates,
+            weight_hh,
+            bias_hh,
+            starts,
+            lengths,
+            scores,
+            state,
+            kind,
         )
         of_x, of_weight_ih, of_bias_ih = linear.backward(
             by_gates, inputs, weight_ih, True, True, bias_ih is not None
@@ -166,6 +199,7 @@ def backward(
         of_last=held.address(grad_last),
         of_states=held.address(grad_states),
         states=held.address(states),
+        opened=held.address(opened),
         gates=address(of_inputs) if weight_ih is None else None,
         x=None if weight_ih is None else address(of_inputs),
         weight_ih=address(of_weight_ih),

@@ -13,7 +13,7 @@ from torch import Tensor
 FILE = Path(__file__).with_name("_kernels.so")
 PATHS = ("plain", "avx2", "avx512")
 """Sets of instructions, in the order the library counts them."""
-INTERFACE = 4
+INTERFACE = 5
 """Of library.cpp: the functions and structures the files beside this one describe."""
 
 Address = ctypes.c_void_p

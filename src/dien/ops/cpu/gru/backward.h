@@ -1,4 +1,4 @@
-// The gradient of one tile, from its last step to its first. The gates are computed again from the kept states.
+// The gradient of one tile, from its last step to its first. It reads the states and the gates that forward kept.
 #pragma once
 
 #include "step.h"
@@ -15,7 +15,7 @@ void backward(const Problem& problem, const Weights& weights, const Row* rows, i
     const int64_t H = problem.hidden, D = problem.inputs;
     const Layout layout(problem, LANES);
     float* const operands = scratch;                        // [count, H + 1 + D] of the state before step t
-    float* const sums = operands + count * layout.operand;  // [count, 3H or 4H], then their gradients
+    float* const sums = operands + count * layout.operand;  // [count, 3H or 4H] dL / d sums
     float* const flow = sums + count * layout.sums;         // [count, H] dL / dh, from later steps
     float* const zeros = flow + count * layout.flow;        // [H]
     float* const by_hidden = part;                               // [H + 1, n r u]
@@ -42,12 +42,10 @@ void backward(const Problem& problem, const Weights& weights, const Row* rows, i
             });
         }
         if constexpr (projects) put_inputs(problem, layout, rows, live, t, operands);
-        gate_sums<projects>(layout, live, operands, weights.forward, sums);
-        for (int64_t i = 0; i < live; ++i) open_gates<projects>(problem, rows[i], t, sums + i * layout.sums);
         for (int64_t i = 0; i < live; ++i) {
             const int64_t pair = rows[i].pair + t;
             float* const sum = sums + i * layout.sums;
-            const float* of_input = projects ? sum + 3 * H : gates_of(problem, rows[i], t) + 2 * H;
+            const float* const opened = gradients.opened + pair * 4 * H;
             const float* of_state = gradients.of_states ? gradients.of_states + pair * H : zeros;
             const float* h = operands + i * layout.operand;
             float* flow_i = flow + i * layout.flow;
@@ -55,20 +53,18 @@ void backward(const Problem& problem, const Weights& weights, const Row* rows, i
             const bool adds = rows[i].adds;
             if (t > 0) {  // what step t - 1 reads
                 if (gradients.of_states) prefetch(of_state - H, H);
-                if constexpr (projects) {
+                prefetch(opened - 4 * H, 4 * H);
+                if constexpr (projects)
                     prefetch(inputs_of(problem, rows[i], t - 1), D);
-                } else {
-                    prefetch(gates_of(problem, rows[i], t - 1), 3 * H);
+                else
                     prefetch(by_gates - 3 * H, 3 * H);
-                }
             }
             if (t > 1) prefetch(gradients.states + (pair - 2) * H, H);
             const Vec a = kind == Kind::gru ? Vec{} : broadcast(problem.scores[pair]);
             Vec by_score{};
             each_vector(H, [&](int64_t unit, auto lanes) INLINE_LAMBDA {
-                const Vec rec_n = load(sum + unit, lanes);
-                const Vec r = load(sum + H + unit, lanes), u = load(sum + 2 * H + unit, lanes);
-                const Vec n = tanh(load(of_input + unit, lanes) + r * rec_n);
+                const Vec rec_n = load(opened + unit, lanes), r = load(opened + H + unit, lanes);
+                const Vec u = load(opened + 2 * H + unit, lanes), n = load(opened + 3 * H + unit, lanes);
                 const Vec g = new_share<kind>(u, a);
 
                 const Vec by_h = load(flow_i + unit) + load(of_state + unit, lanes);

@@ -8,8 +8,8 @@ namespace dien::PATH::gru {
 int64_t forward_scratch(const Layout& layout, int64_t rows) { return rows * (layout.operand + layout.sums); }
 
 template <Kind kind, bool projects>
-void forward(const Problem& problem, const Weights& weights, const Row* rows, int64_t count, float* last,
-             float* states, float* scratch) {
+void forward(const Problem& problem, const Weights& weights, const Row* rows, int64_t count, const Results& results,
+             float* scratch) {
     const int64_t H = problem.hidden;
     const Layout layout(problem, LANES);
     float* const operands = scratch;                       // [count, H + 1 + D]
@@ -32,7 +32,8 @@ void forward(const Problem& problem, const Weights& weights, const Row* rows, in
                 prefetch(inputs_of(problem, rows[i], t + 1), problem.inputs);
             else
                 prefetch(gates_of(problem, rows[i], t + 1), 3 * H);
-            if (states) prefetch(states + (rows[i].pair + t + 1) * H, H);
+            if (results.states) prefetch(results.states + (rows[i].pair + t + 1) * H, H);
+            if (results.opened) prefetch(results.opened + (rows[i].pair + t + 1) * 4 * H, 4 * H);
             open_gates<projects>(problem, rows[i], t, sums + i * layout.sums);
         }
         for (int64_t i = 0; i < live; ++i) {
@@ -40,20 +41,28 @@ void forward(const Problem& problem, const Weights& weights, const Row* rows, in
             const float* sum = sums + i * layout.sums;
             const float* of_input = projects ? sum + 3 * H : gates_of(problem, rows[i], t) + 2 * H;
             float* h = operands + i * layout.operand;
-            float* kept = states ? states + pair * H : nullptr;
+            float* const state = results.states ? results.states + pair * H : nullptr;
+            float* const opened = results.opened ? results.opened + pair * 4 * H : nullptr;
             const Vec a = kind == Kind::gru ? Vec{} : broadcast(problem.scores[pair]);
             each_vector(H, [&](int64_t unit, auto lanes) INLINE_LAMBDA {
                 const Vec r = load(sum + H + unit, lanes), u = load(sum + 2 * H + unit, lanes);
-                const Vec n = tanh(load(of_input + unit, lanes) + r * load(sum + unit, lanes));
+                const Vec rec_n = load(sum + unit, lanes);
+                const Vec n = tanh(load(of_input + unit, lanes) + r * rec_n);
                 const Vec before = load(h + unit, lanes);
                 const Vec after = before + new_share<kind>(u, a) * (n - before);
                 store(h + unit, after, lanes);
-                if (kept) store(kept + unit, after, lanes);
+                if (state) store(state + unit, after, lanes);
+                if (opened) {
+                    store(opened + unit, rec_n, lanes);
+                    store(opened + H + unit, r, lanes);
+                    store(opened + 2 * H + unit, u, lanes);
+                    store(opened + 3 * H + unit, n, lanes);
+                }
             });
         }
     }
     for (int64_t i = 0; i < count; ++i)
-        std::memcpy(last + rows[i].index * H, operands + i * layout.operand, H * sizeof(float));
+        std::memcpy(results.last + rows[i].index * H, operands + i * layout.operand, H * sizeof(float));
 }
 
 }  // namespace dien::PATH::gru

@@ -4,6 +4,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "../interface.h"
 #include "../parallel.h"
 #include "../parts.h"
@@ -75,7 +79,17 @@ int threads_for(const Problem& problem, int threads) {
     return problem.pairs * 3 * problem.hidden * inputs < SMALL ? 1 : std::max(threads, 1);
 }
 
-Status forward(const Problem& problem, const Path& path, int threads, Team team, float* last, float* states) {
+// Has new memory come in large pages: to write what forward keeps would otherwise cost as much as to compute it.
+void in_large_pages(float* data, int64_t floats) {
+#if defined(__linux__)
+    constexpr uintptr_t page = 1 << 21;
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
+    const uintptr_t end = reinterpret_cast<uintptr_t>(data + floats) / page * page;
+    if (data && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
+Status forward(const Problem& problem, const Path& path, int threads, Team team, const Results& results) {
     Rows rows;
     if (!read_rows(problem, rows)) return does_not_fit;
     longest_first(rows);
@@ -83,6 +97,7 @@ Status forward(const Problem& problem, const Path& path, int threads, Team team,
     const Buffer packed = pack_forward(problem, layout);
     const Weights weights{packed.get(), nullptr, nullptr};
     threads = threads_for(problem, threads);
+    in_large_pages(results.opened, problem.pairs * 4 * problem.hidden);
 
     // Two tiles a thread at least, so that no thread waits for long.
     const int64_t share = (problem.rows + 2 * threads - 1) / (2 * threads);
@@ -92,7 +107,7 @@ Status forward(const Problem& problem, const Path& path, int threads, Team team,
     const Buffer scratch(threads * floats);
     parallel(team, threads, static_cast<int64_t>(ranges.size()), [&](int64_t item, int worker) {
         const Range tile = ranges[item];
-        path.gru.forward(problem, weights, rows.data() + tile.begin, tile.end - tile.begin, last, states,
+        path.gru.forward(problem, weights, rows.data() + tile.begin, tile.end - tile.begin, results,
                          scratch.get() + worker * floats);
     });
     return done;
@@ -104,9 +119,8 @@ Status backward(const Problem& problem, const Path& path, int threads, Team team
     const Layout layout(problem, path.lanes);
     const BackwardSchedule schedule(std::move(read), TILE, PARTS, layout.projects ? gradients.x : gradients.gates,
                                     problem.steps, layout.projects ? layout.inputs : 3 * problem.hidden);
-    const Buffer packed = pack_forward(problem, layout), to_state = pack_to_state(problem, layout),
-                 to_x = pack_to_x(problem, layout);
-    const Weights weights{packed.get(), to_state.get(), to_x.get()};
+    const Buffer to_state = pack_to_state(problem, layout), to_x = pack_to_x(problem, layout);
+    const Weights weights{nullptr, to_state.get(), to_x.get()};
     threads = threads_for(problem, threads);
 
     const int64_t floats = path.gru.backward_scratch(layout, TILE);
@@ -129,10 +143,9 @@ Status backward(const Problem& problem, const Path& path, int threads, Team team
 
 // What attention_gru.py calls. `path` counts from the plainest; `team` is null or GOMP_parallel.
 
-// last [B, H]; states [P, H], or null where they are not kept.
 EXPORT int32_t dien_gru_forward(const dien::gru::Problem* problem, int32_t path, int32_t threads, dien::Team team,
-                                float* last, float* states) {
-    return dien::guarded([&] { return dien::gru::forward(*problem, *dien::paths[path], threads, team, last, states); });
+                                const dien::gru::Results* results) {
+    return dien::guarded([&] { return dien::gru::forward(*problem, *dien::paths[path], threads, team, *results); });
 }
 
 EXPORT int32_t dien_gru_backward(const dien::gru::Problem* problem, int32_t path, int32_t threads, dien::Team team,

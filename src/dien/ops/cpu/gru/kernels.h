@@ -22,10 +22,10 @@ INLINE void with_kind(const Problem& problem, F f) {
     }
 }
 
-void forward_of_kind(const Problem& problem, const Weights& weights, const Row* rows, int64_t count, float* last,
-                     float* states, float* scratch) {
+void forward_of_kind(const Problem& problem, const Weights& weights, const Row* rows, int64_t count,
+                     const Results& results, float* scratch) {
     with_kind(problem, [&](auto kind, auto projects) {
-        forward<decltype(kind)::value, decltype(projects)::value>(problem, weights, rows, count, last, states, scratch);
+        forward<decltype(kind)::value, decltype(projects)::value>(problem, weights, rows, count, results, scratch);
     });
 }
 

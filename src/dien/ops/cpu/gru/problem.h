@@ -82,11 +82,19 @@ struct Weights {
     const float* to_x;      // [3H, Layout::x], r, u, n
 };
 
-// What backward reads besides the problem, and writes.
+// What forward writes.
+struct Results {
+    float* last;    // [B, H]
+    float* states;  // [P, H], or null
+    float* opened;  // [P, 4H] for backward, or null: U_n h + c, r, u and n
+};
+
+// What backward reads besides the problem (of which it needs no gates), and writes.
 struct Gradients {
     const float* of_last;    // [B, H], or null for zeros
     const float* of_states;  // [P, H], or null for zeros
     const float* states;     // [P, H] kept by forward
+    const float* opened;     // [P, 4H] kept by forward
     float* gates;            // [N, 3H], where gates are given
     float* x;                // [N, D], where x is
     float* weight_ih;        // [3H, D], with x
@@ -103,9 +111,7 @@ struct Kernels {
     int64_t (*forward_scratch)(const Layout&, int64_t rows);
     int64_t (*backward_scratch)(const Layout&, int64_t rows);
 
-    // last [B, H]; states [P, H] or null
-    void (*forward)(const Problem&, const Weights&, const Row* rows, int64_t count, float* last, float* states,
-                    float* scratch);
+    void (*forward)(const Problem&, const Weights&, const Row* rows, int64_t count, const Results&, float* scratch);
 
     // The gradient of the weights is added to part [Layout::part()].
     void (*backward)(const Problem&, const Weights&, const Row* rows, int64_t count, const Gradients&,
