@@ -14,9 +14,10 @@ D, H = 3, 4
 
 
 def signature(function: object) -> list[tuple[str, object]]:
-    """Parameters with their defaults, but for ``self``."""
+    """Parameters with their defaults, but for ``self`` and those by keyword alone."""
     parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
-    return [(p.name, p.default) for p in parameters if p.name != "self"]
+    positional = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    return [(p.name, p.default) for p in positional if p.name != "self"]
 
 
 def packed(padded: Tensor, lengths: list[int], *, enforce_sorted: bool = False) -> PackedSequence:
@@ -63,6 +64,17 @@ def test_parameters_start_between_the_bounds_of_torch_gru(cell: type[AGRUCell] |
         assert parameter.abs().max() <= bound
         assert parameter.abs().max() > 0.9 * bound
         assert parameter.mean().abs() < 0.2 * bound
+
+
+@pytest.mark.parametrize("cell", CELLS.values())
+def test_parameters_start_as_those_of_recbole_where_asked_for(cell: type[AGRUCell] | type[AUGRUCell]) -> None:
+    torch.manual_seed(0)
+    found = dict(cell(32, 64, initialisation="normal").named_parameters())
+    torch.manual_seed(0)
+    assert torch.equal(found["weight_ih"], torch.randn(192, 32))
+    assert torch.equal(found["weight_hh"], torch.randn(192, 64))
+    assert not found["bias_ih"].any()
+    assert not found["bias_hh"].any()
 
 
 @pytest.mark.parametrize("bias", [True, False])

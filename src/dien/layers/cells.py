@@ -12,6 +12,8 @@ from torch.nn.utils.rnn import PackedSequence
 from dien.ops import attention_gru_layer
 from dien.packed import Packed, lengths_to_offsets
 
+Initialisation = Literal["uniform", "normal"]
+
 
 def packed_gru(gru: nn.GRU, histories: Packed) -> Tensor:
     """Run an nn.GRU once over packed histories (eq. 2-5).
@@ -38,11 +40,18 @@ def packed_gru(gru: nn.GRU, histories: Packed) -> Tensor:
 
 
 class _AttentionGRUCell(nn.Module):
-    """Parameters of a GRU cell in the order reset, update, candidate, initialised as torch.nn.GRU's."""
+    """Parameters of a GRU cell in the order reset, update, candidate."""
 
     kind: Literal["agru", "augru"]
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        initialisation: Initialisation = "uniform",
+    ) -> None:
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
@@ -55,13 +64,19 @@ class _AttentionGRUCell(nn.Module):
         else:
             self.register_parameter("bias_ih", None)
             self.register_parameter("bias_hh", None)
+        self.initialisation = initialisation
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw every parameter from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.GRU does."""
+        """Draw every parameter as the initialisation has it."""
         bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size else 0
         for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+            if self.initialisation == "uniform":
+                nn.init.uniform_(parameter, -bound, bound)
+            elif parameter.ndim == 2:
+                nn.init.normal_(parameter)
+            else:
+                nn.init.zeros_(parameter)
 
     def run(self, inputs: Tensor, starts: Tensor, lengths: Tensor, scores: Tensor, **options: Any) -> Tensor:
         """Run over rows of packed inputs ``[N, D]``, as :func:`dien.ops.attention_gru_layer` does."""
@@ -92,6 +107,8 @@ class AGRUCell(_AttentionGRUCell):
         input_size: ``D``.
         hidden_size: ``H``.
         bias: whether both projections have a bias.
+        initialisation: ``uniform`` draws from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.GRU; ``normal`` draws
+            weights from N(0, 1) and has biases 0, as RecBole, where most gates then start saturated.
     """
 
     kind = "agru"
@@ -104,6 +121,7 @@ class AUGRUCell(_AttentionGRUCell):
         input_size: ``D``.
         hidden_size: ``H``.
         bias: whether both projections have a bias.
+        initialisation: as :class:`AGRUCell`.
     """
 
     kind = "augru"
@@ -117,18 +135,27 @@ class DynamicRNN(nn.Module):
         hidden_size: ``H``.
         bias: whether both projections have a bias.
         gru: ``AGRU`` or ``AUGRU``.
+        initialisation: as :class:`AGRUCell`.
 
     Raises:
         ValueError: another ``gru``.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, gru: str = "AGRU") -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        gru: str = "AGRU",
+        *,
+        initialisation: Initialisation = "uniform",
+    ) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
         cells = {"AGRU": AGRUCell, "AUGRU": AUGRUCell}
         if gru not in cells:
             raise ValueError(f"DynamicRNN: gru={gru!r}; expected AGRU or AUGRU")
-        self.rnn = cells[gru](input_size, hidden_size, bias)
+        self.rnn = cells[gru](input_size, hidden_size, bias, initialisation=initialisation)
 
     def forward(
         self,

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dien.layers.attention import BilinearAttention, SequenceAttention
-from dien.layers.cells import DynamicRNN, packed_gru
+from dien.layers.cells import DynamicRNN, Initialisation, packed_gru
 from dien.ops import attention_gru, linear, segment_sum
 from dien.packed import Packed, Pairs, lengths_to_offsets
 
@@ -30,6 +30,7 @@ class InterestEvolvingLayer(nn.Module):
         target_size: width of the target for bilinear attention; ``input_size`` where None.
         scale: whether the MLP attention's logits are divided by ``sqrt(input_size)``: RecBole does, paper and
             authors do not.
+        initialisation: of AGRU and AUGRU, as :class:`~dien.layers.AGRUCell`.
 
     Raises:
         ValueError: another ``gru`` or ``attention``.
@@ -48,6 +49,7 @@ class InterestEvolvingLayer(nn.Module):
         attention: Literal["mlp", "bilinear"] = "mlp",
         target_size: int | None = None,
         scale: bool = True,
+        initialisation: Initialisation = "uniform",
     ) -> None:
         super().__init__()
         if gru not in ("GRU", "AIGRU", "AGRU", "AUGRU"):
@@ -70,7 +72,9 @@ class InterestEvolvingLayer(nn.Module):
         if gru in ("GRU", "AIGRU"):
             self.dynamic_rnn = nn.GRU(input_size=input_size, hidden_size=rnn_hidden_size, batch_first=True)
         else:
-            self.dynamic_rnn = DynamicRNN(input_size=input_size, hidden_size=rnn_hidden_size, gru=gru)
+            self.dynamic_rnn = DynamicRNN(
+                input_size=input_size, hidden_size=rnn_hidden_size, gru=gru, initialisation=initialisation
+            )
 
     def evolve(self, targets: Tensor, states: Packed, pairs: Pairs) -> Tensor:
         """Follow the interests of each candidate's history that bear on it.

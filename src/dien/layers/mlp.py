@@ -128,6 +128,21 @@ class MLP(nn.Module):
             tuple(act.weight for act in acts if isinstance(act, nn.PReLU)),
         )
 
+    def composed(self) -> tuple[Tensor, Tensor] | None:
+        """Multiply the layers of a network to one number, where no activation stands between them.
+
+        Returns:
+            The weight ``[1, widths[0]]`` and the bias ``[1]`` of the linear map that they are together; None
+            where they are none.
+        """
+        linear = [layer for layer in self.mlp_layers if isinstance(layer, nn.Linear)]
+        if len(linear) + sum(isinstance(m, nn.Dropout) for m in self.mlp_layers) < len(self.mlp_layers):
+            return None
+        weight, bias = linear[-1].weight, linear[-1].bias
+        for layer in reversed(linear[:-1]):
+            weight, bias = weight @ layer.weight, bias + weight @ layer.bias
+        return weight, bias
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``[B, widths[0]]``, returning ``[B, widths[-1]]``."""
         out: Tensor = self.mlp_layers(x)
