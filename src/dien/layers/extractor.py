@@ -98,10 +98,10 @@ class InterestExtractorNetwork(nn.Module):
         composed = self.auxiliary_net.composed()
         if composed is not None:
             # Without activation, as RecBole's: the product of the matrices in place of a pass through each.
-            weight, bias = composed[0][0].split([states.shape[1], items.shape[1]]), composed[1]  # [H], [D]
-            of_state = (states @ weight[0] + bias)[now]  # [S]
-            click = of_state + (items @ weight[1])[now + ahead]
-            non_click = of_state + (negatives @ weight[1])[now + ahead]
+            H, (weight, bias) = states.shape[1], composed
+            of_state = (states @ weight[0, :H] + bias)[now]  # [S]
+            click = of_state + (items @ weight[0, H:])[now + ahead]
+            non_click = of_state + (negatives @ weight[0, H:])[now + ahead]
             total = F.softplus(-click).sum() + F.softplus(non_click).sum()
         elif tower is not None:
             total = auxiliary_loss(states, items, negatives, now, ahead, first.weight, first.bias, tower)

@@ -138,7 +138,8 @@ class MLP(nn.Module):
         linear = [layer for layer in self.mlp_layers if isinstance(layer, nn.Linear)]
         if len(linear) + sum(isinstance(m, nn.Dropout) for m in self.mlp_layers) < len(self.mlp_layers):
             return None
-        weight, bias = linear[-1].weight, linear[-1].bias
+        weight: Tensor = linear[-1].weight
+        bias: Tensor = linear[-1].bias
         for layer in reversed(linear[:-1]):
             weight, bias = weight @ layer.weight, bias + weight @ layer.bias
         return weight, bias

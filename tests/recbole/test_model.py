@@ -1,0 +1,153 @@
+"""The drop-in against RecBole's class, both with RecBole's configuration and Dataset and the same weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("recbole", reason="RecBole is not installed: make test-recbole runs these")
+
+from recbole.config import Config
+from recbole.data import create_dataset
+from recbole.data.interaction import Interaction
+from recbole.model.sequential_recommender.dien import DIEN as Original
+from recbole.utils import init_seed
+
+from dien.recbole import DIEN
+from tests.recbole.conftest import LONGEST
+
+GRUS = ("GRU", "AIGRU", "AGRU", "AUGRU")
+# Of users and of items: what is loaded, and which floats are embedded.
+FEATURES = {
+    "ids alone": ([], [], []),
+    "user": (["age", "hobbies", "income", "habits"], [], ["income", "habits"]),
+    "item token": ([], ["class"], []),
+    "item token_seq": ([], ["tags"], []),
+    "item float": ([], ["price"], ["price"]),
+    "a float not embedded": (["income"], ["price"], []),
+    "all": (
+        ["age", "hobbies", "income", "habits"],
+        ["class", "tags", "price", "colours"],
+        ["income", "habits", "price", "colours"],
+    ),
+}
+
+
+def prepared(settings: dict[str, Any], features: str = "all", **more: Any) -> tuple[Any, Any]:
+    """RecBole's Config and its Dataset, which makes the histories."""
+    users, items, numerical = FEATURES[features]
+    columns = {
+        "inter": ["user_id", "item_id", "rating", "timestamp"],
+        "user": ["user_id", *users],
+        "item": ["item_id", *items],
+    }
+    given = settings | {"load_col": columns, "numerical_features": numerical} | more
+    config = Config(model="DIEN", dataset="toy", config_dict=given)
+    init_seed(config["seed"], config["reproducibility"])
+    dataset = create_dataset(config)
+    dataset._change_feat_format()
+    return config, dataset
+
+
+def both(config: Any, dataset: Any) -> tuple[Any, DIEN]:
+    """RecBole's model and ours with its weights, none of them where it starts."""
+    torch.manual_seed(1)
+    theirs, ours = Original(config, dataset), DIEN(config, dataset)
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+        for name, buffer in theirs.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_()
+            if name.endswith("running_var"):
+                buffer.uniform_(0.5, 2)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    return theirs, ours
+
+
+def batch(dataset: Any, rows: int = 64, lengths: Tensor | None = None, seed: int = 0) -> Interaction:
+    """Random users, histories of random length, negatives, targets and labels."""
+    random = torch.Generator().manual_seed(seed)
+
+    def ids(field: str, *shape: int) -> Tensor:
+        return torch.randint(1, dataset.num(field), shape, generator=random)
+
+    if lengths is None:
+        lengths = torch.randint(1, LONGEST + 1, (rows,), generator=random)
+    real = torch.arange(LONGEST) < lengths[:, None]
+    return Interaction(
+        {
+            "user_id": ids("user_id", rows),
+            "item_id": ids("item_id", rows),
+            "item_id_list": ids("item_id", rows, LONGEST) * real,
+            "neg_item_id_list": ids("item_id", rows, LONGEST) * real,
+            "item_length": lengths,
+            "label": torch.randint(0, 2, (rows,), generator=random).float(),
+        }
+    )
+
+
+def arguments(interaction: Interaction) -> list[Tensor]:
+    fields = "user_id", "item_id_list", "neg_item_id_list", "item_length", "item_id"
+    return [interaction[field] for field in fields]
+
+
+def assert_close(found: Tensor, expected: Tensor, within: float) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=within)
+
+
+def assert_same(theirs: Any, ours: DIEN, interaction: Interaction) -> None:
+    """Hold outputs, losses, gradients and, at the end, statistics of the batch against RecBole's."""
+    for training in (False, True):
+        theirs.train(training)
+        ours.train(training)
+        for found, expected in zip(
+            ours(*arguments(interaction)), theirs(*arguments(interaction)), strict=True
+        ):
+            assert_close(found, expected, 1e-5)
+        losses = [model.calculate_loss(interaction) for model in (ours, theirs)]
+        assert_close(*losses, within=1e-5)
+        gradients = []
+        for model, loss in zip((ours, theirs), losses, strict=True):
+            model.zero_grad(set_to_none=False)
+            loss.backward()
+            gradients.append({name: p.grad for name, p in model.named_parameters()})
+        assert gradients[0].keys() == gradients[1].keys()
+        for name, gradient in gradients[1].items():
+            assert_close(gradients[0][name], gradient, 1e-4)
+    theirs.eval()
+    ours.eval()
+    with torch.no_grad():
+        assert_close(ours.predict(interaction), theirs.predict(interaction), 1e-5)
+    for (name, found), (same, expected) in zip(ours.named_buffers(), theirs.named_buffers(), strict=True):
+        assert name == same
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", FEATURES)
+@pytest.mark.parametrize("gru", GRUS)
+def test_it_computes_what_recbole_computes(gru: str, features: str, settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings, features, gru_type=gru)
+    theirs, ours = both(config, dataset)
+    for seed in range(3):
+        assert_same(theirs, ours, batch(dataset, seed=seed))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "sum"])
+def test_every_pooling_mode_is_recboles(pooling: str, settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings, pooling_mode=pooling)
+    assert_same(*both(config, dataset), batch(dataset))
+
+
+def test_rows_that_share_a_history_count_as_in_recbole(settings: dict[str, Any]) -> None:
+    """As sampled negatives do, each history twice; and some more often than others."""
+    config, dataset = prepared(settings)
+    theirs, ours = both(config, dataset)
+    for times in (2, torch.randint(1, 4, (16,))):
+        interaction = batch(dataset, 16).repeat_interleave(times)
+        interaction["item_id"] = torch.randint(1, dataset.num("item_id"), (len(interaction),))
+        interaction["label"] = torch.randint(0, 2, (len(interaction),)).float()
+        assert_same(theirs, ours, interaction)
