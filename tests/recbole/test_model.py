@@ -151,3 +151,72 @@ def test_rows_that_share_a_history_count_as_in_recbole(settings: dict[str, Any])
         interaction["item_id"] = torch.randint(1, dataset.num("item_id"), (len(interaction),))
         interaction["label"] = torch.randint(0, 2, (len(interaction),)).float()
         assert_same(theirs, ours, interaction)
+
+
+@pytest.mark.parametrize("gru", GRUS)
+def test_a_seed_gives_the_initial_weights_of_recbole(gru: str, settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings, gru_type=gru)
+    models = []
+    for model in (Original, DIEN):
+        torch.manual_seed(0)
+        models.append(model(config, dataset).state_dict())
+    theirs, ours = models
+    assert list(theirs) == list(ours)
+    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("preset", ["recbole", "paper", "authors"])
+@pytest.mark.parametrize("gru", GRUS)
+def test_empty_histories_give_a_finite_loss_and_prediction(
+    gru: str, preset: str, settings: dict[str, Any]
+) -> None:
+    config, dataset = prepared(settings, gru_type=gru, dien_preset=preset)
+    model = DIEN(config, dataset)
+    for lengths in (torch.zeros(4, dtype=torch.int64), torch.tensor([0, 3, 0, LONGEST])):
+        interaction = batch(dataset, 4, lengths)
+        loss = model.train().calculate_loss(interaction)
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+        assert torch.isfinite(model.eval().predict(interaction)).all()
+
+
+def test_an_empty_history_leaves_the_other_rows_as_they_are(settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings)
+    theirs, ours = both(config, dataset)
+    interaction = batch(dataset, 4, torch.tensor([2, 0, LONGEST, 1]))
+    others = interaction[torch.tensor([0, 2, 3])]
+    assert_close(ours.eval().predict(interaction)[[0, 2, 3]], theirs.eval().predict(others), 1e-5)
+
+
+def test_predict_reads_no_negatives(settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings)
+    model = DIEN(config, dataset).eval()
+    interaction = batch(dataset)
+    expected = model.predict(interaction)
+    del interaction.interaction["neg_item_id_list"]
+    assert torch.equal(model.predict(interaction), expected)
+    with pytest.raises(KeyError, match=r"neg_item_id_list.*dien_fresh_negatives"):
+        model.calculate_loss(interaction)
+
+
+def test_without_auxiliary_loss_none_is_computed(settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings, alpha=0)
+    theirs, ours = both(config, dataset)
+    interaction = batch(dataset)
+    assert_close(
+        ours.eval().calculate_loss(interaction), theirs.eval().calculate_loss(interaction), 1e-5
+    )
+    del interaction.interaction["neg_item_id_list"]
+    ours.calculate_loss(interaction).backward()
+    assert all(p.grad is None for p in ours.interset_extractor.auxiliary_net.parameters())
+
+
+def test_mixed_precision_trains(settings: dict[str, Any]) -> None:
+    """RecBole's enable_amp wraps the loss alike."""
+    config, dataset = prepared(settings)
+    model = DIEN(config, dataset)
+    with torch.autocast("cpu"):
+        loss = model.calculate_loss(batch(dataset))
+    loss.backward()
+    assert torch.isfinite(loss)

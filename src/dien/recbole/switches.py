@@ -60,16 +60,14 @@ class Switches:
             if key.startswith(PREFIX) and key not in known:
                 raise ValueError(f"{key}: no such key; expected one of {', '.join(known)}")
         given = {key: config[key] for key in known if key in config and config[key] is not None}
-        preset = given.pop(PRESET, "recbole")
-        if preset not in PRESETS:
-            raise ValueError(f"{PRESET}: {preset!r}; expected {_one_of(PRESETS)}")
         hints = get_type_hints(cls)
         for key, value in given.items():
-            hint = hints[key.removeprefix(PREFIX)]
-            allowed = (True, False) if hint is bool else get_args(hint)
+            hint = hints.get(key.removeprefix(PREFIX))
+            allowed = tuple(PRESETS) if hint is None else (True, False) if hint is bool else get_args(hint)
             if not any(type(value) is type(one) and value == one for one in allowed):
-                raise ValueError(f"{key}: {value!r}; expected {_one_of(allowed)}")
-        return replace(PRESETS[preset], **{key.removeprefix(PREFIX): value for key, value in given.items()})
+                raise ValueError(f"{key}: {value!r}; expected one of {', '.join(map(str, allowed))}")
+        preset = PRESETS[given.pop(PRESET, "recbole")]
+        return replace(preset, **{key.removeprefix(PREFIX): value for key, value in given.items()})
 
     def as_config(self) -> dict[str, Any]:
         """Every switch by its configuration key."""
@@ -103,7 +101,3 @@ def _keys(config: Any) -> Iterable[str]:
     """Every key of RecBole's Config, or of a mapping."""
     keys: Iterable[str] = getattr(config, "final_config_dict", config)
     return keys
-
-
-def _one_of(values: Iterable[object]) -> str:
-    return "one of " + ", ".join(map(str, values))

@@ -1,0 +1,24 @@
+"""The drop-in where RecBole is not installed."""
+
+import subprocess
+import sys
+
+
+def outcome(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+
+def test_importing_it_says_what_to_install() -> None:
+    # None in sys.modules makes an import fail as if the package were not there.
+    result = outcome("import sys; sys.modules['recbole'] = None; import dien.recbole")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("ImportError: dien.recbole needs RecBole 1.2.1")
+    assert "pip install 'dien[recbole]'" in result.stderr
+
+
+def test_the_rest_of_the_package_does_without_it() -> None:
+    result = outcome(
+        "import sys; sys.modules['recbole'] = None; import dien, dien.cli, dien.training, dien.serving\n"
+        "[getattr(dien, name) for name in dien.__all__]; print('dien.recbole' in sys.modules)"
+    )
+    assert result.stdout.split() == ["False"], result.stderr
