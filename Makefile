@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# RecBole runs on Python 3.10 and 3.11 alone: make test-recbole RECBOLE_PYTHON=python3.11
+RECBOLE_PYTHON ?= $(PYTHON)
+RECBOLE_VENV   ?= .recbole-venv
 
-.PHONY: help quickstart test lint bench bench-peers clean
+.PHONY: help quickstart test test-recbole lint bench bench-recbole bench-peers clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -18,11 +21,22 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,quickstart]'
 	@touch $@
 
+$(RECBOLE_VENV)/.done: tests/recbole/requirements.txt pyproject.toml constraints.txt
+	$(RECBOLE_PYTHON) -m venv --clear $(RECBOLE_VENV)
+	grep -vE '^(numpy|pandas|pyarrow)==' constraints.txt > $(RECBOLE_VENV)/constraints.txt
+	$(RECBOLE_VENV)/bin/pip install --quiet --constraint $(RECBOLE_VENV)/constraints.txt \
+		--requirement tests/recbole/requirements.txt --editable '.[recbole]'
+	@touch $@
+
 quickstart: $(VENV)/.quickstart  ## install, prepare real purchases, train DIEN, print the metrics, write a report
 	$(BIN)/python examples/quickstart.py
 
 test: lint  ## everything that guards the project
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+test-recbole: $(RECBOLE_VENV)/.done  ## the drop-in against RecBole itself, on the old packages RecBole needs
+	$(RECBOLE_VENV)/bin/pytest --numprocesses 2 --dist worksteal tests/recbole tests/test_recbole_absent.py \
+		tests/layers tests/models tests/ops tests/data
 
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
@@ -32,9 +46,12 @@ lint: $(VENV)/.dev  ## style and types
 bench: $(VENV)/.dev  ## test AUC over three seeds: make bench REVIEWS=reviews.json.gz META=meta.json.gz
 	$(BIN)/python benchmarks/amazon.py --reviews $(REVIEWS) --meta $(META)
 
+bench-recbole: $(RECBOLE_VENV)/.done  ## ml-100k in RecBole: its DIEN, ours, ours with the paper's preset; hours
+	$(RECBOLE_VENV)/bin/python benchmarks/recbole_ml100k.py
+
 bench-peers: $(VENV)/.dev  ## speed against other implementations, each in an environment of its own under .peers
 	$(BIN)/python benchmarks/peers/install.py
 	$(BIN)/python benchmarks/peers/compare.py --out comparison.json
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .peers runs data build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RECBOLE_VENV) .peers runs data build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,7 @@ pytest.importorskip("recbole", reason="RecBole is not installed: make test-recbo
 from recbole.config import Config
 from recbole.data import create_dataset
 from recbole.data.interaction import Interaction
-from recbole.model.sequential_recommender.dien import DIEN as Original
+from recbole.model.sequential_recommender import dien as original
 from recbole.utils import init_seed
 
 from dien.recbole import DIEN
@@ -55,7 +55,7 @@ def prepared(settings: dict[str, Any], features: str = "all", **more: Any) -> tu
 def both(config: Any, dataset: Any) -> tuple[Any, DIEN]:
     """RecBole's model and ours with its weights, none of them where it starts."""
     torch.manual_seed(1)
-    theirs, ours = Original(config, dataset), DIEN(config, dataset)
+    theirs, ours = original.DIEN(config, dataset), DIEN(config, dataset)
     with torch.no_grad():
         for parameter in theirs.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
@@ -157,7 +157,7 @@ def test_rows_that_share_a_history_count_as_in_recbole(settings: dict[str, Any])
 def test_a_seed_gives_the_initial_weights_of_recbole(gru: str, settings: dict[str, Any]) -> None:
     config, dataset = prepared(settings, gru_type=gru)
     models = []
-    for model in (Original, DIEN):
+    for model in (original.DIEN, DIEN):
         torch.manual_seed(0)
         models.append(model(config, dataset).state_dict())
     theirs, ours = models
@@ -204,9 +204,7 @@ def test_without_auxiliary_loss_none_is_computed(settings: dict[str, Any]) -> No
     config, dataset = prepared(settings, alpha=0)
     theirs, ours = both(config, dataset)
     interaction = batch(dataset)
-    assert_close(
-        ours.eval().calculate_loss(interaction), theirs.eval().calculate_loss(interaction), 1e-5
-    )
+    assert_close(ours.eval().calculate_loss(interaction), theirs.eval().calculate_loss(interaction), 1e-5)
     del interaction.interaction["neg_item_id_list"]
     ours.calculate_loss(interaction).backward()
     assert all(p.grad is None for p in ours.interset_extractor.auxiliary_net.parameters())
