@@ -4,8 +4,8 @@
 
 Ratings of 4 and more are clicks, all others are not; RecBole's split of each user's ratings by time, its
 trainer and evaluator, its configuration of DIEN. The contestants take turns by epoch, over the same batches,
-until their validation AUC has not risen for as many epochs as --patience says. RecBole's DIEN runs without the
-anomaly detection that RecBole turns on; --as-shipped also times an epoch with it.
+until their validation AUC has not risen for as many epochs as --patience says. RecBole's DIEN runs without
+the anomaly detection that RecBole turns on; --as-shipped also times an epoch with it.
 
 Prints Markdown, and with --json writes every epoch's figures to a file.
 """
