@@ -6,7 +6,6 @@ RecBole is imported where it is used: without it, these tests are skipped.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,6 @@ def atomic_files(folder: Path) -> None:
             for i in range(ITEMS)
         ],
     )
-
-
-Configure = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
