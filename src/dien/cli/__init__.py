@@ -16,6 +16,7 @@ from dien.cli.bench import bench
 from dien.cli.data import inspect, schema
 from dien.cli.output import Json, finish, messages, progress
 from dien.cli.prepare import prepare
+from dien.cli.prepare_recbole import prepare_recbole
 from dien.config import ConfigError, load_config, model_config
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+prepare.command("recbole")(prepare_recbole)
 app.add_typer(prepare, name="prepare")
 app.add_typer(schema, name="schema")
 app.command()(inspect)

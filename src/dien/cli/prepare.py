@@ -201,10 +201,10 @@ def _prepare(
         made: Callable[..., Prepared] = recipes.paper if recipe is Recipe.paper else recipes.temporal
         return made(logs.pop(), seed=seed, **options)
 
-    _write(read, build, out, False, as_json)
+    write_data(read, build, out, False, as_json)
 
 
-def _write(
+def write_data(
     read: Callable[[], Log],
     build: Callable[[list[Log], Path], Prepared],
     out: Path,
@@ -237,11 +237,34 @@ class Split(str, Enum):
 
     time = "time"
     last = "last"
+    ratio = "ratio"
     user = "user"
     column = "column"
 
 
 Files = list[Path] | None
+TimeValidFrom = Annotated[
+    str | None, typer.Option("--valid-from", help="[time] date, or share of behaviours (default 0.8).")
+]
+TimeTestFrom = Annotated[
+    str | None, typer.Option("--test-from", help="[time] date, or share of behaviours (default 0.9).")
+]
+Gap = Annotated[
+    int | None, typer.Option("--gap", min=0, help="[time] seconds before both that are in no split.")
+]
+FirstAfter = Annotated[
+    int, typer.Option("--warmup", min=0, help="Behaviours before a user's first impression.")
+]
+SampledNegatives = Annotated[
+    int | None, typer.Option("--negatives", min=1, help="[no label] sampled for each positive (default 4).")
+]
+NegativesBy = Annotated[
+    str | None,
+    typer.Option("--negatives-by", help="[no label] popularity (default), uniform, or an item feature."),
+]
+LatestRows = Annotated[
+    int | None, typer.Option("--max-train-rows", min=1, help="Keep the latest so many training rows.")
+]
 
 
 @prepare.command("table")
@@ -266,29 +289,13 @@ def prepare_table(
         str | None, typer.Option("--label", help="Column of the label, 0 or 1; none: every row is a click.")
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="How impressions are split.")] = Split.time,
-    valid_from: Annotated[
-        str | None, typer.Option("--valid-from", help="[time] date, or share of behaviours (default 0.8).")
-    ] = None,
-    test_from: Annotated[
-        str | None, typer.Option("--test-from", help="[time] date, or share of behaviours (default 0.9).")
-    ] = None,
-    gap: Annotated[
-        int | None, typer.Option("--gap", min=0, help="[time] seconds before both that are in no split.")
-    ] = None,
-    warmup: Annotated[
-        int, typer.Option("--warmup", min=0, help="Behaviours before a user's first impression.")
-    ] = 1,
-    negatives: Annotated[
-        int | None,
-        typer.Option("--negatives", min=1, help="[no label] sampled for each positive (default 4)."),
-    ] = None,
-    negatives_by: Annotated[
-        str | None,
-        typer.Option("--negatives-by", help="[no label] popularity (default), uniform, or an item feature."),
-    ] = None,
-    max_train_rows: Annotated[
-        int | None, typer.Option("--max-train-rows", min=1, help="Keep the latest so many training rows.")
-    ] = None,
+    valid_from: TimeValidFrom = None,
+    test_from: TimeTestFrom = None,
+    gap: Gap = None,
+    warmup: FirstAfter = 1,
+    negatives: SampledNegatives = None,
+    negatives_by: NegativesBy = None,
+    max_train_rows: LatestRows = None,
     seed: Seed = 0,
     append: Annotated[
         Path | None, typer.Option("--append", help="DATA folder to add to, in place of --out.")
@@ -306,7 +313,7 @@ def prepare_table(
     spec = spec.model_copy(update={"interactions": spec.interactions.model_copy(update=named)})
     if spec.interactions.label is not None and (negatives or negatives_by):
         raise typer.BadParameter("--negatives and --negatives-by are for logs without a label")
-    rule = _split_rule(split, valid_from, test_from, gap, seed)
+    rule = split_rule(split, valid_from, test_from, gap, seed)
     options: dict[str, Any] = {
         "seed": seed,
         "warmup": warmup,
@@ -339,12 +346,13 @@ def prepare_table(
 
     path = append or out
     assert path is not None
-    _write(read, build, path, append is not None, as_json)
+    write_data(read, build, path, append is not None, as_json)
 
 
-def _split_rule(
+def split_rule(
     split: Split, valid_from: str | None, test_from: str | None, gap: int | None, seed: int
 ) -> SplitRule:
+    """Make the rule of the options; refuse those it does not have."""
     from dien.data.recipes import splits
 
     of_time = {"--valid-from": valid_from, "--test-from": test_from, "--gap": gap}
@@ -356,6 +364,8 @@ def _split_rule(
         )
     if split is Split.last:
         return splits.ByLast()
+    if split is Split.ratio:
+        return splits.ByRatio()
     return splits.ByUser(seed) if split is Split.user else splits.ByColumn()
 
 
@@ -398,4 +408,4 @@ def prepare_synthetic(
         return replace(prepared, truth=truth)
 
     assert out is not None
-    _write(read, build, out, False, as_json)
+    write_data(read, build, out, False, as_json)

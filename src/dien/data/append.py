@@ -34,7 +34,7 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
             not later than all that the DATA holds are left out and counted: they are there already, or came
             too late.
         split: which of the new impressions train, validate and test.
-        options: of :func:`impressions`.
+        options: of :func:`impressions`; what a behaviour is stays as it was (``history``).
 
     Raises:
         DataError: the log has other features or no new event, is labelled where the DATA is not or the other
@@ -69,7 +69,8 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     before = np.diff(dataset.behaviours.offsets)
     known = Features(dataset.schema, tuple(dataset.info["dropped_features"]), dataset.vocabularies)
     earlier = Earlier(known, _filled(before, users.height + 1), _filled(dataset.popularity, items.height + 1))
-    new = impressions(log, split, earlier=earlier, **options)
+    history = dataset.info["recipe"].get("history", "clicked")
+    new = impressions(log, split, earlier=earlier, history=history, **options)
     return _merge(dataset, new, newest)
 
 

@@ -53,9 +53,10 @@ def test_by_user_no_user_is_in_two_splits_and_shares_are_as_asked():
 def test_where_a_user_falls_does_not_depend_on_the_slice(first, width):
     user = np.arange(1, 100, dtype=np.int32)
     rule = ByUser(seed=1, valid=0.3, test=0.3)
-    whole = rule.assign(user, np.zeros(99, np.int64), None)
+    time, one = np.zeros(99, np.int64), np.ones(99, np.int64)
+    whole = rule.assign(user, time, one, None)
     part = slice(first, first + width)
-    assert np.array_equal(rule.assign(user[part], np.zeros(99, np.int64)[part], None), whole[part])
+    assert np.array_equal(rule.assign(user[part], time[part], one[part], None), whole[part])
 
 
 def test_by_column_the_log_decides_and_what_it_leaves_out_is_counted():

@@ -1,4 +1,4 @@
-"""The clicks of a log as behaviours, and what was shown beside them."""
+"""The behaviours of a log, and what was shown beside them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from dien.data.recipes.events import Events, first_of_moment, first_of_user
 def behaviours_of(
     events: Events, features: FeatureTable | None = None, *, unclicked: bool = True
 ) -> Behaviours:
-    """Keep the clicks: the ``k``-th clicked event is behaviour ``k``.
+    """Keep the behaviours: the ``k``-th event that is one is behaviour ``k``.
 
     Args:
         events: of all users.
-        features: behaviour features of the clicks ``[M]``.
-        unclicked: whether clicks carry what was shown and not clicked, where the log says so.
+        features: behaviour features ``[M]``.
+        unclicked: whether clicks carry what was shown and not clicked, where the log says so and that is no
+            behaviour itself.
     """
-    beside = unclicked and events.labelled and not events.clicked.all()
-    clicks = np.bincount(events.user[events.clicked], minlength=len(events.user_ids))
+    beside = unclicked and not events.behaviour.all()
+    counts = np.bincount(events.user[events.behaviour], minlength=len(events.user_ids))
     return Behaviours(
-        item=events.item[events.clicked],
-        time=events.time[events.clicked],
-        offsets=to_offsets(clicks),
+        item=events.item[events.behaviour],
+        time=events.time[events.behaviour],
+        offsets=to_offsets(counts),
         features=features or {},
-        unclicked=_unclicked(events, clicks) if beside else None,
+        unclicked=_unclicked(events, counts) if beside else None,
     )
 
 

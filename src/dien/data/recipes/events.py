@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,9 @@ from dien.data.log import DataError, FeatureRule, Log
 from dien.data.vocabulary import Ids
 
 _NOT_FEATURES = ("user", "item", "time", "label", "impression", "split")
+History = Literal["clicked", "all"]
+"""What a user's behaviours are: what was clicked, or whatever was shown (as RecBole has it)."""
+
 _YEAR_10000 = 253_402_300_800  # also catches milliseconds
 EVENTS_AT_ONCE = 1 << 22
 """Recipes go through users in slices of about so many events, which bounds what they hold on the way."""
@@ -27,6 +31,7 @@ class Events:
         item: ``[E]`` int32 rows of ``item_ids``.
         time: ``[E]`` int64 seconds since 1970.
         clicked: ``[E]`` bool; all true where the log has no labels.
+        behaviour: ``[E]`` bool, which of them histories are made of.
         labelled: whether the log has real negatives.
         impression: ``[E]`` int64, equal for what was shown together; None where the log does not say.
         split: ``[E]`` int8, 0 train, 1 valid, 2 test, 3 none; None where the log does not say.
@@ -40,6 +45,7 @@ class Events:
     item: NDArray[np.int32]
     time: NDArray[np.int64]
     clicked: NDArray[np.bool_]
+    behaviour: NDArray[np.bool_]
     labelled: bool
     impression: NDArray[np.int64] | None
     split: NDArray[np.int8] | None
@@ -49,8 +55,12 @@ class Events:
     item_ids: Ids
 
     @classmethod
-    def of(cls, log: Log) -> Events:
+    def of(cls, log: Log, history: History = "clicked") -> Events:
         """Encode and sort the events of a log.
+
+        Args:
+            log: the log.
+            history: which events are behaviours; without labels all are clicked.
 
         Raises:
             DataError: the log has no clicks, lacks a column, has a null where none may be, a time that cannot
@@ -66,12 +76,14 @@ class Events:
         if not clicked.any():
             raise DataError("events: none is a click (label 1); without clicks there are no behaviours")
         order = np.lexsort((time, user))  # stable
+        clicked = clicked[order]
         features = events.select(pl.exclude(*_NOT_FEATURES))
         return cls(
             user=user[order],
             item=_encode(events["item"], item_ids, "items")[order],
             time=time[order],
-            clicked=clicked[order],
+            clicked=clicked,
+            behaviour=clicked if history == "clicked" else np.ones(len(clicked), bool),
             labelled=labelled,
             impression=events["impression"].cast(pl.Int64).to_numpy()[order]
             if "impression" in events.columns
@@ -116,6 +128,7 @@ class Events:
                     item=self.item[part],
                     time=self.time[part],
                     clicked=self.clicked[part],
+                    behaviour=self.behaviour[part],
                     impression=None if self.impression is None else self.impression[part],
                     split=None if self.split is None else self.split[part],
                     features=self.features[part] if self.features.width else self.features,

@@ -14,7 +14,7 @@ from dien.data.negatives import Sampler, sampler
 from dien.data.prepared import SPLITS, Prepared, Split, SplitName
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
 from dien.data.recipes.behaviours import behaviours_of
-from dien.data.recipes.events import Events, first_of_moment, first_of_user
+from dien.data.recipes.events import Events, History, first_of_moment, first_of_user
 from dien.data.recipes.features import Features, Occurrences, fit_features
 from dien.data.recipes.growing import Growing
 from dien.data.recipes.splits import NONE, TRAIN, SplitRule
@@ -26,8 +26,8 @@ class Shown:
 
     Attributes:
         event: ``[I]`` its first event: its user, time and context are the impression's.
-        end: ``[I]`` clicks of the log before it: the end of its history among all behaviours.
-        past: ``[I]`` clicks of its user before it.
+        end: ``[I]`` behaviours of the log before it: the end of its history among all.
+        past: ``[I]`` behaviours of its user before it.
         lengths: ``[I]`` events.
         candidate: ``[C]`` the events, impression after impression.
         part: ``[I]`` int8, its split.
@@ -59,7 +59,7 @@ class Earlier:
     Attributes:
         features: its features, to keep and to extend.
         behaviours: ``[users]`` how many each user had.
-        popularity: ``[items]`` its training clicks.
+        popularity: ``[items]`` its training behaviours.
     """
 
     features: Features
@@ -77,6 +77,7 @@ def impressions(
     negatives: int = 4,
     negatives_by: str = "popularity",
     max_train_rows: int | None = None,
+    history: History = "clicked",
     scratch: Path | None = None,
     earlier: Earlier | None = None,
 ) -> Prepared:
@@ -91,7 +92,7 @@ def impressions(
     negatives, other than the impression's positives. Nothing else is avoided: a negative may stand in the
     user's history, or be clicked later. In a log with labels the candidates are what was shown, the
     behaviours what was clicked, and each behaviour carries what was shown and not clicked since the click
-    before it.
+    before it; or all that was shown is a behaviour (``history``), and carries nothing.
 
     Vocabularies and popularity count what the training impressions hold, those of the warm-up included; of
     users and contexts, training rows. An item first seen later is unknown, and is never drawn as a negative.
@@ -107,6 +108,7 @@ def impressions(
             the name of an item feature: by popularity among the items with the positive's value of it.
         max_train_rows: keep at most so many training rows (candidates), the latest ones, in whole
             impressions.
+        history: ``clicked``: what was clicked is a behaviour; ``all``: what was shown and not clicked, too.
         scratch: folder for rows while they grow, so that memory does not grow with them; None keeps them in
             memory.
         earlier: what a log that this one goes on with has left.
@@ -117,7 +119,7 @@ def impressions(
     for option, value, least in (("warmup", warmup, 0), ("negatives", negatives, 1)):
         if value < least:
             raise DataError(f"{option} is {value}, expected at least {least}")
-    events = Events.of(log)
+    events = Events.of(log, history)
     log = replace(log, events=log.events.clear())  # a large one is let go where nobody else holds it
     split = split.settle(events)
     past = np.zeros(len(events.user_ids), np.int64) if earlier is None else earlier.behaviours
@@ -131,7 +133,7 @@ def impressions(
         )
     features = fit_features(log, events, counted.occurrences, earlier.features if earlier else None)
     popularity = counted.popularity if earlier is None else counted.popularity + earlier.popularity
-    behaviours = behaviours_of(events, features.encode(events.features_of(events.clicked), "behaviour"))
+    behaviours = behaviours_of(events, features.encode(events.features_of(events.behaviour), "behaviour"))
     draw = None
     if not events.labelled:
         if negatives_by not in ("popularity", "uniform") and not _is_categorical(features, negatives_by):
@@ -159,6 +161,7 @@ def impressions(
             "warmup": warmup,
             "negatives": each or None,
             "max_train_rows": max_train_rows,
+            **({"history": history} if history != "clicked" else {}),
         },
         split_rule=split.text(),
         negatives={
@@ -184,7 +187,7 @@ class _Counted:
 
     Attributes:
         occurrences: what vocabularies count.
-        popularity: ``[items]`` training clicks.
+        popularity: ``[items]`` training behaviours.
         train_rows: candidates in training.
         kept: which training impressions max_train_rows keeps ``[train]``; None for all.
         excluded: events in no split, by reason.
@@ -221,8 +224,8 @@ def _count(
         of_event[shown.candidate] = np.repeat(shown.part, shown.lengths)
         training = of_event == TRAIN
         item += np.bincount(part.item[training], minlength=items)
-        popularity += np.bincount(part.item[training & part.clicked], minlength=items)
-        behaviour[begin : begin + len(part)] = training & part.clicked
+        popularity += np.bincount(part.item[training & part.behaviour], minlength=items)
+        behaviour[begin : begin + len(part)] = training & part.behaviour
         warm = shown.past >= warmup
         excluded["events in a user's warm-up"] += int(shown.lengths[~warm].sum())
         excluded["events in no split"] += int(shown.lengths[warm & (shown.part == NONE)].sum())
@@ -263,10 +266,10 @@ def _rows(
     rows = dict.fromkeys(SPLITS, 0)
     for into in growing.values():
         into.append("offsets", np.zeros(1, np.int64))
-    clicks, trained = 0, 0
+    behaviours, trained = 0, 0
     for _, part, shown in _slices(events, split, past):
-        shown = replace(shown, end=shown.end + clicks)
-        clicks += int(part.clicked.sum())
+        shown = replace(shown, end=shown.end + behaviours)
+        behaviours += int(part.behaviour.sum())
         shown = shown.keep(shown.past >= warmup)
         for number, name in enumerate(SPLITS):
             chosen = shown.keep(shown.part == number)
@@ -327,7 +330,11 @@ def _slices(events: Events, split: SplitRule, past: NDArray[np.int64]) -> Iterat
         yield (
             begin,
             part,
-            replace(shown, past=shown.past + past[user], part=split.assign(user, time, of_log)),
+            replace(
+                shown,
+                past=shown.past + past[user],
+                part=split.assign(user, time, shown.lengths, of_log),
+            ),
         )
 
 
@@ -335,7 +342,7 @@ def _group(events: Events) -> Shown:
     """Group events into impressions: one user, time and context, or what the log names alike."""
     E = len(events)
     first = first_of_moment(events)
-    clicks_before: NDArray[np.int64] = np.cumsum(events.clicked) - events.clicked  # [E]
+    before: NDArray[np.int64] = np.cumsum(events.behaviour) - events.behaviour  # [E]
     start = np.maximum.accumulate(np.where(first, np.arange(E), 0))  # [E] first event of the moment
     group = np.cumsum(first) - 1  # [E]
     if events.impression is not None:
@@ -344,8 +351,8 @@ def _group(events: Events) -> Shown:
         group = _joint(group, events.features[name].rank("dense").fill_null(0).to_numpy())
     group, event = _by_first_event(group)
     user_start = np.maximum.accumulate(np.where(first_of_user(events), np.arange(E), 0))  # [E]
-    before_user = clicks_before[user_start]  # [E]
-    end = clicks_before[start[event]]
+    before_user = before[user_start]  # [E]
+    end = before[start[event]]
     return Shown(
         event=event,
         end=end,

@@ -1,4 +1,4 @@
-"""Which impressions train, validate and test: by time, by each user's last, by user, or by a column."""
+"""Which impressions train, validate and test: by time, by each user's last ones, by user, or by a column."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ class SplitRule(Protocol):
         """Work out what depends on the whole log, as the moment of a cut."""
 
     def assign(
-        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+        self,
+        user: NDArray[np.int32],
+        time: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        split: NDArray[np.int8] | None,
     ) -> NDArray[np.int8]:
         """Name the split of impressions ``[I]`` of whole users, in order of user and time.
 
         Args:
             user: user rows.
             time: seconds since 1970.
+            lengths: how many events each holds.
             split: what the log says of each.
 
         Returns:
@@ -66,7 +71,7 @@ class ByTime:
         """
         if self.gap < 0:
             raise DataError(f"gap is {self.gap}, expected 0 or more seconds")
-        times = events.time if events.clicked.all() else events.time[events.clicked]
+        times = events.time if events.behaviour.all() else events.time[events.behaviour]
         valid = _cut_point("valid_from", self.valid_from, times)
         test = _cut_point("test_from", self.test_from, times)
         if valid > test - self.gap or valid == test:
@@ -78,7 +83,11 @@ class ByTime:
         return ByTime(valid, test, self.gap)
 
     def assign(
-        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+        self,
+        user: NDArray[np.int32],
+        time: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        split: NDArray[np.int8] | None,
     ) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
         cuts = np.array([self.valid_from, self.test_from], np.int64)
@@ -111,22 +120,19 @@ class ByLast:
         return self
 
     def assign(
-        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+        self,
+        user: NDArray[np.int32],
+        time: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        split: NDArray[np.int8] | None,
     ) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
-        part = np.zeros(len(user), np.int8)
-        if not len(user):
-            return part
-        new = np.ones(len(user), bool)  # the first impression of each user and time
-        new[1:] = (np.diff(user) != 0) | (np.diff(time) != 0)
-        moment = np.cumsum(new) - 1  # [I]
-        of_user = user[new]  # [moments]
-        number = np.bincount(of_user)[of_user]  # moments of its user
+        moment, of_user = _moments(user, time)
         first = np.searchsorted(of_user, of_user, side="left")
-        left = number - (np.arange(len(of_user)) - first)  # 1 for the last
-        of_moment = np.where(number < 3, TRAIN, np.select([left == 1, left == 2], [TEST, VALID], TRAIN))
-        part[:] = of_moment[moment]
-        return part
+        end = np.searchsorted(of_user, of_user, side="right")
+        left = end - np.arange(len(of_user))  # 1 for the last
+        part = np.where(end - first < 3, TRAIN, np.select([left == 1, left == 2], [TEST, VALID], TRAIN))
+        return part[moment].astype(np.int8)
 
     def options(self) -> dict[str, Any]:
         """See :meth:`SplitRule.options`."""
@@ -135,6 +141,61 @@ class ByLast:
     def text(self) -> str:
         """See :meth:`SplitRule.text`."""
         return "by user: the last moment tests, the one before it validates; users with fewer than 3 train"
+
+
+@dataclass(frozen=True)
+class ByRatio:
+    """The last share of each user's events is the test, the one before it validates, the others train.
+
+    As RecBole splits (``order: TO``, ``group_by: user``, ``split: {RS: [0.8, 0.1, 0.1]}``): the shares are of
+    the events after the user's first, rounded down, but what would be less than one event is one, that of the
+    test first, while training keeps one. Where several events share a second they stay together, on the side
+    where the middle one falls.
+
+    Attributes:
+        valid: share that validates.
+        test: share that tests.
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+
+    def settle(self, events: Events) -> ByRatio:
+        """Nothing depends on the whole log.
+
+        Raises:
+            DataError: the shares leave nothing to train with.
+        """
+        _check_shares("events", self.valid, self.test)
+        return self
+
+    def assign(
+        self,
+        user: NDArray[np.int32],
+        time: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        split: NDArray[np.int8] | None,
+    ) -> NDArray[np.int8]:
+        """See :meth:`SplitRule.assign`."""
+        moment, of_user = _moments(user, time)
+        events = np.bincount(moment, lengths, len(of_user))  # [moments]
+        done = np.cumsum(events)
+        last = np.searchsorted(of_user, of_user, side="right") - 1  # [moments] its user's last one
+        after = np.bincount(of_user, events)[of_user] - 1
+        test, valid = np.floor(self.test * after), np.floor(self.valid * after)
+        test += (after - test - valid > 1) & (test == 0) & (self.test * after > 0)
+        valid += (after - test - valid > 1) & (valid == 0) & (self.valid * after > 0)
+        left = done[last] - done + (events + 1) / 2  # 1 for the last event, where it stands alone
+        part = np.select([left <= test, left <= test + valid], [TEST, VALID], TRAIN)
+        return part[moment].astype(np.int8)
+
+    def options(self) -> dict[str, Any]:
+        """See :meth:`SplitRule.options`."""
+        return {"split": "ratio", "valid_share": self.valid, "test_share": self.test}
+
+    def text(self) -> str:
+        """See :meth:`SplitRule.text`."""
+        return f"by user: the last {self.test} of the events tests, {self.valid} before it validates"
 
 
 @dataclass(frozen=True)
@@ -157,14 +218,15 @@ class ByUser:
         Raises:
             DataError: the shares leave no user to train with.
         """
-        if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
-            raise DataError(
-                f"shares of users to validate ({self.valid}) and test ({self.test}) must leave some to train"
-            )
+        _check_shares("users", self.valid, self.test)
         return self
 
     def assign(
-        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+        self,
+        user: NDArray[np.int32],
+        time: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        split: NDArray[np.int8] | None,
     ) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
         if not len(user):
@@ -201,7 +263,11 @@ class ByColumn:
         return self
 
     def assign(
-        self, user: NDArray[np.int32], time: NDArray[np.int64], split: NDArray[np.int8] | None
+        self,
+        user: NDArray[np.int32],
+        time: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        split: NDArray[np.int8] | None,
     ) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
         assert split is not None
@@ -214,6 +280,18 @@ class ByColumn:
     def text(self) -> str:
         """See :meth:`SplitRule.text`."""
         return "as the log's column says"
+
+
+def _moments(user: NDArray[np.int32], time: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Number the moments of impressions ``[I]``, and give the user of each moment."""
+    new = np.ones(len(user), bool)  # the first impression of each user and time
+    new[1:] = (np.diff(user) != 0) | (np.diff(time) != 0)
+    return np.cumsum(new) - 1, user[new]
+
+
+def _check_shares(what: str, valid: float, test: float) -> None:
+    if not (valid >= 0 and test >= 0 and valid + test < 1):
+        raise DataError(f"shares of {what} to validate ({valid}) and test ({test}) must leave some to train")
 
 
 def _cut_point(name: str, moment: Moment | int, times: NDArray[np.int64]) -> int:

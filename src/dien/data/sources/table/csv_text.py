@@ -24,6 +24,9 @@ csv.field_size_limit(opening.BLOCK)  # Arrow takes such fields, too
 class CsvReader:
     """A CSV file with a header, gzip or plain; an empty field is missing."""
 
+    quoted = True
+    """Whether quotes around a field keep separators and line ends in it."""
+
     def __init__(self, file: TableFile) -> None:
         self.file = file
 
@@ -49,7 +52,11 @@ class CsvReader:
                 stream = pa.csv.open_csv(
                     pa.PythonFile(quotes, mode="r"),
                     pa.csv.ReadOptions(block_size=opening.BLOCK, use_threads=False),
-                    pa.csv.ParseOptions(delimiter=self.file.separator, newlines_in_values=True),
+                    pa.csv.ParseOptions(
+                        delimiter=self.file.separator,
+                        quote_char='"' if self.quoted else False,
+                        newlines_in_values=self.quoted,
+                    ),
                     pa.csv.ConvertOptions(
                         include_columns=list(columns),
                         column_types={name: pa.string() for name in columns},
@@ -65,7 +72,7 @@ class CsvReader:
                         )
             except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError) as error:
                 self._damaged(error)
-        if quotes.count % 2:
+        if self.quoted and quotes.count % 2:
             self._check_last_quote()
 
     def place(self, row: int) -> str:
@@ -83,7 +90,9 @@ class CsvReader:
         return io.TextIOWrapper(open_bytes(self.file), "utf-8-sig", errors, newline="")
 
     def _rows(self, text: TextIO) -> Iterator[list[str]]:
-        return csv.reader(text, delimiter=self.file.separator)
+        if self.quoted:
+            return csv.reader(text, delimiter=self.file.separator)
+        return csv.reader(text, delimiter=self.file.separator, quoting=csv.QUOTE_NONE)
 
     def _check_last_quote(self) -> None:
         """Raise where the last quote opens a field that nothing closes: the rows in it would be lost."""
@@ -118,9 +127,14 @@ class CsvReader:
             problem = str(found)
         where = f"{self.file.path}: line {line + 1}" if problem else f"{self.file.path}"
         raise DataError(
-            f"{where}: {problem or one_line(error)}; expected CSV in UTF-8 with a header, fields "
-            f"with {self.file.separator!r} between and quotes around one that holds it; mend it"
+            f"{where}: {problem or one_line(error)}; expected {self._expected()}; mend it"
         ) from error
+
+    def _expected(self) -> str:
+        return (
+            f"CSV in UTF-8 with a header, fields with {self.file.separator!r} between and quotes around one "
+            "that holds it"
+        )
 
     def _line_of_bad_bytes(self) -> int:
         with open_bytes(self.file) as raw:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from dien.data.log import DataError, SourceFile
 from dien.data.sources.lines import source_file
 
-Format = Literal["parquet", "csv", "jsonl"]
+Format = Literal["parquet", "csv", "jsonl", "atomic"]
 
 _FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
@@ -24,6 +24,9 @@ _FORMATS: dict[str, Format] = {
     ".jsonl.gz": "jsonl",
     ".ndjson": "jsonl",
     ".ndjson.gz": "jsonl",
+    ".inter": "atomic",
+    ".user": "atomic",
+    ".item": "atomic",
 }
 _EXPECTED = "expected " + ", ".join(_FORMATS)
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -37,7 +40,7 @@ class TableFile:
         path: where it lies.
         name: its path below the folder given, for the report.
         format: how it is read.
-        separator: between the columns of CSV.
+        separator: between the columns of text.
         size: bytes.
     """
 
@@ -132,5 +135,5 @@ def _table_file(path: Path, root: Path) -> TableFile:
         )
     if size == 0 and _FORMATS[suffix] != "jsonl":  # no line is no row
         raise DataError(f"{path}: the file is empty (0 bytes); write it again, or remove it")
-    separator = "\t" if suffix.startswith(".tsv") else ","
-    return TableFile(path, path.relative_to(root).as_posix(), _FORMATS[suffix], separator, size)
+    tabs = suffix.startswith(".tsv") or _FORMATS[suffix] == "atomic"
+    return TableFile(path, path.relative_to(root).as_posix(), _FORMATS[suffix], "\t" if tabs else ",", size)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import polars as pl
 
+from dien.data.sources.table.atomic import AtomicReader
 from dien.data.sources.table.csv_text import CsvReader
 from dien.data.sources.table.files import TableFile
 from dien.data.sources.table.json_lines import JsonReader
@@ -46,5 +47,6 @@ def open_table(file: TableFile) -> Reader:
         "parquet": ParquetReader,
         "csv": CsvReader,
         "jsonl": JsonReader,
+        "atomic": AtomicReader,
     }
     return readers[file.format](file)

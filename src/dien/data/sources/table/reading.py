@@ -20,6 +20,7 @@ from dien.data.sources.table.values import (
     BadValueError,
     Clock,
     Codes,
+    at_least,
     feature,
     ids,
     impressions,
@@ -116,7 +117,11 @@ def _read_events(
         "time": (named.time, clock.seconds),
     }
     if named.label is not None:
-        parse["label"] = named.label, labels
+        limit = named.threshold
+        parse["label"] = (
+            named.label,
+            labels if limit is None else lambda values: at_least(values, limit),
+        )
     if named.impression is not None:
         parse["impression"] = named.impression, lambda values: impressions(values, shown)
     if named.split is not None:
@@ -140,8 +145,10 @@ def _read_events(
         raise DataError(f"{_all(files)}: no interaction; expected at least one row with a click")
     if named.label is not None and not (events["label"] == 1).any():
         raise DataError(
-            f"{_all(files)}: column {named.label!r}: no label is 1; expected at least one click; name the "
-            "right column (interactions.label), or none where every row is a click"
+            f"{_all(files)}: column {named.label!r}: no label is 1"
+            + (f" ({named.threshold:g} or more)" if named.threshold is not None else "")
+            + "; expected at least one click; name the right column (interactions.label), or none where "
+            "every row is a click"
         )
     kept = first_of_each(
         events["user"].to_numpy(),

@@ -61,6 +61,7 @@ class Interactions(_Strict):
         time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to tell by
             each file's values.
         label: 1 clicked and 0 shown but not clicked; None where every row is a click.
+        threshold: of a label that is a number, as a rating: so much or more is clicked, less is not.
         impression: equal for what was shown together; None where the log does not say.
         split: train, valid or test, anything else in none of them; None where the log does not say.
     """
@@ -70,8 +71,15 @@ class Interactions(_Strict):
     time: _Text = "time"
     time_unit: TimeUnit | None = None
     label: _Text | None = None
+    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     impression: _Text | None = None
     split: _Text | None = None
+
+    @model_validator(mode="after")
+    def _threshold_of_a_label(self) -> Interactions:
+        if self.threshold is not None and self.label is None:
+            raise ValueError("threshold is of a label; name its column as label, or leave threshold out")
+        return self
 
 
 class Items(_Strict):

@@ -134,6 +134,18 @@ def labels(values: pl.Series) -> pl.Series:
     return _cast(numbers, pl.Int8())
 
 
+def at_least(values: pl.Series, threshold: float) -> pl.Series:
+    """Make labels of numbers: Int8, 1 from the threshold on and 0 below.
+
+    Raises:
+        BadValueError: one is missing or no number.
+    """
+    numbers = _numbers(values, pl.Float64())
+    if numbers.null_count():
+        _bad(values, numbers.is_null(), "a number to tell a click by; fill it in or drop the row")
+    return _cast(numbers >= threshold, pl.Int8())
+
+
 def splits(values: pl.Series) -> pl.Series:
     """Read splits: Int8, 0 train, 1 valid, 2 test, 3 anything else.
 

@@ -1,0 +1,215 @@
+"""A data set of RecBole's atomic files: NAME.inter, and where they are there NAME.user and NAME.item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dien.data.log import DataError, Log
+from dien.data.schema import TIME_SINCE, Side, is_file_name
+from dien.data.sources import table
+from dien.data.sources.table.atomic import AtomicReader
+from dien.data.sources.table.files import find
+from dien.data.sources.table.spec import RESERVED, TimeUnit
+
+LABEL, RATING = "label", "rating"
+"""RecBole's names of what a user answered (LABEL_FIELD, RATING_FIELD)."""
+
+_KINDS: dict[str, dict[str, str]] = {
+    "token": {"kind": "categorical"},
+    "token_seq": {"kind": "multi", "separator": " "},
+    "float": {"kind": "numeric"},
+}
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What the columns mean; the defaults are RecBole's.
+
+    Attributes:
+        user: id of the user (USER_ID_FIELD); in NAME.inter and NAME.user.
+        item: id of the item (ITEM_ID_FIELD); in NAME.inter and NAME.item.
+        time: of the interaction (TIME_FIELD).
+        time_unit: of the time; None to tell by its values.
+        label: 1 clicked and 0 not; None for the column ``label``, and where there is none every interaction
+            is a click.
+        threshold: a column and a number in place of ``label``: so much or more is clicked, less is not.
+        behaviour: columns of NAME.inter known only after the interaction, as a dwell time: features of past
+            behaviours, not of the impression. A ``rating`` that makes no label is one without being named.
+        drop: columns left out, of whichever file.
+    """
+
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str = "timestamp"
+    time_unit: TimeUnit | None = None
+    label: str | None = None
+    threshold: tuple[str, float] | None = None
+    behaviour: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+def read(folder: Path, fields: Fields | None = None, *, progress: Callable[[int], None] | None = None) -> Log:
+    """Read a data set as :func:`dien.data.sources.table.read` reads tables.
+
+    Every other column is a feature named after it: a token is categorical, a token_seq multi-valued, a float
+    numeric; those of NAME.inter are of the context. A float_seq is no feature and is left out.
+
+    Args:
+        folder: holds ``NAME.inter``, where NAME is the folder's own name or there is one such file alone.
+        fields: what the columns mean.
+        progress: called with the number of bytes just read from disk.
+
+    Returns:
+        The log; ``excluded`` also names the columns of type float_seq.
+
+    Raises:
+        DataError: a file is missing or damaged, a column is missing, has another type than it must have or
+            holds what it should not, or its name cannot be a feature's.
+    """
+    fields = fields or Fields()
+    files = _find(folder)
+    columns = {suffix: AtomicReader(find([path])[0]).types() for suffix, path in files.items()}
+    _check_dropped(folder, columns, fields)
+    interactions = {"user": fields.user, "item": fields.item, "time": fields.time} | _label(
+        columns["inter"], fields
+    )
+    _check_columns(files, columns, fields, interactions)
+    features: dict[Side, dict[str, Any]] = {"item": {}, "user": {}, "behaviour": {}, "context": {}}
+    lists: list[str] = []
+    seen: dict[str, Path] = {}
+    for side, name, kind, path in _features(files, columns, fields, set(interactions.values())):
+        if kind == "float_seq":
+            lists.append(name)
+            continue
+        _check_name(name, path, seen)
+        features[side][name] = _KINDS[kind]
+    limit = {} if fields.threshold is None else {"threshold": fields.threshold[1]}
+    spec = table.TableSpec.of(
+        {
+            "interactions": {**interactions, **limit, "time_unit": fields.time_unit},
+            "items": {"item": fields.item},
+            "users": {"user": fields.user},
+            "features": features,
+        },
+        str(folder),
+    )
+    log = table.read(
+        [files["inter"]],
+        [files["item"]] if "item" in files else None,
+        [files["user"]] if "user" in files else None,
+        spec,
+        progress=progress,
+    )
+    left_out = {f"columns of type float_seq ({', '.join(lists)})": len(lists)} if lists else {}
+    return replace(log, excluded={**log.excluded, **left_out})
+
+
+def _find(folder: Path) -> dict[str, Path]:
+    """Find the files of the data set, by suffix."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no folder; give the one that holds NAME.inter")
+    found = sorted(folder.glob("*.inter"))
+    own = folder / f"{folder.resolve().name}.inter"
+    if not found:
+        raise DataError(f"{folder}: holds no file NAME.inter; expected RecBole's atomic files")
+    if own not in found and len(found) > 1:
+        raise DataError(
+            f"{folder}: holds {', '.join(path.name for path in found)}; expected one data set, or {own.name} "
+            "among them; move the others out, and join what was split beforehand"
+        )
+    inter = own if own in found else found[0]
+    others = {suffix: inter.with_suffix(f".{suffix}") for suffix in ("user", "item")}
+    return {"inter": inter} | {suffix: path for suffix, path in others.items() if path.exists()}
+
+
+def _label(columns: Mapping[str, str], fields: Fields) -> dict[str, str]:
+    """Name the column that labels are made of, if there is one."""
+    if fields.threshold is not None:
+        return {"label": fields.threshold[0]}
+    if fields.label is not None:
+        return {"label": fields.label}
+    return {"label": LABEL} if LABEL in columns and LABEL not in fields.drop else {}
+
+
+def _check_dropped(folder: Path, columns: Mapping[str, Mapping[str, str]], fields: Fields) -> None:
+    label = fields.label if fields.threshold is None else fields.threshold[0]
+    used = {fields.user, fields.item, fields.time, label, *fields.behaviour}
+    for name in fields.drop:
+        if name in used:
+            raise DataError(f"{folder}: column {name!r} is to be used and left out (--drop); choose one")
+        if not any(name in of_file for of_file in columns.values()):
+            raise DataError(
+                f"{folder}: no column {name!r} to leave out (--drop); found "
+                + "; ".join(f"{', '.join(of_file)} in .{suffix}" for suffix, of_file in columns.items())
+            )
+
+
+def _check_columns(
+    files: Mapping[str, Path],
+    columns: Mapping[str, Mapping[str, str]],
+    fields: Fields,
+    interactions: Mapping[str, str],
+) -> None:
+    """Raise where a column that has a meaning is missing, or of a type it cannot have."""
+    options = {"label": "--label" if fields.threshold is None else "--threshold"}
+    needed = [("inter", meaning, name, options.get(meaning)) for meaning, name in interactions.items()]
+    needed += [("inter", "behaviour", name, None) for name in fields.behaviour]
+    needed += [(suffix, suffix, getattr(fields, suffix), None) for suffix in ("user", "item")]
+    for suffix, meaning, name, option in needed:
+        if suffix not in columns:
+            continue
+        found = columns[suffix]
+        if name not in found:
+            raise DataError(
+                f"{files[suffix]}: line 1: no column {name!r}; found {', '.join(found)}; "
+                f"name the right one ({option or f'--{meaning}'})"
+            )
+        allowed = ("token",) if meaning in ("user", "item") else ("token", "float")
+        if meaning != "behaviour" and found[name] not in allowed:
+            raise DataError(
+                f"{files[suffix]}: line 1: column {name!r} is of type {found[name]}, expected "
+                f"{' or '.join(allowed)} of the {meaning}; mend the header, or name another column "
+                f"({option or f'--{meaning}'})"
+            )
+
+
+def _features(
+    files: Mapping[str, Path],
+    columns: Mapping[str, Mapping[str, str]],
+    fields: Fields,
+    meant: set[str],
+) -> Iterator[tuple[Side, str, str, Path]]:
+    """Name every column that is a feature, with its side, type and file."""
+    answer = {LABEL} if fields.threshold is not None else set()
+    sides: tuple[tuple[str, Side, set[str]], ...] = (
+        ("item", "item", {fields.item}),
+        ("user", "user", {fields.user}),
+        ("inter", "context", meant | answer),
+    )
+    for suffix, side, no_features in sides:
+        for name, kind in columns.get(suffix, {}).items():
+            if name in no_features or name in fields.drop:
+                continue
+            behaviour = side == "context" and (name in fields.behaviour or name == RATING)
+            yield "behaviour" if behaviour else side, name, kind, files[suffix]
+
+
+def _check_name(name: str, path: Path, seen: dict[str, Path]) -> None:
+    """Raise where a feature cannot have the name of its column."""
+    folded = name.casefold()
+    problem = ""
+    if not is_file_name(name):
+        problem = "a feature's name is a file's name, without / \\ : * ? \" < > | and no dot first"
+    elif folded in (*RESERVED, TIME_SINCE) or name.endswith(".offsets"):
+        problem = "this name is kept, no feature can have it"
+    elif folded in seen:
+        problem = f"{seen[folded]} has a column of this name, too"
+    if problem:
+        raise DataError(
+            f"{path}: line 1: column {name!r}: {problem}; rename it in the header, or leave it out "
+            f"(--drop {name!r})"
+        )
+    seen[folded] = path
