@@ -46,22 +46,22 @@ def with_rows(log: Log, events: pl.DataFrame) -> Log:
     return replace(log, events=events, users=tables["user"], items=tables["item"])
 
 
-def grown(log: Log, folder) -> tuple[Dataset, Prepared]:
+def grown(log: Log, folder, history: str = "clicked") -> tuple[Dataset, Prepared]:
     """The first part of a log prepared and written, and the second appended to it."""
     first, second = (
         with_rows(log, log.events.filter(part)) for part in (pl.col("time") < CUT, pl.col("time") >= CUT)
     )
-    write(impressions(first, ByTime(0.6, 0.8)), folder)
+    write(impressions(first, ByTime(0.6, 0.8), history=history), folder)
     data = Dataset.open(folder)
     return data, append(data, second, ByTime(0.4, 0.7))
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_the_rows_are_those_of_the_whole_log_prepared_at_once(labelled, tmp_path):
+@pytest.mark.parametrize(("labelled", "history"), [(True, "clicked"), (False, "clicked"), (True, "all")])
+def test_the_rows_are_those_of_the_whole_log_prepared_at_once(labelled, history, tmp_path):
     log = whole_log(labelled)
-    _data, both = grown(log, tmp_path / "data")
+    _data, both = grown(log, tmp_path / "data", history)
     assert no_leak(both)
-    at_once = impressions(with_rows(log, log.events), ByTime(10**9, 2 * 10**9))
+    at_once = impressions(with_rows(log, log.events), ByTime(10**9, 2 * 10**9), history=history)
 
     def positives(prepared):
         rows = [row for name in SPLITS for row in rows_of(prepared, name)]

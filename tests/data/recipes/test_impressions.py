@@ -36,6 +36,41 @@ def test_slices_and_scratch_change_nothing_but_the_negatives(labelled, monkeypat
     Dataset.open(tmp_path / "data").check()
 
 
+@settings(max_examples=60, deadline=None)
+@given(logs(labelled=True), st.integers(0, 2), st.sampled_from(["clicked", "all"]))
+def test_a_history_is_what_was_clicked_before_or_all_that_was_shown(log, warmup, history):
+    try:
+        prepared = impressions(log, ByTime(0.5, 0.75), warmup=warmup, history=history)
+    except DataError:
+        assume(False)
+        raise
+    assert no_leak(prepared)
+    rows = sorted(log.events.rows(named=True), key=lambda row: row["time"])
+    found = [row for name in SPLITS for row in rows_of(prepared, name)]
+    for row in found:
+        before = [r for r in rows if r["user"] == row["user"] and r["time"] < row["time"]]
+        behaviours = [r["item"] for r in before if history == "all" or r["label"]]
+        assert row["history"] == behaviours
+        assert len(behaviours) >= warmup
+        shown = [r for r in rows if r["user"] == row["user"] and r["time"] == row["time"]]
+        assert list(zip(row["items"], row["labels"], strict=True)) == [(r["item"], r["label"]) for r in shown]
+    left = sum(
+        len(
+            [
+                r
+                for r in rows
+                if r["user"] == row["user"] and r["time"] < row["time"] and (history == "all" or r["label"])
+            ]
+        )
+        >= warmup
+        for row in rows
+    )
+    assert sum(len(row["items"]) for row in found) == left
+    beside = history == "clicked" and 0 in log.events["label"]
+    assert (prepared.behaviours.unclicked is not None) == beside
+    assert prepared.recipe.get("history", "clicked") == history
+
+
 @settings(max_examples=80, deadline=None)
 @given(logs(labelled=True), st.integers(0, 2), st.randoms(use_true_random=False))
 def test_what_the_log_names_alike_is_one_impression_at_its_first_time(log, warmup, random):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dien.data.log import DataError
 from dien.data.prepared import SPLITS, no_leak
 from dien.data.recipes import impressions
-from dien.data.recipes.splits import ByColumn, ByLast, ByTime, ByUser
+from dien.data.recipes.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser
 from tests.data.logs import make_log, random_log, rows_of
 
 LOG = random_log(users=60, items=12, events=1200)
@@ -35,6 +35,46 @@ def test_by_last_the_last_moment_tests_and_the_one_before_validates():
             expected[name].add((user, time))
     for name in SPLITS:
         assert {(r["user"], r["time"]) for r in rows_of(prepared, name)} == expected[name]
+
+
+def parts_of_recbole(events: int) -> list[int]:
+    """How many of a user's events train, validate and test, as RecBole's _calcu_split_ids has it."""
+    ratios = [0.8, 0.1, 0.1]
+    counts = [int(ratio * events) for ratio in ratios]
+    counts[0] = events - sum(counts[1:])
+    for i in range(1, 3):
+        if counts[0] <= 1:
+            break
+        if 0 < ratios[-i] * events < 1:
+            counts[-i] += 1
+            counts[0] -= 1
+    return counts
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 120), min_size=1, max_size=6))
+def test_by_ratio_events_of_different_seconds_are_split_as_recbole_does(numbers):
+    user = np.repeat(np.arange(1, len(numbers) + 1, dtype=np.int32), numbers)
+    found = ByRatio().assign(user, np.arange(len(user)), np.ones(len(user), np.int64), None)
+    expected = []
+    for number in numbers:
+        train, valid, test = parts_of_recbole(number - 1)  # RecBole: the first is history alone
+        expected += [0] * (1 + train) + [1] * valid + [2] * test
+    assert found.tolist() == expected
+
+
+def test_by_ratio_a_moment_falls_whole_to_where_the_middle_of_its_events_does():
+    log = random_log(users=40, items=12, events=2000)
+    prepared = impressions(log, ByRatio(), warmup=0)
+    assert no_leak(prepared)
+    part = {(r["user"], r["time"]): name for name in SPLITS for r in rows_of(prepared, name)}
+    for user in log.users["user"]:
+        times = sorted(log.events.filter(pl.col("user") == user)["time"])
+        train, valid, test = parts_of_recbole(len(times) - 1)
+        by_event = ["train"] * (1 + train) + ["valid"] * valid + ["test"] * test
+        for time in set(times):
+            first, shown = times.index(time), times.count(time)
+            assert part[user, time] == by_event[first + (shown - 1) // 2]
 
 
 def test_by_user_no_user_is_in_two_splits_and_shares_are_as_asked():
@@ -93,6 +133,7 @@ def test_rules_that_cannot_hold_are_refused():
         (ByTime(datetime(1971, 1, 1), datetime(1970, 1, 1)), "is not before"),
         (ByTime(gap=-1), "gap is -1"),
         (ByUser(valid=0.5, test=0.5), "leave some to train"),
+        (ByRatio(valid=-0.1), "shares of events"),
         (ByColumn(), "the log has none"),
     ):
         with pytest.raises(DataError, match=message):

@@ -283,7 +283,7 @@ class ByColumn:
 
 
 def _moments(user: NDArray[np.int32], time: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Number the moments of impressions ``[I]``, and give the user of each moment."""
+    """Tell the moment of each impression ``[I]``, and the user of each moment."""
     new = np.ones(len(user), bool)  # the first impression of each user and time
     new[1:] = (np.diff(user) != 0) | (np.diff(time) != 0)
     return np.cumsum(new) - 1, user[new]

@@ -67,6 +67,7 @@ WRONG = [
     ({"interactions": {"usr": "u"}}, ("interactions.usr", "Extra")),
     ({"interactions": {"user": 5}}, ("interactions.user", "string", "5")),
     ({"interactions": {"time_unit": "m"}}, ("interactions.time_unit", "'ms'")),
+    ({"interactions": {"threshold": 4}}, ("interactions", "threshold is of a label")),
     (feature(kind="number"), ("features.item.one.kind", "'numeric'", "number")),
     (feature(kind="numeric", buckets=5), ("features.item.one", "buckets is not for a numeric feature")),
     (feature(quantiles=5), ("features.item.one", "quantiles is not for a categorical feature")),

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.data.sources.table.spec import FeatureSpec
-from dien.data.sources.table.values import BadValueError, Clock, Codes, feature, impressions, labels, splits
+from dien.data.sources.table.values import (
+    BadValueError,
+    Clock,
+    Codes,
+    at_least,
+    feature,
+    impressions,
+    labels,
+    splits,
+)
 
 moments = st.datetimes(datetime(1974, 1, 1), datetime(2099, 12, 30))
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -58,6 +67,15 @@ def test_text_may_leave_out_the_clock_the_seconds_and_the_zone(text: str, wanted
 def test_labels_are_read_however_they_are_written() -> None:
     for values in ([1, 0], [True, False], [1.0, 0.0], ["1", "0"], ["True", "false"], ["1.0", " 0"]):
         assert labels(pl.Series(values)).to_list() == [1, 0]
+
+
+def test_a_threshold_makes_labels_of_numbers_and_refuses_what_is_none() -> None:
+    for values in ([4, 3], [4.0, 3.9], ["4", " -1e9"]):
+        assert at_least(pl.Series(values), 4).to_list() == [1, 0]
+    for values in ([4, None], ["4", ""], ["4", "good"]):
+        with pytest.raises(BadValueError, match="expected a number") as raised:
+            at_least(pl.Series(values), 4)
+        assert raised.value.index == 1
 
 
 def test_splits_of_other_names_are_none() -> None:

@@ -27,7 +27,7 @@ class AtomicReader(CsvReader):
         """
         pairs = []
         for field in super().columns():
-            name, colon, kind = field.rpartition(":")
+            name, colon, kind = field.partition(":")
             if not colon or not name or kind not in TYPES:
                 raise DataError(
                     f"{self.file.path}: line 1: found {field!r}; expected name and type of a column, as "
