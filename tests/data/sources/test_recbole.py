@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.data.log import DataError, FeatureRule, Log
+from dien.data.sources import table
 from dien.data.sources.recbole import Fields, read
+from dien.data.sources.table import opening
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 ROWS = "u1\ti1\t5\t10\nu1\ti2\t3\t20\nu2\ti1\t4\t30\n"
@@ -132,6 +134,26 @@ def test_what_is_read_is_what_the_files_say(inter: Any, item: Any, line_end: str
         assert log.items[name].to_list() == [
             meant(kind, known[i][place]) if i in known else None for i in log.items["item"]
         ]
+
+
+def test_a_schema_says_of_the_same_files_what_their_types_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path)
+    spec = {
+        "interactions": {
+            "user": "user_id", "item": "item_id", "time": "timestamp", "label": "rating", "threshold": 4
+        },
+        "items": {"item": "item_id"},
+        "features": {"item": {"name": {"kind": "multi", "separator": " "}, "price": {"kind": "numeric"}}},
+    }  # fmt: skip
+    paths = [tmp_path / "toy.inter"], [tmp_path / "toy.item"]
+    monkeypatch.setattr(opening, "CHUNK_ROWS", 1)
+    log = table.read(*paths, None, table.TableSpec.of(spec, "schema"))
+    ours = read(tmp_path, Fields(threshold=("rating", 4)))
+    assert columns(log) == columns(ours)
+    assert log.items.equals(ours.items)
+    assert log.features == {name: rule for name, rule in ours.features.items() if name != "age"}
 
 
 def test_a_rating_that_makes_no_label_is_known_of_past_behaviours_alone(tmp_path: Path) -> None:
