@@ -240,6 +240,7 @@ INTER_OF = "user_id:token\titem_id:token\ttimestamp:float\t{}\nu1\ti1\t10\t{}\n"
         ({}, {"threshold": ("stars", 4)}, ["no column 'stars'", "--threshold"]),
         ({}, {"behaviour": ("dwell",)}, ["no column 'dwell'", "--behaviour"]),
         ({}, {"drop": ("dwell",)}, ["no column 'dwell' to leave out", "rating", "price", "--drop"]),
+        ({}, {"behaviour": ("timestamp",)}, ["'timestamp' is the user, item, time or label already"]),
         ({}, {"drop": ("timestamp",)}, ["'timestamp' is to be used and left out", "--drop"]),
         ({}, {"user": "rating"}, ["'rating' is of type float, expected token of the user", "--user"]),
         (

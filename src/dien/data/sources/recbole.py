@@ -167,6 +167,11 @@ def _check_columns(
                 f"{files[suffix]}: line 1: no column {name!r}; found {', '.join(found)}; "
                 f"name the right one ({option or f'--{meaning}'})"
             )
+        if meaning == "behaviour" and name in interactions.values():
+            raise DataError(
+                f"{files[suffix]}: line 1: column {name!r} is the user, item, time or label already; name "
+                "another one (--behaviour)"
+            )
         allowed = ("token",) if meaning in ("user", "item") else ("token", "float")
         if meaning != "behaviour" and found[name] not in allowed:
             raise DataError(
