@@ -112,6 +112,7 @@ def compare(seed: int, patience: int, most: int) -> dict[str, list[dict[str, flo
                     f"seed {seed}, epoch {epoch}, {name}: {figures['seconds']:.1f} s, validation AUC "
                     f"{figures['valid']:.4f}, test AUC {figures['auc']:.4f}",
                     file=sys.stderr,
+                    flush=True,
                 )
     return {name: contestant.epochs for name, contestant in contestants.items()}
 
@@ -162,12 +163,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 1, 2, ... (default 5)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--patience", type=int, default=3, help="epochs without a better validation AUC")
     parser.add_argument("--epochs", type=int, default=50, help="at most so many (default 50)")
     parser.add_argument("--as-shipped", action="store_true", help="time RecBole with anomaly detection, too")
     parser.add_argument("--json", type=Path, help="file for every epoch's figures")
+    parser.add_argument("--of", type=Path, nargs="+", help="train nothing: print the table of such files")
     given = parser.parse_args()
+    if given.of:
+        print(table([result for file in given.of for result in json.loads(file.read_text())]))
+        return
     path = given.json.resolve() if given.json else None
     sys.argv = sys.argv[:1]  # RecBole reads settings from it
     warnings.simplefilter("ignore")
@@ -176,7 +181,7 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # RecBole writes to where it is started
-        for seed in range(1, given.seeds + 1):
+        for seed in given.seeds:
             results.append(compare(seed, given.patience, given.epochs))
             if path:  # complete after every seed
                 path.write_text(json.dumps(results, indent=1) + "\n")

@@ -136,7 +136,8 @@ class MLP(nn.Module):
             where they are none.
         """
         linear = [layer for layer in self.mlp_layers if isinstance(layer, nn.Linear)]
-        if len(linear) + sum(isinstance(m, nn.Dropout) for m in self.mlp_layers) < len(self.mlp_layers):
+        idle = [layer for layer in self.mlp_layers if isinstance(layer, nn.Dropout) and layer.p == 0]
+        if len(linear) + len(idle) < len(self.mlp_layers):
             return None
         weight: Tensor = linear[-1].weight
         bias: Tensor = linear[-1].bias
