@@ -16,7 +16,7 @@ from dien.config import (
     model_config,
 )
 
-ACTIVATIONS = st.sampled_from(["dice", "prelu", "relu", "sigmoid", "tanh"])
+ACTIVATIONS = st.sampled_from(["dice", "prelu", "relu", "sigmoid", "silu", "tanh"])
 SIZES, WIDTHS = st.integers(1, 10**6), st.lists(st.integers(1, 4096), min_size=1, max_size=4)
 POSITIVE = st.floats(1e-9, 1e3)
 RUNS = st.builds(
@@ -37,9 +37,12 @@ RUNS = st.builds(
             attention=st.sampled_from(["bilinear", "mlp"]),
             attention_hidden=WIDTHS,
             auxiliary_weight=st.floats(0, 1e3),
-            auxiliary_activation=ACTIVATIONS,
+            attention_scale=st.booleans(),
+            auxiliary_activation=st.one_of(ACTIVATIONS, st.just("none")),
             auxiliary_average=st.sampled_from(["histories", "pairs"]),
             pooled_history=st.booleans(),
+            head_batch_norm=st.booleans(),
+            head_dropout=st.floats(0, 0.9),
         ),
     ),
     training=st.builds(

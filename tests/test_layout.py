@@ -72,9 +72,9 @@ def test_only_the_drop_in_imports_recbole() -> None:
             assert "recbole" not in roots, file
 
 
-def test_nothing_in_the_package_unpickles() -> None:
+def test_nothing_in_the_package_unpickles_but_the_conversion_of_a_checkpoint() -> None:
     for file in PACKAGE.rglob("*.py"):
         text = file.read_text()
         assert "import pickle" not in text, file
-        assert "torch.load" not in text, file
+        assert "torch.load" not in text or file == PACKAGE / "recbole" / "conversion.py", file
         assert "allow_pickle=True" not in text, file

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
-Activation = Literal["dice", "prelu", "relu", "sigmoid", "tanh"]
+Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
 GRUKind = Literal["gru", "aigru", "agru", "augru"]
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
@@ -74,16 +74,22 @@ class DIENConfig(_Strict):
             ``agru`` (eq. 10), ``augru`` (eq. 11-12).
         attention: ``bilinear`` (eq. 8) or ``mlp`` on ``[q, k, q - k, q * k]``.
         attention_hidden: widths of the MLP attention's hidden layers; unused by ``bilinear``.
+        attention_scale: whether the MLP attention's logits are divided by ``sqrt(hidden_size)``, as RecBole
+            does and neither paper nor authors do; unused by ``bilinear``.
         auxiliary_weight: alpha of eq. (7); 0 trains without the auxiliary loss.
         auxiliary_hidden: hidden widths of the auxiliary network.
         auxiliary_activation: its activation. The paper names none; with a sigmoid it hardly learns on small
-            data (its loss stays at 2 ln 2), with PReLU it does.
+            data (its loss stays at 2 ln 2), with PReLU it does. With ``none``, as in RecBole, the network is
+            linear, whatever its depth.
         auxiliary_average: ``histories`` sums steps and both terms and averages over histories, as eq. (6);
             ``pairs`` averages over every click and non-click.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
             the authors' code; the paper's head has the final state, the target, user and context only.
         head_hidden: widths of the head's hidden layers.
-        head_activation: activation of the head.
+        head_activation: activation of the head. RecBole's Dice, whose alpha is always 0, is ``silu``.
+        head_batch_norm: whether a batch normalisation stands before each activation of the head, as in
+            RecBole; Dice then takes what it gives and does not standardise again.
+        head_dropout: share of each head layer's inputs that training drops.
     """
 
     name: Literal["dien"] = "dien"
@@ -93,13 +99,16 @@ class DIENConfig(_Strict):
     gru: GRUKind = "augru"
     attention: Literal["bilinear", "mlp"] = "bilinear"
     attention_hidden: Widths = (80, 40)
+    attention_scale: bool = False
     auxiliary_weight: Annotated[float, Field(ge=0)] = 1.0
     auxiliary_hidden: Widths = (100, 50)
-    auxiliary_activation: Activation = "prelu"
+    auxiliary_activation: Activation | Literal["none"] = "prelu"
     auxiliary_average: Literal["histories", "pairs"] = "histories"
     pooled_history: bool = False
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"
+    head_batch_norm: bool = False
+    head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @classmethod
     def paper(cls) -> DIENConfig:

@@ -1,9 +1,11 @@
 """The RUN folder: written by training, read by everything after it. It alone is enough to score raw ids.
 
+``dien convert-recbole`` writes one, too, with no DATA, checkpoints or metrics.
+
 ::
 
     RUN/
-      run.json             format version, where the DATA lies, and its dataset.json
+      run.json             format version, where the DATA lies (null where there is none), its dataset.json
       config.yaml          model and training, every key
       items/, users/, vocabularies/   as in DATA (docs/data-format.md), linked or copied
       metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
@@ -78,20 +80,11 @@ class Run:
             raise RunError(
                 f"{path}: exists already; choose another folder, remove it, or go on with it (--resume)"
             )
-        new = path.with_name(f".{path.name}.new")
-        shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
-        try:
-            (new / "checkpoints").mkdir(parents=True)
-            (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-            info = {"format": FORMAT, "data": str(data.path.resolve()), "dataset": data.info, **(extra or {})}
-            (new / "run.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        info = {"data": str(data.path.resolve()), "dataset": data.info, **(extra or {})}
+        with new_run(path, config, info) as new:
+            (new / "checkpoints").mkdir()
             for file in _catalogue(data.schema):
                 _link(data.path / file, new / file)
-            new.rename(path)
-        except OSError as error:
-            raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
         return cls.open(path)
 
     @classmethod
@@ -197,6 +190,33 @@ class Run:
     def _table(self, folder: str, side: Side) -> FeatureTable:
         length = self.info["dataset"]["sizes"][folder] + 1
         return map_table(self.path / folder, self.schema.of(side), length)
+
+
+@contextmanager
+def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Path]:
+    """Hand out a folder with ``config.yaml`` and ``run.json`` that becomes the RUN ``path`` when complete.
+
+    Args:
+        path: the folder, which must not exist.
+        config: model and training.
+        info: content of ``run.json``, but for the format.
+
+    Raises:
+        RunError: ``path`` cannot be written; nothing is left of it, as after any other exception.
+    """
+    new = path.with_name(f".{path.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
+    try:
+        new.mkdir(parents=True)
+        (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+        text = json.dumps({"format": FORMAT, **info}, indent=2)
+        (new / "run.json").write_text(text + "\n", encoding="utf-8")
+        yield new
+        new.rename(path)
+    except OSError as error:
+        raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 @contextmanager

@@ -118,5 +118,5 @@ def test_dice_looks_at_the_whole_batch_and_is_not_described() -> None:
 
 
 def test_an_activation_without_a_meaning_is_refused() -> None:
-    with pytest.raises(ValueError, match="'gelu'; expected dice, prelu, relu, sigmoid, tanh or none"):
+    with pytest.raises(ValueError, match="'gelu'; expected dice, prelu, relu, sigmoid, silu, tanh or none"):
         MLP([3, 4], "gelu")

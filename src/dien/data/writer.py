@@ -110,13 +110,13 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
     """Every column by its path without the suffix."""
     behaviours = prepared.behaviours
     arrays: dict[str, NDArray[Any]] = {
-        **_flat("items", prepared.items),
+        **flat("items", prepared.items),
         "items/popularity": prepared.popularity,
-        **_flat("users", prepared.users),
+        **flat("users", prepared.users),
         "behaviours/item": behaviours.item,
         "behaviours/time": behaviours.time,
         "behaviours/offsets": behaviours.offsets,
-        **_flat("behaviours/features", behaviours.features),
+        **flat("behaviours/features", behaviours.features),
     }
     if behaviours.unclicked is not None:
         arrays |= {f"behaviours/unclicked/{name}": a for name, a in vars(behaviours.unclicked).items()}
@@ -125,7 +125,7 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
             f"{name}/user": split.user,
             f"{name}/end": split.end,
             f"{name}/time": split.time,
-            **_flat(f"{name}/context", split.context),
+            **flat(f"{name}/context", split.context),
             f"{name}/offsets": split.offsets,
             f"{name}/item": split.item,
             f"{name}/label": split.label,
@@ -133,8 +133,8 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
-    """Name the arrays of a feature table; a multi-valued column has two."""
+def flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
+    """Name the arrays of a feature table, without the suffix; a multi-valued column has two."""
     arrays: dict[str, NDArray[Any]] = {}
     for name, column in table.items():
         if isinstance(column, Ragged):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dien.ops.tower import Tower
+from dien.ops.tower import ACTIVATIONS, Tower
 
 
 class Dice(nn.Module):
@@ -23,37 +23,55 @@ class Dice(nn.Module):
         width: number of channels ``C``.
         momentum: share of the newest batch in the running averages.
         eps: added to the variance.
+        standardise: without, ``p = σ(s)``, for what a batch normalisation has standardised already.
     """
 
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, width: int, momentum: float = 0.1, eps: float = 1e-8) -> None:
+    def __init__(
+        self, width: int, momentum: float = 0.1, eps: float = 1e-8, *, standardise: bool = True
+    ) -> None:
         super().__init__()
-        self.momentum, self.eps = momentum, eps
+        self.momentum, self.eps, self.standardise = momentum, eps, standardise
         self.alpha = nn.Parameter(torch.zeros(width))
-        self.register_buffer("running_mean", torch.zeros(width))
-        self.register_buffer("running_var", torch.ones(width))
+        if standardise:
+            self.register_buffer("running_mean", torch.zeros(width))
+            self.register_buffer("running_var", torch.ones(width))
 
     def forward(self, s: Tensor) -> Tensor:
         """Apply to ``[B, C]``, returning ``[B, C]``."""
-        normed = F.batch_norm(
-            s,
-            self.running_mean,
-            self.running_var,
-            training=self.training and s.shape[0] > 1,
-            momentum=self.momentum,
-            eps=self.eps,
-        )
+        normed = s
+        if self.standardise:
+            normed = F.batch_norm(
+                s,
+                self.running_mean,
+                self.running_var,
+                training=self.training and s.shape[0] > 1,
+                momentum=self.momentum,
+                eps=self.eps,
+            )
         p = torch.sigmoid(normed)
         return s * (self.alpha + (1 - self.alpha) * p)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation by the running statistics where a training batch has one row, thus no variance."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply to ``[B, C]``, returning ``[B, C]``."""
+        if self.training and input.shape[0] == 1:
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
 
 
 def activation(name: str, width: int) -> nn.Module | None:
     """Build an activation by its name.
 
     Args:
-        name: ``dice``, ``prelu``, ``relu``, ``sigmoid``, ``tanh`` or ``none``.
+        name: ``dice``, ``prelu``, ``relu``, ``sigmoid``, ``silu``, ``tanh`` or ``none``.
         width: channels, for those that learn something for each.
 
     Returns:
@@ -73,29 +91,47 @@ def activation(name: str, width: int) -> nn.Module | None:
     return _PLAIN[name]()
 
 
-_PLAIN: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
-_NAMES = {kind: name for name, kind in _PLAIN.items()} | {nn.PReLU: "prelu"}
+_PLAIN: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+_NAMES = {kind: name for name, kind in _PLAIN.items() if name in ACTIVATIONS} | {nn.PReLU: "prelu"}
 
 
 class MLP(nn.Module):
     """Linear layers, each followed by the activation.
 
-    Parameters are named as in RecBole's ``MLPLayers``: a dropout, a linear layer and an activation in turn in
-    ``mlp_layers``.
+    Parameters are named as in RecBole's ``MLPLayers``: a dropout, a linear layer, perhaps a batch
+    normalisation, and an activation in turn in ``mlp_layers``.
 
     Args:
         widths: input width, then that of each layer.
         activation_name: see :func:`activation`.
         last_activation: whether the last layer has the activation too.
+        batch_norm: whether each activation follows a batch normalisation; Dice then leaves its own out.
+        dropout: share of each layer's inputs that training drops.
     """
 
-    def __init__(self, widths: Sequence[int], activation_name: str, *, last_activation: bool = True) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation_name: str,
+        *,
+        last_activation: bool = True,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
-            layers += [nn.Dropout(0.0), nn.Linear(inputs, outputs)]
+            layers += [nn.Dropout(dropout), nn.Linear(inputs, outputs)]
             act = activation(activation_name, outputs)
             if act is not None and (last_activation or i < len(widths) - 2):
+                if batch_norm:
+                    layers.append(BatchNorm(outputs))
+                    act = Dice(outputs, standardise=False) if isinstance(act, Dice) else act
                 layers.append(act)
         self.mlp_layers = nn.Sequential(*layers)
 
@@ -113,7 +149,8 @@ class MLP(nn.Module):
             last: a linear layer to one number that follows the MLP; None where it ends with that.
 
         Returns:
-            None where the activation looks at the whole batch (Dice) or there is no hidden layer.
+            None where an activation is none of these operators' (Dice looks at the whole batch) or there is
+            no hidden layer.
         """
         linear = [layer for layer in self.mlp_layers if isinstance(layer, nn.Linear)]
         linear = [*linear, last] if last is not None else linear

@@ -48,10 +48,15 @@ class DIEN(nn.Module):
             gru=config.gru.upper(),
             attention=config.attention,
             target_size=D,
-            scale=False,
+            scale=config.attention_scale,
         )
         widths = H + D + self.inputs.profile_width + (2 * D if config.pooled_history else 0)
-        self.head = MLP([widths, *config.head_hidden], config.head_activation)
+        self.head = MLP(
+            [widths, *config.head_hidden],
+            config.head_activation,
+            batch_norm=config.head_batch_norm,
+            dropout=config.head_dropout,
+        )
         self.logit = nn.Linear(config.head_hidden[-1], 1)
 
     def forward(self, batch: Batch) -> Prediction:

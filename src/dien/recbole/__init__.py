@@ -12,8 +12,9 @@ except ImportError as error:
         "pip install 'dien[recbole]', on Python 3.10 or 3.11"
     ) from error
 
+from dien.recbole.conversion import convert
 from dien.recbole.model import DIEN
 from dien.recbole.running import DIENTrainer, restore, run, use
 from dien.recbole.switches import PRESETS, Switches
 
-__all__ = ["DIEN", "PRESETS", "DIENTrainer", "Switches", "restore", "run", "use"]
+__all__ = ["DIEN", "PRESETS", "DIENTrainer", "Switches", "convert", "restore", "run", "use"]

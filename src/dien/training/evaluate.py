@@ -41,6 +41,8 @@ def evaluate(
     """
     run = run if isinstance(run, Run) else Run.open(run)
     if data is None:
+        if run.info["data"] is None:
+            raise RunError(f"{run.path}: converted, so there is no DATA of it; score requests (dien score)")
         data = Path(run.info["data"])
         if not data.is_dir():
             raise RunError(f"{data}: the DATA of {run.path} is no longer there; say where it is (--data)")

@@ -67,6 +67,8 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
     """
     if not source.finished:
         raise RunError(f"{source.path}: training has not ended; go on with dien train ... --resume")
+    if source.info["data"] is None:
+        raise RunError(f"{source.path}: converted, so no DATA extends its own; train without --from")
     for key, was, now in differences(source.config.model.model_dump(), config.model_dump()):
         raise RunError(
             f"{source.path}: was trained with model.{key} = {was!r}, not {now!r}; start from it with the "
