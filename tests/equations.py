@@ -52,17 +52,27 @@ def gru_states(
     return torch.cat(states)
 
 
-def mlp(weights: Weights, x: Tensor, activation: str, *, last_activation: bool = True) -> Tensor:
-    """RecBole's numbering: a dropout, a linear layer and an activation, if there is one, in turn."""
-    stride = 2 if activation == "none" else 3
+def mlp(
+    weights: Weights, x: Tensor, activation: str, *, last_activation: bool = True, batch_norm: bool = False
+) -> Tensor:
+    """RecBole's numbering: dropout, linear layer, normalisation and activation, where there are, in turn."""
+    stride = (2 if activation == "none" else 3) + batch_norm
     k = 1
     while f"mlp_layers.{k}.weight" in weights:
         x = weights[f"mlp_layers.{k}.weight"] @ x + weights[f"mlp_layers.{k}.bias"]
         if last_activation or f"mlp_layers.{k + stride}.weight" in weights:
-            x = _activate(activation, x, under(weights, f"mlp_layers.{k + 1}."))
+            if batch_norm:
+                x = _normalise(x, under(weights, f"mlp_layers.{k + 1}."))
+            x = _activate(activation, x, under(weights, f"mlp_layers.{k + 1 + batch_norm}."))
         k += stride
     assert k > 1
     return x
+
+
+def _normalise(x: Tensor, weights: Weights) -> Tensor:
+    """In evaluation."""
+    standard = (x - weights["running_mean"]) / torch.sqrt(weights["running_var"] + 1e-5)
+    return standard * weights["weight"] + weights["bias"]
 
 
 def _activate(name: str, x: Tensor, weights: Weights) -> Tensor:
@@ -71,8 +81,13 @@ def _activate(name: str, x: Tensor, weights: Weights) -> Tensor:
     if name == "prelu":
         return torch.where(x > 0, x, weights["weight"] * x)
     if name == "dice":  # in evaluation
-        p = torch.sigmoid((x - weights["running_mean"]) / torch.sqrt(weights["running_var"] + 1e-8))
+        standard = x
+        if "running_mean" in weights:
+            standard = (x - weights["running_mean"]) / torch.sqrt(weights["running_var"] + 1e-8)
+        p = torch.sigmoid(standard)
         return p * x + (1 - p) * weights["alpha"] * x
+    if name == "silu":
+        return x * torch.sigmoid(x)
     return {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}[name](x)
 
 

@@ -57,7 +57,8 @@ def test_the_default_is_the_papers_dien() -> None:
     # What the paper's equations say; the rest is left open there.
     assert (paper.gru, paper.attention) == ("augru", "bilinear")
     assert (paper.auxiliary_weight, paper.auxiliary_average) == (1, "histories")
-    assert not paper.pooled_history
+    assert (paper.pooled_history, paper.attention_scale, paper.head_batch_norm) == (False, False, False)
+    assert paper.head_dropout == 0
     assert model_config("sum-pooling") == SumPoolingConfig()
     assert model_config("din") == DINConfig()
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def outcome(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -22,3 +24,16 @@ def test_the_rest_of_the_package_does_without_it() -> None:
         "[getattr(dien, name) for name in dien.__all__]; print('dien.recbole' in sys.modules)"
     )
     assert result.stdout.split() == ["False"], result.stderr
+
+
+@pytest.mark.parametrize(("trust", "code", "message"), [("", 2, "pickle"), (", '--trust'", 1, "pip install")])
+def test_converting_a_checkpoint_asks_for_trust_and_then_for_recbole(
+    trust: str, code: int, message: str
+) -> None:
+    result = outcome(
+        "import sys; sys.modules['recbole'] = None\n"
+        f"sys.argv = ['dien', 'convert-recbole', 'x.pth', '--out', 'run'{trust}]\n"
+        "from dien.cli import main; main()"
+    )
+    assert result.returncode == code
+    assert message in result.stderr

@@ -213,7 +213,7 @@ def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Pat
         (new / "run.json").write_text(text + "\n", encoding="utf-8")
         yield new
         new.rename(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)

@@ -6,7 +6,7 @@ from dien.layers import MLP, Dice
 from dien.layers.mlp import activation
 from tests.equations import assert_same, mlp, weights_of
 
-ACTIVATIONS = ("dice", "prelu", "relu", "sigmoid", "tanh", "none")
+ACTIVATIONS = ("dice", "prelu", "relu", "sigmoid", "silu", "tanh", "none")
 
 
 def trained_dice(width: int) -> Dice:
@@ -84,19 +84,25 @@ def test_prelu_learns_one_slope_a_channel() -> None:
     assert module.weight.shape == (3,)
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("last_activation", [True, False])
 @pytest.mark.parametrize("widths", [[3, 5, 4], [3, 5]])
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_mlp_is_its_layers_one_after_the_other(
-    name: str, widths: list[int], last_activation: bool
+    name: str, widths: list[int], last_activation: bool, batch_norm: bool
 ) -> None:
-    network = MLP(widths, name, last_activation=last_activation).double().eval()
+    batch_norm &= name != "none"
+    given = {"last_activation": last_activation, "batch_norm": batch_norm}
+    network = MLP(widths, name, **given).double().eval()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, (nn.PReLU, Dice)):
                 next(module.parameters()).uniform_(-1, 1)
+            if isinstance(module, nn.BatchNorm1d):
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2)
     x = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
-    rows = [mlp(weights_of(network), row, name, last_activation=last_activation) for row in x]
+    rows = [mlp(weights_of(network), row, name, **given) for row in x]
     assert_same(network(x), torch.stack(rows), [x, *network.parameters()])
 
 
@@ -113,8 +119,30 @@ def test_what_follows_the_first_layer_is_described_for_operators(name: str) -> N
     torch.testing.assert_close(described.apply(ending.first(x)), ending(x).squeeze(1))
 
 
-def test_dice_looks_at_the_whole_batch_and_is_not_described() -> None:
-    assert MLP([3, 5, 4], "dice").tower(nn.Linear(4, 1)) is None
+@pytest.mark.parametrize(("name", "batch_norm"), [("dice", False), ("silu", False), ("relu", True)])
+def test_what_these_operators_do_not_compute_is_not_described(name: str, batch_norm: bool) -> None:
+    assert MLP([3, 5, 4], name, batch_norm=batch_norm).tower(nn.Linear(4, 1)) is None
+
+
+@pytest.mark.parametrize("name", ["dice", "silu"])
+def test_in_training_a_batch_normalisation_standardises_for_every_activation(name: str) -> None:
+    network, x = MLP([3, 5], name, batch_norm=True).double(), torch.randn(6, 3, dtype=torch.float64)
+    s = network.first(x)
+    standard = (s - s.mean(0)) / torch.sqrt(s.var(0, unbiased=False) + 1e-5)
+    assert_same(network(x), standard * torch.sigmoid(standard))  # Dice starts with alpha = 0
+    one = network(x[:1])
+    assert torch.equal(one, network.eval()(x[:1]))
+
+
+def test_dropout_is_training_s_alone() -> None:
+    network, x = MLP([300, 2], "none", dropout=0.5), torch.ones(1, 300)
+    with torch.no_grad():
+        network.first.weight.fill_(1)
+        network.first.bias.zero_()
+        assert network.eval()(x).tolist() == [[300, 300]]
+        found = network.train()(x)[0, 0] / 2  # what is left is doubled
+    assert found == found.round()
+    assert 100 < found < 200
 
 
 def test_an_activation_without_a_meaning_is_refused() -> None:

@@ -36,10 +36,15 @@ SCHEMAS = {"no profile": NO_PROFILE, "no context": SCHEMA, "context": WITH_CONTE
 
 
 def model(schema: Schema = SCHEMA, *, seed: int = 0, **options: Any) -> DIEN:
-    """A small model in float64 and evaluation, its embeddings no longer as tiny as they start."""
+    """A small model in float64 and evaluation, embeddings and statistics no longer what they start as."""
     torch.manual_seed(seed)
     dien = DIEN(DIENConfig(**(SMALL | options)), schema).double().eval()
     enlarge(dien)
+    for name, buffer in dien.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_()
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 2)
     return dien
 
 
@@ -56,12 +61,16 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
         query = target
         if "query.weight" in weights:
             query = weights["query.weight"] @ target + weights["query.bias"]
-        final = final_interest(under(weights, "evolution."), config.gru.upper(), query, states)
+        divisor = config.hidden_size**0.5 if config.attention_scale else 1
+        final = final_interest(
+            under(weights, "evolution."), config.gru.upper(), query, states, divisor=divisor
+        )
         parts = [final, target, inputs.profile(batch, r)]
         if config.pooled_history:
             items = inputs.sequence(batch.history, batch, r, "item")
             parts += [items.sum(0), items.sum(0) * target]
-        hidden = mlp(under(weights, "head."), torch.cat(parts), config.head_activation)
+        head, norm = under(weights, "head."), config.head_batch_norm
+        hidden = mlp(head, torch.cat(parts), config.head_activation, batch_norm=norm)
         logits.append((weights["logit.weight"] @ hidden + weights["logit.bias"])[0])
 
     terms: list[Tensor] = []
@@ -104,6 +113,10 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         {"attention": "mlp"},
         {"attention": "mlp", "hidden_size": 4},  # as wide as an item: no projection of the target
         {"attention": "mlp", "attention_hidden": (20, 3)},  # as wide as the attention's input
+        {"attention": "mlp", "attention_scale": True},
+        {"auxiliary_activation": "none"},
+        {"head_batch_norm": True},
+        {"head_batch_norm": True, "head_activation": "silu", "head_dropout": 0.5},
         {"head_activation": "prelu", "auxiliary_activation": "sigmoid", "head_hidden": (3,)},
     ],
     ids=str,

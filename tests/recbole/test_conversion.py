@@ -23,6 +23,7 @@ from dien.recbole import DIEN, DIENTrainer, conversion, convert
 from dien.run import RunError
 from dien.serving import Scorer
 from dien.training import evaluate
+from dien.training.warm import expect_extension
 from tests.recbole.test_model import GRUS, batch, both, prepared
 
 # As FEATURES of test_model, but for float_seq, which a RUN has not.
@@ -189,6 +190,8 @@ def test_a_run_is_what_its_checkpoint_was(settings: dict[str, Any], tmp_path: Pa
     assert load_file(run.path / "model.safetensors").keys() == run.load_model().state_dict().keys()
     with pytest.raises(RunError, match=r"run: converted, so there is no DATA of it; score requests"):
         evaluate(run)
+    with pytest.raises(RunError, match=r"run: converted, so no DATA extends its own; train without --from"):
+        expect_extension(run, run.config.model, None)
 
 
 def test_the_data_may_have_moved_and_must_be_the_same(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from recbole.data.dataset import DIENDataset
 from recbole.utils import FeatureType
 from safetensors.torch import save_file
@@ -60,8 +59,7 @@ def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = N
 
     Raises:
         RunError: ``out`` is taken or cannot be written; the checkpoint cannot be read or is of another model;
-            there is no data set, or another one; or a field cannot be represented.
-        ValueError: a key of the configuration beginning with ``dien_`` is unknown, or its value.
+            there is no data set, or another one; or a field or key of its configuration has no equal here.
     """
     checkpoint, out = Path(checkpoint), Path(out)
     if out.exists():
@@ -189,59 +187,37 @@ def _fields(side: Side, dataset: Any, config: Any, state: dict[str, Tensor]) -> 
         )
     kinds = FeatureType.TOKEN, FeatureType.TOKEN_SEQ, FeatureType.FLOAT
     tokens, lists, floats = (of_type[kind] for kind in kinds)
-    tables = [
-        *_tables(f"token_embedding_table.{side}", tokens, dataset, state),
-        *_tables_of_lists(f"token_seq_embedding_table.{side}", lists, dataset, state),
-        *_tables(f"float_embedding_table.{side}", floats, dataset, state),
-    ]
+
+    def tables(names: Sequence[str], key: str) -> Sequence[Tensor]:
+        """Take fields' tables out of the one table that RecBole has for them together."""
+        sizes = [dataset.num(name) for name in names]
+        table = state[f"{_EMBEDDINGS}{key}.weight"] if names else torch.empty(0)
+        if sum(sizes) != len(table):
+            raise RunError(
+                f"{', '.join(names)}: {sum(sizes)} values in the data set, {len(table)} in the checkpoint, "
+                "which was trained on other data"
+            )
+        return torch.split(table, sizes)
+
+    values = {name: features[name].numpy() for name in (*tokens, *lists, *floats)}
     made = []
-    for name, table in zip([*tokens, *lists, *floats], tables, strict=True):
-        if name in floats and name not in (config["discretization"] or {}):
-            made.append(_number(name, side, features[name].numpy(), table))
-        elif name in floats:
-            bins = features[name][:, 1].numpy().astype(np.int32)
-            values = pl.Series(range(1, len(table)), dtype=pl.Int64).cast(pl.String)
-            made.append(_categorical(name, side, bins, values, table))
-        elif name in lists:
-            values = _tokens(dataset, name)
-            made.append(_list(name, side, features[name].numpy(), values, table, config["pooling_mode"]))
+    for name, table in zip(tokens, tables(tokens, f"token_embedding_table.{side}.embedding"), strict=True):
+        made.append(_categorical(name, side, values[name], _tokens(dataset, name), table))
+    for number, name in enumerate(lists):
+        (table,) = tables([name], f"token_seq_embedding_table.{side}.{number}")
+        made.append(_list(name, side, values[name], _tokens(dataset, name), table, config["pooling_mode"]))
+    for name, table in zip(floats, tables(floats, f"float_embedding_table.{side}.embedding"), strict=True):
+        if name in (config["discretization"] or {}):
+            buckets = pl.Series(range(1, len(table)), dtype=pl.Int64).cast(pl.String)
+            made.append(_categorical(name, side, values[name][:, 1], buckets, table))
         else:
-            column = features[name].numpy().astype(np.int32)
-            made.append(_categorical(name, side, column, _tokens(dataset, name), table))
+            made.append(_number(name, side, values[name], table))
     return made
 
 
-def _tables(key: str, names: Sequence[str], dataset: Any, state: dict[str, Tensor]) -> Iterator[Tensor]:
-    """Split the one table that RecBole has for all fields of a type."""
-    if not names:
-        return
-    together = state[f"{_EMBEDDINGS}{key}.embedding.weight"]
-    sizes = [dataset.num(name) for name in names]
-    if sum(sizes) != len(together):
-        raise RunError(
-            f"{', '.join(names)}: {sum(sizes)} values in the data set, {len(together)} in the checkpoint; it "
-            "was trained on other data"
-        )
-    yield from torch.split(together, sizes)
-
-
-def _tables_of_lists(
-    key: str, names: Sequence[str], dataset: Any, state: dict[str, Tensor]
-) -> Iterator[Tensor]:
-    for number, name in enumerate(names):
-        table = state[f"{_EMBEDDINGS}{key}.{number}.weight"]
-        if dataset.num(name) != len(table):
-            raise RunError(
-                f"{name}: {dataset.num(name)} values in the data set, {len(table)} in the checkpoint; it was "
-                "trained on other data"
-            )
-        yield table
-
-
-def _categorical(
-    name: str, side: Side, column: NDArray[np.int32], values: pl.Series, table: Tensor
-) -> _Field:
+def _categorical(name: str, side: Side, ids: NDArray[Any], values: pl.Series, table: Tensor) -> _Field:
     """Make a feature of RecBole's ids."""
+    column = ids.astype(np.int32)
     return _Field(
         Feature(name, side, len(table)),
         column,
@@ -312,9 +288,9 @@ def _expect_other_names(sides: dict[str, list[_Field]]) -> None:
 
 def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
     """Say what RecBole's DIEN is, and its training, in our configuration."""
-    switches = Switches.of(config)
     widths = tuple(config["mlp_hidden_size"])
     try:
+        switches = Switches.of(config)
         model = DIENConfig(
             embedding_size=config["embedding_size"],
             max_history=config["MAX_ITEM_LIST_LENGTH"],
@@ -340,7 +316,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             patience=max(1, config["stopping_step"]),
             seed=config["seed"],
         )
-    except ValidationError as error:
+    except ValueError as error:  # pydantic's among them
         raise RunError(f"{checkpoint}: its configuration has no equal here: {error}") from error
     return RunConfig(model=model, training=training)
 
