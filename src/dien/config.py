@@ -39,6 +39,47 @@ class SumPoolingConfig(_Strict):
     head_activation: Activation = "dice"
 
 
+class WideDeepConfig(_Strict):
+    """Wide & Deep (Cheng et al., 2016): a linear model beside the network of BaseModel.
+
+    Attributes:
+        embedding_size: width of a feature's embedding where the feature names none.
+        max_history: newest behaviours read; older ones are cut.
+        sparse_weights: whether each value of every feature has a weight of its own in the wide part, as in
+            the paper of Wide & Deep; without, the wide part is that of the code of DIEN's authors, which is
+            linear in the embeddings of target and history and their product.
+        head_hidden: widths of the head's hidden layers.
+        head_activation: activation of the head.
+    """
+
+    name: Literal["wide-deep"] = "wide-deep"
+    embedding_size: PositiveInt = 18
+    max_history: PositiveInt = 50
+    sparse_weights: bool = True
+    head_hidden: Widths = (200, 80)
+    head_activation: Activation = "dice"
+
+
+class PNNConfig(_Strict):
+    """Product-based neural network (Qu et al., 2016), with inner products.
+
+    Attributes:
+        embedding_size: width of a feature's embedding where the feature names none.
+        max_history: newest behaviours read; older ones are cut.
+        inner_products: whether the inner products of all pairs of fields join the head; without, its only
+            products are those of target and history, element by element, as in the code of DIEN's authors.
+        head_hidden: widths of the head's hidden layers.
+        head_activation: activation of the head.
+    """
+
+    name: Literal["pnn"] = "pnn"
+    embedding_size: PositiveInt = 18
+    max_history: PositiveInt = 50
+    inner_products: bool = True
+    head_hidden: Widths = (200, 80)
+    head_activation: Activation = "dice"
+
+
 class DINConfig(_Strict):
     """Deep Interest Network, as DIEN's authors ran it beside DIEN.
 
@@ -116,7 +157,9 @@ class DIENConfig(_Strict):
         return cls()
 
 
-ModelConfig = Annotated[DIENConfig | DINConfig | SumPoolingConfig, Field(discriminator="name")]
+ModelConfig = Annotated[
+    DIENConfig | DINConfig | PNNConfig | WideDeepConfig | SumPoolingConfig, Field(discriminator="name")
+]
 
 
 class TrainConfig(_Strict):
@@ -153,24 +196,41 @@ class RunConfig(_Strict):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
+MODELS: dict[str, ModelConfig] = {
+    "sum-pooling": SumPoolingConfig(),
+    "wide-deep": WideDeepConfig(),
+    "pnn": PNNConfig(),
+    "din": DINConfig(),
+    "gru-attention": DIENConfig(gru="gru", auxiliary_weight=0),
+    "gru+aigru": DIENConfig(gru="aigru", auxiliary_weight=0),
+    "gru+agru": DIENConfig(gru="agru", auxiliary_weight=0),
+    "gru+augru": DIENConfig(gru="augru", auxiliary_weight=0),
+    "dien": DIENConfig.paper(),
+}
+"""The models of the paper's tables, in their order, by their names on the command line.
+
+BaseModel is ``sum-pooling``. ``gru-attention`` is the two-layer GRU with attention; those with a ``+`` are
+DIEN without the auxiliary loss.
+"""
+
+
 def model_config(name: str) -> ModelConfig:
-    """Defaults of a model by its name on the command line.
+    """Defaults of a model by its name in :data:`MODELS`.
 
     Raises:
         ConfigError: no model has this name.
     """
-    models: dict[str, ModelConfig] = {
-        "dien": DIENConfig.paper(),
-        "din": DINConfig(),
-        "sum-pooling": SumPoolingConfig(),
-    }
-    if name not in models:
-        raise ConfigError(f"unknown model {name!r}; expected one of: {', '.join(models)}")
-    return models[name]
+    if name not in MODELS:
+        raise ConfigError(f"unknown model {name!r}; expected one of: {', '.join(MODELS)}")
+    return MODELS[name]
 
 
 def load_config(
-    path: Path | None = None, overrides: Iterable[str] = (), base: RunConfig | None = None
+    path: Path | None = None,
+    overrides: Iterable[str] = (),
+    base: RunConfig | None = None,
+    *,
+    model: str | None = None,
 ) -> RunConfig:
     """Read a configuration: defaults, then a YAML file, then ``key=value`` overrides.
 
@@ -178,11 +238,17 @@ def load_config(
         path: YAML file with any of the keys of :class:`RunConfig`; None for the defaults alone.
         overrides: dotted keys with YAML values, as ``model.hidden_size=64``.
         base: the defaults to start from.
+        model: a name in :data:`MODELS`, whose configuration is the model's defaults; what the file says of a
+            model of another kind does not count.
 
     Raises:
-        ConfigError: the file is no YAML mapping, a key is unknown, or a value is not what the key takes.
+        ConfigError: no model has this name, the file is no YAML mapping, a key is unknown, or a value is not
+            what the key takes.
     """
     data: dict[str, Any] = (base or RunConfig()).model_dump(mode="json")
+    named = None if model is None else model_config(model).model_dump(mode="json")
+    if named is not None:
+        data["model"] = dict(named)
     if path is not None:
         try:
             loaded = yaml.safe_load(path.read_bytes())
@@ -195,6 +261,9 @@ def load_config(
         if not isinstance(loaded, dict):
             raise ConfigError(f"{path}: expected a mapping of keys, found {type(loaded).__name__}")
         _merge(data, loaded)
+        kind = data["model"].get("name") if isinstance(data["model"], dict) else None
+        if named is not None and kind != named["name"]:
+            data["model"] = dict(named)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:

@@ -18,7 +18,7 @@ from dien.cli.data import inspect, schema
 from dien.cli.output import Json, finish, messages, progress
 from dien.cli.prepare import prepare
 from dien.cli.prepare_recbole import prepare_recbole
-from dien.config import ConfigError, load_config, model_config
+from dien.config import MODELS, ConfigError, load_config
 
 app = typer.Typer(
     help="Deep Interest Evolution Network: from click logs to scores.",
@@ -50,7 +50,10 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="RUN folder, as t
 def train(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="RUN folder to write.")],
-    model: Annotated[str | None, typer.Option("--model", help="dien (default), din or sum-pooling.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME", help=f"One of: {', '.join(MODELS)}. Without: dien."),
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML with any configuration keys.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -70,10 +73,7 @@ def train(
 ) -> None:
     """Train a model on DATA; the RUN folder holds all that scoring needs."""
     overrides = [*(settings or []), *([] if seed is None else [f"training.seed={seed}"])]
-    if model is not None:
-        model_config(model)  # an unknown name gets its own message
-        overrides.insert(0, f"model.name={model}")
-    run_config = load_config(config, overrides)
+    run_config = load_config(config, overrides, model=model)
     from dien.training import fit
 
     result = fit(data, run_config, out, resume=resume, start_from=start_from)

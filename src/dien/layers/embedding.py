@@ -89,6 +89,10 @@ class FeatureEmbedding(nn.Module):
 
     Raises:
         ValueError: a feature shares the table of one that has none, or whose table is of another size.
+
+    Attributes:
+        widths: of each feature's embedding.
+        width: of all together.
     """
 
     def __init__(
@@ -105,7 +109,8 @@ class FeatureEmbedding(nn.Module):
         # What embeds each feature; a tuple registers nothing a second time.
         self._embeddings = tuple(numbers.get(f.name) or _table_of(f, tables) for f in features)
         self._looked_up = tuple(k for k, f in enumerate(features) if f.kind == "categorical")
-        self.width = sum(embedding.weight.shape[1] for embedding in self._embeddings)
+        self.widths = tuple(embedding.weight.shape[1] for embedding in self._embeddings)
+        self.width = sum(self.widths)
 
     def forward(self, *parts: Mapping[str, Tensor | Packed]) -> tuple[Tensor, ...]:
         """Embed several lists of items (say histories and targets) with one look-up for all.

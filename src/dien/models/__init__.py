@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dien.config import DIENConfig, DINConfig, ModelConfig
+from dien.config import DIENConfig, DINConfig, ModelConfig, PNNConfig, WideDeepConfig
 from dien.data.schema import Schema
 from dien.models.dien import DIEN
 from dien.models.din import DIN
+from dien.models.pnn import PNN
 from dien.models.prediction import Prediction
 from dien.models.sum_pooling import SumPooling
+from dien.models.wide_deep import WideDeep
 
-Model = DIEN | DIN | SumPooling
+Model = DIEN | DIN | PNN | WideDeep | SumPooling
 
 
 def build(config: ModelConfig, schema: Schema) -> Model:
@@ -18,7 +20,11 @@ def build(config: ModelConfig, schema: Schema) -> Model:
         return DIEN(config, schema)
     if isinstance(config, DINConfig):
         return DIN(config, schema)
+    if isinstance(config, PNNConfig):
+        return PNN(config, schema)
+    if isinstance(config, WideDeepConfig):
+        return WideDeep(config, schema)
     return SumPooling(config, schema)
 
 
-__all__ = ["DIEN", "DIN", "Model", "Prediction", "SumPooling", "build"]
+__all__ = ["DIEN", "DIN", "PNN", "Model", "Prediction", "SumPooling", "WideDeep", "build"]

@@ -74,6 +74,12 @@ class Inputs(nn.Module):
         return Embedded(history, items, target, profile, rest[0] if rest else None)
 
 
+def pooled_history(embedded: Embedded, batch: Batch) -> Tensor:
+    """Sum up each candidate's history, ``[B, D + D_b]``."""
+    pooled = segment_sum(embedded.history, batch.offsets[1:] - batch.offsets[:-1])  # [R, D + D_b]
+    return pooled.index_select(0, batch.history_of)
+
+
 def pooled_items(embedded: Embedded, batch: Batch) -> list[Tensor]:
     """Sum up the items of each candidate's history, and multiply with the target, as the authors' heads do.
 

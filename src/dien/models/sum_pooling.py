@@ -9,9 +9,8 @@ from dien.config import SumPoolingConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import MLP
-from dien.models.inputs import Inputs
+from dien.models.inputs import Inputs, pooled_history
 from dien.models.prediction import Prediction
-from dien.ops import segment_sum
 
 
 class SumPooling(nn.Module):
@@ -33,6 +32,5 @@ class SumPooling(nn.Module):
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""
         embedded = self.inputs(batch)
-        pooled = segment_sum(embedded.history, batch.offsets[1:] - batch.offsets[:-1])  # [R, D + D_b]
-        x = torch.cat([pooled.index_select(0, batch.history_of), embedded.target, embedded.profile], 1)
+        x = torch.cat([pooled_history(embedded, batch), embedded.target, embedded.profile], 1)
         return Prediction(self.logit(self.head(x)).squeeze(1))

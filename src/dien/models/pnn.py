@@ -1,0 +1,86 @@
+"""Product-based neural network (Qu et al., ICDM 2016), which DIEN's paper compares itself with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dien.config import PNNConfig
+from dien.data.batch import Batch
+from dien.data.schema import Schema
+from dien.layers import MLP
+from dien.models.inputs import Inputs, pooled_history
+from dien.models.prediction import Prediction
+
+
+class PNN(nn.Module):
+    """The inner-product network, IPNN: fields and the inner products of their pairs go into an MLP.
+
+    A field is a feature of the target, of the summed history, of the user or of the context. Every pair of
+    fields of one width has an inner product; fields of different widths have none. Each product has weights
+    of its own in the first layer, which Qu et al. approximate by a factorisation to save time. The products
+    of target and summed history, element by element, join the head too: they are all that makes the PNN of
+    the code of DIEN's authors.
+
+    Args:
+        config: sizes.
+        schema: the data's features.
+    """
+
+    def __init__(self, config: PNNConfig, schema: Schema) -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = inputs = Inputs(schema, config.embedding_size)
+        D, E = inputs.item_width, inputs.history_width
+        # As the fields stand in the embeddings of history, target and profile.
+        self.widths = (
+            *(*inputs.item.widths, *inputs.behaviour.widths),
+            *(*inputs.item.widths, *inputs.profile.widths),
+        )
+        products = len(pairs_of_one_width(self.widths)) if config.inner_products else 0
+        self.head = MLP(
+            [E + 2 * D + inputs.profile_width + products, *config.head_hidden], config.head_activation
+        )
+        self.logit = nn.Linear(config.head_hidden[-1], 1)
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict a batch: logits ``[B]``."""
+        embedded = self.inputs(batch)
+        pooled = pooled_history(embedded, batch)
+        fields = torch.cat([pooled, embedded.target, embedded.profile], 1)
+        parts = [fields, pooled[:, : self.inputs.item_width] * embedded.target]
+        if self.config.inner_products:
+            parts.append(inner_products(fields, self.widths))
+        return Prediction(self.logit(self.head(torch.cat(parts, 1))).squeeze(1))
+
+
+def pairs_of_one_width(widths: Sequence[int]) -> list[tuple[int, int]]:
+    """List the pairs of fields that have an inner product, the narrowest first, as :func:`inner_products`."""
+    return [
+        (i, j)
+        for width in sorted(set(widths))
+        for i, j in itertools.combinations(range(len(widths)), 2)
+        if widths[i] == widths[j] == width
+    ]
+
+
+def inner_products(fields: Tensor, widths: Sequence[int]) -> Tensor:
+    """Multiply every pair of fields of one width.
+
+    Args:
+        fields: ``[B, ·]``, side by side.
+        widths: of each.
+
+    Returns:
+        ``[B, pairs]``, those of narrow fields first, each width's by first and then by second field.
+    """
+    split = torch.split(fields, list(widths), 1)
+    products = []
+    for width in sorted(set(widths)):
+        same = torch.stack([field for field in split if field.shape[1] == width], 1)  # [B, F, width]
+        first, second = torch.triu_indices(same.shape[1], same.shape[1], 1, device=fields.device)
+        products.append((same @ same.transpose(1, 2))[:, first, second])
+    return torch.cat(products, 1)

@@ -1,0 +1,71 @@
+"""Wide & Deep (Cheng et al., DLRS 2016), which DIEN's paper compares itself with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from dien.config import WideDeepConfig
+from dien.data.batch import Batch
+from dien.data.schema import Feature, Schema
+from dien.layers import MLP, FeatureEmbedding
+from dien.models.inputs import Inputs, pooled_history
+from dien.models.prediction import Prediction
+from dien.ops import segment_sum
+
+
+class WideDeep(nn.Module):
+    """A wide and a deep part whose logits are added up, trained together (section 3.3).
+
+    The deep part is BaseModel. The wide part is linear in the sparse features (of the target, of all
+    behaviours counted together, of user and context), each value having a weight of its own, and in
+    cross-product transformations. A cross of target and history would need a weight for every pair of items:
+    in its place stand the products of their embeddings, and these embeddings themselves, as in the code of
+    DIEN's authors. Both parts are trained by the same optimiser, while Cheng et al. train the wide one by
+    FTRL with an L1 penalty.
+
+    Args:
+        config: sizes.
+        schema: the data's features.
+    """
+
+    def __init__(self, config: WideDeepConfig, schema: Schema) -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = Inputs(schema, config.embedding_size)
+        D, E = self.inputs.item_width, self.inputs.history_width
+        self.head = MLP([E + D + self.inputs.profile_width, *config.head_hidden], config.head_activation)
+        self.logit = nn.Linear(config.head_hidden[-1], 1)
+        self.crosses = nn.Linear(E + 2 * D, 1, bias=False)  # the logit has a bias for both parts
+        # A behaviour's item and a target's are two features: they share no weight.
+        sides = (("item",), ("item", "behaviour"), ("user", "context")) if config.sparse_weights else ()
+        self.weights = nn.ModuleList(FeatureEmbedding(_alone(schema.of(*of)), 1) for of in sides)
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict a batch: logits ``[B]``."""
+        embedded = self.inputs(batch)
+        target, pooled = embedded.target, pooled_history(embedded, batch)
+        deep = self.logit(self.head(torch.cat([pooled, target, embedded.profile], 1)))  # [B, 1]
+        product = pooled[:, : self.inputs.item_width] * target
+        logits = deep + self.crosses(torch.cat([pooled, target, product], 1))
+        if self.config.sparse_weights:
+            logits = logits + self._sparse(batch)
+        return Prediction(logits.squeeze(1))
+
+    def _sparse(self, batch: Batch) -> Tensor:
+        """Sum up the weights of all sparse features, ``[B, 1]``."""
+        of_target, of_history, of_profile = self.weights
+        (target,), (history,) = of_target(batch.target), of_history(batch.history)  # [B, ·], [N, ·]
+        shared = segment_sum(history.sum(1, keepdim=True), batch.offsets[1:] - batch.offsets[:-1])  # [R, 1]
+        if of_profile.features:
+            (profile,) = of_profile({**batch.user, **batch.context})  # [R, ·]
+            shared = shared + profile.sum(1, keepdim=True)
+        return target.sum(1, keepdim=True) + shared.index_select(0, batch.history_of)
+
+
+def _alone(features: Iterable[Feature]) -> list[Feature]:
+    """Have each feature own a weight for every value, those of several values being added up."""
+    return [replace(feature, width=1, pooling="sum", table=None) for feature in features]
