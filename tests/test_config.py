@@ -64,7 +64,9 @@ def test_the_default_is_the_papers_dien() -> None:
 
 
 def test_a_model_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"unknown model 'dim'; expected one of: dien, din, sum-pooling"):
+    with pytest.raises(
+        ConfigError, match=r"unknown model 'dim'; expected one of: sum-pooling, wide-deep, .*, dien, "
+    ):
         model_config("dim")
 
 
@@ -127,7 +129,7 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("model.head_hidden=[4, -2]", r"^model\.head_hidden\.1: .*greater than 0 \(found -2\)"),
         ("model.auxiliary_weight=-1", r"^model\.auxiliary_weight: .*\(found -1\)"),
         ("model.hiden_size=3", r"^model\.hiden_size: Extra inputs are not permitted \(found 3\)"),
-        ("model.name=dim", r"^model: .*'dim'.*'dien', 'din', 'sum-pooling'"),
+        ("model.name=dim", r"^model: .*'dim'.*'dien', 'din', 'pnn', 'wide-deep', 'sum-pooling'"),
         ("model=dien", r"^model: .*\(found 'dien'\)"),
         ("training.learning_rate=.nan", r"^training\.learning_rate: .*finite.*\(found nan\)"),
         ("training.learning_rate=.inf", r"^training\.learning_rate: .*finite.*\(found inf\)"),

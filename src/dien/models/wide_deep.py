@@ -63,7 +63,8 @@ class WideDeep(nn.Module):
         if of_profile.features:
             (profile,) = of_profile({**batch.user, **batch.context})  # [R, ·]
             shared = shared + profile.sum(1, keepdim=True)
-        return target.sum(1, keepdim=True) + shared.index_select(0, batch.history_of)
+        logits: Tensor = target.sum(1, keepdim=True) + shared.index_select(0, batch.history_of)
+        return logits
 
 
 def _alone(features: Iterable[Feature]) -> list[Feature]:
