@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
-GRUKind = Literal["gru", "aigru", "agru", "augru"]
+GRUKind = Literal["gru", "aigru", "agru", "augru", "augru-complement"]
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
@@ -110,22 +110,42 @@ class DIENConfig(_Strict):
     Attributes:
         embedding_size: width of a feature's embedding where the feature names none.
         max_history: newest behaviours read; older ones are cut.
-        hidden_size: width ``n_H`` of both GRUs.
+        hidden_size: width ``n_H`` of both GRUs; null makes it an item's, as in RecBole.
         gru: the evolving layer: ``gru`` (attention pools the states of a second GRU), ``aigru`` (eq. 9),
-            ``agru`` (eq. 10), ``augru`` (eq. 11-12).
+            ``agru`` (eq. 10), ``augru`` (eq. 11-12), or ``augru-complement``, the AUGRU of the authors' code,
+            which takes an ordinary GRU's step where the attention is 0.
+        gru_reset: whether the reset gate of both GRUs stands ``after`` the recurrent product, as in the paper
+            and torch.nn.GRU, or ``before`` it, as in TensorFlow's GRUCell. There are no fast kernels for
+            ``before``: it computes in plain PyTorch.
+        gru_gate_bias: what the biases of both GRUs' reset and update gates start as, 1 in TensorFlow's
+            GRUCell; null draws them as torch.nn.GRU does. The update gate is the share of the old state that
+            is kept, but for ``augru``, where it is that of the new (eq. 11-12).
+        gru_initialisation: initial weights of the evolving AGRU or AUGRU. ``uniform``: as torch.nn.GRU's;
+            ``normal``: N(0, 1) and biases 0, as RecBole's, by which most gates start saturated.
         attention: ``bilinear`` (eq. 8) or ``mlp`` on ``[q, k, q - k, q * k]``.
         attention_hidden: widths of the MLP attention's hidden layers; unused by ``bilinear``.
         attention_scale: whether the MLP attention's logits are divided by ``sqrt(hidden_size)``, as RecBole
             does and neither paper nor authors do; unused by ``bilinear``.
+        attention_query: what the attention compares with the states: the target (``plain``; projected where
+            the MLP attention needs another width), or a linear layer and a PReLU of it (``prelu``), as in the
+            authors' code.
         auxiliary_weight: alpha of eq. (7); 0 trains without the auxiliary loss.
         auxiliary_hidden: hidden widths of the auxiliary network.
         auxiliary_activation: its activation. The paper names none; with a sigmoid it hardly learns on small
             data (its loss stays at 2 ln 2), with PReLU it does. With ``none``, as in RecBole, the network is
             linear, whatever its depth.
+        auxiliary_affine: whether a learned scale and shift of its input stand before it, as in the authors'
+            code, whose batch normalisation is never put in training mode.
         auxiliary_average: ``histories`` sums steps and both terms and averages over histories, as eq. (6);
-            ``pairs`` averages over every click and non-click.
+            ``pairs`` averages over every click and non-click, as RecBole; ``positions`` averages that sum
+            over the ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors'
+            code.
+        target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
+            they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
             the authors' code; the paper's head has the final state, the target, user and context only.
+        head_affine: whether a learned scale and shift of the head's input stand before it, as in the authors'
+            code.
         head_hidden: widths of the head's hidden layers.
         head_activation: activation of the head. RecBole's Dice, whose alpha is always 0, is ``silu``.
         head_batch_norm: whether a batch normalisation stands before each activation of the head, as in
@@ -136,16 +156,23 @@ class DIENConfig(_Strict):
     name: Literal["dien"] = "dien"
     embedding_size: PositiveInt = 18
     max_history: PositiveInt = 50
-    hidden_size: PositiveInt = 36
+    hidden_size: PositiveInt | None = 36
     gru: GRUKind = "augru"
+    gru_reset: Literal["after", "before"] = "after"
+    gru_gate_bias: float | None = None
+    gru_initialisation: Literal["uniform", "normal"] = "uniform"
     attention: Literal["bilinear", "mlp"] = "bilinear"
     attention_hidden: Widths = (80, 40)
     attention_scale: bool = False
+    attention_query: Literal["plain", "prelu"] = "plain"
     auxiliary_weight: Annotated[float, Field(ge=0)] = 1.0
     auxiliary_hidden: Widths = (100, 50)
     auxiliary_activation: Activation | Literal["none"] = "prelu"
-    auxiliary_average: Literal["histories", "pairs"] = "histories"
+    auxiliary_affine: bool = False
+    auxiliary_average: Literal["histories", "pairs", "positions"] = "histories"
+    target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
+    head_affine: bool = False
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"
     head_batch_norm: bool = False
@@ -155,6 +182,60 @@ class DIENConfig(_Strict):
     def paper(cls) -> DIENConfig:
         """Follow the paper's equations; what they leave open is set to what trains best."""
         return cls()
+
+    @classmethod
+    def authors(cls) -> DIENConfig:
+        """Follow the TensorFlow code of the paper's authors.
+
+        It goes as far as this. Dice standardises by running averages in testing, where theirs takes the
+        statistics of the batch at hand: a score must not depend on the other rows of its batch. Histories
+        are cut in testing too, and their sum holds no padding, of whose embedding theirs adds one for every
+        place a history is shorter than its batch's longest. A softmax over two outputs is a sigmoid of their
+        difference, of which one is kept. Initial weights but for the gates' biases are drawn as everywhere
+        here, not as TensorFlow's. How it is trained is not the model's (Adam at 1e-3, halved each epoch, 3
+        epochs, the best by the AUC in testing): see :class:`TrainConfig`.
+        """
+        return cls(
+            max_history=100,
+            gru="augru-complement",
+            gru_reset="before",
+            gru_gate_bias=1.0,
+            attention="mlp",
+            attention_query="prelu",
+            auxiliary_activation="sigmoid",
+            auxiliary_affine=True,
+            auxiliary_average="positions",
+            target_weight=0.5,
+            pooled_history=True,
+            head_affine=True,
+        )
+
+    @classmethod
+    def recbole(cls) -> DIENConfig:
+        """Follow RecBole 1.2.1 with its defaults.
+
+        Its one ``mlp_hidden_size`` is ``attention_hidden``, ``auxiliary_hidden`` and ``head_hidden`` here.
+        It goes as far as this. Embeddings and linear layers start as everywhere here, not as Xavier's normal
+        distribution has it. Several values of a feature are pooled as the data's schema says, not by one
+        ``pooling_mode``. The auxiliary loss's negatives are drawn anew each epoch, where RecBole draws them
+        once (``training.negatives: stored``). RecBole with its own data and training, to the same numbers,
+        is :mod:`dien.recbole`.
+        """
+        widths = (256, 256, 256)
+        return cls(
+            embedding_size=10,
+            hidden_size=None,
+            gru_initialisation="normal",
+            attention="mlp",
+            attention_hidden=widths,
+            attention_scale=True,
+            auxiliary_hidden=widths,
+            auxiliary_activation="none",
+            auxiliary_average="pairs",
+            head_hidden=widths,
+            head_activation="silu",
+            head_batch_norm=True,
+        )
 
 
 ModelConfig = Annotated[
@@ -206,11 +287,13 @@ MODELS: dict[str, ModelConfig] = {
     "gru+agru": DIENConfig(gru="agru", auxiliary_weight=0),
     "gru+augru": DIENConfig(gru="augru", auxiliary_weight=0),
     "dien": DIENConfig.paper(),
+    "dien:authors": DIENConfig.authors(),
+    "dien:recbole": DIENConfig.recbole(),
 }
 """The models of the paper's tables, in their order, by their names on the command line.
 
 BaseModel is ``sum-pooling``. ``gru-attention`` is the two-layer GRU with attention; those with a ``+`` are
-DIEN without the auxiliary loss.
+DIEN without the auxiliary loss; after the colon stands whose DIEN is meant.
 """
 
 

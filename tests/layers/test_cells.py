@@ -173,5 +173,5 @@ def test_a_dynamic_rnn_takes_packed_sequences_only() -> None:
 
 
 def test_a_dynamic_rnn_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="gru='GRU'; expected AGRU or AUGRU"):
+    with pytest.raises(ValueError, match="gru='GRU'; expected AGRU, AUGRU or AUGRU-COMPLEMENT"):
         DynamicRNN(D, H, gru="GRU")

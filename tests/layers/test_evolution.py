@@ -184,7 +184,7 @@ def test_the_input_width_of_the_attention_may_stand_first_as_in_recbole() -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gru": "LSTM"}, "gru='LSTM'; expected GRU, AIGRU, AGRU or AUGRU"),
+        ({"gru": "LSTM"}, "gru='LSTM'; expected one of GRU, AIGRU, AGRU, AUGRU, AUGRU-COMPLEMENT"),
         ({"attention": "dot"}, "attention='dot'; expected mlp or bilinear"),
     ],
 )

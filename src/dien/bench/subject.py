@@ -42,14 +42,14 @@ class Subject:
             self.model = build(config.model, schema(items))
         self.batches = batches
         self.optimiser = RowAdam(self.model.parameters(), lr=config.training.learning_rate)
-        self._auxiliary_weight = (
-            config.model.auxiliary_weight if isinstance(config.model, DIENConfig) else 0.0
-        )
+        self._weights = 0.0, 1.0
+        if isinstance(config.model, DIENConfig):
+            self._weights = config.model.auxiliary_weight, config.model.target_weight
 
     def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
         """Compute the loss of a batch."""
         assert batch.label is not None
-        return prediction.loss(batch.label, self._auxiliary_weight)
+        return prediction.loss(batch.label, *self._weights)
 
     def train(self, batch: Batch) -> None:
         """Take a step of training."""

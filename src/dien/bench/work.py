@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import nn
+
 from dien.data.batch import Batch
 from dien.models import DIEN
 
@@ -49,15 +51,16 @@ def operations(model: DIEN, sizes: Sizes) -> dict[str, float]:
     """Count the operations of a training step, forward and backward, by stage, where it has any."""
     config = model.config
     B, N, P, S = sizes.rows, sizes.steps, sizes.pairs, sizes.supervised
-    E, D, H = model.inputs.history_width, model.inputs.item_width, config.hidden_size
+    E, D, H = model.inputs.history_width, model.inputs.item_width, model.hidden_size
     joined = model.head.first.in_features
-    if config.attention == "mlp":
-        first = config.attention_hidden[0]
-        # Per target: its part of the first layer, its product with the weights of q * k, its projection.
-        attention = 4 * B * H * first + 2 * P * _layers(H, *config.attention_hidden, 1)
-        attention += 2 * B * D * H * (D != H)
+    projected = not isinstance(model.query, nn.Identity)
+    if config.attention == "bilinear":
+        attention = 2 * B * (H if projected else D) * H + 2 * P * H
     else:
-        attention = 2 * B * D * H + 2 * P * H
+        first = config.attention_hidden[0]
+        # Per target: its part of the first layer, and its product with the weights of q * k.
+        attention = 4 * B * H * first + 2 * P * _layers(H, *config.attention_hidden, 1)
+    attention += 2 * B * D * H * projected
     pooled = config.gru == "gru"  # the second GRU runs over histories, and attention sums its states up
     evolution = 2 * N * 3 * H * 2 * H + 2 * P * H if pooled else 2 * (N + P) * 3 * H * H
     forward = {

@@ -9,24 +9,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from dien.ops import attention_gru_layer
+from dien.ops import attention_gru_layer, reset_before_gru_layer
 from dien.packed import Packed, lengths_to_offsets
 
 Initialisation = Literal["uniform", "normal"]
+Reset = Literal["after", "before"]
+
+_RECURRENCES = {"after": attention_gru_layer, "before": reset_before_gru_layer}
 
 
-def packed_gru(gru: nn.GRU, histories: Packed) -> Tensor:
+def packed_gru(
+    gru: nn.GRU, histories: Packed, reset: Reset = "after", outputs: Literal["last", "all"] = "all"
+) -> Tensor:
     """Run an nn.GRU once over packed histories (eq. 2-5).
 
     Args:
         gru: one layer, one direction.
         histories: values ``[N, D]``.
+        reset: whether the reset gate stands ``after`` the recurrent product, as in the paper and
+            torch.nn.GRU, or ``before`` it, as in TensorFlow's GRUCell, which is slower.
+        outputs: ``all`` states or each history's ``last``, zero for an empty one.
 
     Returns:
-        ``[N, H]`` the state after every step.
+        ``[N, H]`` or ``[R, H]``.
     """
     weight_ih, weight_hh, bias_ih, bias_hh = gru.all_weights[0]
-    return attention_gru_layer(
+    return _RECURRENCES[reset](
         histories.values,
         weight_ih,
         weight_hh,
@@ -35,14 +43,22 @@ def packed_gru(gru: nn.GRU, histories: Packed) -> Tensor:
         histories.offsets[:-1],
         histories.lengths,
         kind="gru",
-        outputs="all",
+        outputs=outputs,
     )
+
+
+def set_gate_bias(gru: nn.Module, bias: float) -> None:
+    """Set the biases of a GRU's reset and update gates; TensorFlow's GRUCell starts with 1."""
+    with torch.no_grad():
+        for name, parameter in gru.named_parameters():
+            if "bias" in name:
+                parameter[: parameter.shape[0] // 3 * 2] = bias if "bias_ih" in name else 0
 
 
 class _AttentionGRUCell(nn.Module):
     """Parameters of a GRU cell in the order reset, update, candidate."""
 
-    kind: Literal["agru", "augru"]
+    kind: Literal["agru", "augru", "augru-complement"]
 
     def __init__(
         self,
@@ -51,6 +67,7 @@ class _AttentionGRUCell(nn.Module):
         bias: bool = True,
         *,
         initialisation: Initialisation = "uniform",
+        reset: Reset = "after",
     ) -> None:
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
@@ -64,7 +81,7 @@ class _AttentionGRUCell(nn.Module):
         else:
             self.register_parameter("bias_ih", None)
             self.register_parameter("bias_hh", None)
-        self.initialisation = initialisation
+        self.initialisation, self.reset = initialisation, reset
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -81,7 +98,8 @@ class _AttentionGRUCell(nn.Module):
     def run(self, inputs: Tensor, starts: Tensor, lengths: Tensor, scores: Tensor, **options: Any) -> Tensor:
         """Run over rows of packed inputs ``[N, D]``, as :func:`dien.ops.attention_gru_layer` does."""
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        return attention_gru_layer(inputs, *weights, starts, lengths, scores, kind=self.kind, **options)
+        run = _RECURRENCES[self.reset]
+        return run(inputs, *weights, starts, lengths, scores, kind=self.kind, **options)
 
     def forward(self, input: Tensor, hidden_output: Tensor, att_score: Tensor) -> Tensor:
         """Take one step.
@@ -109,6 +127,7 @@ class AGRUCell(_AttentionGRUCell):
         bias: whether both projections have a bias.
         initialisation: ``uniform`` draws from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.GRU; ``normal`` draws
             weights from N(0, 1) and has biases 0, as RecBole, where most gates then start saturated.
+        reset: as :func:`packed_gru`.
     """
 
     kind = "agru"
@@ -122,9 +141,26 @@ class AUGRUCell(_AttentionGRUCell):
         hidden_size: ``H``.
         bias: whether both projections have a bias.
         initialisation: as :class:`AGRUCell`.
+        reset: as :func:`packed_gru`.
     """
 
     kind = "augru"
+
+
+class ComplementAUGRUCell(_AttentionGRUCell):
+    """The AUGRU of the authors' code: ``ũ = (1 - a) u``, ``h' = ũ ∘ h + (1 - ũ) ∘ h~``.
+
+    At ``a = 0`` it takes the step of an ordinary GRU, where the paper's keeps the state.
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+        initialisation: as :class:`AGRUCell`.
+        reset: as :func:`packed_gru`.
+    """
+
+    kind = "augru-complement"
 
 
 class DynamicRNN(nn.Module):
@@ -134,8 +170,9 @@ class DynamicRNN(nn.Module):
         input_size: ``D``.
         hidden_size: ``H``.
         bias: whether both projections have a bias.
-        gru: ``AGRU`` or ``AUGRU``.
+        gru: ``AGRU``, ``AUGRU`` or ``AUGRU-COMPLEMENT`` (:class:`ComplementAUGRUCell`).
         initialisation: as :class:`AGRUCell`.
+        reset: as :func:`packed_gru`.
 
     Raises:
         ValueError: another ``gru``.
@@ -149,13 +186,14 @@ class DynamicRNN(nn.Module):
         gru: str = "AGRU",
         *,
         initialisation: Initialisation = "uniform",
+        reset: Reset = "after",
     ) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
-        cells = {"AGRU": AGRUCell, "AUGRU": AUGRUCell}
+        cells = {"AGRU": AGRUCell, "AUGRU": AUGRUCell, "AUGRU-COMPLEMENT": ComplementAUGRUCell}
         if gru not in cells:
-            raise ValueError(f"DynamicRNN: gru={gru!r}; expected AGRU or AUGRU")
-        self.rnn = cells[gru](input_size, hidden_size, bias, initialisation=initialisation)
+            raise ValueError(f"DynamicRNN: gru={gru!r}; expected AGRU, AUGRU or AUGRU-COMPLEMENT")
+        self.rnn = cells[gru](input_size, hidden_size, bias, initialisation=initialisation, reset=reset)
 
     def forward(
         self,

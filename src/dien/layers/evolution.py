@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dien.layers.attention import BilinearAttention, SequenceAttention
-from dien.layers.cells import DynamicRNN, Initialisation, packed_gru
+from dien.layers.cells import DynamicRNN, Initialisation, Reset, packed_gru
 from dien.ops import attention_gru, linear, segment_sum
 from dien.packed import Packed, Pairs, lengths_to_offsets
 
@@ -24,13 +24,15 @@ class InterestEvolvingLayer(nn.Module):
             taken for the input's, as in RecBole.
         activation: of the MLP attention.
         softmax_stag: whether the MLP attention's scores are normalised over the history.
-        gru: ``GRU`` (attention pools the states of the second GRU), ``AIGRU`` (eq. 9), ``AGRU`` (eq. 10) or
-            ``AUGRU`` (eq. 11-12).
+        gru: ``GRU`` (attention pools the states of the second GRU), ``AIGRU`` (eq. 9), ``AGRU`` (eq. 10),
+            ``AUGRU`` (eq. 11-12) or ``AUGRU-COMPLEMENT`` (:class:`~dien.layers.ComplementAUGRUCell`).
         attention: ``mlp``, or ``bilinear`` (eq. 8).
         target_size: width of the target for bilinear attention; ``input_size`` where None.
         scale: whether the MLP attention's logits are divided by ``sqrt(input_size)``: RecBole does, paper and
             authors do not.
         initialisation: of AGRU and AUGRU, as :class:`~dien.layers.AGRUCell`.
+        reset: whether the second GRU's reset gate stands ``after`` the recurrent product or, in plain
+            PyTorch, ``before`` it, as in TensorFlow's GRUCell.
 
     Raises:
         ValueError: another ``gru`` or ``attention``.
@@ -50,11 +52,12 @@ class InterestEvolvingLayer(nn.Module):
         target_size: int | None = None,
         scale: bool = True,
         initialisation: Initialisation = "uniform",
+        reset: Reset = "after",
     ) -> None:
         super().__init__()
-        if gru not in ("GRU", "AIGRU", "AGRU", "AUGRU"):
-            raise ValueError(f"InterestEvolvingLayer: gru={gru!r}; expected GRU, AIGRU, AGRU or AUGRU")
-        self.gru = gru
+        if gru not in (kinds := ("GRU", "AIGRU", "AGRU", "AUGRU", "AUGRU-COMPLEMENT")):
+            raise ValueError(f"InterestEvolvingLayer: gru={gru!r}; expected one of {', '.join(kinds)}")
+        self.gru, self.reset = gru, reset
         # Attention pools the outputs of the second GRU, and otherwise looks at what goes into it.
         attended = rnn_hidden_size if gru == "GRU" else input_size
         self.attention_layer: BilinearAttention | SequenceAttention
@@ -73,7 +76,7 @@ class InterestEvolvingLayer(nn.Module):
             self.dynamic_rnn = nn.GRU(input_size=input_size, hidden_size=rnn_hidden_size, batch_first=True)
         else:
             self.dynamic_rnn = DynamicRNN(
-                input_size=input_size, hidden_size=rnn_hidden_size, gru=gru, initialisation=initialisation
+                input_size, rnn_hidden_size, gru=gru, initialisation=initialisation, reset=reset
             )
 
     def evolve(self, targets: Tensor, states: Packed, pairs: Pairs) -> Tensor:
@@ -94,12 +97,15 @@ class InterestEvolvingLayer(nn.Module):
         if self.gru == "AIGRU":
             weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[0]
             scores = self.attention_layer(states.values, targets, pairs)  # [P]
+            if self.reset == "before":
+                read = states.values.index_select(0, pairs.step) * scores[:, None]  # [P, H]
+                return packed_gru(rnn, Packed(read, lengths_to_offsets(pairs.lengths)), "before", "last")
             # W (a h) = a (W h): the projection is shared, its scaled copy is the pair's own.
             gates = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
             starts = lengths_to_offsets(pairs.lengths)[:-1]
             return attention_gru(gates + bias_ih, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
         # The second GRU does not look at the target: it runs once a history.
-        outputs = packed_gru(rnn, states)  # [N, H]
+        outputs = packed_gru(rnn, states, self.reset)  # [N, H]
         scores = self.attention_layer(outputs, targets, pairs)
         return segment_sum(outputs.index_select(0, pairs.step) * scores[:, None], pairs.lengths)
 

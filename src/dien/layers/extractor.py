@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dien.layers.cells import packed_gru
-from dien.layers.mlp import MLP
+from dien.layers.cells import Reset, packed_gru
+from dien.layers.mlp import MLP, Affine
 from dien.ops import auxiliary_loss
 from dien.packed import Packed, padding_mask
 
-Average = Literal["pairs", "histories"]
+Average = Literal["pairs", "histories", "positions"]
 
 
 class InterestExtractorNetwork(nn.Module):
@@ -26,9 +26,13 @@ class InterestExtractorNetwork(nn.Module):
         mlp_size: widths of the auxiliary network, its input ``H + D`` first and its output 1 last.
         activation: of the auxiliary network's hidden layers. RecBole has none, which leaves a linear network.
         average: the auxiliary loss is the mean over click and non-click ``pairs`` alike (RecBole), or, as
-            eq. (6) has it, the sum over steps and both terms, averaged over ``histories``.
+            eq. (6) has it, the sum over steps and both terms, averaged over ``histories``, or that sum
+            averaged over the ``positions`` of all histories filled up to the longest (the authors' code).
         item_size: ``D``, width of the item, all that the auxiliary network compares with a state, since a
             negative was never a behaviour; ``E`` where None.
+        affine: whether a learned scale and shift of its input stand before the auxiliary network.
+        reset: whether the GRU's reset gate stands ``after`` the recurrent product or, in plain PyTorch,
+            ``before`` it, as in TensorFlow's GRUCell.
 
     Raises:
         ValueError: sizes do not fit each other.
@@ -43,6 +47,8 @@ class InterestExtractorNetwork(nn.Module):
         activation: str = "none",
         average: Average = "pairs",
         item_size: int | None = None,
+        affine: bool = False,
+        reset: Reset = "after",
     ) -> None:
         super().__init__()
         self.item_size = input_size if item_size is None else item_size
@@ -57,7 +63,8 @@ class InterestExtractorNetwork(nn.Module):
             )
         self.gru = nn.GRU(input_size=input_size, hidden_size=hidden_size, batch_first=True)
         self.auxiliary_net = MLP(mlp_size, activation, last_activation=False)
-        self.average = average
+        self.auxiliary_affine = Affine(mlp_size[0]) if affine else None
+        self.average, self.reset = average, reset
 
     def states(self, behaviours: Packed) -> Tensor:
         """Extract the interest states of packed histories.
@@ -68,7 +75,7 @@ class InterestExtractorNetwork(nn.Module):
         Returns:
             ``[N, H]``.
         """
-        return packed_gru(self.gru, behaviours)
+        return packed_gru(self.gru, behaviours, self.reset)
 
     def packed_auxiliary_loss(self, states: Tensor, items: Packed, negatives: Tensor) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
@@ -86,31 +93,39 @@ class InterestExtractorNetwork(nn.Module):
         last = torch.zeros(items.values.shape[0], dtype=torch.bool, device=states.device)
         last[items.offsets[1:][items.lengths > 0] - 1] = True
         now = torch.nonzero(~last).squeeze(1)  # [S] steps that have a next one
-        return self._loss(states, items.values, negatives, now, 1, items.lengths.shape[0])
+        return self._loss(states, items.values, negatives, now, 1, items.lengths - 1)
 
     def _loss(
-        self, states: Tensor, items: Tensor, negatives: Tensor, now: Tensor, ahead: int, histories: int
+        self, states: Tensor, items: Tensor, negatives: Tensor, now: Tensor, ahead: int, steps: Tensor
     ) -> Tensor:
-        """Compute the loss of the states of the steps ``now`` ``[S]`` and the items of those ``ahead``."""
+        """Compute the loss of the states of the steps ``now`` ``[S]`` and the items of those ``ahead``.
+
+        Of each history there are ``steps`` ``[R]``; below 0 counts as 0.
+        """
         if now.shape[0] == 0:
             return states[:0].sum()  # zero, and part of the graph
-        first, tower = self.auxiliary_net.first, self.auxiliary_net.tower()
-        composed = self.auxiliary_net.composed()
+        net, affine, tower = self.auxiliary_net, self.auxiliary_affine, self.auxiliary_net.tower()
+        composed = net.composed()
+        weight, bias = composed or (net.first.weight, net.first.bias)
+        if affine is not None:
+            weight, bias = affine.before(weight, bias)
         if composed is not None:
             # Without activation, as RecBole's: the product of the matrices in place of a pass through each.
-            H, (weight, bias) = states.shape[1], composed
+            H = states.shape[1]
             of_state = (states @ weight[0, :H] + bias)[now]  # [S]
             click = of_state + (items @ weight[0, H:])[now + ahead]
             non_click = of_state + (negatives @ weight[0, H:])[now + ahead]
             total = F.softplus(-click).sum() + F.softplus(non_click).sum()
         elif tower is not None:
-            total = auxiliary_loss(states, items, negatives, now, ahead, first.weight, first.bias, tower)
+            total = auxiliary_loss(states, items, negatives, now, ahead, weight, bias, tower)
         else:
             both = torch.cat([items[now + ahead], negatives[now + ahead]])  # [2S, D]
             inputs = torch.cat([states[now].repeat(2, 1), both], 1)
-            click, non_click = self.auxiliary_net(inputs).reshape(2, -1)  # [S] both
+            click, non_click = net(inputs if affine is None else affine(inputs)).reshape(2, -1)  # [S] both
             total = F.softplus(-click).sum() + F.softplus(non_click).sum()
-        return total / (2 * now.shape[0] if self.average == "pairs" else histories)
+        if self.average == "pairs":
+            return total / (2 * now.shape[0])
+        return total / steps.shape[0] / (steps.max() if self.average == "positions" else 1)
 
     def auxiliary_loss(
         self, h_states: Tensor, click_seq: Tensor, noclick_seq: Tensor, keys_length: Tensor
@@ -129,7 +144,7 @@ class InterestExtractorNetwork(nn.Module):
         real = padding_mask(keys_length, h_states.shape[1])
         states = h_states[real]
         now = torch.arange(states.shape[0], device=states.device)
-        return self._loss(states, click_seq[real], noclick_seq[real], now, 0, keys_length.shape[0])
+        return self._loss(states, click_seq[real], noclick_seq[real], now, 0, keys_length)
 
     def forward(
         self, keys: Tensor, keys_length: Tensor, neg_keys: Tensor | None = None

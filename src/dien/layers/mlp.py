@@ -55,6 +55,27 @@ class Dice(nn.Module):
         return s * (self.alpha + (1 - self.alpha) * p)
 
 
+class Affine(nn.Module):
+    """A learned scale and shift of every channel: a batch normalisation that was never put in training mode.
+
+    Args:
+        width: number of channels ``C``.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to ``[B, C]``, returning ``[B, C]``."""
+        return x * self.weight + self.bias
+
+    def before(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Make one layer of this and a linear one, of weight ``[W, C]`` and bias ``[W]``, that follows."""
+        return weight * self.weight, bias + weight @ self.bias
+
+
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation by the running statistics where a training batch has one row, thus no variance."""
 

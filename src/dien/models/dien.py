@@ -8,7 +8,7 @@ from torch import nn
 from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
-from dien.layers import MLP, InterestEvolvingLayer, InterestExtractorNetwork
+from dien.layers import MLP, Affine, InterestEvolvingLayer, InterestExtractorNetwork, set_gate_bias
 from dien.models.inputs import Inputs, pooled_items
 from dien.models.prediction import Prediction
 from dien.packed import Packed, Pairs
@@ -23,13 +23,17 @@ class DIEN(nn.Module):
     Args:
         config: sizes and variants.
         schema: the data's features.
+
+    Attributes:
+        hidden_size: ``H``.
     """
 
     def __init__(self, config: DIENConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
         self.inputs = Inputs(schema, config.embedding_size)
-        D, H = self.inputs.item_width, config.hidden_size
+        D = self.inputs.item_width
+        self.hidden_size = H = config.hidden_size or D
         self.extractor = InterestExtractorNetwork(
             self.inputs.history_width,
             H,
@@ -37,9 +41,15 @@ class DIEN(nn.Module):
             activation=config.auxiliary_activation,
             average=config.auxiliary_average,
             item_size=D,
+            affine=config.auxiliary_affine,
+            reset=config.gru_reset,
         )
-        # The MLP attention subtracts and multiplies target and state: it wants them equally wide.
-        self.query = nn.Linear(D, H) if config.attention == "mlp" and D != H else nn.Identity()
+        self.query: nn.Module = nn.Identity()
+        if config.attention_query == "prelu":
+            self.query = nn.Sequential(nn.Linear(D, H), nn.PReLU(H, init=0.1))  # TensorFlow's start
+        elif config.attention == "mlp" and D != H:
+            # The MLP attention subtracts and multiplies target and state: it wants them equally wide.
+            self.query = nn.Linear(D, H)
         self.evolution = InterestEvolvingLayer(
             None,
             H,
@@ -47,10 +57,16 @@ class DIEN(nn.Module):
             (4 * H, *config.attention_hidden),
             gru=config.gru.upper(),
             attention=config.attention,
-            target_size=D,
+            target_size=H if config.attention_query == "prelu" else D,
             scale=config.attention_scale,
+            initialisation=config.gru_initialisation,
+            reset=config.gru_reset,
         )
+        if config.gru_gate_bias is not None:
+            for gru in (self.extractor.gru, self.evolution.dynamic_rnn):
+                set_gate_bias(gru, config.gru_gate_bias)
         widths = H + D + self.inputs.profile_width + (2 * D if config.pooled_history else 0)
+        self.affine = Affine(widths) if config.head_affine else nn.Identity()
         self.head = MLP(
             [widths, *config.head_hidden],
             config.head_activation,
@@ -75,7 +91,7 @@ class DIEN(nn.Module):
         parts = [final, embedded.target, embedded.profile]
         if self.config.pooled_history:
             parts += pooled_items(embedded, batch)
-        logits = self.logit(self.head(torch.cat(parts, 1))).squeeze(1)  # [B]
+        logits = self.logit(self.head(self.affine(torch.cat(parts, 1)))).squeeze(1)  # [B]
         loss = None
         if embedded.negatives is not None:
             items = Packed(embedded.items, batch.offsets)  # values [N, D]

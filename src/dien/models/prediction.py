@@ -19,17 +19,18 @@ class Prediction(NamedTuple):
     logits: Tensor
     auxiliary_loss: Tensor | None = None
 
-    def loss(self, label: Tensor, auxiliary_weight: float) -> Tensor:
+    def loss(self, label: Tensor, auxiliary_weight: float, target_weight: float = 1.0) -> Tensor:
         """Compute the loss of training, ``L = L_target + alpha L_aux`` (eq. 7).
 
         Args:
             label: ``[B]``, 1 clicked and 0 not.
             auxiliary_weight: ``alpha``.
+            target_weight: what ``L_target`` is multiplied with, 1 in the paper.
 
         Returns:
-            A scalar; the cross-entropy alone where there is no auxiliary loss.
+            A scalar; the target's part alone where there is no auxiliary loss.
         """
-        loss: Tensor = F.binary_cross_entropy_with_logits(self.logits, label)
+        loss: Tensor = target_weight * F.binary_cross_entropy_with_logits(self.logits, label)
         if self.auxiliary_loss is not None:
             loss = loss + auxiliary_weight * self.auxiliary_loss
         return loss

@@ -41,7 +41,7 @@ def attention_gru_naive(
             h_r, h_u, h_n = F.linear(h, weight_hh, bias_hh).chunk(3)
             r, u = torch.sigmoid(i_r + h_r), torch.sigmoid(i_u + h_u)
             n = torch.tanh(i_n + r * h_n)
-            g = _new_share(kind, u, None if scores is None else scores[pair])
+            g = new_share(kind, u, None if scores is None else scores[pair])
             h = (1 - g) * h + g * n
             every.append(h)
             pair += 1
@@ -50,7 +50,7 @@ def attention_gru_naive(
     return torch.stack(chosen) if chosen else gates.new_zeros((0, H))
 
 
-def _new_share(kind: str, u: Tensor, a: Tensor | None) -> Tensor:
+def new_share(kind: str, u: Tensor, a: Tensor | None) -> Tensor:
     """Share ``g`` of the candidate in the new state, ``h = (1 - g) h + g n``."""
     if kind == "gru":
         return 1 - u  # torch.nn.GRU's update gate is the share that is kept
@@ -62,7 +62,7 @@ def _new_share(kind: str, u: Tensor, a: Tensor | None) -> Tensor:
     return 1 - (1 - a) * u  # the authors' code: u is the share that is kept
 
 
-def _time_major(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, list[int]]:
+def time_major(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, list[int]]:
     """Order the pairs by step, rows longest first, so that the live rows of a step are a prefix.
 
     Returns:
@@ -108,7 +108,7 @@ def forward(
     """
     gates = inputs if weight_ih is None else F.linear(inputs, weight_ih, bias_ih)
     B, H = lengths.shape[0], weight_hh.shape[1]
-    order, step, pair, live = _time_major(starts, lengths)
+    order, step, pair, live = time_major(starts, lengths)
     h = gates.new_zeros((B, H)) if state is None else state[order]  # longest row first
     states = gates.new_empty((pair.shape[0] if keep_states else 0, H))
     opened = gates.new_empty((pair.shape[0] if keep_gates else 0, 4 * H))
@@ -120,7 +120,7 @@ def forward(
         r, u = torch.sigmoid(i_r + h_r), torch.sigmoid(i_u + h_u)
         n = torch.tanh(i_n + r * h_n)
         a = None if scores is None else scores[pair[now], None]
-        h[:rows] += _new_share(kind, u, a) * (n - h[:rows])
+        h[:rows] += new_share(kind, u, a) * (n - h[:rows])
         if keep_states:
             states[pair[now]] = h[:rows]
         if keep_gates:
@@ -178,7 +178,7 @@ def backward(
         grad_last = inputs.new_zeros((lengths.shape[0], H))
     if grad_states is None:
         grad_states = torch.zeros_like(states)
-    order, step, pair, live = _time_major(starts, lengths)
+    order, step, pair, live = time_major(starts, lengths)
     P = pair.shape[0]
     first = lengths_to_offsets(lengths)[:-1]  # [B]
     begins = first[lengths > 0]  # pairs that start a row
@@ -189,7 +189,7 @@ def backward(
     h = previous[pair]  # [P, H], time-major from here on
     h_n, r, u, n = opened[pair].chunk(4, 1)
     a = None if scores is None else scores[pair, None]
-    g = _new_share(kind, u, a)
+    g = new_share(kind, u, a)
 
     # Every gradient of step t is linear in dL/dh_t: these are the factors.
     to_n = g * (1 - n * n)

@@ -83,7 +83,9 @@ class ClickModule(LightningModule):
         self._run, self._bar = run, bar
         self._settings = settings = run.config.training
         config = run.config.model
-        self._auxiliary_weight = config.auxiliary_weight if isinstance(config, DIENConfig) else 0.0
+        self._auxiliary_weight, self._target_weight = 0.0, 1.0
+        if isinstance(config, DIENConfig):
+            self._auxiliary_weight, self._target_weight = config.auxiliary_weight, config.target_weight
         self._valid_rows = len(dataset.splits["valid"].item)
         self._train = Batches(
             dataset,
@@ -142,7 +144,7 @@ class ClickModule(LightningModule):
         self._seed()
         prediction = self.model(batch)
         assert batch.label is not None
-        loss: Tensor = prediction.loss(batch.label, self._auxiliary_weight)
+        loss: Tensor = prediction.loss(batch.label, self._auxiliary_weight, self._target_weight)
         if prediction.auxiliary_loss is not None:
             self.recent[1] += prediction.auxiliary_loss.detach()
         self.recent[0] += loss.detach()
@@ -239,7 +241,7 @@ class ClickModule(LightningModule):
     def _means(self, loss: float, auxiliary: float, steps: int) -> dict[str, float]:
         if not self._auxiliary_weight:
             return {"loss": loss / steps}
-        target = loss - self._auxiliary_weight * auxiliary
+        target = (loss - self._auxiliary_weight * auxiliary) / self._target_weight
         return {"loss": loss / steps, "target_loss": target / steps, "auxiliary_loss": auxiliary / steps}
 
     def _write(self, kind: str, numbers: dict[str, Any]) -> None:
