@@ -21,7 +21,9 @@ def under(weights: Weights, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
 
 
-def gru_step(kind: str, x: Tensor, h: Tensor, a: Tensor | None, weights: Weights) -> Tensor:
+def gru_step(
+    kind: str, x: Tensor, h: Tensor, a: Tensor | None, weights: Weights, reset: str = "after"
+) -> Tensor:
     """One step from the state ``h [H]`` on the input ``x [D]`` with the attention score ``a``."""
     H = h.shape[0]
     i, j = weights["weight_ih"] @ x, weights["weight_hh"] @ h
@@ -30,24 +32,36 @@ def gru_step(kind: str, x: Tensor, h: Tensor, a: Tensor | None, weights: Weights
     r = 1 / (1 + torch.exp(-i[:H] - j[:H]))
     u = 1 / (1 + torch.exp(-i[H : 2 * H] - j[H : 2 * H]))
     n = torch.tanh(i[2 * H :] + r * j[2 * H :])
+    if reset == "before":  # TensorFlow's GRUCell
+        j = weights["weight_hh"][2 * H :] @ (r * h)
+        n = torch.tanh(i[2 * H :] + (j + weights["bias_hh"][2 * H :] if "bias_hh" in weights else j))
     if kind == "gru":  # torch.nn.GRU
         return u * h + (1 - u) * n
     assert a is not None
     if kind == "agru":  # eq. (10)
         return (1 - a) * h + a * n
-    assert kind == "augru"
-    return (1 - a * u) * h + a * u * n  # eq. (11-12)
+    if kind == "augru":  # eq. (11-12)
+        return (1 - a * u) * h + a * u * n
+    assert kind == "augru-complement"  # the authors' code: what attention scales is the share that is kept
+    kept = (1 - a) * u
+    return kept * h + (1 - kept) * n
 
 
 def gru_states(
-    kind: str, xs: Tensor, scores: Tensor | None, weights: Weights, h: Tensor | None = None
+    kind: str,
+    xs: Tensor,
+    scores: Tensor | None,
+    weights: Weights,
+    h: Tensor | None = None,
+    *,
+    reset: str = "after",
 ) -> Tensor:
     """States ``[T, H]`` after each step of one row's inputs ``[T, D]``."""
     weights = {name.removeprefix("rnn.").removesuffix("_l0"): w for name, w in weights.items()}
     h = xs.new_zeros(weights["weight_hh"].shape[1]) if h is None else h
     states = [h[None][:0]]
     for t, x in enumerate(xs):
-        h = gru_step(kind, x, h, None if scores is None else scores[t], weights)
+        h = gru_step(kind, x, h, None if scores is None else scores[t], weights, reset)
         states.append(h[None])
     return torch.cat(states)
 
@@ -108,6 +122,7 @@ def final_interest(
     activation: str = "sigmoid",
     softmax: bool = True,
     divisor: float = 1.0,
+    reset: str = "after",
 ) -> Tensor:
     """Final interest ``[H]`` of one target ``[D]`` from one history's interest states ``[T, H]``."""
     attention, rnn = under(weights, "attention_layer."), under(weights, "dynamic_rnn.")
@@ -119,12 +134,12 @@ def final_interest(
     if len(states) == 0:
         return gru_states("gru", states, None, rnn).sum(0)  # zeros, as wide as a state
     if gru == "GRU":
-        outputs = gru_states("gru", states, None, rnn)
+        outputs = gru_states("gru", states, None, rnn, reset=reset)
         return (scores(outputs)[:, None] * outputs).sum(0)
     a = scores(states)
     if gru == "AIGRU":
-        return gru_states("gru", a[:, None] * states, None, rnn)[-1]
-    return gru_states(gru.lower(), states, a, rnn)[-1]
+        return gru_states("gru", a[:, None] * states, None, rnn, reset=reset)[-1]
+    return gru_states(gru.lower(), states, a, rnn, reset=reset)[-1]
 
 
 def auxiliary_terms(
@@ -132,10 +147,16 @@ def auxiliary_terms(
 ) -> list[Tensor]:
     """Both terms of eq. (6) for every step but the last of one history, click and non-click in turn."""
     net = under(weights, "auxiliary_net.")
+    scale, shift = (weights.get(f"auxiliary_affine.{name}") for name in ("weight", "bias"))
+
+    def score(state: Tensor, item: Tensor) -> Tensor:
+        x = torch.cat([state, item])
+        x = x if scale is None or shift is None else scale * x + shift
+        return mlp(net, x, activation, last_activation=False)[0]
+
     terms = []
     for t in range(len(states) - 1):
-        click = mlp(net, torch.cat([states[t], clicks[t + 1]]), activation, last_activation=False)[0]
-        other = mlp(net, torch.cat([states[t], negatives[t + 1]]), activation, last_activation=False)[0]
+        click, other = score(states[t], clicks[t + 1]), score(states[t], negatives[t + 1])
         terms += [-torch.log(torch.sigmoid(click)), -torch.log(1 - torch.sigmoid(other))]
     return terms
 

@@ -6,10 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from dien.layers import AGRUCell, AUGRUCell, DynamicRNN
+from dien.layers import AGRUCell, AUGRUCell, ComplementAUGRUCell, DynamicRNN, set_gate_bias
+from dien.layers.cells import Reset
 from tests.equations import assert_same, gru_states, gru_step, weights_of
 
-CELLS = {"agru": AGRUCell, "augru": AUGRUCell}
+Cell = type[AGRUCell] | type[AUGRUCell] | type[ComplementAUGRUCell]
+CELLS: dict[str, Cell] = {
+    "agru": AGRUCell,
+    "augru": AUGRUCell,
+    "augru-complement": ComplementAUGRUCell,
+}
 D, H = 3, 4
 
 
@@ -45,7 +51,7 @@ def test_signatures_are_those_of_the_class_page() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS.values())
-def test_parameters_have_the_names_and_shapes_of_recbole(cell: type[AGRUCell] | type[AUGRUCell]) -> None:
+def test_parameters_have_the_names_and_shapes_of_recbole(cell: Cell) -> None:
     shapes = {name: tuple(p.shape) for name, p in cell(D, H).named_parameters()}
     matrices = {"weight_ih": (3 * H, D), "weight_hh": (3 * H, H)}
     assert shapes == matrices | {"bias_ih": (3 * H,), "bias_hh": (3 * H,)}
@@ -58,7 +64,7 @@ def test_parameters_have_the_names_and_shapes_of_recbole(cell: type[AGRUCell] | 
 
 
 @pytest.mark.parametrize("cell", CELLS.values())
-def test_parameters_start_between_the_bounds_of_torch_gru(cell: type[AGRUCell] | type[AUGRUCell]) -> None:
+def test_parameters_start_between_the_bounds_of_torch_gru(cell: Cell) -> None:
     bound = 1 / math.sqrt(64)
     for parameter in cell(32, 64).parameters():
         assert parameter.abs().max() <= bound
@@ -67,7 +73,7 @@ def test_parameters_start_between_the_bounds_of_torch_gru(cell: type[AGRUCell] |
 
 
 @pytest.mark.parametrize("cell", CELLS.values())
-def test_parameters_start_as_those_of_recbole_where_asked_for(cell: type[AGRUCell] | type[AUGRUCell]) -> None:
+def test_parameters_start_as_those_of_recbole_where_asked_for(cell: Cell) -> None:
     torch.manual_seed(0)
     found = dict(cell(32, 64, initialisation="normal").named_parameters())
     torch.manual_seed(0)
@@ -77,13 +83,14 @@ def test_parameters_start_as_those_of_recbole_where_asked_for(cell: type[AGRUCel
     assert not found["bias_hh"].any()
 
 
+@pytest.mark.parametrize("reset", ["after", "before"])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", CELLS)
-def test_a_cell_takes_the_step_of_the_equations(kind: str, bias: bool) -> None:
-    cell = CELLS[kind](D, H, bias).double()
+def test_a_cell_takes_the_step_of_the_equations(kind: str, bias: bool, reset: Reset) -> None:
+    cell = CELLS[kind](D, H, bias, reset=reset).double()
     x, h, a = (torch.randn(5, width, dtype=torch.float64) for width in (D, H, 1))
     inputs = [*(tensor.requires_grad_() for tensor in (x, h, a)), *cell.parameters()]
-    rows = [gru_step(kind, x[b], h[b], a[b], weights_of(cell)) for b in range(5)]
+    rows = [gru_step(kind, x[b], h[b], a[b], weights_of(cell), reset) for b in range(5)]
     assert_same(cell(x, h, a), torch.stack(rows), inputs)
     assert torch.equal(cell(x, h, a.squeeze(1)), cell(x, h, a))
 
@@ -113,17 +120,40 @@ def test_a_score_of_one_makes_an_agru_forget_and_of_zero_keep() -> None:
     torch.testing.assert_close(cell(x, h, torch.ones(1)), fresh)
 
 
+def test_where_nothing_is_attended_the_authors_augru_is_a_gru_and_the_papers_keeps_its_state() -> None:
+    x, h, nothing = torch.randn(5, D), torch.randn(5, H), torch.zeros(5)
+    ours, theirs, gru = AUGRUCell(D, H), ComplementAUGRUCell(D, H), torch.nn.GRUCell(D, H)
+    theirs.load_state_dict(gru.state_dict())
+    torch.testing.assert_close(theirs(x, h, nothing), gru(x, h))
+    assert torch.equal(ours(x, h, nothing), h)
+
+
+@pytest.mark.parametrize("gru", [torch.nn.GRU(D, H), *(cell(D, H) for cell in CELLS.values())])
+def test_a_gate_bias_is_set_for_reset_and_update_gate_and_the_candidates_stays(gru: torch.nn.Module) -> None:
+    before = {name: p.detach().clone() for name, p in gru.named_parameters()}
+    set_gate_bias(gru, 1.0)
+    total = torch.zeros(3 * H)
+    for name, parameter in gru.named_parameters():
+        if "bias" in name:
+            total += parameter.detach()
+            assert torch.equal(parameter[2 * H :], before[name][2 * H :])
+        else:
+            assert torch.equal(parameter, before[name])
+    assert torch.equal(total[: 2 * H], torch.ones(2 * H))
+
+
 @pytest.mark.parametrize(
     ("lengths", "enforce_sorted"),
     [([6, 4, 4, 1], True), ([1, 6, 4, 6, 2], False), ([1], False), ([1, 1, 1], True), ([5], True)],
 )
 @pytest.mark.parametrize("initial", [False, True])
+@pytest.mark.parametrize("reset", ["after", "before"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_dynamic_rnn_runs_the_equations_over_every_sequence(
-    kind: str, initial: bool, lengths: list[int], enforce_sorted: bool
+    kind: str, reset: Reset, initial: bool, lengths: list[int], enforce_sorted: bool
 ) -> None:
     B, T = len(lengths), max(lengths)
-    rnn = DynamicRNN(D, H, gru=kind.upper()).double()
+    rnn = DynamicRNN(D, H, gru=kind.upper(), reset=reset).double()
     x = torch.randn(B, T, D, dtype=torch.float64, requires_grad=True)
     a = torch.rand(B, T, dtype=torch.float64, requires_grad=True)
     h = torch.randn(B, H, dtype=torch.float64, requires_grad=True) if initial else None
@@ -141,7 +171,7 @@ def test_a_dynamic_rnn_runs_the_equations_over_every_sequence(
     expected = torch.zeros(B, T, H, dtype=torch.float64)
     for b, t in enumerate(lengths):
         state = None if h is None else h[b]
-        expected[b, :t] = gru_states(kind, x[b, :t], a[b, :t], weights_of(rnn), state)
+        expected[b, :t] = gru_states(kind, x[b, :t], a[b, :t], weights_of(rnn), state, reset=reset)
     leaves = [x, a, *rnn.parameters(), *([] if h is None else [h])]
     assert_same(found, expected, leaves)
 

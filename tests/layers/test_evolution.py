@@ -11,7 +11,7 @@ from dien.layers import InterestEvolvingLayer
 from dien.packed import Packed, Pairs
 from tests.equations import assert_same, final_interest, weights_of
 
-KINDS = ("GRU", "AIGRU", "AGRU", "AUGRU")
+KINDS = ("GRU", "AIGRU", "AGRU", "AUGRU", "AUGRU-COMPLEMENT")
 WIDTH, T = 4, 5  # of an interest state and, with MLP attention, of the target
 LENGTHS = [[0, 1, 5, 3], [5, 5], [1, 1], [0, 0], [4]]
 MLP_NAMES = [
@@ -109,6 +109,25 @@ def test_without_a_scale_the_final_interest_is_the_papers(
         for q, k, length in zip(queries, keys, lengths, strict=True)
     ]
     assert_same(found, torch.stack(expected), [queries, keys, *evolving.parameters()])
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("gru", KINDS)
+def test_with_the_reset_before_the_product_the_second_gru_is_tensorflows(
+    gru: str, lengths: list[int]
+) -> None:
+    evolving = layer(gru, "bilinear", reset="before")
+    queries, keys = histories(len(lengths), "bilinear")
+    found = evolving(queries, keys, torch.tensor(lengths))
+    expected = [
+        final_interest(weights_of(evolving), gru, q, k[:length], reset="before")
+        for q, k, length in zip(queries, keys, lengths, strict=True)
+    ]
+    assert_same(found, torch.stack(expected), [queries, keys, *evolving.parameters()])
+    usual = layer(gru, "bilinear")
+    usual.load_state_dict(evolving.state_dict())
+    if max(lengths) > 1:  # a first step has nothing to reset
+        assert not torch.allclose(usual(queries, keys, torch.tensor(lengths)), found)
 
 
 @pytest.mark.parametrize("attention", ["bilinear", "mlp"])

@@ -79,19 +79,39 @@ def test_states_are_those_of_torch_gru_on_each_history_alone(lengths: list[int])
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize("average", ["pairs", "histories"])
-@pytest.mark.parametrize("activation", ["none", "sigmoid", "prelu", "relu", "tanh"])
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("average", ["pairs", "histories", "positions"])
+@pytest.mark.parametrize("activation", ["none", "sigmoid", "prelu", "relu", "tanh", "silu"])
 def test_the_auxiliary_loss_is_equation_6_step_by_step(
-    activation: str, average: str, lengths: list[int]
+    activation: str, average: str, affine: bool, lengths: list[int]
 ) -> None:
-    layer = network(activation=activation, average=average)
+    layer = network(activation=activation, average=average, affine=affine)
+    if layer.auxiliary_affine is not None:
+        for parameter in layer.auxiliary_affine.parameters():
+            torch.nn.init.normal_(parameter)
     keys, negatives = histories(len(lengths))
     _, loss = layer(keys, torch.tensor(lengths), negatives)
     terms = auxiliary_by_hand(layer, keys, negatives, lengths, activation)
     # Zero, yet part of the graph, where no history has two behaviours.
     total = sum(terms, start=keys.new_zeros(()) * keys.sum())
-    divisor = len(lengths) if average == "histories" else max(len(terms), 1)
+    # The authors fill every history up to the batch's longest, and ask it after each step but the last.
+    positions = len(lengths) * max(max(lengths) - 1, 1)
+    divisor = {"histories": len(lengths), "pairs": max(len(terms), 1), "positions": positions}[average]
     assert_same(loss, total / divisor, [keys, negatives, *layer.parameters()])
+    states, _ = layer(keys, torch.tensor(lengths))
+    padded = states[:, :-1], keys[:, 1:], negatives[:, 1:], torch.tensor(lengths) - 1
+    assert_same(layer.auxiliary_loss(*padded), total / divisor)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_with_the_reset_before_the_product_states_are_those_of_tensorflows_cell(lengths: list[int]) -> None:
+    layer, (keys, _) = network(reset="before"), histories(len(lengths))
+    states, _ = layer(keys, torch.tensor(lengths))
+    expected = torch.zeros(len(lengths), T, H, dtype=torch.float64)
+    for b, length in enumerate(lengths):
+        weights = under(weights_of(layer), "gru.")
+        expected[b, :length] = gru_states("gru", keys[b, :length], None, weights, reset="before")
+    assert_same(states, expected, [keys, *layer.gru.parameters()])
 
 
 @pytest.mark.parametrize("lengths", [[5, 2, 3], [1, 5, 4, 1]])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dien.layers import MLP, Dice
+from dien.layers import MLP, Affine, Dice
 from dien.layers.mlp import activation
 from tests.equations import assert_same, mlp, weights_of
 
@@ -143,6 +143,18 @@ def test_dropout_is_training_s_alone() -> None:
         found = network.train()(x)[0, 0] / 2  # what is left is doubled
     assert found == found.round()
     assert 100 < found < 200
+
+
+def test_a_scale_and_shift_do_nothing_at_first_and_go_into_the_layer_that_follows() -> None:
+    affine, linear = Affine(4).double(), torch.nn.Linear(4, 3).double()
+    x = torch.randn(6, 4, dtype=torch.float64)
+    assert torch.equal(affine(x), x)
+    for parameter in affine.parameters():
+        torch.nn.init.normal_(parameter)
+    weight, bias = affine.before(linear.weight, linear.bias)
+    expected = (affine.weight * x + affine.bias) @ linear.weight.T + linear.bias
+    torch.testing.assert_close(linear(affine(x)), expected)
+    torch.testing.assert_close(torch.nn.functional.linear(x, weight, bias), expected)
 
 
 def test_an_activation_without_a_meaning_is_refused() -> None:
