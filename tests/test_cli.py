@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dien.config import MODELS
 from dien.data.dataset import Dataset
 from dien.run import Run
 
@@ -67,6 +68,16 @@ def test_the_whole_way_from_reviews_to_scores(data: Path, tmp_path: Path) -> Non
     scored = ok("score", run, requests, "--out", tmp_path / "scores.jsonl")
     assert (scored["requests"], scored["candidates"]) == (1, 2)
     assert len(json.loads((tmp_path / "scores.jsonl").read_text())["scores"]) == 2
+
+
+@pytest.mark.parametrize("model", ["gru+agru", "dien:authors", "wide-deep"])
+def test_a_model_of_the_papers_tables_is_trained_by_its_name_and_scored(
+    model: str, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    ok("train", data, "--model", model, "--out", run, "--set", "training.epochs=1")
+    assert Run.open(run).config.model == MODELS[model]
+    assert 0 <= ok("evaluate", run)["auc"] <= 1
 
 
 def test_without_json_a_command_prints_a_table_and_where_the_result_lies(data: Path) -> None:

@@ -6,12 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.config import (
+    MODELS,
     ConfigError,
     DIENConfig,
     DINConfig,
+    PNNConfig,
     RunConfig,
     SumPoolingConfig,
     TrainConfig,
+    WideDeepConfig,
     load_config,
     model_config,
 )
@@ -23,6 +26,8 @@ RUNS = st.builds(
     RunConfig,
     model=st.one_of(
         st.builds(SumPoolingConfig, embedding_size=SIZES, head_hidden=WIDTHS, head_activation=ACTIVATIONS),
+        st.builds(WideDeepConfig, sparse_weights=st.booleans(), max_history=SIZES),
+        st.builds(PNNConfig, inner_products=st.booleans(), embedding_size=SIZES),
         st.builds(
             DINConfig,
             attention_hidden=WIDTHS,
@@ -32,14 +37,21 @@ RUNS = st.builds(
         st.builds(
             DIENConfig,
             embedding_size=SIZES,
-            hidden_size=SIZES,
-            gru=st.sampled_from(["gru", "aigru", "agru", "augru"]),
+            hidden_size=st.one_of(SIZES, st.none()),
+            gru=st.sampled_from(["gru", "aigru", "agru", "augru", "augru-complement"]),
+            gru_reset=st.sampled_from(["after", "before"]),
+            gru_gate_bias=st.one_of(st.none(), st.floats(-9, 9)),
+            gru_initialisation=st.sampled_from(["uniform", "normal"]),
+            attention_query=st.sampled_from(["plain", "prelu"]),
+            auxiliary_affine=st.booleans(),
+            target_weight=POSITIVE,
+            head_affine=st.booleans(),
             attention=st.sampled_from(["bilinear", "mlp"]),
             attention_hidden=WIDTHS,
             auxiliary_weight=st.floats(0, 1e3),
             attention_scale=st.booleans(),
             auxiliary_activation=st.one_of(ACTIVATIONS, st.just("none")),
-            auxiliary_average=st.sampled_from(["histories", "pairs"]),
+            auxiliary_average=st.sampled_from(["histories", "pairs", "positions"]),
             pooled_history=st.booleans(),
             head_batch_norm=st.booleans(),
             head_dropout=st.floats(0, 0.9),
@@ -63,11 +75,77 @@ def test_the_default_is_the_papers_dien() -> None:
     assert model_config("din") == DINConfig()
 
 
+def test_the_models_are_those_of_the_papers_tables_in_their_order() -> None:
+    assert list(MODELS) == [
+        "sum-pooling",
+        "wide-deep",
+        "pnn",
+        "din",
+        "gru-attention",
+        "gru+aigru",
+        "gru+agru",
+        "gru+augru",
+        "dien",
+        "dien:authors",
+        "dien:recbole",
+    ]
+    assert model_config("dien:authors") == DIENConfig.authors()
+    assert model_config("dien:recbole") == DIENConfig.recbole()
+    assert model_config("wide-deep") == WideDeepConfig()
+    assert model_config("pnn") == PNNConfig()
+
+
+def test_the_authors_dien_is_that_of_their_code() -> None:
+    authors = DIENConfig.authors()
+    assert (authors.embedding_size, authors.hidden_size, authors.max_history) == (18, 36, 100)
+    assert (authors.gru, authors.gru_reset, authors.gru_gate_bias) == ("augru-complement", "before", 1)
+    assert (authors.attention, authors.attention_query, authors.attention_scale) == ("mlp", "prelu", False)
+    assert (authors.attention_hidden, authors.auxiliary_hidden) == ((80, 40), (100, 50))
+    assert (authors.auxiliary_activation, authors.auxiliary_affine) == ("sigmoid", True)
+    assert (authors.auxiliary_average, authors.auxiliary_weight) == ("positions", 1)
+    assert authors.target_weight == 0.5
+    assert (authors.pooled_history, authors.head_affine) == (True, True)
+    assert (authors.head_hidden, authors.head_activation) == ((200, 80), "dice")
+
+
+def test_recboles_dien_is_that_of_its_defaults() -> None:
+    recbole, widths = DIENConfig.recbole(), (256, 256, 256)
+    assert (recbole.embedding_size, recbole.hidden_size, recbole.max_history) == (10, None, 50)
+    assert (recbole.gru, recbole.gru_reset, recbole.gru_initialisation) == ("augru", "after", "normal")
+    assert (recbole.attention, recbole.attention_scale) == ("mlp", True)
+    assert (recbole.auxiliary_activation, recbole.auxiliary_average) == ("none", "pairs")
+    assert (recbole.attention_hidden, recbole.auxiliary_hidden, recbole.head_hidden) == (widths,) * 3
+    assert (recbole.head_activation, recbole.head_batch_norm, recbole.head_dropout) == ("silu", True, 0)
+    assert (recbole.auxiliary_weight, recbole.target_weight, recbole.pooled_history) == (1, 1, False)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_models_name_stands_for_all_of_its_keys_below_file_and_overrides(name: str, tmp_path: Path) -> None:
+    assert load_config(model=name).model == MODELS[name]
+    path = tmp_path / "config.yaml"
+    path.write_text("model: {embedding_size: 5}\ntraining: {epochs: 3}\n")
+    config = load_config(path, ["model.max_history=7"], model=name)
+    assert config.model == MODELS[name].model_copy(update={"embedding_size": 5, "max_history": 7})
+    assert config.training.epochs == 3
+
+
+def test_a_file_for_a_model_of_another_kind_says_nothing_of_the_one_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("model: {name: din, embedding_size: 5}\ntraining: {epochs: 3}\n")
+    config = load_config(path, model="gru+agru")
+    assert (config.model, config.training.epochs) == (MODELS["gru+agru"], 3)
+    assert load_config(path, ["model.head_hidden=[9]"], model="din").model == DINConfig(
+        embedding_size=5, head_hidden=(9,)
+    )
+
+
 def test_a_model_that_nobody_knows_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"unknown model 'dim'; expected one of: sum-pooling, wide-deep, .*, dien, "
     ):
         model_config("dim")
+    with pytest.raises(ConfigError, match=r"unknown model 'dien:us'"):
+        load_config(model="dien:us")
 
 
 @settings(deadline=None)
@@ -127,6 +205,8 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("model.head_activation=gelu", r"^model\.head_activation: .*'dice'.*\(found 'gelu'\)"),
         ("model.head_hidden=[]", r"^model\.head_hidden: .*at least 1 item"),
         ("model.head_hidden=[4, -2]", r"^model\.head_hidden\.1: .*greater than 0 \(found -2\)"),
+        ("model.hidden_size=[]", r"^model\.hidden_size: .*integer"),
+        ("model.target_weight=0", r"^model\.target_weight: .*greater than 0"),
         ("model.auxiliary_weight=-1", r"^model\.auxiliary_weight: .*\(found -1\)"),
         ("model.hiden_size=3", r"^model\.hiden_size: Extra inputs are not permitted \(found 3\)"),
         ("model.name=dim", r"^model: .*'dim'.*'dien', 'din', 'pnn', 'wide-deep', 'sum-pooling'"),

@@ -9,7 +9,7 @@ from torch import Tensor
 from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
-from dien.models import DIEN
+from dien.models import DIEN, Prediction
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import (
     assert_same,
@@ -57,38 +57,54 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
     for b, r in enumerate(batch.history_of.tolist()):
         target = inputs.row(batch.target, b, "item")
         history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
-        states = gru_states("gru", history, None, under(weights, "extractor.gru."))
+        reset = config.gru_reset
+        states = gru_states("gru", history, None, under(weights, "extractor.gru."), reset=reset)
         query = target
         if "query.weight" in weights:
             query = weights["query.weight"] @ target + weights["query.bias"]
-        divisor = config.hidden_size**0.5 if config.attention_scale else 1
-        final = final_interest(
-            under(weights, "evolution."), config.gru.upper(), query, states, divisor=divisor
-        )
+        if config.attention_query == "prelu":
+            query = weights["query.0.weight"] @ target + weights["query.0.bias"]
+            query = torch.where(query > 0, query, weights["query.1.weight"] * query)
+        divisor = states.shape[1] ** 0.5 if config.attention_scale else 1.0
+        evolution = under(weights, "evolution.")
+        final = final_interest(evolution, config.gru.upper(), query, states, divisor=divisor, reset=reset)
         parts = [final, target, inputs.profile(batch, r)]
         if config.pooled_history:
             items = inputs.sequence(batch.history, batch, r, "item")
             parts += [items.sum(0), items.sum(0) * target]
+        joined = torch.cat(parts)
+        if config.head_affine:
+            joined = weights["affine.weight"] * joined + weights["affine.bias"]
         head, norm = under(weights, "head."), config.head_batch_norm
-        hidden = mlp(head, torch.cat(parts), config.head_activation, batch_norm=norm)
+        hidden = mlp(head, joined, config.head_activation, batch_norm=norm)
         logits.append((weights["logit.weight"] @ hidden + weights["logit.bias"])[0])
 
     terms: list[Tensor] = []
     if batch.negatives is not None:
         for r in range(len(batch.offsets) - 1):
             history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
-            states = gru_states("gru", history, None, under(weights, "extractor.gru."))
+            extractor = under(weights, "extractor.")
+            reset = config.gru_reset
+            states = gru_states("gru", history, None, under(extractor, "gru."), reset=reset)
             items, others = (
                 inputs.sequence(columns, batch, r, "item") for columns in (batch.history, batch.negatives)
             )
-            extractor = under(weights, "extractor.")
             terms += auxiliary_terms(extractor, states, items, others, config.auxiliary_activation)
     return torch.stack(logits), terms
 
 
 def averaged(terms: list[Tensor], average: str) -> Tensor:
     """The auxiliary loss of ``LENGTHS`` from its terms."""
-    return torch.stack(terms).sum() / (len(terms) if average == "pairs" else len(LENGTHS))
+    R, longest = len(LENGTHS), max(LENGTHS)
+    divisor = {"pairs": len(terms), "histories": R, "positions": R * (longest - 1)}[average]
+    return torch.stack(terms).sum() / divisor
+
+
+def shake(dien: DIEN) -> None:
+    """Have nothing start as what does nothing: scales of 1, shifts of 0, statistics of nothing seen."""
+    for name, tensor in dien.state_dict().items():
+        if "affine" in name or "running" in name or ".alpha" in name or name.startswith("query.1."):
+            torch.nn.init.uniform_(tensor, 0.5, 1.5)
 
 
 @pytest.mark.parametrize("average", ["pairs", "histories"])
@@ -109,6 +125,23 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
 @pytest.mark.parametrize(
     "options",
     [
+        {"gru": "augru-complement"},
+        {"gru_reset": "before"},
+        {"gru_reset": "before", "gru": "aigru"},
+        {"gru_reset": "before", "gru": "gru", "attention": "mlp"},
+        {"gru_gate_bias": 1.0},
+        {"gru_initialisation": "normal"},
+        {"hidden_size": None},
+        {"attention_query": "prelu"},
+        {"attention_query": "prelu", "attention": "mlp"},
+        {"auxiliary_activation": "sigmoid"},
+        {"auxiliary_affine": True},
+        {"auxiliary_average": "positions"},
+        {"head_affine": True},
+        {"head_activation": "silu"},
+        {"head_activation": "silu", "head_batch_norm": True},
+        dict(DIENConfig.authors()) | SMALL,
+        dict(DIENConfig.recbole()) | SMALL | {"hidden_size": None},
         {"pooled_history": True},
         {"attention": "mlp"},
         {"attention": "mlp", "hidden_size": 4},  # as wide as an item: no projection of the target
@@ -124,11 +157,87 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 def test_every_option_follows_the_equations_too(schema: Schema, options: dict[str, Any]) -> None:
     dien, batch = model(schema, **options), random_batch(LENGTHS, HISTORY_OF, schema)
+    shake(dien)
     logits, loss = dien(batch)
     expected, terms = by_hand(dien, schema, batch)
     assert_same(logits, expected, list(dien.parameters()))
     assert loss is not None
     assert_same(loss, averaged(terms, dien.config.auxiliary_average), list(dien.parameters()))
+
+
+@pytest.mark.parametrize("preset", [DIENConfig.authors(), DIENConfig.recbole()])
+def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_start(
+    preset: DIENConfig,
+) -> None:
+    batch = random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
+    assert batch.label is not None
+
+    def what_is_trained(config: DIENConfig) -> list[Tensor]:
+        torch.manual_seed(0)
+        dien = DIEN(config, EVERY_KIND).double()
+        enlarge(dien)
+        loss = dien(batch).loss(batch.label.double(), config.auxiliary_weight, config.target_weight)
+        return [loss, *dien.parameters()]
+
+    usual, base = DIENConfig(), what_is_trained(DIENConfig())
+    differing = [key for key, value in preset if value != getattr(usual, key)]
+    assert len(differing) > 10
+    for key in differing:
+        if key in ("attention_hidden", "attention_scale"):  # of the MLP attention
+            alone = DIENConfig(attention="mlp", **{key: getattr(preset, key)})
+            found, other = what_is_trained(alone), what_is_trained(DIENConfig(attention="mlp"))
+        elif key == "max_history":  # what batches are cut at
+            continue
+        else:
+            found, other = what_is_trained(DIENConfig(**{key: getattr(preset, key)})), base
+        same = [a.shape == b.shape and torch.equal(a, b) for a, b in zip(found, other, strict=False)]
+        assert len(found) != len(other) or not all(same), key
+
+
+def test_gates_start_at_the_bias_that_is_asked_for() -> None:
+    for gru in ("gru", "aigru", "agru", "augru", "augru-complement"):
+        dien = model(gru=gru, gru_gate_bias=1.0)
+        biases = [p for name, p in dien.named_parameters() if "bias_ih" in name or "bias_hh" in name]
+        assert len(biases) == 4
+        for ih, hh in (biases[:2], biases[2:]):
+            assert ((ih + hh)[:10] == 1).all()
+            assert (ih + hh)[10:].abs().min() > 0
+
+
+def test_evolving_weights_start_as_those_of_recbole_where_asked_for() -> None:
+    def weights(initialisation: str) -> Tensor:
+        dien = model(hidden_size=40, gru_initialisation=initialisation)
+        return dien.evolution.dynamic_rnn.rnn.weight_hh.detach()
+
+    assert weights("normal").std() == pytest.approx(1, abs=0.05)
+    assert weights("uniform").abs().max() <= 40**-0.5
+
+
+def test_null_makes_states_as_wide_as_items() -> None:
+    for schema, width in ((SCHEMA, 4), (EVERY_KIND, 2 + 3 + 2 + 1 + 2)):
+        dien = model(schema, hidden_size=None, attention="mlp")
+        assert dien.hidden_size == dien.extractor.gru.hidden_size == width
+        assert isinstance(dien.query, torch.nn.Identity)
+
+
+def test_the_authors_loss_is_half_the_cross_entropy_and_the_whole_auxiliary_loss() -> None:
+    prediction, label = Prediction(torch.tensor([0.3, -1.2]), torch.tensor(2.0)), torch.tensor([1.0, 0.0])
+    two = torch.softmax(torch.stack([prediction.logits, torch.zeros(2)], 1), 1)  # a click, none
+    one_hot = torch.stack([label, 1 - label], 1)
+    expected = -(torch.log(two) * one_hot).mean() + 2.0
+    authors = DIENConfig.authors()
+    found = prediction.loss(label, authors.auxiliary_weight, authors.target_weight)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_linear_auxiliary_network_is_one_matrix_whatever_its_depth() -> None:
+    dien, batch = model(auxiliary_activation="none"), random_batch(LENGTHS, HISTORY_OF)
+    layers = [m for m in dien.extractor.auxiliary_net.modules() if isinstance(m, torch.nn.Linear)]
+    assert len(layers) == 3
+    x, y = torch.randn(2, layers[0].in_features, dtype=torch.float64)
+    net = dien.extractor.auxiliary_net
+    torch.testing.assert_close(net(x) + net(y), net(x + y) + net(torch.zeros_like(x)))
+    assert dien(batch).auxiliary_loss is not None
 
 
 def test_a_hidden_layer_as_wide_as_the_attentions_input_is_not_lost() -> None:
@@ -141,14 +250,15 @@ def test_a_hidden_layer_as_wide_as_the_attentions_input_is_not_lost() -> None:
 @given(
     lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4),
     data=st.data(),
-    gru=st.sampled_from(["gru", "aigru", "agru", "augru"]),
+    gru=st.sampled_from(["gru", "aigru", "agru", "augru", "augru-complement"]),
+    reset=st.sampled_from(["after", "before"]),
     attention=st.sampled_from(["bilinear", "mlp"]),
     schema=st.sampled_from([WITH_CONTEXT, EVERY_KIND]),
 )
 def test_a_candidate_scores_the_same_alone_and_among_others(
-    lengths: list[int], data: st.DataObject, gru: str, attention: str, schema: Schema
+    lengths: list[int], data: st.DataObject, gru: str, reset: str, attention: str, schema: Schema
 ) -> None:
-    dien = model(schema, gru=gru, attention=attention, pooled_history=True)
+    dien = model(schema, gru=gru, gru_reset=reset, attention=attention, pooled_history=True)
     history_of = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=6))
     batch = random_batch(lengths, history_of, schema)
     logits = dien(batch).logits
@@ -162,10 +272,13 @@ def test_the_order_of_a_batch_does_not_matter() -> None:
     torch.testing.assert_close(dien(candidates(batch, order)).logits, dien(batch).logits[order])
 
 
-@pytest.mark.parametrize("gru", ["gru", "aigru", "agru", "augru"])
+@pytest.mark.parametrize("reset", ["after", "before"])
+@pytest.mark.parametrize("gru", ["gru", "aigru", "agru", "augru", "augru-complement"])
 @pytest.mark.parametrize("lengths", [[0], [0, 0, 0]])
-def test_empty_histories_give_finite_logits_losses_and_gradients(lengths: list[int], gru: str) -> None:
-    dien = model(EVERY_KIND, gru=gru, pooled_history=True).train()
+def test_empty_histories_give_finite_logits_losses_and_gradients(
+    lengths: list[int], gru: str, reset: str
+) -> None:
+    dien = model(EVERY_KIND, gru=gru, gru_reset=reset, pooled_history=True).train()
     logits, loss = dien(random_batch(lengths, list(range(len(lengths))) * 2, EVERY_KIND))
     assert torch.isfinite(logits).all()
     assert loss == 0
@@ -192,7 +305,7 @@ def test_at_weight_zero_there_is_no_auxiliary_loss_and_the_same_logits() -> None
 
 @pytest.mark.parametrize("pooled", [True, False])
 @pytest.mark.parametrize("attention", ["bilinear", "mlp"])
-@pytest.mark.parametrize("gru", ["gru", "aigru", "augru"])
+@pytest.mark.parametrize("gru", ["gru", "aigru", "augru", "augru-complement"])
 def test_gradients_reach_every_parameter(gru: str, attention: str, pooled: bool) -> None:
     options = {"gru": gru, "attention": attention, "pooled_history": pooled}
     dien = model(EVERY_KIND, **options).train()
@@ -202,6 +315,17 @@ def test_gradients_reach_every_parameter(gru: str, attention: str, pooled: bool)
     assert loss is not None
     target = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.label.double())
     (target + loss).backward()
+    for name, parameter in dien.named_parameters():
+        assert parameter.grad is not None, name
+        if name != "evolution.attention_layer.dense.bias":  # the softmax takes it away
+            assert parameter.grad.to_dense().any(), name
+
+
+def test_gradients_reach_every_parameter_of_the_authors() -> None:
+    dien = model(EVERY_KIND, **dict(DIENConfig.authors()) | SMALL).train()
+    batch = random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)
+    assert batch.label is not None
+    dien(batch).loss(batch.label.double(), 1.0, 0.5).backward()
     for name, parameter in dien.named_parameters():
         assert parameter.grad is not None, name
         if name != "evolution.attention_layer.dense.bias":  # the softmax takes it away

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from dien.config import DIENConfig, DINConfig, SumPoolingConfig
+from dien.config import SumPoolingConfig
 from dien.data.schema import Schema
-from dien.models import DIEN, DIN, SumPooling, build
+from dien.models import SumPooling
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import assert_same, mlp, under, weights_of
 from tests.models.batches import EVERY_KIND, NO_PROFILE, SCHEMA, WITH_CONTEXT, alone, candidates, random_batch
@@ -57,9 +57,3 @@ def test_gradients_reach_every_parameter() -> None:
     for name, parameter in pooling.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.to_dense().any(), name
-
-
-def test_a_configuration_builds_the_model_it_names() -> None:
-    assert isinstance(build(SumPoolingConfig(), SCHEMA), SumPooling)
-    assert isinstance(build(DIENConfig(), SCHEMA), DIEN)
-    assert isinstance(build(DINConfig(), SCHEMA), DIN)

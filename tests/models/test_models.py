@@ -1,0 +1,102 @@
+"""What every model of the paper's tables has to do, by its name on the command line."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.config import MODELS, DIENConfig, DINConfig, PNNConfig, SumPoolingConfig, WideDeepConfig
+from dien.data.schema import Schema
+from dien.models import DIEN, DIN, PNN, Model, SumPooling, WideDeep, build
+from dien.training.optimiser import RowAdam
+from tests.embeddings import enlarge
+from tests.models.batches import EVERY_KIND, NO_PROFILE, alone, candidates, random_batch
+
+NAMES = st.sampled_from(list(MODELS))
+
+
+def model(name: str, schema: Schema) -> Model:
+    torch.manual_seed(0)
+    found = build(MODELS[name], schema).double().eval()
+    enlarge(found)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=NAMES,
+    lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    data=st.data(),
+    schema=st.sampled_from([NO_PROFILE, EVERY_KIND]),
+)
+def test_a_candidate_scores_the_same_alone_among_others_and_in_any_order(
+    name: str, lengths: list[int], data: st.DataObject, schema: Schema
+) -> None:
+    found = model(name, schema)
+    history_of = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=6))
+    batch = random_batch(lengths, history_of, schema)
+    logits = found(batch).logits
+    each = torch.cat([found(alone(batch, b)).logits for b in range(len(batch))])
+    torch.testing.assert_close(logits, each, rtol=0, atol=1e-11)
+    order = data.draw(st.permutations(range(len(batch))))
+    torch.testing.assert_close(found(candidates(batch, order)).logits, logits[order], rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("lengths", [[0], [0, 0, 0], [1], [1, 0, 1]])
+@pytest.mark.parametrize("name", MODELS)
+def test_histories_of_one_behaviour_or_none_give_finite_logits_losses_and_gradients(
+    name: str, lengths: list[int]
+) -> None:
+    found = model(name, EVERY_KIND).train()
+    logits, loss = found(random_batch(lengths, list(range(len(lengths))) * 2, EVERY_KIND))
+    assert torch.isfinite(logits).all()
+    assert loss is None or loss == 0
+    (logits.sum() + (0 if loss is None else loss)).backward()
+    for parameter in found.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad.to_dense()).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_learns_a_batch_by_heart(name: str) -> None:
+    torch.manual_seed(0)
+    found, config = build(MODELS[name], EVERY_KIND).train(), MODELS[name]
+    weights = (config.auxiliary_weight, config.target_weight) if isinstance(config, DIENConfig) else (0, 1)
+    optimiser = RowAdam(found.parameters(), lr=0.01)
+    batch = random_batch([5, 7, 3, 6, 1, 4, 2, 8], list(range(8)) * 2, EVERY_KIND)
+    assert batch.label is not None
+    targets = []
+    for _ in range(60):
+        prediction = found(batch)
+        loss = prediction.loss(batch.label, *weights)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        targets.append(prediction._replace(auxiliary_loss=None).loss(batch.label, 0).item())
+    assert targets[-1] < 0.5 * targets[0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_dien_alone_has_an_auxiliary_loss(name: str) -> None:
+    loss = model(name, EVERY_KIND)(random_batch([3, 2], [0, 1], EVERY_KIND)).auxiliary_loss
+    assert (loss is not None) == name.startswith("dien")
+
+
+def test_the_ablations_are_dien_with_another_second_gru_and_no_auxiliary_loss() -> None:
+    for name, gru in {"gru-attention": "gru", "gru+aigru": "aigru", "gru+agru": "agru"}.items():
+        assert MODELS[name] == DIENConfig(gru=gru, auxiliary_weight=0)
+    assert MODELS["gru+augru"] == DIENConfig.paper().model_copy(update={"auxiliary_weight": 0})
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (SumPoolingConfig(), SumPooling),
+        (WideDeepConfig(), WideDeep),
+        (PNNConfig(), PNN),
+        (DINConfig(), DIN),
+        (DIENConfig(), DIEN),
+    ],
+    ids=str,
+)
+def test_a_configuration_builds_the_model_it_names(config: DIENConfig, kind: type[DIEN]) -> None:
+    assert isinstance(build(config, NO_PROFILE), kind)
