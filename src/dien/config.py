@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -328,40 +328,67 @@ def load_config(
         ConfigError: no model has this name, the file is no YAML mapping, a key is unknown, or a value is not
             what the key takes.
     """
-    data: dict[str, Any] = (base or RunConfig()).model_dump(mode="json")
-    named = None if model is None else model_config(model).model_dump(mode="json")
-    if named is not None:
-        data["model"] = dict(named)
-    if path is not None:
-        try:
-            loaded = yaml.safe_load(path.read_bytes())
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: not YAML: {error}") from error
-        if loaded is None:
-            loaded = {}
-        if not isinstance(loaded, dict):
-            raise ConfigError(f"{path}: expected a mapping of keys, found {type(loaded).__name__}")
-        _merge(data, loaded)
-        kind = data["model"].get("name") if isinstance(data["model"], dict) else None
-        if named is not None and kind != named["name"]:
-            data["model"] = dict(named)
-    for override in overrides:
-        key, equals, text = override.partition("=")
+    base, layers = base or RunConfig(), [] if path is None else [read_mapping(path)]
+    if model is not None:
+        named = model_config(model)
+        base = base.model_copy(update={"model": named})
+        for layer in layers:
+            said = layer.get("model")
+            if isinstance(said, dict) and said.get("name", named.name) != named.name:
+                del layer["model"]
+    return override(base, layers, overrides, f"{path}: " if path is not None else "")
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; an empty file holds an empty one.
+
+    Raises:
+        ConfigError: it cannot be read or holds something else.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+    if loaded is None:
+        loaded = {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys, found {type(loaded).__name__}")
+    return loaded
+
+
+def override(
+    base: RunConfig, layers: Iterable[Mapping[str, Any]], overrides: Iterable[str] = (), where: str = ""
+) -> RunConfig:
+    """Lay mappings of keys over a configuration, then ``key=value`` overrides.
+
+    Args:
+        base: what holds where nothing is said.
+        layers: any of the keys of :class:`RunConfig`, each over the ones before it.
+        overrides: dotted keys with YAML values, as ``model.hidden_size=64``.
+        where: what an error begins with, as the file the keys come from.
+
+    Raises:
+        ConfigError: a key is unknown, or a value is not what the key takes.
+    """
+    data: dict[str, Any] = base.model_dump(mode="json")
+    for layer in layers:
+        _merge(data, layer)
+    for setting in overrides:
+        key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--set {override}: expected key=value, as model.hidden_size=64")
+            raise ConfigError(f"--set {setting}: expected key=value, as model.hidden_size=64")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
+            raise ConfigError(f"--set {setting}: the value is not YAML: {error}") from error
         for part in reversed(key.split(".")):
             value = {part: value}
         _merge(data, value)
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        where = f"{path}: " if path is not None else ""
         problems = "; ".join(
             f"{_key(problem['loc'])}: {problem['msg']} (found {problem['input']!r})"
             for problem in error.errors()
@@ -374,7 +401,7 @@ def _key(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for i, part in enumerate(loc) if i != 1 or loc[0] != "model")
 
 
-def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
     """Overwrite ``into`` with ``new``; a model of another name drops the old model's keys."""
     for key, value in new.items():
         old = into.get(key)

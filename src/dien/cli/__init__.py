@@ -13,6 +13,7 @@ import typer
 from rich.progress import TextColumn
 
 from dien.cli.bench import bench
+from dien.cli.compare import compare
 from dien.cli.convert_recbole import convert_recbole
 from dien.cli.data import inspect, schema
 from dien.cli.output import Json, finish, messages, progress
@@ -31,6 +32,7 @@ app.add_typer(prepare, name="prepare")
 app.add_typer(schema, name="schema")
 app.command()(inspect)
 app.command()(bench)
+app.command()(compare)
 app.command("convert-recbole")(convert_recbole)
 
 

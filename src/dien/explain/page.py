@@ -42,6 +42,12 @@ svg rect { fill: var(--bar); }
 svg line { stroke: var(--line); }
 svg text { fill: var(--dim); font: 11px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
   text-anchor: middle; }
+svg text.start { text-anchor: start; }
+svg text.end { text-anchor: end; }
+svg polyline { fill: none; stroke-width: 2; }
+svg polyline.one { stroke-width: 1; opacity: .35; }
+svg .whisker { stroke: var(--bar); stroke-width: 2; }
+svg circle { fill: var(--bar); }
 """
 
 

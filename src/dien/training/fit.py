@@ -48,6 +48,7 @@ class FitResult:
         parameters: trained numbers.
         steps: training steps.
         seconds: of this call; a run that was resumed took longer.
+        rows_per_second: candidates trained on, validation left out, whether or not it was resumed.
     """
 
     run: str
@@ -60,6 +61,7 @@ class FitResult:
     parameters: int
     steps: int
     seconds: float
+    rows_per_second: float | None = None  # unknown of a RUN that an earlier version trained
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -133,6 +135,7 @@ def fit(
         parameters=sum(parameter.numel() for parameter in module.model.parameters()),
         steps=standing.steps,
         seconds=round(time.perf_counter() - started, 3),
+        rows_per_second=round(standing.timed_rows / standing.timed_seconds, 1),
     )
     write_text(run.path / RESULT, json.dumps(result.to_dict(), indent=2) + "\n")
     return result

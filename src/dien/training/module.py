@@ -42,6 +42,8 @@ class Standing:
         best_file: its weights, in ``checkpoints``.
         best: its validation metrics.
         waited: epochs since then.
+        timed_rows: trained on in the epochs that ended, as far as the process that ended them did it.
+        timed_seconds: what that took, without validation.
         stopped: why training has ended: ``epochs``, ``patience``; None while it has not.
     """
 
@@ -53,6 +55,8 @@ class Standing:
     best_file: str = ""
     best: dict[str, Any] = field(default_factory=dict)
     waited: int = 0
+    timed_rows: int = 0
+    timed_seconds: float = 0.0
     stopped: str | None = None
 
 
@@ -201,7 +205,9 @@ class ClickModule(LightningModule):
         """Validate, keep the best weights, and stop when nothing gets better."""
         standing, settings = self.standing, self._settings
         epoch = standing.epochs = standing.steps // len(self._train)
-        rate = self._seen / (time.perf_counter() - self._started)
+        seconds = time.perf_counter() - self._started
+        standing.timed_rows += self._seen
+        standing.timed_seconds += seconds
         means = self._means(standing.epoch_loss, standing.epoch_auxiliary, len(self._train))
         standing.epoch_loss = standing.epoch_auxiliary = 0.0
         self._bar.begin("validation", self._valid_rows)
@@ -231,7 +237,9 @@ class ClickModule(LightningModule):
         )
         texts = [f"epoch {epoch}", *(f"{name.replace('_', ' ')} {mean:.4f}" for name, mean in means.items())]
         texts.append(f"valid AUC {valid.auc:.4f}" if valid.auc is not None else f"valid: {valid.note}")
-        self._bar.print("  ".join([*texts, f"{rate:,.0f} rows/s", "best so far" if better else ""]))
+        self._bar.print(
+            "  ".join([*texts, f"{self._seen / seconds:,.0f} rows/s", "best so far" if better else ""])
+        )
 
     def _better(self, valid: Metrics) -> bool:
         """Whether the weights are the best so far; without an AUC (labels of one kind) the newest are."""

@@ -1,0 +1,173 @@
+"""Charts as SVG within a page: curves, and means with their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+Points = Sequence[tuple[float, float]]
+MOST_POINTS = 200
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 380, 200, 52, 24
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What replicates of one thing did.
+
+    Attributes:
+        name: of the thing.
+        lines: a line of ``(x, y)`` for each replicate.
+        hue: its colour, in degrees.
+    """
+
+    name: str
+    lines: Sequence[Points]
+    hue: int = 212
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its confidence interval; None where there is none."""
+
+    name: str
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def hues(count: int) -> list[int]:
+    """Choose so many colours that tell apart, the first a blue."""
+    return [round(212 + 360 * k / max(count, 1)) % 360 for k in range(count)]
+
+
+def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
+    """Draw curves: thin for each replicate, bold for their mean as far as all of them go.
+
+    Args:
+        title: of the chart.
+        curves: what to draw; empty ones are left out.
+        across: what x counts.
+    """
+    shown = [(curve, [_thinned(line) for line in curve.lines if line]) for curve in curves]
+    shown = [(curve, lines) for curve, lines in shown if lines]
+    points = [point for _, lines in shown for line in lines for point in line]
+    if not points:
+        return ""
+    x_scale = _Scale([x for x, _ in points], _LEFT, _WIDTH - 10)
+    y_scale = _Scale([y for _, y in points], _HEIGHT - _BOTTOM, 10)
+    drawn = []
+    for mark in y_scale.marks:
+        y = y_scale(mark)
+        drawn.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        drawn.append(f'<text class="end" x="{_LEFT - 6}" y="{y + 4:.1f}">{_number(mark)}</text>')
+    drawn += [
+        f'<text x="{x_scale(mark):.1f}" y="{_HEIGHT - 8}">{_number(mark)}</text>' for mark in x_scale.marks
+    ]
+    for curve, lines in shown:
+        paths = [(line, "one") for line in lines if len(lines) > 1] + [(_mean(lines), "mean")]
+        for line, kind in paths:
+            at = " ".join(f"{x_scale(x):.1f},{y_scale(y):.1f}" for x, y in line)
+            drawn.append(
+                f'<polyline class="{kind}" style="stroke: hsl({curve.hue} 60% 52%)" points="{at}">'
+                f"<title>{escape(curve.name)}</title></polyline>"
+            )
+            if len(line) == 1:  # a line of one point is not seen
+                x, y = line[0]
+                drawn.append(
+                    f'<circle style="fill: hsl({curve.hue} 60% 52%)" cx="{x_scale(x):.1f}" '
+                    f'cy="{y_scale(y):.1f}" r="3"><title>{escape(curve.name)}</title></circle>'
+                )
+    return _figure(f"{title}, by {across}", _WIDTH, _HEIGHT, drawn)
+
+
+def legend(curves: Sequence[Curve]) -> str:
+    """Name the colours of curves."""
+    names = "".join(
+        f'<span><svg style="display: inline-block" width="14" height="10"><rect width="14" height="10" '
+        f'style="fill: hsl({curve.hue} 60% 52%)"/></svg> {escape(curve.name)}</span>'
+        for curve in curves
+    )
+    return f'<div class="row">{names}</div>'
+
+
+def intervals(title: str, figures: Sequence[Interval], zero: bool = False) -> str:
+    """Draw figures under each other, each with its interval.
+
+    Args:
+        title: of the chart.
+        figures: what to draw.
+        zero: whether to draw a line at 0.
+    """
+    if not figures:
+        return ""
+    left, width, step = 150, 620, 24
+    ends = [v for f in figures for v in (f.mean, f.low, f.high) if v is not None]
+    scale = _Scale([*ends, 0.0] if zero else ends, left, width - 20)
+    height = step * len(figures) + 26
+    drawn = []
+    for mark in scale.marks:
+        x = scale(mark)
+        drawn.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 24}"/>')
+        drawn.append(f'<text x="{x:.1f}" y="{height - 8}">{_number(mark)}</text>')
+    for row, figure in enumerate(figures):
+        y = row * step + step / 2
+        drawn.append(f'<text class="end" x="{left - 12}" y="{y + 4}">{escape(figure.name)}</text>')
+        said = f"{figure.mean:.4f}"
+        if figure.low is not None and figure.high is not None:
+            said += f" ({figure.low:.4f} to {figure.high:.4f})"
+            drawn.append(
+                f'<line class="whisker" x1="{scale(figure.low):.1f}" x2="{scale(figure.high):.1f}" '
+                f'y1="{y}" y2="{y}"/>'
+            )
+        drawn.append(
+            f'<circle cx="{scale(figure.mean):.1f}" cy="{y}" r="4"><title>{escape(said)}</title></circle>'
+        )
+    return _figure(title, width, height, drawn)
+
+
+class _Scale:
+    """Maps values to pixels, with round marks."""
+
+    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
+        low, high = min(values), max(values)
+        if low == high:
+            low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
+        self._low, self._high, self._start, self._end = low, high, start, end
+        rough = (high - low) / 4
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough)
+        first, last = math.ceil(low / step), math.floor(high / step)
+        self.marks = [k * step for k in range(first, last + 1)]
+
+    def __call__(self, value: float) -> float:
+        share = (value - self._low) / (self._high - self._low)
+        return self._start + share * (self._end - self._start)
+
+
+def _thinned(line: Points) -> list[tuple[float, float]]:
+    """Reduce a long line to means of neighbouring points."""
+    stride = -(-len(line) // MOST_POINTS)
+    return [_centre(line[k : k + stride]) for k in range(0, len(line), stride)]
+
+
+def _mean(lines: Sequence[Points]) -> list[tuple[float, float]]:
+    return [_centre(points) for points in zip(*lines, strict=False)]
+
+
+def _centre(points: Points) -> tuple[float, float]:
+    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
+
+
+def _figure(title: str, width: int, height: int, drawn: Sequence[str]) -> str:
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption>"
+        f'<svg role="img" aria-label="{escape(title)}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">' + "".join(drawn) + "</svg></figure>"
+    )
+
+
+def _number(value: float) -> str:
+    """Write a mark in few letters."""
+    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{round(value, 6) + 0.0:g}"

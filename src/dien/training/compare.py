@@ -1,0 +1,346 @@
+"""Compare models: the same rows, negatives and budget for each, over several seeds.
+
+::
+
+    DIR/
+      comparison.json    what is compared, every run, and the summary; rewritten whenever a run has ended
+      runs/MODEL-SEED/   a RUN each, with test.json: its metrics on the test split
+
+A replicate is a DATA and a training seed. The batches of a RUN follow from these two alone
+(:class:`~dien.data.batches.Batches`), so within a replicate every model sees the same impressions in the same
+order, with the same negatives. The weights of the epoch best on the validation split are kept; the test split
+is read once, at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dien.config import ConfigError, RunConfig, model_config, override, read_mapping
+from dien.data.dataset import Dataset
+from dien.data.log import DataError
+from dien.run import Run, RunError, differences, write_text
+from dien.training.fit import read_result
+from dien.training.jobs import TEST, Job, run_all
+from dien.training.log import read_records
+from dien.training.summary import summarise
+
+FORMAT = 1
+COMPARISON = "comparison.json"
+
+
+def compared_configs(
+    models: Sequence[str], path: Path | None = None, settings: Iterable[str] = ()
+) -> dict[str, RunConfig]:
+    """Configure the models of a comparison.
+
+    Args:
+        models: their names.
+        path: YAML with keys of :class:`~dien.config.RunConfig` that hold for every model, and ``models``: for
+            any name such keys that hold for that one.
+        settings: ``key=value`` for every model, over what the file says.
+
+    Raises:
+        ConfigError: a model is unknown or named twice, or a key does not fit it, names another model or sets
+            the seed.
+    """
+    if not models:
+        raise ConfigError("--models: name one at least, as sum-pooling,din,dien")
+    settings = list(settings)
+    common = read_mapping(path) if path is not None else {}
+    own = common.pop("models", None) or {}
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: models: expected a mapping of names, found {type(own).__name__}")
+    for name, layer in own.items():
+        try:
+            model_config(name)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: models: {error}") from error
+        if not isinstance(layer, dict):
+            raise ConfigError(f"{path}: models.{name}: expected a mapping, found {type(layer).__name__}")
+    configs: dict[str, RunConfig] = {}
+    for name in models:
+        if name in configs:
+            raise ConfigError(f"--models: {name} is named twice")
+        base = RunConfig(model=model_config(name))
+        config = override(base, [common, own.get(name, {})], settings, f"{name}: ")
+        if config.model.name != base.model.name:
+            raise ConfigError(f"{name}: model.name is not for --config or --set; name the model in --models")
+        if config.training.seed != base.training.seed:
+            raise ConfigError(f"{name}: training.seed is the comparison's to set; say how many with --seeds")
+        configs[name] = config
+    return configs
+
+
+def compare(
+    data: Sequence[Path | str],
+    configs: Mapping[str, RunConfig],
+    out: Path | str,
+    *,
+    seeds: int = 1,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train and evaluate every model on every replicate.
+
+    A comparison that was stopped goes on where it was when it is called alike: finished runs are kept, others
+    resumed. The same data, configurations and seeds give the same figures, whatever ``jobs`` and cores.
+
+    Args:
+        data: DATA folders: one, or the same prepared with several seeds.
+        configs: what is compared, by name, as :func:`compared_configs` makes it.
+        out: the folder to write.
+        seeds: training seeds for each DATA; they are numbered through, so that no two replicates share one.
+        jobs: processes at a time, of one thread each; None for as many as this process may use cores.
+        progress: whether to show progress on standard error.
+
+    Returns:
+        The content of ``comparison.json`` (docs/compare.md). A run that failed has its error there.
+
+    Raises:
+        RunError: ``out`` holds a comparison of something else, or anything else, is in use, or cannot be
+            written.
+        DataError: a DATA cannot be read, or is not the first one prepared with another seed.
+    """
+    out, datasets = Path(out), [Dataset.open(path) for path in data]
+    _expect_one_source(datasets)
+    arguments = {
+        "data": [str(dataset.path.resolve()) for dataset in datasets],
+        "models": list(configs),
+        "seeds": seeds,
+        "settings": {name: config.model_dump(mode="json") for name, config in configs.items()},
+    }
+    runs = [
+        _Run(name, dataset, seed, out / "runs" / f"{quote(name, safe='+')}-{seed}", config)
+        for number, dataset in enumerate(datasets)
+        for seed in range(number * seeds, (number + 1) * seeds)
+        for name, config in configs.items()
+    ]
+    with _alone(out, arguments):
+        for run in runs:
+            run.expect_data()
+        errors: dict[Path, str] = {}
+
+        def write() -> dict[str, Any]:
+            records = [run.record(errors.get(run.path)) for run in runs]
+            content = {"format": FORMAT, **arguments, "runs": records, **summarise(list(configs), records)}
+            write_text(out / COMPARISON, json.dumps(content, indent=2) + "\n")
+            return content
+
+        content = write()
+        waiting = {run.path: run for run in runs if not run.done}
+        with _Board(runs, progress) as board:
+
+            def ended(job: Job, error: str | None) -> None:
+                if error is not None:
+                    errors[job.out] = error
+                board.ended(waiting[job.out].record(error))
+                write()
+
+            todo = [run.job for run in waiting.values()]
+            run_all(todo, min(jobs or _cores(), len(todo) or 1), ended, board.look)
+        return write() if waiting else content
+
+
+def read_curves(out: Path | str, comparison: Mapping[str, Any]) -> dict[str, list[list[dict[str, Any]]]]:
+    """Read the learning curves of a comparison: for each model the records of its runs' ``metrics.jsonl``."""
+    curves: dict[str, list[list[dict[str, Any]]]] = {model: [] for model in comparison["models"]}
+    for run in comparison["runs"]:
+        curves[run["model"]].append(read_records(Path(out) / run["run"]))
+    return curves
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One model on one replicate."""
+
+    model: str
+    dataset: Dataset
+    seed: int
+    path: Path
+    config: RunConfig
+
+    @property
+    def job(self) -> Job:
+        training = self.config.training.model_copy(update={"seed": self.seed})
+        return Job(self.dataset.path, self.config.model_copy(update={"training": training}), self.path)
+
+    @property
+    def done(self) -> bool:
+        return (self.path / TEST).is_file()
+
+    def expect_data(self) -> None:
+        """Refuse a DATA that is another than this run was started on."""
+        if self.path.exists():
+            Run.open(self.path).expect_data(self.dataset)
+
+    def record(self, error: str | None) -> dict[str, Any]:
+        """Read what the RUN came to from its folder."""
+        record: dict[str, Any] = {
+            "model": self.model,
+            "data": str(self.dataset.path.resolve()),
+            "seed": self.seed,
+            "run": f"runs/{self.path.name}",
+            "status": "failed" if error is not None else "done" if self.done else "unfinished",
+        }
+        if error is not None:
+            return {**record, "error": error}
+        if not self.done:
+            return record
+        result = read_result(Run.open(self.path))
+        test = json.loads((self.path / TEST).read_text(encoding="utf-8"))
+        return {
+            **record,
+            "epochs": result.epochs,
+            "best_epoch": result.best_epoch,
+            "stopped": result.stopped,
+            "valid_auc": result.valid_auc,
+            "test": test["metrics"],
+            "parameters": result.parameters,
+            "training_rows_per_second": result.rows_per_second,
+            "scoring_rows_per_second": test["scoring_rows_per_second"],
+        }
+
+    def epochs_seen(self) -> int:
+        """Count the epochs that are over."""
+        return sum(record["kind"] == "epoch" for record in read_records(self.path))
+
+
+class _Board:
+    """Progress on standard error: a bar over the epochs of all runs, a line for each run that ends."""
+
+    def __init__(self, runs: Sequence[_Run], shown: bool) -> None:
+        self._runs, self._shown = runs, shown
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("comparing"),
+            BarColumn(),
+            TextColumn("{task.fields[ended]} of {task.fields[runs]} runs, at most"),
+            TextColumn("{task.total} epochs, {task.completed} over"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not (shown and self._console.is_terminal),
+        )
+        total = sum(run.config.training.epochs for run in runs)
+        self._ended = sum(run.done for run in runs)
+        self._task = self._bar.add_task("", total=total, ended=self._ended, runs=len(runs))
+
+    def __enter__(self) -> _Board:
+        self._bar.start()
+        self.look()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def look(self) -> None:
+        """See how far the runs are."""
+        if not self._bar.disable:
+            completed = sum(
+                run.config.training.epochs if run.done else run.epochs_seen() for run in self._runs
+            )
+            self._bar.update(self._task, completed=completed, ended=self._ended)
+
+    def ended(self, record: Mapping[str, Any]) -> None:
+        """Say what a run came to."""
+        self._ended += 1
+        if not self._shown:
+            return
+        text = f"{self._ended}/{len(self._runs)}  {record['model']}  seed {record['seed']}  "
+        if record["status"] == "failed":
+            self._console.print(f"{text}failed: {record['error']}", style="red", soft_wrap=True, markup=False)
+            return
+        test = record["test"]
+        auc = f"test AUC {test['auc']:.4f}" if test["auc"] is not None else test["note"]
+        text += f"{auc}  epoch {record['best_epoch']} of {record['epochs']}"
+        self._console.print(text, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def _alone(out: Path, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the folder of a comparison, new or of the same arguments, for this process alone."""
+    file = out / COMPARISON
+    if out.exists() and not file.exists() and _holds_something(out):
+        raise RunError(f"{out}: exists and holds no comparison; choose another --out")
+    try:
+        (out / "runs").mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error})") from error
+    with lock:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process ends
+            except OSError as error:
+                raise RunError(f"{out}: another dien compare is at work here; wait for it") from error
+        if file.exists():
+            _expect_arguments(file, arguments)
+        yield
+
+
+def _holds_something(out: Path) -> bool:
+    """Whether a folder without a comparison holds more than one that was killed as it began."""
+    own = {out / ".lock", out / "runs", out / f".{COMPARISON}.new"}
+    return not out.is_dir() or not own.issuperset(out.iterdir()) or any(out.glob("runs/*"))
+
+
+def _expect_arguments(file: Path, arguments: Mapping[str, Any]) -> None:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        version, was = found["format"], {name: found[name] for name in arguments}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: not as dien compare writes it ({error!r}); choose another --out") from error
+    if version != FORMAT:
+        raise RunError(
+            f"{file}: format {version}, this version of dien writes {FORMAT}; choose another --out"
+        )
+    for key, before, now in differences(was, dict(arguments)):
+        raise RunError(
+            f"{file}: was made with {key} = {before!r}, not {now!r}; give the same arguments to go on with "
+            "it, or choose another --out"
+        )
+
+
+def _expect_one_source(datasets: Sequence[Dataset]) -> None:
+    """Refuse DATA that are not one log prepared with several seeds: a mean over them would say nothing."""
+    if not datasets:
+        raise DataError("no DATA to compare on")
+    first = datasets[0]
+    for number, other in enumerate(datasets[1:], 1):
+        for earlier in datasets[:number]:
+            if other.info == earlier.info:
+                raise DataError(
+                    f"{other.path}: the same rows as {earlier.path}, they would count twice; prepare it with "
+                    "another --seed"
+                )
+        for key, was, now in differences(_origin(first), _origin(other)):
+            raise DataError(
+                f"{other.path}: {key} is {now!r}, in {first.path} {was!r}; give DATA that differ in the "
+                "--seed of dien prepare alone"
+            )
+
+
+def _origin(dataset: Dataset) -> dict[str, Any]:
+    info = dataset.info
+    recipe = {key: value for key, value in (info["recipe"] or {}).items() if key != "seed"}
+    features = [feature.name for feature in dataset.schema.features]
+    return {"recipe": recipe, "features": features, "sources": info["sources"]}
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

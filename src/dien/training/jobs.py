@@ -1,0 +1,141 @@
+"""Runs side by side: each trained and evaluated in a process of its own, on one thread."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dien.config import ConfigError, RunConfig
+from dien.data.dataset import Dataset
+from dien.data.log import DataError
+from dien.run import Run, RunError, write_text
+from dien.training.evaluate import evaluate
+from dien.training.fit import fit
+
+TEST = "test.json"  # in the RUN: metrics of the test split, and the rate they were computed at
+LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A RUN to train and to evaluate.
+
+    Attributes:
+        data: the DATA folder.
+        config: model and training.
+        out: the RUN folder; one that is there is gone on with.
+    """
+
+    data: Path
+    config: RunConfig
+    out: Path
+
+
+def carry_out(job: Job) -> None:
+    """Train a RUN to its end, going on where it was stopped, and evaluate it on the test split.
+
+    Everything runs on one thread, so that the weights do not depend on how many cores the machine has.
+
+    Raises:
+        RunError: the RUN was started otherwise, cannot be written, or training diverged.
+        DataError: the DATA cannot be read or has no training rows.
+    """
+    torch.set_num_threads(1)
+    dataset = Dataset.open(job.data)
+    fit(dataset, job.config, job.out, resume=True, progress=False)
+    seen: list[tuple[int, float]] = []
+    metrics = evaluate(
+        Run.open(job.out), dataset, progress=lambda rows: seen.append((rows, time.perf_counter()))
+    )
+    rate = None
+    if len(seen) > 1:  # from the end of the first batch on: opening and loading are not scoring
+        rate = round(sum(rows for rows, _ in seen[1:]) / (seen[-1][1] - seen[0][1]), 1)
+    result = {"metrics": metrics.to_dict(), "scoring_rows_per_second": rate}
+    write_text(job.out / TEST, json.dumps(result, indent=2) + "\n")
+
+
+def run_all(
+    jobs: Sequence[Job],
+    processes: int,
+    ended: Callable[[Job, str | None], None],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Carry out jobs, so many at a time; one that fails stops no other.
+
+    The processes end with this one, however it ends: a RUN never has two writers.
+
+    Args:
+        jobs: in the order they are started in.
+        processes: at most so many at a time.
+        ended: called with each job when it has ended, and the error it failed with, if it did.
+        meanwhile: called about every second.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:  # torch is imported once; the server itself never computes
+        context.set_forkserver_preload([__name__])
+    waiting = deque(jobs)
+    running: dict[Any, tuple[Job, BaseProcess, Connection]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                job = waiting.popleft()
+                receive, send = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(job, send))
+                process.start()
+                send.close()
+                running[process.sentinel] = job, process, receive
+            for sentinel in wait(list(running), LOOK_SECONDS):
+                job, process, receive = running.pop(sentinel)
+                process.join()
+                ended(job, _error(process, receive))
+            meanwhile()
+    finally:
+        for _, process, _ in running.values():
+            process.terminate()
+        for _, process, _ in running.values():
+            process.join()
+
+
+def _error(process: BaseProcess, receive: Connection) -> str | None:
+    """Tell what a process that has ended failed with; None where it did its work."""
+    with receive, suppress(EOFError):
+        return str(receive.recv()) or None
+    code = process.exitcode or 0
+    ending = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    return f"its process ended {ending} (9: killed, often for want of memory; try fewer --jobs)"
+
+
+def _work(job: Job, send: Connection) -> None:
+    """Carry out a job in this process, and send the error, or an empty text."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        carry_out(job)
+        send.send("")
+    except KeyboardInterrupt:  # Ctrl-C reaches every process of a terminal; the parent says so
+        os._exit(1)
+    except (ConfigError, DataError, RunError) as error:
+        send.send(str(error))
+    except Exception as error:
+        send.send(f"{type(error).__name__}: {error}\n{traceback.format_exc()[-10_000:]}")
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,175 @@
+"""What the replicates of several models say: means, spreads, and whether one model is ahead of another."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+CONFIDENCE = 0.95
+METRICS = ("auc", "gauc", "log_loss", "calibration", "calibration_error")
+BASE_MODEL = "sum-pooling"
+
+Replicate = tuple[str, int]
+"""DATA and training seed: what every model gets alike."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over replicates.
+
+    Attributes:
+        mean: over all of them.
+        std: sample standard deviation over all of them; None of a single one.
+        low: lower end of the 95 % confidence interval of the mean, by Student's t over independent
+            replicates; None where there is only one.
+        high: upper end.
+        count: replicates.
+    """
+
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One model's AUC less another's, over the replicates that both have.
+
+    Attributes:
+        mean: of the differences.
+        low: lower end of its 95 % confidence interval; None without a test.
+        high: upper end.
+        p: two-sided p value of the paired t test; None where fewer than two replicates are independent.
+        count: independent replicates.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    count: int
+
+
+def independent(values: Mapping[Replicate, float]) -> list[float]:
+    """Reduce the figures of replicates to independent ones.
+
+    Seeds on one DATA differ in initialisation, order and drawn negatives only. Where there are several DATA,
+    seeds on the same one share its split, and count as one replicate: their mean.
+    """
+    by_data: dict[str, list[float]] = {}
+    for (data, _), value in values.items():
+        by_data.setdefault(data, []).append(value)
+    if len(by_data) == 1:
+        return list(values.values())
+    return [statistics.fmean(of_one) for of_one in by_data.values()]
+
+
+def spread(values: Mapping[Replicate, float]) -> Spread | None:
+    """Mean and spread of a figure; None where there is none."""
+    if not values:
+        return None
+    every, apart = list(values.values()), independent(values)
+    low = high = None
+    if len(apart) > 1:
+        half = _t(len(apart)) * statistics.stdev(apart) / len(apart) ** 0.5
+        centre = statistics.fmean(apart)
+        low, high = centre - half, centre + half
+    std = statistics.stdev(every) if len(every) > 1 else None
+    return Spread(statistics.fmean(every), std, low, high, len(every))
+
+
+def difference(first: Mapping[Replicate, float], second: Mapping[Replicate, float]) -> Difference | None:
+    """Hold the first model's figures against the second's; None where they share no replicate."""
+    both = {replicate: first[replicate] - second[replicate] for replicate in first if replicate in second}
+    if not both:
+        return None
+    apart = independent(both)
+    mean = statistics.fmean(apart)
+    if len(apart) == 1:
+        return Difference(mean, None, None, None, 1)
+    error = statistics.stdev(apart) / len(apart) ** 0.5
+    if not error:  # the same difference everywhere
+        return Difference(mean, mean, mean, float(mean == 0), len(apart))
+    from scipy import stats
+
+    test = stats.ttest_1samp(apart, 0.0)
+    interval = test.confidence_interval(CONFIDENCE)
+    return Difference(mean, float(interval.low), float(interval.high), float(test.pvalue), len(apart))
+
+
+def relative_improvement(auc: Mapping[Replicate, float], base: Mapping[Replicate, float]) -> float | None:
+    """RelaImpr: how much further above 0.5 the mean AUC is than the base's, over replicates both have.
+
+    None where they share none, or the base is no better than chance.
+    """
+    both = [replicate for replicate in auc if replicate in base]
+    if not both:
+        return None
+    of_base = statistics.fmean(base[replicate] for replicate in both) - 0.5
+    return None if of_base <= 0 else (statistics.fmean(auc[r] for r in both) - 0.5) / of_base - 1
+
+
+def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the runs of a comparison together.
+
+    Args:
+        models: names, in their order.
+        runs: ``runs`` of ``comparison.json``.
+
+    Returns:
+        ``base``, the model RelaImpr is over: BaseModel where it is among the models, else the first;
+        ``best``, that of the highest mean AUC, None without any; ``table``, a record for each model, with
+        figures as :class:`Spread` and ``over_best`` as :class:`Difference`; ``differences`` of all pairs;
+        ``untested``, why there is no test, None where there is one.
+    """
+    done = [run for run in runs if run["status"] == "done"]
+
+    def of(model: str, figure: Callable[[Mapping[str, Any]], float | None]) -> dict[Replicate, float]:
+        found = {(r["data"], r["seed"]): figure(r) for r in done if r["model"] == model}
+        return {replicate: value for replicate, value in found.items() if value is not None}
+
+    auc = {model: of(model, lambda run: run["test"]["auc"]) for model in models}
+    base = BASE_MODEL if BASE_MODEL in models else models[0]
+    known = [model for model in models if auc[model]]
+    best = max(known, key=lambda model: statistics.fmean(auc[model].values()), default=None)
+    records = []
+    for model in models:
+        record: dict[str, Any] = {"model": model, "runs": sum(run["model"] == model for run in done)}
+        for metric in METRICS:
+            record[metric] = _plain(spread(of(model, lambda run, metric=metric: run["test"][metric])))  # type: ignore[misc]
+        record["relative_improvement"] = relative_improvement(auc[model], auc[base])
+        over_best = None if best in (None, model) else difference(auc[model], auc[str(best)])
+        record["over_best"] = _plain(over_best)
+        record["parameters"] = next((run["parameters"] for run in done if run["model"] == model), None)
+        for rate in ("training_rows_per_second", "scoring_rows_per_second"):
+            rates = of(model, lambda run, rate=rate: run[rate])  # type: ignore[misc]
+            record[rate] = statistics.median(rates.values()) if rates else None
+        records.append(record)
+    pairs = [
+        {"model": one, "over": other, **asdict(found)}
+        for other, one in combinations(models, 2)
+        if (found := difference(auc[one], auc[other]))
+    ]
+    untested = None
+    if len(models) > 1 and not any(pair["p"] is not None for pair in pairs):
+        untested = (
+            "a paired test needs two replicates or more that two models have an AUC in: raise --seeds, "
+            "or give several DATA"
+        )
+    return {"base": base, "best": best, "table": records, "differences": pairs, "untested": untested}
+
+
+def _plain(figure: Spread | Difference | None) -> dict[str, Any] | None:
+    return None if figure is None else asdict(figure)
+
+
+def _t(count: int) -> float:
+    """Half width of the confidence interval of a mean of ``count`` figures, in standard errors."""
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
