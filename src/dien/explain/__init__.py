@@ -1,4 +1,4 @@
-"""Reports for people: what a dataset holds."""
+"""Reports for people: what a dataset holds, how models compare."""
 
 from dien.explain.data_report import write_html
 

@@ -47,10 +47,13 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
 
     Args:
         title: of the chart.
-        curves: what to draw; empty ones are left out.
+        curves: what to draw; what is not finite, as the loss of a run that diverged, is left out.
         across: what x counts.
     """
-    shown = [(curve, [_thinned(line) for line in curve.lines if line]) for curve in curves]
+    finite = [(curve, [[p for p in line if math.isfinite(p[1])] for line in curve.lines]) for curve in curves]
+    longest = max((len(line) for _, lines in finite for line in lines), default=0)
+    stride = -(-longest // MOST_POINTS) or 1  # one for all: the mean is over points that belong together
+    shown = [(curve, [_thinned(line, stride) for line in lines if line]) for curve, lines in finite]
     shown = [(curve, lines) for curve, lines in shown if lines]
     points = [point for _, lines in shown for line in lines for point in line]
     if not points:
@@ -70,13 +73,13 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
         for line, kind in paths:
             at = " ".join(f"{x_scale(x):.1f},{y_scale(y):.1f}" for x, y in line)
             drawn.append(
-                f'<polyline class="{kind}" style="stroke: hsl({curve.hue} 60% 52%)" points="{at}">'
+                f'<polyline class="{kind}" stroke="{_colour(curve)}" points="{at}">'
                 f"<title>{escape(curve.name)}</title></polyline>"
             )
             if len(line) == 1:  # a line of one point is not seen
                 x, y = line[0]
                 drawn.append(
-                    f'<circle style="fill: hsl({curve.hue} 60% 52%)" cx="{x_scale(x):.1f}" '
+                    f'<circle fill="{_colour(curve)}" cx="{x_scale(x):.1f}" '
                     f'cy="{y_scale(y):.1f}" r="3"><title>{escape(curve.name)}</title></circle>'
                 )
     return _figure(f"{title}, by {across}", _WIDTH, _HEIGHT, drawn)
@@ -85,8 +88,8 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
 def legend(curves: Sequence[Curve]) -> str:
     """Name the colours of curves."""
     names = "".join(
-        f'<span><svg style="display: inline-block" width="14" height="10"><rect width="14" height="10" '
-        f'style="fill: hsl({curve.hue} 60% 52%)"/></svg> {escape(curve.name)}</span>'
+        f'<span><svg width="12" height="12"><circle fill="{_colour(curve)}" cx="6" cy="6" r="5"/></svg> '
+        f"{escape(curve.name)}</span>"
         for curve in curves
     )
     return f'<div class="row">{names}</div>'
@@ -122,7 +125,8 @@ def intervals(title: str, figures: Sequence[Interval], zero: bool = False) -> st
                 f'y1="{y}" y2="{y}"/>'
             )
         drawn.append(
-            f'<circle cx="{scale(figure.mean):.1f}" cy="{y}" r="4"><title>{escape(said)}</title></circle>'
+            f'<circle class="dot" cx="{scale(figure.mean):.1f}" cy="{y}" r="4">'
+            f"<title>{escape(said)}</title></circle>"
         )
     return _figure(title, width, height, drawn)
 
@@ -135,9 +139,11 @@ class _Scale:
         if low == high:
             low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
         self._low, self._high, self._start, self._end = low, high, start, end
-        rough = (high - low) / 4
+        rough = (high - low) / 6
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough)
+        if all(value == int(value) for value in values):  # epochs and steps have no halves
+            step = max(step, 1.0)
         first, last = math.ceil(low / step), math.floor(high / step)
         self.marks = [k * step for k in range(first, last + 1)]
 
@@ -146,9 +152,8 @@ class _Scale:
         return self._start + share * (self._end - self._start)
 
 
-def _thinned(line: Points) -> list[tuple[float, float]]:
-    """Reduce a long line to means of neighbouring points."""
-    stride = -(-len(line) // MOST_POINTS)
+def _thinned(line: Points, stride: int) -> list[tuple[float, float]]:
+    """Reduce a line to means of so many neighbouring points."""
     return [_centre(line[k : k + stride]) for k in range(0, len(line), stride)]
 
 
@@ -166,6 +171,10 @@ def _figure(title: str, width: int, height: int, drawn: Sequence[str]) -> str:
         f'<svg role="img" aria-label="{escape(title)}" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}">' + "".join(drawn) + "</svg></figure>"
     )
+
+
+def _colour(curve: Curve) -> str:
+    return f"hsl({curve.hue} 60% 52%)"
 
 
 def _number(value: float) -> str:

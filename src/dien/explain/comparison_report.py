@@ -10,7 +10,7 @@ from typing import Any
 
 from dien.explain.charts import Curve, Interval, hues, intervals, legend, line_chart
 from dien.explain.page import Cell, beside, bullets, heading, page, table
-from dien.run import differences, write_text
+from dien.run import write_text
 
 Comparison = Mapping[str, Any]
 """The content of ``comparison.json``."""
@@ -72,9 +72,8 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
+    yield table(*_table(comparison))
     yield bullets(_notes(comparison))
-    head, rows = _table(comparison)
-    yield table(head, rows)
     auc = [
         Interval(record["model"], found["mean"], found["low"], found["high"])
         for record in comparison["table"]
@@ -126,10 +125,12 @@ def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
             line_chart("target loss in training", target, "step"),
         ]
     )
-    for model in models:
-        whole = line_chart(f"{model}: whole loss", [curve(model, "steps", "step", "loss")], "step")
-        auxiliary = curve(model, "steps", "step", "auxiliary_loss")
-        yield beside([whole, line_chart(f"{model}: auxiliary loss", [auxiliary], "step")])
+    losses = {"loss": "whole loss", "auxiliary_loss": "auxiliary loss"}
+    yield beside(
+        line_chart(f"{model}: {said}", [curve(model, "steps", "step", name)], "step")
+        for model in models
+        for name, said in losses.items()
+    )
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
@@ -209,14 +210,13 @@ def _pairs(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
 
 def _settings(comparison: Comparison) -> Iterator[list[Cell]]:
     """List each key with its value for every model."""
-    of = [dict(_leaves(comparison["settings"][model])) for model in comparison["models"]]
+    of = [
+        {f"{part}.{key}": value for part, keys in settings.items() for key, value in keys.items()}
+        for settings in (comparison["settings"][model] for model in comparison["models"])
+    ]
     for key in dict.fromkeys(key for settings in of for key in settings):
         if key not in ("model.name", "training.seed"):
             yield [key, *(str(settings[key]) if key in settings else None for settings in of)]
-
-
-def _leaves(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    return ((key, value) for key, _, value in differences({}, {k: dict(v) for k, v in settings.items()}))
 
 
 def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -47,7 +47,8 @@ svg text.end { text-anchor: end; }
 svg polyline { fill: none; stroke-width: 2; }
 svg polyline.one { stroke-width: 1; opacity: .35; }
 svg .whisker { stroke: var(--bar); stroke-width: 2; }
-svg circle { fill: var(--bar); }
+svg .dot { fill: var(--bar); }
+.row span svg { display: inline-block; }
 """
 
 

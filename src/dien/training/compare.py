@@ -24,9 +24,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from dien.config import ConfigError, RunConfig, model_config, override, read_mapping
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
@@ -34,6 +31,7 @@ from dien.run import Run, RunError, differences, write_text
 from dien.training.fit import read_result
 from dien.training.jobs import TEST, Job, run_all
 from dien.training.log import read_records
+from dien.training.progress import RunsBar
 from dien.training.summary import summarise
 
 FORMAT = 1
@@ -140,16 +138,22 @@ def compare(
 
         content = write()
         waiting = {run.path: run for run in runs if not run.done}
-        with _Board(runs, progress) as board:
+        with RunsBar(progress, len(runs), sum(run.config.training.epochs for run in runs)) as bar:
+
+            def look() -> None:
+                if bar.drawn:
+                    bar.update(sum(run.done for run in runs), sum(run.epochs_over() for run in runs))
 
             def ended(job: Job, error: str | None) -> None:
                 if error is not None:
                     errors[job.out] = error
-                board.ended(waiting[job.out].record(error))
+                bar.print(_line(waiting[job.out].record(error)), bad=error is not None)
                 write()
+                look()
 
+            look()
             todo = [run.job for run in waiting.values()]
-            run_all(todo, min(jobs or _cores(), len(todo) or 1), ended, board.look)
+            run_all(todo, min(jobs or _cores(), len(todo) or 1), ended, look)
         return write() if waiting else content
 
 
@@ -212,60 +216,21 @@ class _Run:
             "scoring_rows_per_second": test["scoring_rows_per_second"],
         }
 
-    def epochs_seen(self) -> int:
-        """Count the epochs that are over."""
+    def epochs_over(self) -> int:
+        """Count the epochs that are over or were not needed."""
+        if self.done:
+            return self.config.training.epochs
         return sum(record["kind"] == "epoch" for record in read_records(self.path))
 
 
-class _Board:
-    """Progress on standard error: a bar over the epochs of all runs, a line for each run that ends."""
-
-    def __init__(self, runs: Sequence[_Run], shown: bool) -> None:
-        self._runs, self._shown = runs, shown
-        self._console = Console(stderr=True, highlight=False)
-        self._bar = Progress(
-            TextColumn("comparing"),
-            BarColumn(),
-            TextColumn("{task.fields[ended]} of {task.fields[runs]} runs, at most"),
-            TextColumn("{task.total} epochs, {task.completed} over"),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not (shown and self._console.is_terminal),
-        )
-        total = sum(run.config.training.epochs for run in runs)
-        self._ended = sum(run.done for run in runs)
-        self._task = self._bar.add_task("", total=total, ended=self._ended, runs=len(runs))
-
-    def __enter__(self) -> _Board:
-        self._bar.start()
-        self.look()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def look(self) -> None:
-        """See how far the runs are."""
-        if not self._bar.disable:
-            completed = sum(
-                run.config.training.epochs if run.done else run.epochs_seen() for run in self._runs
-            )
-            self._bar.update(self._task, completed=completed, ended=self._ended)
-
-    def ended(self, record: Mapping[str, Any]) -> None:
-        """Say what a run came to."""
-        self._ended += 1
-        if not self._shown:
-            return
-        text = f"{self._ended}/{len(self._runs)}  {record['model']}  seed {record['seed']}  "
-        if record["status"] == "failed":
-            self._console.print(f"{text}failed: {record['error']}", style="red", soft_wrap=True, markup=False)
-            return
-        test = record["test"]
-        auc = f"test AUC {test['auc']:.4f}" if test["auc"] is not None else test["note"]
-        text += f"{auc}  epoch {record['best_epoch']} of {record['epochs']}"
-        self._console.print(text, soft_wrap=True, markup=False)
+def _line(record: Mapping[str, Any]) -> str:
+    """Say in a line what a run came to."""
+    text = f"{record['model']}  seed {record['seed']}  "
+    if record["status"] == "failed":
+        return f"{text}failed: {record['error']}"
+    test = record["test"]
+    auc = f"test AUC {test['auc']:.4f}" if test["auc"] is not None else test["note"]
+    return f"{text}{auc}  epoch {record['best_epoch']} of {record['epochs']}"
 
 
 @contextmanager

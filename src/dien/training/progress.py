@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 REFRESH_SECONDS = 0.2
 
@@ -63,3 +63,51 @@ class Bar:
         """Print a line above the bar."""
         if self._shown:
             self._console.print(text, soft_wrap=True)
+
+
+class RunsBar:
+    """A bar over the epochs of runs side by side, on a terminal; elsewhere only what is printed beside it.
+
+    Args:
+        shown: whether to show anything.
+        runs: how many.
+        epochs: of all of them, at most.
+
+    Attributes:
+        drawn: whether the bar itself is seen.
+    """
+
+    def __init__(self, shown: bool, runs: int, epochs: int) -> None:
+        self._shown = shown
+        self._console = Console(stderr=True, highlight=False)
+        self.drawn = shown and self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("comparing"),
+            BarColumn(),
+            TextColumn(
+                "{task.completed}/{task.total} epochs at most, {task.fields[ended]}/{task.fields[runs]} runs"
+            ),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self.drawn,
+        )
+        self._task = self._bar.add_task("", total=epochs, runs=runs, ended=0)
+
+    def __enter__(self) -> RunsBar:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, ended: int, epochs: int) -> None:
+        """Say how many runs have ended and how many epochs are over."""
+        self._bar.update(self._task, completed=epochs, ended=ended)
+
+    def print(self, text: str, bad: bool = False) -> None:
+        """Print a line above the bar, in red where it is bad news."""
+        if self._shown:
+            self._console.print(text, soft_wrap=True, markup=False, style="red" if bad else None)

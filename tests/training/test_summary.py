@@ -1,0 +1,149 @@
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from dien.training.summary import (
+    METRICS,
+    Difference,
+    Replicate,
+    difference,
+    relative_improvement,
+    spread,
+    summarise,
+)
+
+AUC = st.floats(0.4, 0.95, allow_nan=False)
+
+
+def on(data: str, *values: float) -> dict[Replicate, float]:
+    return {(data, seed): value for seed, value in enumerate(values)}
+
+
+def test_the_paired_test_is_what_one_computes_by_hand() -> None:
+    found = difference(on("d", 5, 5, 5), on("d", 4, 3, 2))
+    # differences 1, 2, 3: mean 2, standard error 1 / sqrt 3, t = 3.4641 with 2 degrees of freedom
+    assert found is not None
+    assert (found.mean, found.count) == (2, 3)
+    assert found.p == pytest.approx(0.0741799, abs=1e-6)
+    half = 4.3026527 / 3**0.5
+    assert (found.low, found.high) == (pytest.approx(2 - half, abs=1e-6), pytest.approx(2 + half, abs=1e-6))
+
+
+@given(st.lists(st.tuples(AUC, AUC), min_size=2, max_size=8))
+@settings(max_examples=50)
+def test_the_paired_test_is_scipys(pairs: list[tuple[float, float]]) -> None:
+    first, second = zip(*pairs, strict=True)
+    found = difference(on("d", *first), on("d", *second))
+    assert found is not None
+    if found.low == found.high:
+        return  # no spread to test by
+    theirs = stats.ttest_rel(first, second)
+    assert found.p == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-12)
+    assert found.low == pytest.approx(theirs.confidence_interval(0.95).low, rel=1e-6, abs=1e-12)
+
+
+def test_replicates_that_only_one_model_has_do_not_count() -> None:
+    first = {("d", 0): 0.7, ("d", 1): 0.8, ("d", 3): 0.1}
+    second = {("d", 0): 0.6, ("d", 1): 0.6, ("d", 2): 0.9}
+    found = difference(first, second)
+    assert found is not None
+    assert (found.count, found.mean) == (2, pytest.approx(0.15))
+    assert relative_improvement(first, second) == pytest.approx(0.25 / 0.1 - 1)
+    assert difference(first, {("d", 7): 0.5}) is None
+    assert relative_improvement(first, {("d", 7): 0.5}) is None
+
+
+def test_one_replicate_has_a_difference_but_no_test() -> None:
+    assert difference(on("d", 0.75), on("d", 0.5)) == Difference(0.25, None, None, None, 1)
+    one = spread(on("d", 0.75))
+    assert one is not None
+    assert (one.mean, one.std, one.low, one.high, one.count) == (0.75, None, None, None, 1)
+
+
+def test_the_same_difference_everywhere_needs_no_spread() -> None:
+    assert difference(on("d", 0.5, 0.75), on("d", 0.5, 0.75)) == Difference(0, 0, 0, 1.0, 2)
+    assert difference(on("d", 0.75, 1.0), on("d", 0.5, 0.75)) == Difference(0.25, 0.25, 0.25, 0.0, 2)
+
+
+def test_seeds_on_the_same_data_count_as_one_replicate_where_there_are_several_data() -> None:
+    first = {**on("a", 0.7, 0.8), **on("b", 0.6, 0.9, 0.9), **on("c", 0.5)}
+    second = dict.fromkeys(first, 0.5)
+    found = difference(first, second)
+    theirs = stats.ttest_1samp([0.25, 0.3, 0.0], 0)
+    assert found is not None
+    assert (found.count, found.p) == (3, pytest.approx(theirs.pvalue))
+    of_all = spread(first)
+    assert of_all is not None
+    assert of_all.std == pytest.approx(stdev(first.values()))
+    assert of_all.mean == pytest.approx(fmean(first.values()))
+    middle, half = fmean([0.75, 0.8, 0.5]), 4.3026527 * stdev([0.75, 0.8, 0.5]) / 3**0.5
+    assert (of_all.low, of_all.high) == (
+        pytest.approx(middle - half, rel=1e-6),
+        pytest.approx(middle + half, rel=1e-6),
+    )
+
+
+def test_relative_improvement_is_that_of_the_paper() -> None:
+    # Table 3 of the paper, Books: DIEN over BaseModel
+    assert relative_improvement(on("d", 0.8453), on("d", 0.7686)) == pytest.approx(0.2856, abs=1e-4)
+    assert relative_improvement(on("d", 0.7), on("d", 0.5)) is None
+
+
+def run(model: str, seed: int, auc: float | None, **figures: Any) -> dict[str, Any]:
+    test = dict.fromkeys(METRICS, 0.5) | {"auc": auc}
+    return {
+        "model": model,
+        "data": "d",
+        "seed": seed,
+        "status": "done",
+        "test": test,
+        "parameters": 10,
+        "training_rows_per_second": 100.0 + seed,
+        "scoring_rows_per_second": None,
+        **figures,
+    }
+
+
+def test_the_base_is_basemodel_wherever_it_stands_and_else_the_first() -> None:
+    runs = [run(model, seed, 0.6 + seed / 10) for model in ("din", "sum-pooling") for seed in range(2)]
+    assert summarise(["din", "sum-pooling"], runs)["base"] == "sum-pooling"
+    assert summarise(["din"], runs)["base"] == "din"
+
+
+def test_models_are_held_against_the_best_and_every_pair_is_there_once() -> None:
+    runs = [
+        run(model, seed, auc + seed / 100)
+        for model, auc in (("a", 0.6), ("b", 0.8), ("c", 0.7))
+        for seed in range(3)
+    ]
+    runs[0]["test"]["auc"] = 0.65
+    found = summarise(["a", "b", "c"], runs)
+    assert (found["best"], found["untested"]) == ("b", None)
+    assert [(pair["model"], pair["over"]) for pair in found["differences"]] == [
+        ("b", "a"),
+        ("c", "a"),
+        ("c", "b"),
+    ]
+    a, b, c = found["table"]
+    assert b["over_best"] is None
+    assert c["over_best"]["mean"] == pytest.approx(-0.1)
+    assert a["over_best"]["mean"] == pytest.approx((-0.15 - 0.2 - 0.2) / 3)
+    assert a["training_rows_per_second"] == 101
+    assert a["scoring_rows_per_second"] is None
+
+
+def test_without_an_auc_or_a_second_replicate_there_is_no_test_and_it_says_why() -> None:
+    found = summarise(["a", "b"], [run("a", 0, 0.6), run("b", 0, 0.7)])
+    assert "two replicates" in found["untested"]
+    found = summarise(["a", "b"], [run(model, seed, None) for model in "ab" for seed in range(2)])
+    assert found["best"] is None
+    assert found["table"][0]["auc"] is None
+    assert found["table"][0]["gauc"]["mean"] == 0.5
+    failed = {"model": "b", "data": "d", "seed": 0, "status": "failed", "error": "no"}
+    found = summarise(["a", "b"], [run("a", 0, 0.6), failed])
+    assert found["table"][1]["runs"] == 0
+    assert found["differences"] == []
