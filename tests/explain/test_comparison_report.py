@@ -102,6 +102,10 @@ def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: dict[str, A
     assert f"training.epochs (din 3, {NAME} 4)" in text
     assert f"paired t test, two-sided, against {NAME}" in text
     assert "speak of seeds, not of another split" in text
+    assert "the same impressions and negatives, in the same order;" in text
+    comparison["settings"]["din"]["training"]["batch_size"] = 64
+    comparison["settings"][NAME]["training"]["batch_size"] = 128
+    assert "every model has the same impressions;" in markdown(comparison)
     comparison |= {"untested": "there is one replicate", "data": ["a", "b"]}
     comparison["table"] = [record("din"), record(NAME)]
     text = markdown(comparison)

@@ -270,6 +270,15 @@ def test_json_is_one_object_and_without_it_the_table_is_printed(small_data: Data
     }
 
 
+def test_a_name_that_is_no_name_of_a_folder_is_spelt_as_one(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dien.training.compare.run_all", lambda *_: None)
+    config = compared_configs(["din"])["din"]
+    found = compare([small_data.path], {"a:b/c": config, "a+b": config}, tmp_path / "out", progress=False)
+    assert [run["run"] for run in found["runs"]] == ["runs/a%3Ab%2Fc-0", "runs/a+b-0"]
+
+
 def test_several_data_each_have_seeds_of_their_own(
     small_log: Log, small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,11 +143,16 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         if len(data) == 1
         else f"{_count(replicates, 'replicate')}: {_count(seeds, 'training seed')} on each of {names}."
     )
-    yield (
-        "Within a replicate every model has the same impressions and negatives, in the same order; the epoch "
-        "with the best validation AUC is tested."
+    unlike = dict(_unlike(comparison))
+    alike = (
+        "impressions"
+        if unlike.keys() & {"batch_size", "negatives"}
+        else ("impressions and negatives, in the same order")
     )
-    for key, values in _unlike(comparison):
+    yield (
+        f"Within a replicate every model has the same {alike}; the epoch with the best validation AUC is tested."
+    )
+    for key, values in unlike.items():
         each = ", ".join(f"{model} {value}" for model, value in values.items())
         yield f"Not the same for every model: training.{key} ({each})."
     for run in comparison["runs"]:
