@@ -144,13 +144,11 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         else f"{_count(replicates, 'replicate')}: {_count(seeds, 'training seed')} on each of {names}."
     )
     unlike = dict(_unlike(comparison))
-    alike = (
-        "impressions"
-        if unlike.keys() & {"batch_size", "negatives"}
-        else ("impressions and negatives, in the same order")
-    )
+    other_batches = unlike.keys() & {"batch_size", "negatives"}
+    alike = "impressions" if other_batches else "impressions and negatives, in the same order"
     yield (
-        f"Within a replicate every model has the same {alike}; the epoch with the best validation AUC is tested."
+        f"Within a replicate every model has the same {alike}; the epoch with the best validation AUC is "
+        "tested."
     )
     for key, values in unlike.items():
         each = ", ".join(f"{model} {value}" for model, value in values.items())
