@@ -333,8 +333,8 @@ def load_config(
         named = model_config(model)
         base = base.model_copy(update={"model": named})
         for layer in layers:
-            said = layer.get("model")
-            if isinstance(said, dict) and said.get("name", named.name) != named.name:
+            of_file = layer.get("model")
+            if isinstance(of_file, dict) and of_file.get("name") not in (None, named.name):
                 del layer["model"]
     return override(base, layers, overrides, f"{path}: " if path is not None else "")
 

@@ -36,10 +36,8 @@ class PNN(nn.Module):
         self.inputs = inputs = Inputs(schema, config.embedding_size)
         D, E = inputs.item_width, inputs.history_width
         # As the fields stand in the embeddings of history, target and profile.
-        self.widths = (
-            *(*inputs.item.widths, *inputs.behaviour.widths),
-            *(*inputs.item.widths, *inputs.profile.widths),
-        )
+        of_item, of_behaviour, of_profile = inputs.item.widths, inputs.behaviour.widths, inputs.profile.widths
+        self.widths = (*of_item, *of_behaviour, *of_item, *of_profile)
         products = len(pairs_of_one_width(self.widths)) if config.inner_products else 0
         self.head = MLP(
             [E + 2 * D + inputs.profile_width + products, *config.head_hidden], config.head_activation
