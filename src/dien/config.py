@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
 GRUKind = Literal["gru", "aigru", "agru", "augru", "augru-complement"]
@@ -238,8 +247,50 @@ class DIENConfig(_Strict):
         )
 
 
+class RocketConfig(DIENConfig):
+    """Rocket Launching (Zhou et al., AAAI 2018): a light DIEN that learns from a booster trained beside it.
+
+    The keys are those of the light net, which alone scores, and hold for the booster too, but for its sizes,
+    which have keys of their own. Both nets read the same embeddings, have an auxiliary loss each, and differ
+    from DIEN in nothing else.
+
+    Attributes:
+        hidden_size: width of the light net's GRUs; null makes it an item's.
+        head_hidden: widths of the hidden layers of the light net's head.
+        booster_hidden_size: width of the booster's GRUs, at least that of the light net's.
+        booster_head_hidden: widths of the hidden layers of the booster's head.
+        hint_weight: lambda, the weight of the mean squared difference of both nets' logits; 0 trains the nets
+            without a word between them, but for the embeddings they share.
+    """
+
+    name: Literal["rocket"] = "rocket"  # type: ignore[assignment]
+    hidden_size: PositiveInt | None = 12
+    head_hidden: Widths = (80, 40)
+    booster_hidden_size: PositiveInt = 36
+    booster_head_hidden: Widths = (200, 80)
+    hint_weight: Annotated[float, Field(ge=0)] = 1.0
+
+    @field_validator("booster_hidden_size")
+    @classmethod
+    def _no_smaller_than_the_light_net(cls, value: int, others: ValidationInfo) -> int:
+        light = others.data.get("hidden_size")
+        if light is not None and value < light:
+            raise ValueError(f"the booster's width must be at least hidden_size, the light net's {light}")
+        return value
+
+    def light(self) -> DIENConfig:
+        """Configure the light net, as a DIEN alone."""
+        return DIENConfig(**{key: getattr(self, key) for key in DIENConfig.model_fields if key != "name"})
+
+    def booster(self) -> DIENConfig:
+        """Configure the booster, as a DIEN alone."""
+        sizes = {"hidden_size": self.booster_hidden_size, "head_hidden": self.booster_head_hidden}
+        return self.light().model_copy(update=sizes)
+
+
 ModelConfig = Annotated[
-    DIENConfig | DINConfig | PNNConfig | WideDeepConfig | SumPoolingConfig, Field(discriminator="name")
+    DIENConfig | RocketConfig | DINConfig | PNNConfig | WideDeepConfig | SumPoolingConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -289,11 +340,13 @@ MODELS: dict[str, ModelConfig] = {
     "dien": DIENConfig.paper(),
     "dien:authors": DIENConfig.authors(),
     "dien:recbole": DIENConfig.recbole(),
+    "rocket": RocketConfig(),
 }
 """The models of the paper's tables, in their order, by their names on the command line.
 
 BaseModel is ``sum-pooling``. ``gru-attention`` is the two-layer GRU with attention; those with a ``+`` are
-DIEN without the auxiliary loss; after the colon stands whose DIEN is meant.
+DIEN without the auxiliary loss; after the colon stands whose DIEN is meant. ``rocket`` is a light DIEN that
+the paper compresses for serving.
 """
 
 

@@ -10,7 +10,8 @@
       items/, users/, vocabularies/   as in DATA (docs/data-format.md), linked or copied
       metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
       checkpoints/         the newest, to go on from, and the weights of the best epoch
-      model.safetensors    those weights, once training has ended
+      model.safetensors    those weights, once training has ended: all that scoring reads
+      booster.safetensors  the booster's, with Rocket Launching: a warm start reads it, nothing else does
       result.json          what training came to, written last: there is one when the RUN is finished
 """
 
@@ -30,7 +31,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from dien.config import ConfigError, RunConfig, load_config
+from dien.config import ConfigError, RocketConfig, RunConfig, load_config
 from dien.data.dataset import Dataset, map_table
 from dien.data.encoding import Encoder
 from dien.data.prepared import FeatureTable
@@ -40,6 +41,7 @@ from dien.models import Model, build
 
 FORMAT = 2
 WEIGHTS = "model.safetensors"
+BOOSTER_WEIGHTS = "booster.safetensors"
 RESULT = "result.json"
 
 
@@ -133,19 +135,29 @@ class Run:
                 f"{was!r}, is {now!r}; the same index would mean another item"
             )
 
-    def load_model(self) -> Model:
+    def load_model(self, *, booster: bool = False) -> Model:
         """Build the model with its trained weights, in evaluation mode.
+
+        Args:
+            booster: whether a model of Rocket Launching has its booster; without, it is the light net, a
+                DIEN. Other models are the same either way.
 
         Raises:
             RunError: training has not ended, or the weights do not fit the configuration.
         """
-        file = self.path / WEIGHTS
+        file, config = self.path / WEIGHTS, self.config.model
         if not self.finished:
             raise RunError(f"{self.path}: training has not ended; go on with dien train ... --resume")
+        if isinstance(config, RocketConfig) and not booster:
+            config = config.light()
         with torch.random.fork_rng(devices=()):  # its fresh weights are overwritten
-            model = build(self.config.model, self.schema)
+            model = build(config, self.schema)
         try:
-            model.load_state_dict(load_file(file))
+            weights = load_file(file)
+            if isinstance(config, RocketConfig):
+                file = self.path / BOOSTER_WEIGHTS
+                weights |= load_file(file)
+            model.load_state_dict(weights)
         except (OSError, SafetensorError) as error:
             raise RunError(f"{file}: cannot be read ({error}); train again") from error
         except RuntimeError as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dien.config import DIENConfig, DINConfig, ModelConfig, PNNConfig, WideDeepConfig
+from dien.config import DIENConfig, DINConfig, ModelConfig, PNNConfig, RocketConfig, WideDeepConfig
 from dien.data.schema import Schema
 from dien.models.dien import DIEN
 from dien.models.din import DIN
 from dien.models.pnn import PNN
 from dien.models.prediction import Prediction
+from dien.models.rocket import BOOSTER, Rocket
 from dien.models.sum_pooling import SumPooling
 from dien.models.wide_deep import WideDeep
 
-Model = DIEN | DIN | PNN | WideDeep | SumPooling
+Model = DIEN | Rocket | DIN | PNN | WideDeep | SumPooling
 
 
 def build(config: ModelConfig, schema: Schema) -> Model:
     """Build the model a configuration describes, with fresh weights from torch's global generator."""
+    if isinstance(config, RocketConfig):
+        return Rocket(config, schema)
     if isinstance(config, DIENConfig):
         return DIEN(config, schema)
     if isinstance(config, DINConfig):
@@ -27,4 +30,15 @@ def build(config: ModelConfig, schema: Schema) -> Model:
     return SumPooling(config, schema)
 
 
-__all__ = ["DIEN", "DIN", "PNN", "Model", "Prediction", "SumPooling", "WideDeep", "build"]
+__all__ = [
+    "BOOSTER",
+    "DIEN",
+    "DIN",
+    "PNN",
+    "Model",
+    "Prediction",
+    "Rocket",
+    "SumPooling",
+    "WideDeep",
+    "build",
+]

@@ -9,7 +9,7 @@ from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import MLP, Affine, InterestEvolvingLayer, InterestExtractorNetwork, set_gate_bias
-from dien.models.inputs import Inputs, pooled_items
+from dien.models.inputs import Embedded, Inputs, pooled_items
 from dien.models.prediction import Prediction
 from dien.packed import Packed, Pairs
 
@@ -23,19 +23,22 @@ class DIEN(nn.Module):
     Args:
         config: sizes and variants.
         schema: the data's features.
+        inputs: embeddings of another model to read in place of its own; it then holds none and is called by
+            :meth:`predict`.
 
     Attributes:
         hidden_size: ``H``.
     """
 
-    def __init__(self, config: DIENConfig, schema: Schema) -> None:
+    def __init__(self, config: DIENConfig, schema: Schema, inputs: Inputs | None = None) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size)
-        D = self.inputs.item_width
+        if inputs is None:
+            self.inputs = inputs = Inputs(schema, config.embedding_size)
+        D = inputs.item_width
         self.hidden_size = H = config.hidden_size or D
         self.extractor = InterestExtractorNetwork(
-            self.inputs.history_width,
+            inputs.history_width,
             H,
             [H + D, *config.auxiliary_hidden, 1],
             activation=config.auxiliary_activation,
@@ -65,7 +68,7 @@ class DIEN(nn.Module):
         if config.gru_gate_bias is not None:
             for gru in (self.extractor.gru, self.evolution.dynamic_rnn):
                 set_gate_bias(gru, config.gru_gate_bias)
-        widths = H + D + self.inputs.profile_width + (2 * D if config.pooled_history else 0)
+        widths = H + D + inputs.profile_width + (2 * D if config.pooled_history else 0)
         self.affine = Affine(widths) if config.head_affine else nn.Identity()
         self.head = MLP(
             [widths, *config.head_hidden],
@@ -81,8 +84,10 @@ class DIEN(nn.Module):
         Returns:
             Logits ``[B]`` and the auxiliary loss or None.
         """
-        auxiliary = self.config.auxiliary_weight > 0
-        embedded = self.inputs(batch, negatives=auxiliary)
+        return self.predict(self.inputs(batch, negatives=self.config.auxiliary_weight > 0), batch)
+
+    def predict(self, embedded: Embedded, batch: Batch) -> Prediction:
+        """Predict a batch from its embeddings; the auxiliary loss only where they have negatives."""
         states = self.extractor.states(Packed(embedded.history, batch.offsets))  # [N, H]
         pairs = Pairs.of_histories(batch.offsets, batch.history_of)
         final = self.evolution.evolve(

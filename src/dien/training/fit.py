@@ -25,8 +25,8 @@ from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
 from dien.memory import kept_memory
-from dien.models import build
-from dien.run import RESULT, WEIGHTS, Run, RunError, differences, write_text
+from dien.models import BOOSTER, build
+from dien.run import BOOSTER_WEIGHTS, RESULT, WEIGHTS, Run, RunError, differences, write_text
 from dien.training.checkpoint import save_tensors
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
@@ -45,7 +45,7 @@ class FitResult:
         valid_gauc: its GAUC.
         valid_log_loss: its LogLoss.
         stopped: why it ended: ``epochs`` (as many as were asked for) or ``patience`` (nothing got better).
-        parameters: trained numbers.
+        parameters: trained numbers, without those of a booster, which scoring does without.
         steps: training steps.
         seconds: of this call; a run that was resumed took longer.
         rows_per_second: candidates trained on, validation left out, whether or not it was resumed.
@@ -123,7 +123,11 @@ def fit(
             finally:
                 module.close()
     standing = module.standing
-    save_tensors(run.path / WEIGHTS, load_file(run.path / "checkpoints" / standing.best_file))
+    best = load_file(run.path / "checkpoints" / standing.best_file)
+    booster = {name: best.pop(name) for name in list(best) if name.startswith(BOOSTER)}
+    if booster:
+        save_tensors(run.path / BOOSTER_WEIGHTS, booster)
+    save_tensors(run.path / WEIGHTS, best)
     result = FitResult(
         run=str(out),
         epochs=standing.epochs,
@@ -132,7 +136,7 @@ def fit(
         valid_gauc=standing.best["gauc"],
         valid_log_loss=standing.best["log_loss"],
         stopped=str(standing.stopped),
-        parameters=sum(parameter.numel() for parameter in module.model.parameters()),
+        parameters=sum(p.numel() for name, p in module.model.named_parameters() if name in best),
         steps=standing.steps,
         seconds=round(time.perf_counter() - started, 3),
         rows_per_second=round(standing.timed_rows / standing.timed_seconds, 1),

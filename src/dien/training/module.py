@@ -12,11 +12,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from dien.config import DIENConfig
+from dien.config import DIENConfig, RocketConfig
 from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
-from dien.models import Model
+from dien.models import Model, Rocket
 from dien.run import Run, RunError
 from dien.training.checkpoint import Checkpoint, save_tensors
 from dien.training.evaluate import evaluate_model, evaluation_batches
@@ -38,6 +38,7 @@ class Standing:
         epochs: done.
         epoch_loss: sum of the loss over the steps of this epoch that are in a record already.
         epoch_auxiliary: the same of the auxiliary loss.
+        epoch_rocket: the same of Rocket Launching's booster and hint; empty for other models.
         best_epoch: the best so far, from 1; 0 before the first validation.
         best_file: its weights, in ``checkpoints``.
         best: its validation metrics.
@@ -51,6 +52,7 @@ class Standing:
     epochs: int = 0
     epoch_loss: float = 0.0
     epoch_auxiliary: float = 0.0
+    epoch_rocket: list[float] = field(default_factory=list)
     best_epoch: int = 0
     best_file: str = ""
     best: dict[str, Any] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Standing:
 
 
 class ClickModule(LightningModule):
-    """Trains a click model (eq. 7).
+    """Trains a click model (eq. 7), or two by Rocket Launching, of which the light one is validated.
 
     Lightning is given the rest of training as one stream of batches, and epochs are counted here: each batch
     is a function of (seed, epoch, index), so a run that was stopped anywhere goes on with the very batch that
@@ -87,9 +89,11 @@ class ClickModule(LightningModule):
         self._run, self._bar = run, bar
         self._settings = settings = run.config.training
         config = run.config.model
-        self._auxiliary_weight, self._target_weight = 0.0, 1.0
+        self._auxiliary_weight, self._target_weight, self._hint_weight = 0.0, 1.0, 0.0
         if isinstance(config, DIENConfig):
             self._auxiliary_weight, self._target_weight = config.auxiliary_weight, config.target_weight
+        if isinstance(config, RocketConfig):
+            self._hint_weight = config.hint_weight
         self._valid_rows = len(dataset.splits["valid"].item)
         self._train = Batches(
             dataset,
@@ -104,8 +108,10 @@ class ClickModule(LightningModule):
         )
         self.train_rows = self._train.rows
         self._valid = evaluation_batches(dataset, "valid", config.max_history)
-        # Loss and auxiliary loss, summed over the steps since the last record; stays on the device.
-        self.register_buffer("recent", torch.zeros(2, dtype=torch.float64))
+        # Loss and auxiliary loss, with Rocket Launching also the booster's loss and the hint, summed over the
+        # steps since the last record; stays on the device.
+        sums = 4 if isinstance(model, Rocket) else 2
+        self.register_buffer("recent", torch.zeros(sums, dtype=torch.float64))
         self._optimiser_state: dict[int, dict[str, Tensor | int]] = {}
         checkpoint = Checkpoint.newest(self._folder)
         if checkpoint is not None:
@@ -146,11 +152,18 @@ class ClickModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch."""
         self._seed()
-        prediction = self.model(batch)
         assert batch.label is not None
-        loss: Tensor = prediction.loss(batch.label, self._auxiliary_weight, self._target_weight)
-        if prediction.auxiliary_loss is not None:
-            self.recent[1] += prediction.auxiliary_loss.detach()
+        given = batch.label, self._auxiliary_weight, self._target_weight
+        if isinstance(self.model, Rocket):
+            light, booster, hint, auxiliary = self.model.launch(batch).losses(*given)
+            loss = light + booster + self._hint_weight * hint
+            self.recent[2] += booster.detach()
+            self.recent[3] += hint.detach()
+        else:
+            prediction = self.model(batch)
+            loss, auxiliary = prediction.loss(*given), prediction.auxiliary_loss
+        if auxiliary is not None:
+            self.recent[1] += auxiliary.detach()
         self.recent[0] += loss.detach()
         return loss
 
@@ -194,12 +207,14 @@ class ClickModule(LightningModule):
         """Write the mean losses since the last record."""
         standing = self.standing
         done = (standing.steps - 1) % len(self._train) + 1  # in this epoch
-        loss, auxiliary = self.recent.tolist()
+        loss, auxiliary, *rocket = self.recent.tolist()
         self.recent.zero_()
         standing.epoch_loss += loss
         standing.epoch_auxiliary += auxiliary
+        before = standing.epoch_rocket or [0.0] * len(rocket)
+        standing.epoch_rocket = [a + b for a, b in zip(before, rocket, strict=True)]
         steps = min(done, standing.steps % LOG_STEPS or LOG_STEPS)
-        self._write("steps", self._means(loss, auxiliary, steps))
+        self._write("steps", self._means(loss, auxiliary, rocket, steps))
 
     def _end_epoch(self) -> None:
         """Validate, keep the best weights, and stop when nothing gets better."""
@@ -208,8 +223,9 @@ class ClickModule(LightningModule):
         seconds = time.perf_counter() - self._started
         standing.timed_rows += self._seen
         standing.timed_seconds += seconds
-        means = self._means(standing.epoch_loss, standing.epoch_auxiliary, len(self._train))
-        standing.epoch_loss = standing.epoch_auxiliary = 0.0
+        sums = standing.epoch_loss, standing.epoch_auxiliary, standing.epoch_rocket
+        means = self._means(*sums, len(self._train))
+        standing.epoch_loss, standing.epoch_auxiliary, standing.epoch_rocket = 0.0, 0.0, []
         self._bar.begin("validation", self._valid_rows)
         try:
             valid = evaluate_model(self.model, self._valid, self._bar.advance)
@@ -246,11 +262,20 @@ class ClickModule(LightningModule):
         best = self.standing.best.get("auc")
         return best is None or (valid.auc is not None and valid.auc > best)
 
-    def _means(self, loss: float, auxiliary: float, steps: int) -> dict[str, float]:
-        if not self._auxiliary_weight:
-            return {"loss": loss / steps}
-        target = (loss - self._auxiliary_weight * auxiliary) / self._target_weight
-        return {"loss": loss / steps, "target_loss": target / steps, "auxiliary_loss": auxiliary / steps}
+    def _means(self, loss: float, auxiliary: float, rocket: list[float], steps: int) -> dict[str, float]:
+        """Take the loss apart; what it says of target and auxiliary loss is of the net that is validated."""
+        sums = {"loss": loss}
+        rest = loss
+        if rocket:
+            booster, hint = rocket
+            rest -= booster + self._hint_weight * hint
+        if self._auxiliary_weight or rocket:
+            sums["target_loss"] = (rest - self._auxiliary_weight * auxiliary) / self._target_weight
+        if self._auxiliary_weight:
+            sums["auxiliary_loss"] = auxiliary
+        if rocket:
+            sums |= {"booster_loss": booster, "hint_loss": hint}
+        return {name: total / steps for name, total in sums.items()}
 
     def _write(self, kind: str, numbers: dict[str, Any]) -> None:
         steps = self.standing.steps
