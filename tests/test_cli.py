@@ -70,7 +70,7 @@ def test_the_whole_way_from_reviews_to_scores(data: Path, tmp_path: Path) -> Non
     assert len(json.loads((tmp_path / "scores.jsonl").read_text())["scores"]) == 2
 
 
-@pytest.mark.parametrize("model", ["gru+agru", "dien:authors", "wide-deep"])
+@pytest.mark.parametrize("model", ["gru+agru", "dien:authors", "wide-deep", "rocket"])
 def test_a_model_of_the_papers_tables_is_trained_by_its_name_and_scored(
     model: str, data: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from dien.config import (
     DIENConfig,
     DINConfig,
     PNNConfig,
+    RocketConfig,
     RunConfig,
     SumPoolingConfig,
     TrainConfig,
@@ -56,6 +57,13 @@ RUNS = st.builds(
             head_batch_norm=st.booleans(),
             head_dropout=st.floats(0, 0.9),
         ),
+        st.builds(
+            RocketConfig,
+            hidden_size=st.one_of(st.integers(1, 36), st.none()),
+            booster_hidden_size=st.integers(36, 200),
+            booster_head_hidden=WIDTHS,
+            hint_weight=st.floats(0, 1e3),
+        ),
     ),
     training=st.builds(
         TrainConfig, batch_size=SIZES, learning_rate=POSITIVE, seed=st.integers(-(2**31), 2**31)
@@ -88,11 +96,13 @@ def test_the_models_are_those_of_the_papers_tables_in_their_order() -> None:
         "dien",
         "dien:authors",
         "dien:recbole",
+        "rocket",
     ]
     assert model_config("dien:authors") == DIENConfig.authors()
     assert model_config("dien:recbole") == DIENConfig.recbole()
     assert model_config("wide-deep") == WideDeepConfig()
     assert model_config("pnn") == PNNConfig()
+    assert model_config("rocket") == RocketConfig()
 
 
 def test_the_authors_dien_is_that_of_their_code() -> None:
@@ -117,6 +127,13 @@ def test_recboles_dien_is_that_of_its_defaults() -> None:
     assert (recbole.attention_hidden, recbole.auxiliary_hidden, recbole.head_hidden) == (widths,) * 3
     assert (recbole.head_activation, recbole.head_batch_norm, recbole.head_dropout) == ("silu", True, 0)
     assert (recbole.auxiliary_weight, recbole.target_weight, recbole.pooled_history) == (1, 1, False)
+
+
+def test_the_nets_of_rocket_launching_differ_in_their_sizes_alone() -> None:
+    rocket = RocketConfig(gru="agru", booster_hidden_size=40, hint_weight=0.5)
+    assert rocket.light() == DIENConfig(gru="agru", hidden_size=12, head_hidden=(80, 40))
+    assert rocket.booster() == DIENConfig(gru="agru", hidden_size=40, head_hidden=(200, 80))
+    assert type(rocket.light()) is type(rocket.booster()) is DIENConfig
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -214,6 +231,10 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("training.learning_rate=.nan", r"^training\.learning_rate: .*finite.*\(found nan\)"),
         ("training.learning_rate=.inf", r"^training\.learning_rate: .*finite.*\(found inf\)"),
         ("training.negatives=fresh", r"^training\.negatives: .*'redrawn' or 'stored' \(found 'fresh'\)"),
+        ("model={name: rocket, booster_hidden_size: 8}", r"^model\.booster_hidden_size: .*12 \(found 8\)"),
+        ("model={name: rocket, hint_weight: -1}", r"^model\.hint_weight: .*greater than or equal to 0"),
+        ("model={name: rocket, booster_head_hidden: []}", r"^model\.booster_head_hidden: .*at least 1 item"),
+        ("model={name: dien, hint_weight: 1}", r"^model\.hint_weight: Extra inputs are not permitted"),
         ("trainin.epochs=3", r"^trainin: Extra inputs are not permitted"),
         ("model.hidden_size", r"^--set model\.hidden_size: expected key=value"),
         ("=3", r"^--set =3: expected key=value"),

@@ -289,7 +289,7 @@ class RocketConfig(DIENConfig):
 
 
 ModelConfig = Annotated[
-    DIENConfig | RocketConfig | DINConfig | PNNConfig | WideDeepConfig | SumPoolingConfig,
+    DIENConfig | DINConfig | PNNConfig | WideDeepConfig | SumPoolingConfig | RocketConfig,
     Field(discriminator="name"),
 ]
 

@@ -5,9 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.config import MODELS, DIENConfig, DINConfig, PNNConfig, SumPoolingConfig, WideDeepConfig
+from dien.config import (
+    MODELS,
+    DIENConfig,
+    DINConfig,
+    PNNConfig,
+    RocketConfig,
+    SumPoolingConfig,
+    WideDeepConfig,
+)
 from dien.data.schema import Schema
-from dien.models import DIEN, DIN, PNN, Model, SumPooling, WideDeep, build
+from dien.models import DIEN, DIN, PNN, Model, Rocket, SumPooling, WideDeep, build
 from dien.training.optimiser import RowAdam
 from tests.embeddings import enlarge
 from tests.models.batches import EVERY_KIND, NO_PROFILE, alone, candidates, random_batch
@@ -78,7 +86,7 @@ def test_a_model_learns_a_batch_by_heart(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_dien_alone_has_an_auxiliary_loss(name: str) -> None:
     loss = model(name, EVERY_KIND)(random_batch([3, 2], [0, 1], EVERY_KIND)).auxiliary_loss
-    assert (loss is not None) == name.startswith("dien")
+    assert (loss is not None) == name.startswith(("dien", "rocket"))
 
 
 def test_the_ablations_are_dien_with_another_second_gru_and_no_auxiliary_loss() -> None:
@@ -95,8 +103,9 @@ def test_the_ablations_are_dien_with_another_second_gru_and_no_auxiliary_loss() 
         (PNNConfig(), PNN),
         (DINConfig(), DIN),
         (DIENConfig(), DIEN),
+        (RocketConfig(), Rocket),
     ],
     ids=str,
 )
 def test_a_configuration_builds_the_model_it_names(config: DIENConfig, kind: type[DIEN]) -> None:
-    assert isinstance(build(config, NO_PROFILE), kind)
+    assert type(build(config, NO_PROFILE)) is kind

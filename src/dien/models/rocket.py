@@ -1,4 +1,4 @@
-"""Rocket Launching (Zhou et al., AAAI 2018): a light DIEN trained beside a booster, and scoring without it."""
+"""Rocket Launching (Zhou et al., AAAI 2018): a light DIEN that is trained beside a booster."""
 
 from __future__ import annotations
 

@@ -1,0 +1,176 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dien.config import RocketConfig
+from dien.data.batch import Batch
+from dien.data.schema import Schema
+from dien.models import BOOSTER, DIEN, Rocket, build
+from tests.embeddings import enlarge
+from tests.equations import assert_same, under, weights_of
+from tests.models.batches import EVERY_KIND, SCHEMA, random_batch
+from tests.models.test_dien import HISTORY_OF, LENGTHS, averaged, by_hand
+
+SMALL = {
+    "embedding_size": 2,
+    "hidden_size": 3,
+    "attention_hidden": (6, 3),
+    "head_hidden": (4, 3),
+    "booster_hidden_size": 5,
+    "booster_head_hidden": (7, 4),
+}
+
+
+def model(schema: Schema = SCHEMA, **options: Any) -> Rocket:
+    """Both nets in float64 and evaluation, their embeddings no longer as tiny as they start."""
+    torch.manual_seed(0)
+    rocket = Rocket(RocketConfig(**(SMALL | options)), schema).double().eval()
+    enlarge(rocket)
+    return rocket
+
+
+def apart(rocket: Rocket, schema: Schema) -> tuple[DIEN, DIEN]:
+    """Two DIENs that share nothing, of the weights of both nets."""
+    light, booster = (
+        DIEN(c, schema).double().eval() for c in (rocket.config.light(), rocket.config.booster())
+    )
+    state = rocket.state_dict()
+    shared = {name: tensor for name, tensor in state.items() if name.startswith("inputs.")}
+    light.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith(BOOSTER)})
+    booster.load_state_dict(shared | under(state, BOOSTER))
+    return light, booster
+
+
+def labels(batch: Batch) -> Tensor:
+    assert batch.label is not None
+    return batch.label.double()
+
+
+def gradients(loss: Tensor, rocket: nn.Module) -> dict[str, Tensor]:
+    """Dense gradients by name, zero where the loss does not depend on the weight."""
+    names, parameters = zip(*rocket.named_parameters(), strict=True)
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
+    return {
+        name: torch.zeros_like(parameter) if gradient is None else gradient.to_dense()
+        for name, parameter, gradient in zip(names, parameters, found, strict=True)
+    }
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0])
+@pytest.mark.parametrize("schema", [SCHEMA, EVERY_KIND], ids=["plain", "every kind"])
+def test_the_losses_are_those_of_the_equations(schema: Schema, alpha: float) -> None:
+    rocket = model(schema, auxiliary_weight=alpha)
+    batch = random_batch(LENGTHS, HISTORY_OF, schema)
+    label = labels(batch)
+    found = rocket.launch(batch).losses(label, alpha, 0.7)
+
+    expected, logits = [], []
+    for net in apart(rocket, schema):
+        z, terms = by_hand(net, schema, batch)
+        p = 1 / (1 + torch.exp(-z))
+        target = -sum(torch.log(p[b] if label[b] else 1 - p[b]) for b in range(len(z))) / len(z)
+        expected.append(0.7 * target + alpha * averaged(terms, "histories"))
+        logits.append(z)
+    hint = sum((a - b) ** 2 for a, b in zip(*logits, strict=True)) / len(label)
+    for value, by_the_equation in zip(found, [*expected, hint], strict=False):
+        torch.testing.assert_close(value, by_the_equation, rtol=1e-11, atol=1e-11)
+    assert (found.light_auxiliary is None) == (alpha == 0)
+    if alpha:
+        _, terms = by_hand(apart(rocket, schema)[0], schema, batch)
+        torch.testing.assert_close(found.light_auxiliary, averaged(terms, "histories"))
+
+
+def test_the_hint_does_not_reach_the_booster_and_moves_all_of_the_light_net() -> None:
+    rocket, batch = model(EVERY_KIND), random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)
+    light, booster, hint, _ = rocket.launch(batch).losses(labels(batch), 1)
+    with_hint, without = (gradients(loss, rocket) for loss in (light + booster + 3 * hint, light + booster))
+    for name, gradient in with_hint.items():
+        if name.startswith(BOOSTER):
+            assert gradient.any(), name
+            torch.testing.assert_close(gradient, without[name], rtol=0, atol=0, msg=name)
+        elif "auxiliary_net" not in name:
+            assert not torch.equal(gradient, without[name]), name
+
+
+def test_each_nets_loss_reaches_its_own_weights_and_the_shared_embeddings_alone() -> None:
+    rocket, batch = model(), random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4)
+    light, booster, *_ = rocket.launch(batch).losses(labels(batch), 1)
+    for loss, of_booster in ((light, False), (booster, True)):
+        for name, gradient in gradients(loss, rocket).items():
+            reached = name.startswith("inputs.") or name.startswith(BOOSTER) == of_booster
+            assert gradient.any() == reached, name
+
+
+def test_the_shared_embeddings_get_the_gradients_of_both_labels_and_of_the_hint_through_the_light_net() -> (
+    None
+):
+    rocket, batch = model(EVERY_KIND), random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
+    label = labels(batch)
+    light, booster, hint, _ = rocket.launch(batch).losses(label, 0.3)
+    found = gradients(light + booster + 2 * hint, rocket)
+
+    nets = apart(rocket, EVERY_KIND)
+    predictions = [net(batch) for net in nets]
+    constant = predictions[1].logits.detach()
+    of_light = predictions[0].loss(label, 0.3) + 2 * ((predictions[0].logits - constant) ** 2).mean()
+    each = [
+        gradients(loss, net)
+        for loss, net in zip((of_light, predictions[1].loss(label, 0.3)), nets, strict=True)
+    ]
+    shared = [name for name in found if name.startswith("inputs.")]
+    assert len(shared) == 12
+    for name in shared:
+        torch.testing.assert_close(found[name], each[0][name] + each[1][name], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+@pytest.mark.parametrize(
+    "options", [{}, {"pooled_history": True, "attention": "mlp", "gru": "agru"}], ids=str
+)
+def test_both_nets_predict_as_diens_of_their_weights(options: dict[str, Any], mode: bool) -> None:
+    rocket, batch = model(EVERY_KIND, **options), random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
+    nets = apart(rocket, EVERY_KIND)
+    launch = rocket.train(mode).launch(batch)
+    for found, net in zip(launch, nets, strict=True):
+        logits, loss = net.train(mode)(batch)
+        assert torch.equal(found.logits, logits)
+        assert loss is not None
+        assert torch.equal(found.auxiliary_loss, loss)
+
+
+def test_called_with_a_batch_it_is_the_light_net_and_runs_nothing_of_the_booster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rocket, batch = model(), random_batch(LENGTHS, HISTORY_OF)
+    light, _ = apart(rocket, SCHEMA)
+    predict = DIEN.predict
+
+    def watched(self: DIEN, *arguments: Any) -> Any:
+        assert self is not rocket.booster
+        return predict(self, *arguments)
+
+    monkeypatch.setattr(DIEN, "predict", watched)
+    logits, loss = rocket(batch)
+    assert_same(logits, light(batch).logits)
+    assert loss is not None
+    with pytest.raises(AssertionError):
+        rocket.launch(batch)
+
+
+def test_the_booster_has_no_embeddings_of_its_own_and_every_tensor_is_named_once() -> None:
+    state = weights_of(model(EVERY_KIND))
+    assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)
+    assert not [name for name in state if name.startswith(BOOSTER + "inputs.")]
+    assert [name for name in state if name.startswith("inputs.")]
+
+
+def test_the_light_net_starts_as_the_dien_of_the_same_seed() -> None:
+    config = RocketConfig(**SMALL)
+    torch.manual_seed(3)
+    rocket = build(config, SCHEMA).state_dict()
+    torch.manual_seed(3)
+    light = build(config.light(), SCHEMA).state_dict()
+    assert all(torch.equal(rocket[name], tensor) for name, tensor in light.items())
+    assert {name for name in rocket if not name.startswith(BOOSTER)} == light.keys()
