@@ -124,7 +124,19 @@ def test_being_watched_changes_no_result_and_leaves_nothing_behind() -> None:
         assert torch.equal(a, c)
 
 
-def test_another_model_has_no_such_stages() -> None:
-    config = RunConfig.model_validate({"model": {"name": "din"}})
-    with pytest.raises(TypeError, match="DIN: only DIEN's step"):
+@pytest.mark.parametrize(("name", "model"), [("din", "DIN"), ("rocket", "Rocket")])
+def test_another_model_has_no_such_stages(name: str, model: str) -> None:
+    config = RunConfig.model_validate({"model": {"name": name}})
+    with pytest.raises(TypeError, match=f"{model}: only DIEN's step"):
         profile(Subject(config, draws(SMALL, config, items=50, batches=1), items=50), rounds=1)
+
+
+def test_a_step_of_rocket_launching_trains_both_nets() -> None:
+    config = RunConfig.model_validate({"model": {"name": "rocket"}})
+    (batch,) = draws(SMALL, config, items=50, batches=1)
+    subject = Subject(config, [batch], items=50)
+    before = {name: tensor.clone() for name, tensor in subject.model.state_dict().items()}
+    subject.train(batch)
+    after = subject.model.state_dict()
+    for name in ("logit.weight", "booster.logit.weight"):
+        assert not torch.equal(before[name], after[name])

@@ -84,8 +84,8 @@ def test_the_losses_are_those_of_the_equations(schema: Schema, alpha: float) -> 
 
 def test_the_hint_does_not_reach_the_booster_and_moves_all_of_the_light_net() -> None:
     rocket, batch = model(EVERY_KIND), random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)
-    light, booster, hint, _ = rocket.launch(batch).losses(labels(batch), 1)
-    with_hint, without = (gradients(loss, rocket) for loss in (light + booster + 3 * hint, light + booster))
+    losses = rocket.launch(batch).losses(labels(batch), 1)
+    with_hint, without = (gradients(losses.total(weight), rocket) for weight in (3, 0))
     for name, gradient in with_hint.items():
         if name.startswith(BOOSTER):
             assert gradient.any(), name
@@ -108,8 +108,7 @@ def test_the_shared_embeddings_get_the_gradients_of_both_labels_and_of_the_hint_
 ):
     rocket, batch = model(EVERY_KIND), random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
     label = labels(batch)
-    light, booster, hint, _ = rocket.launch(batch).losses(label, 0.3)
-    found = gradients(light + booster + 2 * hint, rocket)
+    found = gradients(rocket.launch(batch).losses(label, 0.3).total(2), rocket)
 
     nets = apart(rocket, EVERY_KIND)
     predictions = [net(batch) for net in nets]

@@ -97,7 +97,7 @@ def profile(subject: Subject, rounds: int, done: Callable[[], None] = lambda: No
         TypeError: the model is no DIEN.
     """
     model = subject.model
-    if not isinstance(model, DIEN):
+    if type(model) is not DIEN:
         raise TypeError(f"{type(model).__name__}: only DIEN's step has these stages")
     model.train()
     plain: list[float] = []

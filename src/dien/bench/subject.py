@@ -13,7 +13,7 @@ from torch import Tensor
 from dien.bench.shapes import ITEMS, schema
 from dien.config import DIENConfig, RunConfig
 from dien.data.batch import Batch
-from dien.models import Prediction, build
+from dien.models import Prediction, Rocket, build
 from dien.training.optimiser import RowAdam
 
 K = TypeVar("K", bound=Hashable)
@@ -53,7 +53,12 @@ class Subject:
 
     def train(self, batch: Batch) -> None:
         """Take a step of training."""
-        loss = self.loss(self.model(batch), batch)
+        if isinstance(self.model, Rocket):
+            assert batch.label is not None
+            losses = self.model.launch(batch).losses(batch.label, *self._weights)
+            loss = losses.total(self.model.config.hint_weight)
+        else:
+            loss = self.loss(self.model(batch), batch)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()

@@ -17,7 +17,7 @@ BOOSTER = "booster."
 
 
 class Losses(NamedTuple):
-    """What training minimises, ``light + booster + hint_weight * hint``.
+    """What training minimises the sum of.
 
     Attributes:
         light: the light net's loss (DIEN's eq. 7).
@@ -30,6 +30,10 @@ class Losses(NamedTuple):
     booster: Tensor
     hint: Tensor
     light_auxiliary: Tensor | None
+
+    def total(self, hint_weight: float) -> Tensor:
+        """Add up the losses, ``light + booster + lambda hint``."""
+        return self.light + self.booster + hint_weight * self.hint
 
 
 class Launch(NamedTuple):

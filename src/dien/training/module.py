@@ -155,10 +155,10 @@ class ClickModule(LightningModule):
         assert batch.label is not None
         given = batch.label, self._auxiliary_weight, self._target_weight
         if isinstance(self.model, Rocket):
-            light, booster, hint, auxiliary = self.model.launch(batch).losses(*given)
-            loss = light + booster + self._hint_weight * hint
-            self.recent[2] += booster.detach()
-            self.recent[3] += hint.detach()
+            losses = self.model.launch(batch).losses(*given)
+            loss, auxiliary = losses.total(self._hint_weight), losses.light_auxiliary
+            self.recent[2] += losses.booster.detach()
+            self.recent[3] += losses.hint.detach()
         else:
             prediction = self.model(batch)
             loss, auxiliary = prediction.loss(*given), prediction.auxiliary_loss
