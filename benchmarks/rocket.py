@@ -5,8 +5,8 @@
 Trains three models a seed on the same rows and negatives: the booster alone, the light net alone (both plain
 DIENs of the sizes that the configuration of `rocket` names), and the light net beside the booster. A seed
 redraws initialisation, the order of rows and the negatives of training; each net is that of its best
-validation epoch, and AUCs are those of the test split. With several DATA, as preparations with other seeds,
-each gets all seeds.
+validation epoch, and AUC and LogLoss are those of the test split. With several DATA, as preparations with
+other seeds, each gets all seeds.
 
 The speed is measured with the models of the first seed, turn about: passes over the test split in batches of
 1,024, and requests of 200 candidates in raw ids, each with the history of a user of the test split.
@@ -90,13 +90,16 @@ def spread(values: list[float], digits: int = 4) -> str:
 
 
 def table(
-    auc: dict[str, list[float]], speed: dict[str, tuple[float, float]], parameters: dict[str, tuple[int, int]]
+    auc: dict[str, list[float]],
+    loss: dict[str, list[float]],
+    speed: dict[str, tuple[float, float]],
+    parameters: dict[str, tuple[int, int]],
 ) -> str:
     """Render results as Markdown."""
     lines = [
-        "| | test AUC | over light alone | kept of the booster's | parameters | beside embeddings | rows/s "
-        f"| ms a request of {CANDIDATES} |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| | test AUC | over light alone | kept of the booster's | LogLoss | parameters | beside embeddings "
+        f"| rows/s | ms a request of {CANDIDATES} |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     rate, latency = speed[BOOSTER]
     for name, values in auc.items():
@@ -107,6 +110,7 @@ def table(
             spread(values),
             "" if name == LIGHT else spread(gains),
             "" if name == BOOSTER else f"{spread(kept, 1)} %",
+            spread(loss[name]),
             *(f"{number:,}" for number in parameters[name]),
             f"{speed[name][0]:,.0f} ({speed[name][0] / rate:.2f} x)",
             f"{speed[name][1]:.2f} ({latency / speed[name][1]:.2f} x)",
@@ -127,6 +131,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder to keep the RUNs in, and to go on from")
     given = parser.parse_args()
     auc: dict[str, list[float]] = {name: [] for name in NAMES}
+    loss: dict[str, list[float]] = {name: [] for name in NAMES}
     first: dict[str, Run] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for number, folder in enumerate(given.data):
@@ -135,7 +140,9 @@ def main() -> None:
                 for name, config in configurations([*given.set, f"training.seed={seed}"]).items():
                     out = (given.out or Path(scratch)) / f"{name.replace(' ', '-')}-{number}-{seed}"
                     fit(data, config, out, resume=True, progress=False)
-                    auc[name].append(evaluate(out, data).auc)
+                    metrics = evaluate(out, data)
+                    auc[name].append(metrics.auc)
+                    loss[name].append(metrics.log_loss)
                     first.setdefault(name, Run.open(out))
                 latest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in auc.items())
                 print(f"{folder}, seed {seed}: test AUC {latest}", file=sys.stderr, flush=True)
@@ -145,9 +152,9 @@ def main() -> None:
             beside = sum(size for n, size in sizes.items() if not n.startswith("inputs."))
             parameters[name] = sum(sizes.values()), beside
         speed = speeds(first, Dataset.open(given.data[0]), given.passes, given.requests)
-    print(table(auc, speed, parameters))
+    print(table(auc, loss, speed, parameters))
     gains = [a - b for a, b in zip(auc[ROCKET], auc[LIGHT], strict=True)]
-    print(f"\nThe hint's gain, one by one: {', '.join(f'{gain:+.4f}' for gain in gains)}.")
+    print(f"\nLight with rocket over light alone, one by one: {', '.join(f'{gain:+.4f}' for gain in gains)}.")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}.")
 
 

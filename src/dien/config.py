@@ -260,7 +260,8 @@ class RocketConfig(DIENConfig):
         booster_hidden_size: width of the booster's GRUs, at least that of the light net's.
         booster_head_hidden: widths of the hidden layers of the booster's head.
         hint_weight: lambda, the weight of the mean squared difference of both nets' logits; 0 trains the nets
-            without a word between them, but for the embeddings they share.
+            without a word between them, but for the embeddings they share. Of 0, 0.3, 1, 3 and 10 the default
+            had the best validation AUC on Amazon's Beauty.
     """
 
     name: Literal["rocket"] = "rocket"  # type: ignore[assignment]
@@ -268,7 +269,7 @@ class RocketConfig(DIENConfig):
     head_hidden: Widths = (80, 40)
     booster_hidden_size: PositiveInt = 36
     booster_head_hidden: Widths = (200, 80)
-    hint_weight: Annotated[float, Field(ge=0)] = 1.0
+    hint_weight: Annotated[float, Field(ge=0)] = 3.0
 
     @field_validator("booster_hidden_size")
     @classmethod
