@@ -372,25 +372,31 @@ def load_config(
     """Read a configuration: defaults, then a YAML file, then ``key=value`` overrides.
 
     Args:
-        path: YAML file with any of the keys of :class:`RunConfig`; None for the defaults alone.
+        path: YAML file with any of the keys of :class:`RunConfig`, and under ``models: NAME:`` with such keys
+            for one model, over the others; None for the defaults alone.
         overrides: dotted keys with YAML values, as ``model.hidden_size=64``.
         base: the defaults to start from.
-        model: a name in :data:`MODELS`, whose configuration is the model's defaults; what the file says of a
-            model of another kind does not count.
+        model: the name of a model, whose configuration is the model's defaults; what the file says of a model
+            of another kind does not count. None takes the model of the file: the one named under ``models``,
+            or that of its keys.
 
     Raises:
-        ConfigError: no model has this name, the file is no YAML mapping, a key is unknown, or a value is not
-            what the key takes.
+        ConfigError: no model has this name, the file is no YAML mapping, has keys for several models of which
+            none is named, a key is unknown, or a value is not what the key takes.
     """
-    base, layers = base or RunConfig(), [] if path is None else [read_mapping(path)]
+    start = base or RunConfig()
+    common, own = read_layers(path) if path is not None else ({}, {})
+    if model is None and own:
+        if len(own) > 1:
+            raise ConfigError(f"{path}: has keys for {', '.join(own)}; say which with --model")
+        model = next(iter(own))
     if model is not None:
-        named = model_config(model)
-        base = base.model_copy(update={"model": named})
-        for layer in layers:
-            of_file = layer.get("model")
-            if isinstance(of_file, dict) and of_file.get("name") not in (None, named.name):
-                del layer["model"]
-    return override(base, layers, overrides, f"{path}: " if path is not None else "")
+        start = start.model_copy(update={"model": model_config(model)})
+        kind = common["model"].get("name") if isinstance(common.get("model"), dict) else None
+        if kind not in (None, start.model.name):
+            del common["model"]
+    layers = [common, own.get(model or "", {})]
+    return override(start, layers, overrides, f"{path}: " if path is not None else "")
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -410,6 +416,29 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: expected a mapping of keys, found {type(loaded).__name__}")
     return loaded
+
+
+def read_layers(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Read a YAML file of keys for any model and, under ``models: NAME:``, for one.
+
+    Returns:
+        The keys for any model, and by name those for one, which go over them.
+
+    Raises:
+        ConfigError: it cannot be read, or ``models`` holds something else or a name that no model has.
+    """
+    common = read_mapping(path)
+    own = common.pop("models", None) or {}
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: models: expected a mapping of names, found {type(own).__name__}")
+    for name, layer in own.items():
+        try:
+            model_config(name)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: models: {error}") from error
+        if not isinstance(layer, dict):
+            raise ConfigError(f"{path}: models.{name}: expected a mapping, found {type(layer).__name__}")
+    return common, own
 
 
 def override(

@@ -19,6 +19,7 @@ from dien.cli.data import inspect, schema
 from dien.cli.output import Json, finish, messages, progress
 from dien.cli.prepare import prepare
 from dien.cli.prepare_recbole import prepare_recbole
+from dien.cli.tune import tune
 from dien.config import MODELS, ConfigError, load_config
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.add_typer(schema, name="schema")
 app.command()(inspect)
 app.command()(bench)
 app.command()(compare)
+app.command()(tune)
 app.command("convert-recbole")(convert_recbole)
 
 

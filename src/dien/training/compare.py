@@ -15,21 +15,19 @@ is read once, at the end.
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dien.config import ConfigError, RunConfig, model_config, override, read_mapping
+from dien.config import ConfigError, RunConfig, model_config, override, read_layers
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
-from dien.run import Run, RunError, differences, write_text
+from dien.run import Run, differences, write_text
 from dien.training.fit import read_result
-from dien.training.jobs import TEST, Job, run_all
+from dien.training.folder import held
+from dien.training.jobs import TEST, Job, cores, run_all
 from dien.training.log import read_records
 from dien.training.progress import RunsBar
 from dien.training.summary import summarise
@@ -56,17 +54,7 @@ def compared_configs(
     if not models:
         raise ConfigError("--models: name one at least, as sum-pooling,din,dien")
     settings = list(settings)
-    common = read_mapping(path) if path is not None else {}
-    own = common.pop("models", None) or {}
-    if not isinstance(own, dict):
-        raise ConfigError(f"{path}: models: expected a mapping of names, found {type(own).__name__}")
-    for name, layer in own.items():
-        try:
-            model_config(name)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: models: {error}") from error
-        if not isinstance(layer, dict):
-            raise ConfigError(f"{path}: models.{name}: expected a mapping, found {type(layer).__name__}")
+    common, own = read_layers(path) if path is not None else ({}, {})
     configs: dict[str, RunConfig] = {}
     for name in models:
         if name in configs:
@@ -125,7 +113,7 @@ def compare(
         for seed in range(number * seeds, (number + 1) * seeds)
         for name, config in configs.items()
     ]
-    with _alone(out, arguments):
+    with held(out, COMPARISON, FORMAT, arguments, "dien compare"):
         for run in runs:
             run.expect_data()
         errors: dict[Path, str] = {}
@@ -138,7 +126,9 @@ def compare(
 
         content = write()
         waiting = {run.path: run for run in runs if not run.done}
-        with RunsBar(progress, len(runs), sum(run.config.training.epochs for run in runs)) as bar:
+        with RunsBar(
+            "comparing", progress, len(runs), sum(run.config.training.epochs for run in runs)
+        ) as bar:
 
             def look() -> None:
                 if bar.drawn:
@@ -153,7 +143,7 @@ def compare(
 
             look()
             todo = [run.job for run in waiting.values()]
-            run_all(todo, min(jobs or _cores(), len(todo) or 1), ended, look)
+            run_all(todo, min(jobs or cores(), len(todo) or 1), ended, look)
         return write() if waiting else content
 
 
@@ -233,53 +223,6 @@ def _line(record: Mapping[str, Any]) -> str:
     return f"{text}{auc}  epoch {record['best_epoch']} of {record['epochs']}"
 
 
-@contextmanager
-def _alone(out: Path, arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Hold the folder of a comparison, new or of the same arguments, for this process alone."""
-    file = out / COMPARISON
-    if out.exists() and not file.exists() and _holds_something(out):
-        raise RunError(f"{out}: exists and holds no comparison; choose another --out")
-    try:
-        (out / "runs").mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise RunError(f"{out}: cannot be written ({error})") from error
-    with lock:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process ends
-            except OSError as error:
-                raise RunError(f"{out}: another dien compare is at work here; wait for it") from error
-        if file.exists():
-            _expect_arguments(file, arguments)
-        yield
-
-
-def _holds_something(out: Path) -> bool:
-    """Whether a folder without a comparison holds more than one that was killed as it began."""
-    own = {out / ".lock", out / "runs", out / f".{COMPARISON}.new"}
-    return not out.is_dir() or not own.issuperset(out.iterdir()) or any(out.glob("runs/*"))
-
-
-def _expect_arguments(file: Path, arguments: Mapping[str, Any]) -> None:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        version, was = found["format"], {name: found[name] for name in arguments}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: not as dien compare writes it ({error!r}); choose another --out") from error
-    if version != FORMAT:
-        raise RunError(
-            f"{file}: format {version}, this version of dien writes {FORMAT}; choose another --out"
-        )
-    for key, before, now in differences(was, dict(arguments)):
-        raise RunError(
-            f"{file}: was made with {key} = {before!r}, not {now!r}; give the same arguments to go on with "
-            "it, or choose another --out"
-        )
-
-
 def _expect_one_source(datasets: Sequence[Dataset]) -> None:
     """Refuse DATA that are not one log prepared with several seeds: a mean over them would say nothing."""
     if not datasets:
@@ -304,8 +247,3 @@ def _origin(dataset: Dataset) -> dict[str, Any]:
     recipe = {key: value for key, value in (info["recipe"] or {}).items() if key != "seed"}
     features = [feature.name for feature in dataset.schema.features]
     return {"recipe": recipe, "features": features, "sources": info["sources"]}
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

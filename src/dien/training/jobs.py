@@ -1,4 +1,4 @@
-"""Runs side by side: each trained and evaluated in a process of its own, on one thread."""
+"""Runs side by side: each in a process of its own, on one thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -38,15 +38,17 @@ class Job:
         data: the DATA folder.
         config: model and training.
         out: the RUN folder; one that is there is gone on with.
+        test: whether to evaluate it on the test split; else no row of that is read.
     """
 
     data: Path
     config: RunConfig
     out: Path
+    test: bool = True
 
 
 def carry_out(job: Job) -> None:
-    """Train a RUN to its end, going on where it was stopped, and evaluate it on the test split.
+    """Train a RUN to its end, going on where it was stopped, and evaluate it.
 
     Everything runs on one thread, so that the weights do not depend on how many cores the machine has.
 
@@ -57,6 +59,8 @@ def carry_out(job: Job) -> None:
     torch.set_num_threads(1)
     dataset = Dataset.open(job.data)
     fit(dataset, job.config, job.out, resume=True, progress=False)
+    if not job.test:
+        return
     seen: list[tuple[int, float]] = []
     metrics = evaluate(
         Run.open(job.out), dataset, progress=lambda rows: seen.append((rows, time.perf_counter()))
@@ -69,9 +73,9 @@ def carry_out(job: Job) -> None:
 
 
 def run_all(
-    jobs: Sequence[Job],
+    jobs: Iterable[Job],
     processes: int,
-    ended: Callable[[Job, str | None], None],
+    ended: Callable[[Job, str | None], Iterable[Job] | None],
     meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
     """Carry out jobs, so many at a time; one that fails stops no other.
@@ -81,7 +85,8 @@ def run_all(
     Args:
         jobs: in the order they are started in.
         processes: at most so many at a time.
-        ended: called with each job when it has ended, and the error it failed with, if it did.
+        ended: called with each job when it has ended, and the error it failed with, if it did; the jobs it
+            returns are carried out too.
         meanwhile: called about every second.
     """
     methods = multiprocessing.get_all_start_methods()
@@ -102,13 +107,18 @@ def run_all(
             for sentinel in wait(list(running), LOOK_SECONDS):
                 job, process, receive = running.pop(sentinel)
                 process.join()
-                ended(job, _error(process, receive))
+                waiting.extend(ended(job, _error(process, receive)) or ())
             meanwhile()
     finally:
         for _, process, _ in running.values():
             process.terminate()
         for _, process, _ in running.values():
             process.join()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _error(process: BaseProcess, receive: Connection) -> str | None:

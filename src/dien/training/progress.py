@@ -69,6 +69,7 @@ class RunsBar:
     """A bar over the epochs of runs side by side, on a terminal; elsewhere only what is printed beside it.
 
     Args:
+        what: is done.
         shown: whether to show anything.
         runs: how many.
         epochs: of all of them, at most.
@@ -77,12 +78,12 @@ class RunsBar:
         drawn: whether the bar itself is seen.
     """
 
-    def __init__(self, shown: bool, runs: int, epochs: int) -> None:
+    def __init__(self, what: str, shown: bool, runs: int, epochs: int) -> None:
         self._shown = shown
         self._console = Console(stderr=True, highlight=False)
         self.drawn = shown and self._console.is_terminal
         self._bar = Progress(
-            TextColumn("comparing"),
+            TextColumn(what),
             BarColumn(),
             TextColumn(
                 "{task.completed}/{task.total} epochs at most, {task.fields[ended]}/{task.fields[runs]} runs"

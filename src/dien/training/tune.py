@@ -1,0 +1,383 @@
+"""Tune a model: search its space for the best validation AUC, by the protocol of a comparison.
+
+::
+
+    DIR/
+      tune.json          what is searched, every trial, and the best; rewritten whenever a run has ended
+      trials.csv         the trials as a table
+      best.yaml          the best trial so far, for --config of dien train and dien compare
+      runs/TRIAL-SEED/   a RUN each, without its checkpoints once it has ended
+
+A trial is a set of values for the keys of the space, trained with every training seed. Rows and negatives
+follow from DATA and seed alone, so every trial and every model has the same. No row of the test split is read.
+
+Optuna's TPE suggests the values. What it suggests follows from a trial's number and the trials before it alone,
+whatever processes there are and however often the search was stopped: the three before it count as running,
+whether they have ended or not, so that four can run side by side.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from dien.config import RunConfig, model_config
+from dien.data.dataset import Dataset
+from dien.data.log import DataError
+from dien.run import RESULT, Run, RunError, write_text
+from dien.training.fit import FitResult, read_result
+from dien.training.folder import held
+from dien.training.jobs import Job, cores, run_all
+from dien.training.log import read_records
+from dien.training.progress import RunsBar
+from dien.training.space import Choice, LogUniform, Space, flat, nested, shown, with_values
+
+FORMAT = 1
+TUNE = "tune.json"
+SIDE_BY_SIDE = 4  # trials at most; one is suggested when all but the last three before it have ended
+RANDOM_TRIALS = 10  # before the first one that is suggested from results
+DIGITS = 3  # of a number out of a range: more decide nothing and differ from machine to machine
+
+
+def tune(
+    data: Path | str,
+    model: str,
+    config: RunConfig,
+    space: Space,
+    out: Path | str,
+    *,
+    trials: int,
+    seeds: int = 1,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Search a space for the values with the highest validation AUC.
+
+    The first trial takes the configuration's own values where they lie in the space. A search that was
+    stopped goes on where it was when it is called alike, also with more trials; failed trials are tried
+    again. The same arguments give the same trials, whatever ``jobs`` and cores.
+
+    Args:
+        data: the DATA folder.
+        model: the model's name, as :func:`~dien.config.model_config` has it.
+        config: what holds for the keys that are not searched.
+        space: what is searched, as :func:`~dien.training.space.search_space` makes it.
+        out: the folder to write.
+        trials: how many sets of values.
+        seeds: training seeds for each trial; its figure is the mean over them.
+        jobs: processes at a time, of one thread each; None for as many as this process may use cores.
+        progress: whether to show progress on standard error.
+
+    Returns:
+        The content of ``tune.json`` (docs/tune.md). A run that failed has its error there.
+
+    Raises:
+        RunError: ``out`` holds a search of other arguments or with more trials, or anything else, is in use,
+            or cannot be written.
+        DataError: the DATA cannot be read, or no AUC can be computed on its validation split.
+    """
+    out, dataset = Path(out), Dataset.open(data)
+    label = dataset.splits["valid"].label
+    if not label.any() or label.all():
+        raise DataError(
+            f"{dataset.path / 'valid'}: no AUC to tune by without both clicks and others; prepare it with a "
+            "validation split that has both"
+        )
+    arguments = {
+        "data": str(dataset.path.resolve()),
+        "model": model,
+        "seeds": seeds,
+        "settings": config.model_dump(mode="json"),
+        "space": {key: str(values) for key, values in space.items()},
+    }
+    with held(out, TUNE, FORMAT, arguments, "dien tune"):
+        begun = [
+            _Trial(number, values, dataset, with_values(config, values), seeds, out)
+            for number, values in enumerate(_read(out / TUNE, trials))
+        ]
+        for trial in begun:
+            for run in trial.runs:
+                run.expect_data()
+
+        def begin() -> list[Job]:
+            """Begin the trials whose turn it is."""
+            started: list[Job] = []
+            while (number := len(begun)) < trials and all(t.ended for t in begun[: _known(number)]):
+                values = _suggest(begun, space, flat(config))
+                begun.append(_Trial(number, values, dataset, with_values(config, values), seeds, out))
+                started += [run.job for run in begun[-1].runs]
+            return started
+
+        def write() -> dict[str, Any]:
+            best = _best(begun)
+            content = {
+                "format": FORMAT,
+                **arguments,
+                "trials": [trial.record() for trial in begun],
+                "best": best.number if best else None,
+                "importance": _importance(begun, space),
+            }
+            write_text(out / TUNE, json.dumps(content, indent=2) + "\n")
+            write_text(out / "trials.csv", _table(content))
+            if best:
+                write_text(out / "best.yaml", _config_file(model, best, space))
+            return content
+
+        with RunsBar("tuning", progress, trials * seeds, trials * seeds * config.training.epochs) as bar:
+
+            def look() -> None:
+                if bar.drawn:
+                    runs = [run for trial in begun for run in trial.runs]
+                    bar.update(sum(run.done for run in runs), sum(run.epochs_over() for run in runs))
+
+            def ended(job: Job, error: str | None) -> list[Job]:
+                trial = next(trial for trial in begun if job.out in trial.folders)
+                trial.end(job.out, error)
+                if trial.ended:
+                    bar.print(_line(trial.record()), bad=bool(trial.errors))
+                started = begin()
+                write()  # also what has begun: its values are on disk before it runs
+                look()
+                return started
+
+            for key, values in space.items():
+                bar.print(f"{key}: {values}")
+            todo = [run.job for trial in begun for run in trial.runs if not run.done] + begin()
+            content = write()
+            look()
+            if todo:
+                run_all(todo, min(jobs or cores(), SIDE_BY_SIDE * seeds), ended, look)
+                content = write()
+        return content
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One trial with one training seed."""
+
+    dataset: Dataset
+    config: RunConfig
+    path: Path
+
+    @property
+    def job(self) -> Job:
+        return Job(self.dataset.path, self.config, self.path, test=False)
+
+    @property
+    def done(self) -> bool:
+        return (self.path / RESULT).is_file()
+
+    def result(self) -> FitResult:
+        return read_result(Run.open(self.path))
+
+    def expect_data(self) -> None:
+        """Refuse a DATA that is another than this run was started on."""
+        if self.path.exists():
+            Run.open(self.path).expect_data(self.dataset)
+
+    def epochs_over(self) -> int:
+        """Count the epochs that are over or were not needed."""
+        if self.done:
+            return self.config.training.epochs
+        return sum(record["kind"] == "epoch" for record in read_records(self.path))
+
+
+class _Trial:
+    """A set of values, trained with every seed."""
+
+    def __init__(
+        self,
+        number: int,
+        values: dict[str, Any],
+        dataset: Dataset,
+        config: RunConfig,
+        seeds: int,
+        out: Path,
+    ) -> None:
+        self.number, self.values, self.config = number, values, config
+        self.runs = [
+            _Run(dataset, with_values(config, {"training.seed": seed}), out / f"runs/{number:03d}-{seed}")
+            for seed in range(seeds)
+        ]
+        self.folders = {run.path for run in self.runs}
+        self.errors: dict[Path, str] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether no run has anything left to do."""
+        return all(run.done or run.path in self.errors for run in self.runs)
+
+    @property
+    def valid_auc(self) -> float | None:
+        """Mean over the seeds of the validation AUC of each run's best epoch; None where one has none yet."""
+        if not all(run.done for run in self.runs):
+            return None
+        return statistics.fmean(run.result().valid_auc or 0.0 for run in self.runs)
+
+    def end(self, path: Path, error: str | None) -> None:
+        """Take note that a run has ended; what it could go on from is of no use any more."""
+        if error is not None:
+            self.errors[path] = error
+        else:
+            shutil.rmtree(path / "checkpoints", ignore_errors=True)
+
+    def record(self) -> dict[str, Any]:
+        """Put together what is known of the trial."""
+        runs = []
+        for seed, run in enumerate(self.runs):
+            record: dict[str, Any] = {"seed": seed, "run": f"runs/{run.path.name}"}
+            if run.path in self.errors:
+                record |= {"status": "failed", "error": self.errors[run.path]}
+            elif run.done:
+                result = run.result()
+                record |= {"status": "done", "valid_auc": result.valid_auc, "best_epoch": result.best_epoch}
+                record |= {"epochs": result.epochs, "parameters": result.parameters}
+            else:
+                record["status"] = "unfinished"
+            runs.append(record)
+        auc = self.valid_auc
+        return {
+            "trial": self.number,
+            "values": self.values,
+            "status": "failed" if self.errors else "unfinished" if auc is None else "done",
+            "valid_auc": auc,
+            "valid_auc_std": statistics.stdev(run["valid_auc"] for run in runs)
+            if auc is not None and len(runs) > 1
+            else None,
+            "runs": runs,
+        }
+
+
+def _read(file: Path, trials: int) -> list[dict[str, Any]]:
+    """Read the values of the trials that have begun."""
+    if not file.exists():
+        return []
+    found = json.loads(file.read_text(encoding="utf-8"))["trials"]
+    if len(found) > trials:
+        raise RunError(
+            f"{file}: has {len(found)} trials, more than --trials {trials}; a search may only get more"
+        )
+    return [
+        {key: tuple(value) if isinstance(value, list) else value for key, value in trial["values"].items()}
+        for trial in found
+    ]
+
+
+def _known(number: int) -> int:
+    """How many trials, from the first on, are known by their results when this one is suggested."""
+    return max(number - SIDE_BY_SIDE + 1, 0)
+
+
+def _suggest(begun: Sequence[_Trial], space: Space, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Suggest the values of the next trial; the first takes its ``own`` as far as they are in the space."""
+    number = len(begun)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(
+        seed=number, n_startup_trials=RANDOM_TRIALS, multivariate=True, constant_liar=True
+    )
+    study = _study(begun, _known(number), space, sampler)
+    if number == 0:
+        inside = {key: own[key] for key in space if own[key] in space[key]}
+        study.enqueue_trial({key: _to_optuna(space[key], value) for key, value in inside.items()})
+    suggested = study.ask(_distributions(space)).params
+    return {key: _from_optuna(values, suggested[key]) for key, values in space.items()}
+
+
+def _study(
+    begun: Sequence[_Trial], known: int, space: Space, sampler: optuna.samplers.BaseSampler | None = None
+) -> optuna.Study:
+    """Tell Optuna the trials: the results of the first ``known``, of the others that they run."""
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for trial in begun:
+        auc = trial.valid_auc if trial.number < known else None
+        state = TrialState.COMPLETE if auc is not None else TrialState.FAIL
+        study.add_trial(
+            create_trial(
+                state=state if trial.number < known else TrialState.RUNNING,
+                value=auc,
+                params={key: _to_optuna(space[key], value) for key, value in trial.values.items()},
+                distributions=_distributions(space),
+            )
+        )
+    return study
+
+
+def _distributions(space: Space) -> dict[str, BaseDistribution]:
+    return {
+        key: FloatDistribution(values.low, values.high, log=True)
+        if isinstance(values, LogUniform)
+        else IntDistribution(0, len(values.values) - 1)
+        for key, values in space.items()
+    }
+
+
+def _to_optuna(values: LogUniform | Choice, value: Any) -> Any:
+    return value if isinstance(values, LogUniform) else values.values.index(value)
+
+
+def _from_optuna(values: LogUniform | Choice, value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(values, LogUniform) else values.values[value]
+
+
+def _best(begun: Sequence[_Trial]) -> _Trial | None:
+    """Find the trial of the highest validation AUC; of several the first."""
+    known = [(auc, trial) for trial in begun if (auc := trial.valid_auc) is not None]
+    return max(known, key=lambda pair: pair[0])[1] if known else None
+
+
+def _importance(begun: Sequence[_Trial], space: Space) -> dict[str, float] | None:
+    """Share of each key in what sets the good trials apart (PED-ANOVA); None where there are too few."""
+    done = [trial for trial in begun if trial.valid_auc is not None]
+    if len(done) <= RANDOM_TRIALS:
+        return None
+    found = optuna.importance.get_param_importances(_study(done, len(begun), space))
+    return {key: found[key] for key in space}
+
+
+def _config_file(model: str, trial: _Trial, space: Space) -> str:
+    """Write what makes the trial: the values that were searched, and those that are not the defaults."""
+    defaults = flat(RunConfig(model=model_config(model)))
+    values = {key: v for key, v in flat(trial.config).items() if key in space or v != defaults[key]}
+    seeds = f"{len(trial.runs)} seed{'s' if len(trial.runs) > 1 else ''}"
+    return f"# trial {trial.number}: validation AUC {trial.valid_auc:.4f} over {seeds}\n" + yaml.safe_dump(
+        {"models": {model: nested(values)}}, sort_keys=False, default_flow_style=None
+    )
+
+
+def _table(content: Mapping[str, Any]) -> str:
+    """Write the trials as CSV, in the order they were suggested in."""
+    text = io.StringIO()
+    per_seed = [f"{name}_{seed}" for seed in range(content["seeds"]) for name in ("valid_auc", "best_epoch")]
+    columns = ["trial", "status", "valid_auc", "valid_auc_std", *content["space"], *per_seed, "error"]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for trial in content["trials"]:
+        row = {key: trial[key] for key in columns[:4]}
+        row |= {key: shown(value) for key, value in trial["values"].items()}
+        for run in trial["runs"]:
+            for name in ("valid_auc", "best_epoch"):
+                row[f"{name}_{run['seed']}"] = run.get(name)
+        errors = [run["error"] for run in trial["runs"] if "error" in run]
+        writer.writerow({**row, "error": errors[0] if errors else None})
+    return text.getvalue()
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """Say in a line what a trial came to."""
+    values = "  ".join(f"{key.partition('.')[2]} {shown(value)}" for key, value in record["values"].items())
+    if record["status"] == "failed":
+        error = next(run["error"] for run in record["runs"] if "error" in run)
+        return f"trial {record['trial']}  failed: {error}  ({values})"
+    return f"trial {record['trial']}  valid AUC {record['valid_auc']:.4f}  {values}"
