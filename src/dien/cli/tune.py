@@ -62,26 +62,31 @@ def tune(
 
 
 def _print(found: Mapping[str, Any], out: Path) -> None:
-    """Print the best trials, and the space with what mattered in it."""
+    """Print the space, with what mattered in it, and the best trials."""
     from dien.training.space import shown
 
     done = [trial for trial in found["trials"] if trial["status"] == "done"]
     best = sorted(done, key=lambda trial: -trial["valid_auc"])[:TRIALS_SHOWN]
     importance = found["importance"]
-    table = Table(box=None, pad_edge=False)
-    for name in ("key", "searched", *(f"trial {trial['trial']}" for trial in best)):
-        table.add_column(name, overflow="fold")
-    if importance:
-        table.add_column("importance", justify="right")
-    for key, values in found["space"].items():
-        row = [key, values, *(shown(trial["values"][key]) for trial in best)]
-        table.add_row(*row, *([f"{importance[key]:.2f}"] if importance else []))
-    table.add_section()
-    table.add_row("valid AUC", "", *(f"{trial['valid_auc']:.4f}" for trial in best))
-    if found["seeds"] > 1:
-        table.add_row("", "std over seeds", *(f"{trial['valid_auc_std']:.4f}" for trial in best))
     console = Console(highlight=False)
-    console.print(table)
+    keys = Table(box=None, pad_edge=False)
+    for name in ("key", "searched", *(("importance",) if importance else ())):
+        keys.add_column(name, justify="right" if name == "importance" else "left")
+    for key, values in found["space"].items():
+        keys.add_row(key, values, *([f"{importance[key]:.2f}"] if importance else []))
+    console.print(keys)
+    if best:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("the best first", no_wrap=True)
+        for trial in best:
+            table.add_column(f"trial {trial['trial']}", justify="right")
+        table.add_row("valid AUC", *(f"{trial['valid_auc']:.4f}" for trial in best))
+        if found["seeds"] > 1:
+            table.add_row("std over seeds", *(f"{trial['valid_auc_std']:.4f}" for trial in best))
+        for key in found["space"]:
+            table.add_row(key.partition(".")[2], *(shown(trial["values"][key]) for trial in best))
+        console.print()
+        console.print(table)
     failed = sum(trial["status"] == "failed" for trial in found["trials"])
     counts = f"{len(found['trials'])} trials" + (f", {failed} failed" if failed else "")
     files = ("best.yaml, " if best else "") + "trials.csv, tune.json"

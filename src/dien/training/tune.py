@@ -9,9 +9,9 @@
       runs/TRIAL-SEED/   a RUN each, without its checkpoints once it has ended
 
 A trial is a set of values for the keys of the space, trained with every training seed. Rows and negatives
-follow from DATA and seed alone, so every trial and every model has the same. No row of the test split is read.
+follow from DATA and seed alone: every trial and every model has the same. No row of the test split is read.
 
-Optuna's TPE suggests the values. What it suggests follows from a trial's number and the trials before it alone,
+Optuna's TPE suggests the values. What it suggests follows from a trial's number and the trials before it,
 whatever processes there are and however often the search was stopped: the three before it count as running,
 whether they have ended or not, so that four can run side by side.
 """
@@ -114,10 +114,10 @@ def tune(
         def begin() -> list[Job]:
             """Begin the trials whose turn it is."""
             started: list[Job] = []
-            while (number := len(begun)) < trials and all(t.ended for t in begun[: _known(number)]):
+            while (number := len(begun)) < trials and not any(t.left for t in begun[: _known(number)]):
                 values = _suggest(begun, space, flat(config))
                 begun.append(_Trial(number, values, dataset, with_values(config, values), seeds, out))
-                started += [run.job for run in begun[-1].runs]
+                started += [run.job for run in begun[-1].left]
             return started
 
         def write() -> dict[str, Any]:
@@ -143,9 +143,9 @@ def tune(
                     bar.update(sum(run.done for run in runs), sum(run.epochs_over() for run in runs))
 
             def ended(job: Job, error: str | None) -> list[Job]:
-                trial = next(trial for trial in begun if job.out in trial.folders)
+                trial = next(trial for trial in begun if any(run.path == job.out for run in trial.left))
                 trial.end(job.out, error)
-                if trial.ended:
+                if not trial.left:
                     bar.print(_line(trial.record()), bad=bool(trial.errors))
                 started = begin()
                 write()  # also what has begun: its values are on disk before it runs
@@ -154,7 +154,7 @@ def tune(
 
             for key, values in space.items():
                 bar.print(f"{key}: {values}")
-            todo = [run.job for trial in begun for run in trial.runs if not run.done] + begin()
+            todo = [run.job for trial in begun for run in trial.left] + begin()
             content = write()
             look()
             if todo:
@@ -211,13 +211,8 @@ class _Trial:
             _Run(dataset, with_values(config, {"training.seed": seed}), out / f"runs/{number:03d}-{seed}")
             for seed in range(seeds)
         ]
-        self.folders = {run.path for run in self.runs}
+        self.left = [run for run in self.runs if not run.done]
         self.errors: dict[Path, str] = {}
-
-    @property
-    def ended(self) -> bool:
-        """Whether no run has anything left to do."""
-        return all(run.done or run.path in self.errors for run in self.runs)
 
     @property
     def valid_auc(self) -> float | None:
@@ -228,6 +223,7 @@ class _Trial:
 
     def end(self, path: Path, error: str | None) -> None:
         """Take note that a run has ended; what it could go on from is of no use any more."""
+        self.left = [run for run in self.left if run.path != path]
         if error is not None:
             self.errors[path] = error
         else:
