@@ -277,3 +277,29 @@ def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None
 def test_a_configuration_cannot_be_changed_once_made() -> None:
     with pytest.raises(ValueError, match="frozen"):
         DIENConfig().hidden_size = 3  # type: ignore[misc]
+
+
+def test_a_file_of_keys_for_models_configures_the_one_that_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "training: {epochs: 4, batch_size: 64}\n"
+        "models:\n  din: {training: {batch_size: 32}, model: {pooled_history: true}}\n  sum-pooling: {}\n"
+    )
+    din = load_config(file, ["training.epochs=3"], model="din")
+    assert din.model == DINConfig(pooled_history=True)
+    assert (din.training.batch_size, din.training.epochs) == (32, 3)
+    assert load_config(file, model="sum-pooling").training.batch_size == 64
+    assert load_config(file, model="dien").model == DIENConfig()
+    with pytest.raises(ConfigError, match=r"c.yaml: has keys for din, sum-pooling; say which with --model"):
+        load_config(file)
+    file.write_text("models: {din: {model: {pooled_history: true}}}")
+    assert load_config(file).model == DINConfig(pooled_history=True)
+
+
+def test_a_named_model_goes_without_what_a_file_says_of_another(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("model: {name: dien, hidden_size: 9}\ntraining: {epochs: 4}")
+    assert load_config(file, model="din") == RunConfig(model=DINConfig(), training=TrainConfig(epochs=4))
+    assert load_config(file, model="dien").model == DIENConfig(hidden_size=9)
+    with pytest.raises(ConfigError, match="unknown model 'dian'"):
+        load_config(file, model="dian")

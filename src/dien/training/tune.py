@@ -48,6 +48,7 @@ FORMAT = 1
 TUNE = "tune.json"
 SIDE_BY_SIDE = 4  # trials at most; one is suggested when all but the last three before it have ended
 RANDOM_TRIALS = 10  # before the first one that is suggested from results
+IMPORTANCE_TRIALS = 20  # with fewer, the best quarter, which it compares with the others, are too few
 DIGITS = 3  # of a number out of a range: more decide nothing and differ from machine to machine
 
 
@@ -246,7 +247,7 @@ class _Trial:
         auc = self.valid_auc
         return {
             "trial": self.number,
-            "values": self.values,
+            "values": {key: list(v) if isinstance(v, tuple) else v for key, v in self.values.items()},
             "status": "failed" if self.errors else "unfinished" if auc is None else "done",
             "valid_auc": auc,
             "valid_auc_std": statistics.stdev(run["valid_auc"] for run in runs)
@@ -334,11 +335,12 @@ def _best(begun: Sequence[_Trial]) -> _Trial | None:
 
 
 def _importance(begun: Sequence[_Trial], space: Space) -> dict[str, float] | None:
-    """Share of each key in what sets the good trials apart (PED-ANOVA); None where there are too few."""
+    """Share of each key in what sets the best quarter apart (PED-ANOVA); None where trials are too few."""
     done = [trial for trial in begun if trial.valid_auc is not None]
-    if len(done) <= RANDOM_TRIALS:
+    if len(done) < IMPORTANCE_TRIALS:
         return None
-    found = optuna.importance.get_param_importances(_study(done, len(begun), space))
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.25)
+    found = optuna.importance.get_param_importances(_study(done, len(begun), space), evaluator=evaluator)
     return {key: found[key] for key in space}
 
 

@@ -1,0 +1,80 @@
+"""What is searched: the same ranges for every model, nothing that was set by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from dien.config import ConfigError, RunConfig, model_config
+from dien.training.space import SPACES, Choice, LogUniform, flat, nested, search_space, with_values
+
+MODELS = ["sum-pooling", "din", "dien"]
+
+
+def test_a_key_has_the_same_range_in_every_model_and_all_share_four() -> None:
+    ranges: dict[str, set[str]] = {}
+    for space in SPACES.values():
+        for key, values in space.items():
+            ranges.setdefault(key, set()).add(str(values))
+    assert all(len(found) == 1 for found in ranges.values()), ranges
+    shared = set.intersection(*(set(space) for space in SPACES.values()))
+    assert shared == {
+        "training.learning_rate",
+        "training.batch_size",
+        "model.embedding_size",
+        "model.head_hidden",
+    }
+    assert all(list(space)[:4] == list(SPACES["sum-pooling"]) for space in SPACES.values())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_value_fits_the_model_and_its_defaults_lie_in_its_space(model: str) -> None:
+    space, config = SPACES[model], RunConfig(model=model_config(model))
+    ends = {
+        key: values.values if isinstance(values, Choice) else (values.low, values.high)
+        for key, values in space.items()
+    }
+    for number in range(max(map(len, ends.values()))):
+        values = {key: of_key[min(number, len(of_key) - 1)] for key, of_key in ends.items()}
+        found = flat(with_values(config, values))
+        assert {key: found[key] for key in values} == values
+        assert found["model.name"] == config.model.name
+    assert all(flat(config)[key] in values for key, values in space.items())
+
+
+@pytest.mark.parametrize("model", [model for model in SPACES if model.startswith("gru")])
+def test_models_without_the_auxiliary_loss_do_not_get_it_by_tuning(model: str) -> None:
+    assert "model.auxiliary_weight" not in SPACES[model]
+    assert "model.gru" not in SPACES[model]
+
+
+def test_what_is_set_by_hand_is_not_searched(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "training: {batch_size: 64}\n"
+        "models: {din: {model: {embedding_size: 4}}, sum-pooling: {model: {head_hidden: [8]}}}\n"
+    )
+    found = search_space("din", file, ["model.pooled_history=true", "training={learning_rate: 0.001}"])
+    assert list(found) == ["model.head_hidden", "model.attention_hidden"]
+    assert search_space("din") == SPACES["din"]
+
+
+def test_a_model_without_a_space_and_a_space_without_keys_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"--model: nothing to search is stated for 'dian'; one of: sum-poo"
+    ):
+        search_space("dian")
+    values = ["training.learning_rate=0.1", "training.batch_size=2", "model.embedding_size=2"]
+    with pytest.raises(ConfigError, match=r"leave nothing to search of training.learning_rate, "):
+        search_space("sum-pooling", None, [*values, "model.head_hidden=[2]"])
+
+
+def test_dotted_keys_and_mappings_of_mappings_are_the_same() -> None:
+    config = RunConfig()
+    assert nested(flat(config)) == config.model_dump()
+
+
+def test_ranges_hold_their_ends() -> None:
+    assert 5e-4 in LogUniform(5e-4, 5e-3)
+    assert 5e-3 in LogUniform(5e-4, 5e-3)
+    assert 6e-3 not in LogUniform(5e-4, 5e-3)
+    assert str(Choice(((80, 40), (36,)))) == "80-40 | 36"

@@ -1,0 +1,368 @@
+"""A search: its figures are the runs' own, it goes on after a kill, it never sees the test split."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from dien.cli import app
+from dien.config import RunConfig, load_config
+from dien.data.dataset import Dataset
+from dien.data.log import DataError
+from dien.run import RESULT, Run, RunError, write_text
+from dien.training import FitResult
+from dien.training.compare import compared_configs
+from dien.training.jobs import TEST, Job
+from dien.training.space import LogUniform, search_space
+from dien.training.tune import RANDOM_TRIALS, SIDE_BY_SIDE, TUNE, tune
+
+SETTINGS = ["model.max_history=5", "training.epochs=2", "training.checkpoint_steps=3"]
+ARGUMENTS = ["--model", "din", *(part for setting in SETTINGS for part in ("--set", setting))]
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+def tune_small(data: Path, out: Path, settings: list[str] = SETTINGS, **options: Any) -> dict[str, Any]:
+    config = compared_configs(["din"], settings=settings)["din"]
+    options = {"trials": 3, "seeds": 2, "progress": False, **options}
+    return tune(data, "din", config, search_space("din", None, settings), out, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(small_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that nothing disturbed; tests read it only."""
+    out = tmp_path_factory.mktemp("tune") / "out"
+    tune_small(small_data.path, out)
+    return out
+
+
+def content(out: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((out / TUNE).read_text())
+    return loaded
+
+
+def without_seed(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": 0})})
+
+
+def test_every_figure_is_that_of_the_runs(finished: Path) -> None:
+    found = content(finished)
+    assert [trial["trial"] for trial in found["trials"]] == [0, 1, 2]
+    for trial in found["trials"]:
+        runs = [Run.open(finished / run["run"]) for run in trial["runs"]]
+        results = [json.loads((run.path / RESULT).read_text()) for run in runs]
+        assert [run.config.training.seed for run in runs] == [0, 1]
+        for run in runs:
+            dumped = run.config.model_dump(mode="json")
+            for key, value in trial["values"].items():
+                part, name = key.split(".")
+                assert dumped[part][name] == value
+            assert run.config.model.max_history == 5
+            assert not (run.path / "checkpoints").exists()
+        aucs = [result["valid_auc"] for result in results]
+        assert [run["valid_auc"] for run in trial["runs"]] == aucs
+        assert trial["valid_auc"] == statistics.fmean(aucs)
+        assert trial["valid_auc_std"] == statistics.stdev(aucs)
+        assert trial["status"] == "done"
+    best = max(found["trials"], key=lambda trial: trial["valid_auc"])
+    assert found["best"] == best["trial"]
+    assert found["importance"] is None  # of three trials nobody knows
+    with (finished / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["valid_auc"]) for row in rows] == [trial["valid_auc"] for trial in found["trials"]]
+    assert rows[0]["model.head_hidden"] == "200-80"
+
+
+def test_the_first_trial_is_the_configuration_itself_where_it_lies_in_the_space(finished: Path) -> None:
+    own = compared_configs(["din"], settings=SETTINGS)["din"]
+    assert Run.open(finished / "runs/000-0").config == own
+
+
+def test_best_yaml_trains_to_the_weights_of_the_best_trial_and_compares(
+    small_data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    best = Run.open(finished / f"runs/{content(finished)['best']:03d}-1")
+    command = ["train", str(small_data.path), "--config", str(finished / "best.yaml"), "--seed", "1"]
+    done = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "run")], catch_exceptions=False)
+    assert done.exit_code == 0
+    weights = "model.safetensors"
+    assert (tmp_path / "run" / weights).read_bytes() == (best.path / weights).read_bytes()
+    configs = compared_configs(["sum-pooling", "din"], finished / "best.yaml")
+    assert configs["din"] == without_seed(best.config)
+    assert configs["sum-pooling"] == compared_configs(["sum-pooling"])["sum-pooling"]
+
+
+def test_the_test_split_is_never_read(small_data: Dataset, finished: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(small_data.path, tmp_path / "data")
+    poisoned = 0
+    for file in (data / "test").rglob("*.npy"):
+        column = np.load(file)
+        column[1:-1] = -(2**7) if column.dtype == np.int8 else -1  # its ends are looked at in opening DATA
+        np.save(file, column)
+        poisoned += 1
+    assert poisoned >= 6
+    with pytest.raises(DataError, match="test/"):
+        Dataset.open(data).check()
+    found = tune_small(data, tmp_path / "out")
+    assert {**found, "data": ""} == {**content(finished), "data": ""}
+    assert not list((tmp_path / "out").glob(f"runs/*/{TEST}"))
+
+
+def test_a_killed_search_goes_on_to_the_same_trials(
+    small_data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "dien", "tune", str(small_data.path), "--out", str(out), *ARGUMENTS]
+    command += ["--trials", "3", "--seeds", "2", "--jobs", "1"]
+    first, second = out / "runs/000-0", out / "runs/000-1"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not ((first / RESULT).exists() and list(second.glob("checkpoints/step-*"))):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+        process.kill()
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert output == ""
+    assert "model.embedding_size: 8 | 12 | 18 | 24 | 36" in errors
+    assert [trial["values"] for trial in content(out)["trials"]] == [
+        trial["values"] for trial in content(finished)["trials"]
+    ]
+    kept = (first / RESULT).stat().st_mtime_ns
+    again = tune_small(small_data.path, out)
+    assert (first / RESULT).stat().st_mtime_ns == kept
+    assert again == content(out) == content(finished)
+    for file in ("trials.csv", "best.yaml", "runs/000-1/model.safetensors", "runs/002-1/metrics.jsonl"):
+        assert (out / file).read_bytes() == (finished / file).read_bytes()
+
+
+def test_a_finished_search_is_only_read_again(small_data: Dataset, finished: Path) -> None:
+    before = (finished / TUNE).read_text()
+    assert tune_small(small_data.path, finished, jobs=1) == json.loads(before)
+    assert (finished / TUNE).read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "expected"),
+    [
+        ([*SETTINGS[:-1]], {}, r"settings.training.checkpoint_steps = 3, not 1000"),
+        (
+            [*SETTINGS, "training.batch_size=128"],
+            {},
+            r"space.training.batch_size = '64 \| 128 \| 256 \| 512'",
+        ),
+        (SETTINGS, {"seeds": 1}, r"seeds = 2, not 1"),
+        (SETTINGS, {"trials": 2}, r"has 3 trials, more than --trials 2"),
+    ],
+)
+def test_a_folder_of_another_search_is_refused_by_what_differs(
+    settings: list[str], options: dict[str, Any], expected: str, small_data: Dataset, finished: Path
+) -> None:
+    before = (finished / TUNE).read_text()
+    with pytest.raises(RunError, match=expected):
+        tune_small(small_data.path, finished, settings, **options)
+    assert (finished / TUNE).read_text() == before
+
+
+def test_other_data_and_a_folder_of_anything_else_are_refused(
+    small_data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(small_data.path, tmp_path / "data")
+    with pytest.raises(RunError, match=r"data = '.*', not '.*data'"):
+        tune_small(data, finished)
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(RunError, match=r"holds no tune.json"):
+        tune_small(small_data.path, tmp_path)
+
+
+def test_data_on_which_there_is_no_auc_is_refused(small_data: Dataset, tmp_path: Path) -> None:
+    data = shutil.copytree(small_data.path, tmp_path / "data")
+    label = np.load(data / "valid/label.npy")
+    np.save(data / "valid/label.npy", np.ones_like(label))
+    with pytest.raises(DataError, match=r"valid: no AUC to tune by"):
+        tune_small(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trial_that_fails_says_why_and_is_tried_again(small_data: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["tune", str(small_data.path), "--model", "din", "--trials", "1", "--out", str(out)]
+    arguments += ["--set", "training.learning_rate=1.0e+30", "--set", "training.epochs=1"]
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    assert [trial["status"] for trial in found["trials"]] == ["failed"]
+    assert "training diverged in epoch 1" in found["trials"][0]["runs"][0]["error"]
+    assert found["best"] is None
+    assert "trial 0  failed: " in done.stderr
+    assert "training diverged" in (out / "trials.csv").read_text()
+    assert not (out / "best.yaml").exists()
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 1
+    assert "trial 0  failed: " in again.stderr
+    assert "1 trials, 1 failed" in again.stdout
+
+
+def test_json_is_one_object_and_without_it_tables_are_printed(small_data: Dataset, finished: Path) -> None:
+    arguments = ["tune", str(small_data.path), *ARGUMENTS, "--trials", "3", "--seeds", "2"]
+    arguments += ["--out", str(finished)]
+    done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout) == content(finished)
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "0.0005 .. 0.005, log-uniform" in done.stdout
+    best = content(finished)["trials"][content(finished)["best"]]
+    assert f"{best['valid_auc']:.4f}" in done.stdout
+    assert "3 trials: " in done.stdout
+
+
+def test_without_optuna_the_command_says_what_to_install() -> None:
+    program = "import sys; sys.modules['optuna'] = None; from dien.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "tune",
+        "nowhere",
+        "--model",
+        "din",
+        "--trials",
+        "1",
+        "--out",
+        "x",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "error: dien tune needs Optuna: pip install 'dien[tune]'\n"
+
+
+# The search itself, with figures that cost nothing
+
+
+def worth(config: RunConfig) -> float:
+    """A figure with one best place: small batches, narrow embeddings, a learning rate near 1e-3."""
+    training = config.training
+    return 0.8 - abs(np.log(training.learning_rate / 1e-3)) / 20 - training.batch_size / 4000
+
+
+class Fake:
+    """In the place of ``run_all``: ends jobs in any order, at once."""
+
+    def __init__(self, order: int, figure: Callable[[RunConfig], float | None] = worth) -> None:
+        self.random, self.figure = random.Random(order), figure
+        self.started: list[tuple[int, set[int]]] = []  # a trial, and which were running then
+
+    def __call__(
+        self,
+        jobs: Iterable[Job],
+        processes: int,
+        ended: Callable[[Job, str | None], Iterable[Job] | None],
+        meanwhile: object,
+    ) -> None:
+        waiting = list(jobs)
+        self.note(waiting, waiting)
+        while waiting:
+            job = waiting.pop(self.random.randrange(min(processes, len(waiting))))
+            figure = self.figure(job.config)
+            if figure is not None:
+                run = Run.create(job.out, job.config, Dataset.open(job.data))
+                result = FitResult(str(job.out), 1, 1, figure, None, None, "epochs", 1, 1, 1.0, 1.0)
+                write_text(run.path / RESULT, json.dumps(asdict(result)))
+            new = list(ended(job, None if figure is not None else "no memory") or ())
+            waiting += new
+            self.note(new, waiting)
+
+    def note(self, new: list[Job], waiting: list[Job]) -> None:
+        numbers = {int(job.out.name[:3]) for job in waiting}
+        self.started += [(int(job.out.name[:3]), numbers) for job in new]
+
+
+def searched(
+    monkeypatch: pytest.MonkeyPatch, data: Dataset, out: Path, fake: Fake, **options: Any
+) -> list[dict[str, Any]]:
+    monkeypatch.setattr("dien.training.tune.run_all", fake)
+    trials: list[dict[str, Any]] = tune_small(data.path, out, **{"seeds": 1, **options})["trials"]
+    return trials
+
+
+def test_what_is_tried_does_not_depend_on_which_run_ends_first(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fakes = [Fake(order) for order in range(3)]
+    found = [
+        searched(monkeypatch, small_data, tmp_path / f"{number}", fake, trials=18, jobs=(1, 4, 4)[number])
+        for number, fake in enumerate(fakes)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert len({json.dumps(trial["values"]) for trial in found[0]}) == 18
+    for fake in fakes:
+        assert [number for number, _ in fake.started] == list(range(18))
+        assert max(number - min(running) for number, running in fake.started) < SIDE_BY_SIDE
+    assert max(len(running) for _, running in fakes[1].started) == SIDE_BY_SIDE
+
+
+def test_results_steer_the_search_and_say_which_keys_matter(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = searched(monkeypatch, small_data, tmp_path / "out", Fake(0), trials=40)
+    figures = [trial["valid_auc"] for trial in trials]
+    assert statistics.fmean(figures[-10:]) > statistics.fmean(figures[1:RANDOM_TRIALS]) + 0.02
+    importance = content(tmp_path / "out")["importance"]
+    assert sum(importance.values()) == pytest.approx(1)
+    assert importance["training.learning_rate"] + importance["training.batch_size"] > 0.5
+    assert max(importance, key=lambda key: importance[key]) == "training.learning_rate"
+
+
+def test_more_trials_go_on_from_those_that_are_there(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = searched(monkeypatch, small_data, tmp_path / "once", Fake(0), trials=15)
+    searched(monkeypatch, small_data, tmp_path / "twice", Fake(1), trials=6)
+    fake = Fake(2)
+    assert searched(monkeypatch, small_data, tmp_path / "twice", fake, trials=15) == once
+    assert [number for number, _ in fake.started] == list(range(6, 15))
+
+
+def test_a_failed_trial_is_left_out_of_the_search_and_tried_again_alone(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(config: RunConfig) -> float | None:
+        return None if config.training.batch_size == 512 else worth(config)
+
+    trials = searched(monkeypatch, small_data, tmp_path / "out", Fake(0, fragile), trials=16)
+    failed = [trial["trial"] for trial in trials if trial["values"]["training.batch_size"] == 512]
+    assert failed
+    assert [trial["trial"] for trial in trials if trial["status"] == "failed"] == failed
+    assert content(tmp_path / "out")["best"] not in failed
+    fake = Fake(0)
+    again = searched(monkeypatch, small_data, tmp_path / "out", fake, trials=16)
+    assert [number for number, _ in fake.started] == failed
+    assert [trial["values"] for trial in again] == [trial["values"] for trial in trials]
+    assert {trial["status"] for trial in again} == {"done"}
+
+
+def test_numbers_are_rounded_and_lie_in_their_range(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = searched(monkeypatch, small_data, tmp_path / "out", Fake(0), trials=12)
+    rates = [trial["values"]["training.learning_rate"] for trial in trials]
+    assert all(rate in LogUniform(5e-4, 5e-3) and rate == float(f"{rate:.3g}") for rate in rates)
+    assert rates[0] == RunConfig().training.learning_rate
+    config = load_config(tmp_path / "out/best.yaml")
+    best = content(tmp_path / "out")["best"]
+    assert config == without_seed(Run.open(tmp_path / f"out/runs/{best:03d}-0").config)
