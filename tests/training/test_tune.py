@@ -22,7 +22,9 @@ from typer.testing import CliRunner
 from dien.cli import app
 from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
+from dien.data.log import DataError, Log
+from dien.data.recipes import temporal
+from dien.data.writer import write
 from dien.run import RESULT, Run, RunError, write_text
 from dien.training import FitResult
 from dien.training.compare import compared_configs
@@ -186,6 +188,16 @@ def test_other_data_and_a_folder_of_anything_else_are_refused(
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(RunError, match=r"holds no tune.json"):
         tune_small(small_data.path, tmp_path)
+
+
+def test_data_that_was_prepared_anew_is_refused(
+    small_log: Log, small_data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    data, out = tmp_path / "data", shutil.copytree(finished, tmp_path / "out")
+    write(temporal(small_log, seed=1), data)
+    write_text(out / TUNE, json.dumps({**content(out), "data": str(data)}))
+    with pytest.raises(RunError, match=r"recipe.seed of its dataset.json was 0, is 1"):
+        tune_small(data, out)
 
 
 def test_data_on_which_there_is_no_auc_is_refused(small_data: Dataset, tmp_path: Path) -> None:
