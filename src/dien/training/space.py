@@ -48,9 +48,9 @@ Space = dict[str, LogUniform | Choice]
 """Dotted keys of :class:`~dien.config.RunConfig`, and the values each may take."""
 
 _SHARED: Space = {
-    "training.learning_rate": LogUniform(5e-4, 5e-3),
+    "training.learning_rate": LogUniform(5e-4, 1e-2),
     "training.batch_size": Choice((64, 128, 256, 512)),
-    "model.embedding_size": Choice((8, 12, 18, 24, 36)),
+    "model.embedding_size": Choice((8, 12, 18, 24, 36, 48)),
     "model.head_hidden": Choice(((80, 40), (200, 80), (256, 128, 64))),
 }
 _POOLED: Space = {"model.pooled_history": Choice((False, True))}
