@@ -236,7 +236,7 @@ def test_json_is_one_object_and_without_it_tables_are_printed(small_data: Datase
     assert json.loads(done.stdout) == content(finished)
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
-    assert "0.0005 .. 0.005, log-uniform" in done.stdout
+    assert "0.0005 .. 0.01, log-uniform" in done.stdout
     best = content(finished)["trials"][content(finished)["best"]]
     assert f"{best['valid_auc']:.4f}" in done.stdout
     assert "3 trials: " in done.stdout
