@@ -28,7 +28,8 @@ class Switches:
             whatever its depth.
         auxiliary_average: ``pairs``: mean over clicks and non-clicks alike, by which a long history weighs
             more than a short one and a step less the longer histories are; ``histories``: summed over steps
-            and both terms, the mean over histories (eq. 6).
+            and both terms, the mean over histories (eq. 6). Its scale grows with the histories' lengths, and
+            alpha wants to be the smaller for it.
         fresh_negatives: draws the auxiliary loss's negatives anew at every step of training. RecBole draws
             one for each behaviour when it loads the data, and shows the same ones in every epoch.
         attention: ``mlp`` on ``[q, k, q - k, q * k]``, or ``bilinear`` (eq. 8).
@@ -79,7 +80,6 @@ PRESETS = {
     "paper": Switches(
         gru_init="uniform",
         auxiliary_activation="prelu",
-        auxiliary_average="histories",
         fresh_negatives=True,
         attention="bilinear",
         attention_scale=False,
@@ -94,7 +94,10 @@ PRESETS = {
         pooled_history=True,
     ),
 }
-"""Whose DIEN is meant: RecBole 1.2.1's, the paper's equations, or the authors' code as far as switches go."""
+"""Whose DIEN is meant: RecBole 1.2.1's, the paper's equations, or the authors' code as far as switches go.
+
+The paper leaves alpha open, and with it the scale of eq. (6): RecBole's alpha of 1 goes with a mean over pairs.
+"""
 
 
 def _keys(config: Any) -> Iterable[str]:
