@@ -14,6 +14,7 @@ from dien.config import (
     SumPoolingConfig,
     WideDeepConfig,
 )
+from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.models import DIEN, DIN, PNN, Model, Rocket, SumPooling, WideDeep, build
 from dien.training.optimiser import RowAdam
@@ -48,6 +49,48 @@ def test_a_candidate_scores_the_same_alone_among_others_and_in_any_order(
     torch.testing.assert_close(logits, each, rtol=0, atol=1e-11)
     order = data.draw(st.permutations(range(len(batch))))
     torch.testing.assert_close(found(candidates(batch, order)).logits, logits[order], rtol=0, atol=1e-11)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("lengths", [[5, 0, 17, 1], [3, 3, 3], [1, 1, 1], [0, 0, 0]], ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_gpu_computes_the_losses_and_gradients_of_the_cpu(name: str, lengths: list[int]) -> None:
+    batch = random_batch(lengths, list(range(len(lengths))) * 2, EVERY_KIND)
+    found = losses_and_gradients(name, batch, "cuda", torch.float32, steps=1)
+    truth = losses_and_gradients(name, batch, "cpu", torch.float64, steps=1)
+    for ours, theirs in zip(found, truth, strict=True):
+        scale = float(theirs.abs().max()) if theirs.numel() else 1.0
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * max(scale, 1.0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", MODELS)
+def test_training_on_a_gpu_takes_the_steps_of_the_cpu(name: str) -> None:
+    batch = random_batch([5, 0, 17, 1], list(range(4)) * 2, EVERY_KIND)
+    found, truth = (
+        losses_and_gradients(name, batch, device, torch.float64, steps=4) for device in ("cuda", "cpu")
+    )
+    for ours, theirs in zip(found, truth, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+def losses_and_gradients(
+    name: str, batch: Batch, device: str, dtype: torch.dtype, *, steps: int
+) -> list[torch.Tensor]:
+    """Losses of some steps of Adam, and the gradients of the last."""
+    config = MODELS[name]
+    weights = (config.auxiliary_weight, config.target_weight) if isinstance(config, DIENConfig) else (0, 1)
+    found, batch, losses = model(name, EVERY_KIND).train().to(device, dtype), batch.to(device), []
+    optimiser = RowAdam(found.parameters(), lr=0.01)
+    assert batch.label is not None
+    for _ in range(steps):
+        loss = found(batch).loss(batch.label, *weights)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.detach())
+    gradients = [p.grad.to_dense() for p in found.parameters() if p.grad is not None]
+    return [tensor.cpu().double() for tensor in (torch.stack(losses), *gradients)]
 
 
 @pytest.mark.parametrize("lengths", [[0], [0, 0, 0], [1], [1, 0, 1]])
