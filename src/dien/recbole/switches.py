@@ -96,7 +96,7 @@ PRESETS = {
 }
 """Whose DIEN is meant: RecBole 1.2.1's, the paper's equations, or the authors' code as far as switches go.
 
-The paper leaves alpha open, and with it the scale of eq. (6): RecBole's alpha of 1 goes with a mean over pairs.
+The paper leaves alpha open, and with it the scale of eq. (6); RecBole's alpha, 1, is for a mean over pairs.
 """
 
 
