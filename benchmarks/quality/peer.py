@@ -2,7 +2,7 @@
 
     python peer.py recbole rows.npz --seed 0 --out recbole-0.json
 
-Needs torch, numpy, scikit-learn and the peer, not dien. What is not given is as the peer's project has it.
+Needs torch, numpy, scipy and the peer, not dien. What is not given is as the peer's project has it.
 """
 
 import argparse
