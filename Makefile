@@ -42,8 +42,9 @@ lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## test AUC over three seeds: make bench REVIEWS=reviews.json.gz META=meta.json.gz
-	$(BIN)/python benchmarks/amazon.py --reviews $(REVIEWS) --meta $(META)
+bench: $(VENV)/.dev  ## the paper's table with five seeds: make bench REVIEWS=reviews_Beauty_5.json.gz META=meta_Beauty.json.gz
+	$(BIN)/python benchmarks/table.py --data 5 --config amazon-beauty --out tables/beauty -- \
+		amazon --reviews $(REVIEWS) --meta $(META)
 
 bench-recbole: $(RECBOLE_VENV)/.done  ## ml-100k in RecBole: its DIEN, ours, ours with the paper's preset; hours
 	$(RECBOLE_VENV)/bin/python benchmarks/recbole_ml100k.py

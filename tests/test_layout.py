@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "dien"
 # What each part may import besides itself and config. A dotted name allows that one module alone.
 ALLOWED: dict[str, set[str]] = {
     "packed": set(),
-    "config": set(),
+    "presets": set(),
+    "config": {"presets"},
     "memory": set(),
     "ops": {"packed"},
     "layers": {"ops", "packed"},

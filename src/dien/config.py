@@ -18,6 +18,8 @@ from pydantic import (
     field_validator,
 )
 
+from dien.presets import PRESETS, preset_or_file
+
 Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
 GRUKind = Literal["gru", "aigru", "agru", "augru", "augru-complement"]
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
@@ -373,7 +375,7 @@ def load_config(
 
     Args:
         path: YAML file with any of the keys of :class:`RunConfig`, and under ``models: NAME:`` with such keys
-            for one model, over the others; None for the defaults alone.
+            for one model, over the others, or the name of a preset; None for the defaults alone.
         overrides: dotted keys with YAML values, as ``model.hidden_size=64``.
         base: the defaults to start from.
         model: the name of a model, whose configuration is the model's defaults; what the file says of a model
@@ -402,13 +404,17 @@ def load_config(
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; an empty file holds an empty one.
 
+    Args:
+        path: the file, or the name of one of :data:`~dien.presets.PRESETS`.
+
     Raises:
         ConfigError: it cannot be read or holds something else.
     """
     try:
-        loaded = yaml.safe_load(path.read_bytes())
+        loaded = yaml.safe_load(preset_or_file(path).read_bytes())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        presets = "" if path.suffix else f"; presets are {', '.join(PRESETS)}"
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}{presets}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
     if loaded is None:

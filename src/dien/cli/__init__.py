@@ -58,7 +58,9 @@ def train(
         str | None,
         typer.Option("--model", metavar="NAME", help=f"One of: {', '.join(MODELS)}. Without: dien."),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML with any configuration keys.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML with any configuration keys, or a preset's name.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as model.hidden_size=64."),

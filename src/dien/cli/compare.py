@@ -26,7 +26,9 @@ def compare(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Training seeds for each DATA.")] = 1,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="YAML of keys for all models, and under models: NAME: for one."),
+        typer.Option(
+            "--config", help="YAML of keys for all models, under models: NAME: for one; or a preset's name."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,

@@ -50,7 +50,7 @@ Space = dict[str, LogUniform | Choice]
 _SHARED: Space = {
     "training.learning_rate": LogUniform(5e-4, 1e-2),
     "training.batch_size": Choice((64, 128, 256, 512)),
-    "model.embedding_size": Choice((8, 12, 18, 24, 36, 48)),
+    "model.embedding_size": Choice((8, 12, 18, 24, 36, 48, 64)),
     "model.head_hidden": Choice(((80, 40), (200, 80), (256, 128, 64))),
 }
 _POOLED: Space = {"model.pooled_history": Choice((False, True))}
@@ -70,7 +70,7 @@ SPACES: dict[str, Space] = {
     "gru+aigru": {**_SHARED, **_GRU},
     "gru+agru": {**_SHARED, **_GRU},
     "gru+augru": {**_SHARED, **_GRU},
-    "dien": {**_SHARED, **_GRU, **_AUXILIARY},
+    "dien": {**_SHARED, **_GRU, **_AUXILIARY, "model.auxiliary_average": Choice(("histories", "pairs"))},
     "dien:authors": {**_SHARED, "model.hidden_size": _GRU["model.hidden_size"], **_AUXILIARY},
     "dien:recbole": {**_SHARED, **_AUXILIARY},
 }
