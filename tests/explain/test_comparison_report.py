@@ -125,6 +125,18 @@ def test_markdown_has_as_many_cells_in_every_row_and_keeps_bars_out_of_them(
     assert lines[2].startswith("| a\\|b | 0.7500 ± 0.0123 |")
 
 
+def test_steps_are_the_differences_of_neighbours_in_the_order_of_the_models(
+    comparison: dict[str, Any],
+) -> None:
+    comparison["models"] = ["din", "pnn", "dien"]
+    pairs = [("pnn", "din"), ("dien", "din"), ("dien", "pnn")]
+    comparison["settings"] |= dict.fromkeys(("pnn", "dien"), comparison["settings"]["din"])
+    comparison["differences"] = [{"model": model, "over": over, **OVER} for model, over in pairs]
+    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs:")
+    rows = [re.findall(r"^\| (\w+) \| (\w+) \|", part, re.MULTILINE)[1:] for part in (steps, every)]
+    assert rows == [[("pnn", "din"), ("dien", "pnn")], pairs]
+
+
 def test_csv_has_every_figure_to_the_last_digit(comparison: dict[str, Any]) -> None:
     first, second = csv.DictReader(io.StringIO(as_csv(comparison)))
     assert (first["auc_mean"], first["auc_std"], first["over_best_p"]) == ("0.75", "0.0123", "4e-05")

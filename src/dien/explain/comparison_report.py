@@ -44,11 +44,12 @@ def markdown(comparison: Comparison, pairs: bool = True) -> str:
 
     Args:
         comparison: what was found.
-        pairs: whether a table of all pairs of models follows.
+        pairs: whether tables of the gains, each model over the one before it, and of all pairs follow.
     """
     text = _in_markdown(*_table(comparison)) + "\n" + "".join(f"- {note}\n" for note in _notes(comparison))
     if pairs and comparison["differences"]:
-        text += "\nDifferences in AUC, all pairs:\n\n" + _in_markdown(*_pairs(comparison))
+        text += "\nDifferences in AUC, step by step:\n\n" + _in_markdown(*_pairs(_steps(comparison)))
+        text += "\nDifferences in AUC, all pairs:\n\n" + _in_markdown(*_pairs(comparison["differences"]))
     return text
 
 
@@ -88,8 +89,10 @@ def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
     yield intervals("test AUC", auc)
     yield intervals(f"test AUC less that of {comparison['best']}, paired", over, zero=True)
     if comparison["differences"]:
+        yield heading("Step by step", "What each model gains in test AUC over the one named before it.")
+        yield table(*_pairs(_steps(comparison)), names=2)
         yield heading("All pairs", "Differences in test AUC over the replicates that both models have.")
-        yield table(*_pairs(comparison), names=2)
+        yield table(*_pairs(comparison["differences"]), names=2)
     yield from _learning(comparison["models"], curves)
     yield heading("Settings", "Every key; a dash where a model has none of that name.")
     yield table(["key", *comparison["models"]], _settings(comparison))
@@ -205,10 +208,16 @@ def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     return head, rows
 
 
-def _pairs(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
+def _pairs(differences: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Cell]]]:
     return ["model", "against", "difference", "p", "independent replicates"], [
-        [pair["model"], pair["over"], *_tested(pair), pair["count"]] for pair in comparison["differences"]
+        [pair["model"], pair["over"], *_tested(pair), pair["count"]] for pair in differences
     ]
+
+
+def _steps(comparison: Comparison) -> list[Mapping[str, Any]]:
+    """Differences of models that are named one after the other, as rungs of the paper's Table 4 are."""
+    after = set(zip(comparison["models"][1:], comparison["models"], strict=False))
+    return [pair for pair in comparison["differences"] if (pair["model"], pair["over"]) in after]
 
 
 def _settings(comparison: Comparison) -> Iterator[list[Cell]]:
