@@ -24,8 +24,7 @@ from urllib.parse import quote
 from dien.config import ConfigError, RunConfig, model_config, override, read_layers
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
-from dien.run import Run, differences, write_text
-from dien.training.fit import read_result
+from dien.run import differences, write_text
 from dien.training.folder import held
 from dien.training.jobs import TEST, Job, cores, run_all
 from dien.training.log import read_records
@@ -108,31 +107,36 @@ def compare(
         "settings": {name: config.model_dump(mode="json") for name, config in configs.items()},
     }
     runs = [
-        _Run(name, dataset, seed, out / "runs" / f"{quote(name, safe='+')}-{seed}", config)
+        _Run(
+            name,
+            seed,
+            dataset,
+            Job(dataset.path, _seeded(config, seed), out / "runs" / f"{quote(name, safe='+')}-{seed}"),
+        )
         for number, dataset in enumerate(datasets)
         for seed in range(number * seeds, (number + 1) * seeds)
         for name, config in configs.items()
     ]
     with held(out, COMPARISON, FORMAT, arguments, "dien compare"):
         for run in runs:
-            run.expect_data()
+            run.job.expect_data(run.dataset)
         errors: dict[Path, str] = {}
 
         def write() -> dict[str, Any]:
-            records = [run.record(errors.get(run.path)) for run in runs]
+            records = [run.record(errors.get(run.job.out)) for run in runs]
             content = {"format": FORMAT, **arguments, "runs": records, **summarise(list(configs), records)}
             write_text(out / COMPARISON, json.dumps(content, indent=2) + "\n")
             return content
 
         content = write()
-        waiting = {run.path: run for run in runs if not run.done}
+        waiting = {run.job.out: run for run in runs if not run.job.done}
         with RunsBar(
-            "comparing", progress, len(runs), sum(run.config.training.epochs for run in runs)
+            "comparing", progress, len(runs), sum(run.job.config.training.epochs for run in runs)
         ) as bar:
 
             def look() -> None:
                 if bar.drawn:
-                    bar.update(sum(run.done for run in runs), sum(run.epochs_over() for run in runs))
+                    bar.update(sum(run.job.done for run in runs), sum(run.job.epochs_over() for run in runs))
 
             def ended(job: Job, error: str | None) -> None:
                 if error is not None:
@@ -160,24 +164,9 @@ class _Run:
     """One model on one replicate."""
 
     model: str
-    dataset: Dataset
     seed: int
-    path: Path
-    config: RunConfig
-
-    @property
-    def job(self) -> Job:
-        training = self.config.training.model_copy(update={"seed": self.seed})
-        return Job(self.dataset.path, self.config.model_copy(update={"training": training}), self.path)
-
-    @property
-    def done(self) -> bool:
-        return (self.path / TEST).is_file()
-
-    def expect_data(self) -> None:
-        """Refuse a DATA that is another than this run was started on."""
-        if self.path.exists():
-            Run.open(self.path).expect_data(self.dataset)
+    dataset: Dataset
+    job: Job
 
     def record(self, error: str | None) -> dict[str, Any]:
         """Read what the RUN came to from its folder."""
@@ -185,15 +174,15 @@ class _Run:
             "model": self.model,
             "data": str(self.dataset.path.resolve()),
             "seed": self.seed,
-            "run": f"runs/{self.path.name}",
-            "status": "failed" if error is not None else "done" if self.done else "unfinished",
+            "run": f"runs/{self.job.out.name}",
+            "status": "failed" if error is not None else "done" if self.job.done else "unfinished",
         }
         if error is not None:
             return {**record, "error": error}
-        if not self.done:
+        if not self.job.done:
             return record
-        result = read_result(Run.open(self.path))
-        test = json.loads((self.path / TEST).read_text(encoding="utf-8"))
+        result = self.job.result()
+        test = json.loads((self.job.out / TEST).read_text(encoding="utf-8"))
         return {
             **record,
             "epochs": result.epochs,
@@ -206,11 +195,9 @@ class _Run:
             "scoring_rows_per_second": test["scoring_rows_per_second"],
         }
 
-    def epochs_over(self) -> int:
-        """Count the epochs that are over or were not needed."""
-        if self.done:
-            return self.config.training.epochs
-        return sum(record["kind"] == "epoch" for record in read_records(self.path))
+
+def _seeded(config: RunConfig, seed: int) -> RunConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 
 def _line(record: Mapping[str, Any]) -> str:

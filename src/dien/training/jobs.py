@@ -22,9 +22,10 @@ import torch
 from dien.config import ConfigError, RunConfig
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
-from dien.run import Run, RunError, write_text
+from dien.run import RESULT, Run, RunError, write_text
 from dien.training.evaluate import evaluate
-from dien.training.fit import fit
+from dien.training.fit import FitResult, fit, read_result
+from dien.training.log import read_records
 
 TEST = "test.json"  # in the RUN: metrics of the test split, and the rate they were computed at
 LOOK_SECONDS = 1.0
@@ -45,6 +46,30 @@ class Job:
     config: RunConfig
     out: Path
     test: bool = True
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of it is left to do."""
+        return (self.out / (TEST if self.test else RESULT)).is_file()
+
+    def result(self) -> FitResult:
+        """Read what its training came to, once that has ended."""
+        return read_result(Run.open(self.out))
+
+    def expect_data(self, dataset: Dataset) -> None:
+        """Refuse a DATA that is another than the RUN was started on.
+
+        Raises:
+            RunError: naming what differs.
+        """
+        if self.out.exists():
+            Run.open(self.out).expect_data(dataset)
+
+    def epochs_over(self) -> int:
+        """Count the epochs that are over or were not needed."""
+        if self.done:
+            return self.config.training.epochs
+        return sum(record["kind"] == "epoch" for record in read_records(self.out))
 
 
 def carry_out(job: Job) -> None:

@@ -24,7 +24,6 @@ import json
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,9 @@ from optuna.trial import TrialState, create_trial
 from dien.config import RunConfig, model_config
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
-from dien.run import RESULT, Run, RunError, write_text
-from dien.training.fit import FitResult, read_result
+from dien.run import RunError, write_text
 from dien.training.folder import held
 from dien.training.jobs import Job, cores, run_all
-from dien.training.log import read_records
 from dien.training.progress import RunsBar
 from dien.training.space import Choice, LogUniform, Space, flat, nested, shown, with_values
 
@@ -110,7 +107,7 @@ def tune(
         ]
         for trial in begun:
             for run in trial.runs:
-                run.expect_data()
+                run.expect_data(dataset)
 
         def begin() -> list[Job]:
             """Begin the trials whose turn it is."""
@@ -118,7 +115,7 @@ def tune(
             while (number := len(begun)) < trials and not any(t.left for t in begun[: _known(number)]):
                 values = _suggest(begun, space, flat(config))
                 begun.append(_Trial(number, values, dataset, with_values(config, values), seeds, out))
-                started += [run.job for run in begun[-1].left]
+                started += begun[-1].left
             return started
 
         def write() -> dict[str, Any]:
@@ -144,8 +141,8 @@ def tune(
                     bar.update(sum(run.done for run in runs), sum(run.epochs_over() for run in runs))
 
             def ended(job: Job, error: str | None) -> list[Job]:
-                trial = next(trial for trial in begun if any(run.path == job.out for run in trial.left))
-                trial.end(job.out, error)
+                trial = next(trial for trial in begun if job in trial.left)
+                trial.end(job, error)
                 if not trial.left:
                     bar.print(_line(trial.record()), bad=bool(trial.errors))
                 started = begin()
@@ -155,7 +152,7 @@ def tune(
 
             for key, values in space.items():
                 bar.print(f"{key}: {values}")
-            todo = [run.job for trial in begun for run in trial.left] + begin()
+            todo = [run for trial in begun for run in trial.left] + begin()
             content = write()
             look()
             if todo:
@@ -164,39 +161,8 @@ def tune(
         return content
 
 
-@dataclass(frozen=True)
-class _Run:
-    """One trial with one training seed."""
-
-    dataset: Dataset
-    config: RunConfig
-    path: Path
-
-    @property
-    def job(self) -> Job:
-        return Job(self.dataset.path, self.config, self.path, test=False)
-
-    @property
-    def done(self) -> bool:
-        return (self.path / RESULT).is_file()
-
-    def result(self) -> FitResult:
-        return read_result(Run.open(self.path))
-
-    def expect_data(self) -> None:
-        """Refuse a DATA that is another than this run was started on."""
-        if self.path.exists():
-            Run.open(self.path).expect_data(self.dataset)
-
-    def epochs_over(self) -> int:
-        """Count the epochs that are over or were not needed."""
-        if self.done:
-            return self.config.training.epochs
-        return sum(record["kind"] == "epoch" for record in read_records(self.path))
-
-
 class _Trial:
-    """A set of values, trained with every seed."""
+    """A set of values, trained with every seed: a run each."""
 
     def __init__(
         self,
@@ -209,7 +175,12 @@ class _Trial:
     ) -> None:
         self.number, self.values, self.config = number, values, config
         self.runs = [
-            _Run(dataset, with_values(config, {"training.seed": seed}), out / f"runs/{number:03d}-{seed}")
+            Job(
+                dataset.path,
+                with_values(config, {"training.seed": seed}),
+                out / f"runs/{number:03d}-{seed}",
+                test=False,
+            )
             for seed in range(seeds)
         ]
         self.left = [run for run in self.runs if not run.done]
@@ -222,21 +193,21 @@ class _Trial:
             return None
         return statistics.fmean(run.result().valid_auc or 0.0 for run in self.runs)
 
-    def end(self, path: Path, error: str | None) -> None:
+    def end(self, run: Job, error: str | None) -> None:
         """Take note that a run has ended; what it could go on from is of no use any more."""
-        self.left = [run for run in self.left if run.path != path]
+        self.left.remove(run)
         if error is not None:
-            self.errors[path] = error
+            self.errors[run.out] = error
         else:
-            shutil.rmtree(path / "checkpoints", ignore_errors=True)
+            shutil.rmtree(run.out / "checkpoints", ignore_errors=True)
 
     def record(self) -> dict[str, Any]:
         """Put together what is known of the trial."""
         runs = []
         for seed, run in enumerate(self.runs):
-            record: dict[str, Any] = {"seed": seed, "run": f"runs/{run.path.name}"}
-            if run.path in self.errors:
-                record |= {"status": "failed", "error": self.errors[run.path]}
+            record: dict[str, Any] = {"seed": seed, "run": f"runs/{run.out.name}"}
+            if run.out in self.errors:
+                record |= {"status": "failed", "error": self.errors[run.out]}
             elif run.done:
                 result = run.result()
                 record |= {"status": "done", "valid_auc": result.valid_auc, "best_epoch": result.best_epoch}
