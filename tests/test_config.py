@@ -129,6 +129,12 @@ def test_recboles_dien_is_that_of_its_defaults() -> None:
     assert (recbole.auxiliary_weight, recbole.target_weight, recbole.pooled_history) == (1, 1, False)
 
 
+def test_a_booster_narrower_than_the_light_net_is_refused_by_default_too() -> None:
+    with pytest.raises(ValueError, match="at least hidden_size, the light net's 37"):
+        RocketConfig(hidden_size=37)
+    assert RocketConfig(hidden_size=36).booster_hidden_size == 36
+
+
 def test_the_nets_of_rocket_launching_differ_in_their_sizes_alone() -> None:
     rocket = RocketConfig(gru="agru", booster_hidden_size=40, hint_weight=0.5)
     assert rocket.light() == DIENConfig(gru="agru", hidden_size=12, head_hidden=(80, 40))

@@ -269,7 +269,7 @@ class RocketConfig(DIENConfig):
     name: Literal["rocket"] = "rocket"  # type: ignore[assignment]
     hidden_size: PositiveInt | None = 12
     head_hidden: Widths = (80, 40)
-    booster_hidden_size: PositiveInt = 36
+    booster_hidden_size: Annotated[PositiveInt, Field(validate_default=True)] = 36
     booster_head_hidden: Widths = (200, 80)
     hint_weight: Annotated[float, Field(ge=0)] = 3.0
 

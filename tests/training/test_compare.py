@@ -27,7 +27,7 @@ from dien.packed import Packed
 from dien.run import Run, RunError
 from dien.training import evaluate
 from dien.training.compare import COMPARISON, compare, compared_configs, read_curves
-from dien.training.jobs import Job, run_all
+from dien.training.jobs import TEST, Job, run_all
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
 
@@ -241,12 +241,47 @@ class _Deadly:
         raise AssertionError
 
 
+class _Verbose:
+    """A path with a long complaint about its opening."""
+
+    def __fspath__(self) -> str:
+        raise ValueError("x" * 1_000_000)
+
+
+class _Done:
+    """A path that has the run done, then kills the process which opens it."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def __fspath__(self) -> str:
+        self.out.mkdir()
+        (self.out / TEST).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_a_complaint_of_any_length_is_heard(tmp_path: Path) -> None:
+    config = compared_configs(["sum-pooling"], settings=SETTINGS)["sum-pooling"]
+    errors: list[str | None] = []
+    run_all([Job(_Verbose(), config, tmp_path / "a")], 1, lambda _, error: errors.append(error))  # type: ignore[arg-type]
+    assert str(errors[0]).startswith("ValueError: xxx")
+
+
+def test_a_process_that_is_killed_when_all_is_written_has_done_its_work(tmp_path: Path) -> None:
+    config = compared_configs(["sum-pooling"], settings=SETTINGS)["sum-pooling"]
+    errors: list[str | None] = []
+    job = Job(_Done(tmp_path / "a"), config, tmp_path / "a")  # type: ignore[arg-type]
+    run_all([job], 1, lambda _, error: errors.append(error))
+    assert errors == [None]
+
+
 def test_a_process_that_is_killed_is_a_run_that_failed(small_data: Dataset, tmp_path: Path) -> None:
     config = compared_configs(["sum-pooling"], settings=SETTINGS)["sum-pooling"]
     jobs = [Job(_Deadly(), config, tmp_path / "a"), Job(tmp_path / "no", config, tmp_path / "b")]  # type: ignore[arg-type]
     errors: dict[str, str | None] = {}
     run_all(jobs, 2, lambda job, error: errors.update({job.out.name: error}))
-    assert "ended by signal 9" in str(errors["a"])
+    assert "ended by signal 9 (killed, often for want of memory" in str(errors["a"])
     assert str(tmp_path / "no") in str(errors["b"])
 
 

@@ -119,7 +119,7 @@ def run_all(
     if "forkserver" in methods:  # torch is imported once; the server itself never computes
         context.set_forkserver_preload([__name__])
     waiting = deque(jobs)
-    running: dict[Any, tuple[Job, BaseProcess, Connection]] = {}
+    running: dict[Any, tuple[Job, BaseProcess]] = {}  # by what each says its ending on
     try:
         while waiting or running:
             while waiting and len(running) < processes:
@@ -128,16 +128,17 @@ def run_all(
                 process = context.Process(target=_work, args=(job, send))
                 process.start()
                 send.close()
-                running[process.sentinel] = job, process, receive
-            for sentinel in wait(list(running), LOOK_SECONDS):
-                job, process, receive = running.pop(sentinel)
-                process.join()
-                waiting.extend(ended(job, _error(process, receive)) or ())
+                running[receive] = job, process
+            for receive in wait(list(running), LOOK_SECONDS):
+                job, process = running.pop(receive)
+                error = _error(process, receive)
+                # A process that was killed when all was written has done its work.
+                waiting.extend(ended(job, None if job.done else error) or ())
             meanwhile()
     finally:
-        for _, process, _ in running.values():
+        for _, process in running.values():
             process.terminate()
-        for _, process, _ in running.values():
+        for _, process in running.values():
             process.join()
 
 
@@ -147,12 +148,18 @@ def cores() -> int:
 
 
 def _error(process: BaseProcess, receive: Connection) -> str | None:
-    """Tell what a process that has ended failed with; None where it did its work."""
-    with receive, suppress(EOFError):
-        return str(receive.recv()) or None
+    """Tell what a process that ends failed with; None where it did its work."""
+    said = None
+    with receive, suppress(EOFError, OSError):  # which is there when the process was killed
+        said = str(receive.recv())  # before joining: a long text does not fit into the pipe
+    process.join()
+    if said is not None:
+        return said or None
     code = process.exitcode or 0
-    ending = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    return f"its process ended {ending} (9: killed, often for want of memory; try fewer --jobs)"
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    hint = " (killed, often for want of memory; try fewer --jobs)" if code == -9 else ""
+    return f"its process ended by signal {-code}{hint}"
 
 
 def _work(job: Job, send: Connection) -> None:
