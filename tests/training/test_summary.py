@@ -72,11 +72,11 @@ def test_the_same_difference_everywhere_needs_no_spread() -> None:
 def test_seeds_on_the_same_data_count_as_one_replicate_where_there_are_several_data() -> None:
     first = {**on("a", 0.7, 0.8), **on("b", 0.6, 0.9, 0.9), **on("c", 0.5)}
     second = dict.fromkeys(first, 0.5)
-    found = difference(first, second)
+    found = difference(first, second, several=True)
     theirs = stats.ttest_1samp([0.25, 0.3, 0.0], 0)
     assert found is not None
     assert (found.count, found.p) == (3, pytest.approx(theirs.pvalue))
-    of_all = spread(first)
+    of_all = spread(first, several=True)
     assert of_all is not None
     assert of_all.std == pytest.approx(stdev(first.values()))
     assert of_all.mean == pytest.approx(fmean(first.values()))
@@ -85,6 +85,23 @@ def test_seeds_on_the_same_data_count_as_one_replicate_where_there_are_several_d
         pytest.approx(middle - half, rel=1e-6),
         pytest.approx(middle + half, rel=1e-6),
     )
+
+
+@pytest.mark.parametrize("status", ["unfinished", "failed"])
+def test_seeds_of_the_only_data_that_is_done_are_not_tested_as_if_they_were_splits(status: str) -> None:
+    runs = [
+        run(model, seed, auc + seed / 100, data="d")
+        for model, auc in (("a", 0.6), ("b", 0.7))
+        for seed in (0, 1)
+    ]
+    others = [{"model": m, "data": "e", "seed": s, "status": status} for m in "ab" for s in (2, 3)]
+    assert summarise(["a", "b"], runs)["differences"][0]["count"] == 2
+    found = summarise(["a", "b"], [*runs, *others])
+    (pair,) = found["differences"]
+    assert (pair["count"], pair["p"]) == (1, None)
+    assert found["table"][0]["auc"]["low"] is None
+    assert found["table"][0]["auc"]["std"] is not None
+    assert found["untested"].endswith("give more DATA")
 
 
 def test_relative_improvement_is_that_of_the_paper() -> None:
@@ -141,6 +158,7 @@ def test_without_an_auc_or_a_second_replicate_there_is_no_test_and_it_says_why()
     assert "two replicates" in found["untested"]
     found = summarise(["a", "b"], [run(model, seed, None) for model in "ab" for seed in range(2)])
     assert found["best"] is None
+    assert found["untested"] == "no run has an AUC on the test split"
     assert found["table"][0]["auc"] is None
     assert found["table"][0]["gauc"]["mean"] == 0.5
     failed = {"model": "b", "data": "d", "seed": 0, "status": "failed", "error": "no"}

@@ -55,25 +55,27 @@ class Difference:
     count: int
 
 
-def independent(values: Mapping[Replicate, float]) -> list[float]:
+def independent(values: Mapping[Replicate, float], several: bool) -> list[float]:
     """Reduce the figures of replicates to independent ones.
 
-    Seeds on one DATA differ in initialisation, order and drawn negatives only. Where there are several DATA,
-    seeds on the same one share its split, and count as one replicate: their mean.
+    Seeds on one DATA differ in initialisation, order and drawn negatives only. Where ``several`` DATA are
+    compared on, seeds on the same one share its split, and count as one replicate: their mean. So they do
+    where the runs on the other DATA are not done, or failed: the figures speak of splits, and of one alone
+    there is no spread.
     """
+    if not several:
+        return list(values.values())
     by_data: dict[str, list[float]] = {}
     for (data, _), value in values.items():
         by_data.setdefault(data, []).append(value)
-    if len(by_data) == 1:
-        return list(values.values())
     return [statistics.fmean(of_one) for of_one in by_data.values()]
 
 
-def spread(values: Mapping[Replicate, float]) -> Spread | None:
-    """Mean and spread of a figure; None where there is none."""
+def spread(values: Mapping[Replicate, float], several: bool = False) -> Spread | None:
+    """Mean and spread of a figure; None where there is none. ``several`` as :func:`independent`."""
     if not values:
         return None
-    every, apart = list(values.values()), independent(values)
+    every, apart = list(values.values()), independent(values, several)
     low = high = None
     if len(apart) > 1:
         half = _t(len(apart)) * statistics.stdev(apart) / len(apart) ** 0.5
@@ -83,12 +85,17 @@ def spread(values: Mapping[Replicate, float]) -> Spread | None:
     return Spread(statistics.fmean(every), std, low, high, len(every))
 
 
-def difference(first: Mapping[Replicate, float], second: Mapping[Replicate, float]) -> Difference | None:
-    """Hold the first model's figures against the second's; None where they share no replicate."""
+def difference(
+    first: Mapping[Replicate, float], second: Mapping[Replicate, float], several: bool = False
+) -> Difference | None:
+    """Hold the first model's figures against the second's; None where they share no replicate.
+
+    ``several`` as :func:`independent`.
+    """
     both = {replicate: first[replicate] - second[replicate] for replicate in first if replicate in second}
     if not both:
         return None
-    apart = independent(both)
+    apart = independent(both, several)
     mean = statistics.fmean(apart)
     if len(apart) == 1:
         return Difference(mean, None, None, None, 1)
@@ -128,6 +135,7 @@ def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[
         ``untested``, why there is no test, None where there is one.
     """
     done = [run for run in runs if run["status"] == "done"]
+    several = len({run["data"] for run in runs}) > 1
 
     def of(model: str, figure: Callable[[Mapping[str, Any]], float | None]) -> dict[Replicate, float]:
         found = {(r["data"], r["seed"]): figure(r) for r in done if r["model"] == model}
@@ -141,9 +149,10 @@ def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[
     for model in models:
         record: dict[str, Any] = {"model": model, "runs": sum(run["model"] == model for run in done)}
         for metric in METRICS:
-            record[metric] = _plain(spread(of(model, lambda run, metric=metric: run["test"][metric])))  # type: ignore[misc]
+            figures = of(model, lambda run, metric=metric: run["test"][metric])  # type: ignore[misc]
+            record[metric] = _plain(spread(figures, several))
         record["relative_improvement"] = relative_improvement(auc[model], auc[base])
-        over_best = None if best in (None, model) else difference(auc[model], auc[str(best)])
+        over_best = None if best in (None, model) else difference(auc[model], auc[str(best)], several)
         record["over_best"] = _plain(over_best)
         record["parameters"] = next((run["parameters"] for run in done if run["model"] == model), None)
         for rate in ("training_rows_per_second", "scoring_rows_per_second"):
@@ -153,13 +162,15 @@ def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[
     pairs = [
         {"model": one, "over": other, **asdict(found)}
         for other, one in combinations(models, 2)
-        if (found := difference(auc[one], auc[other]))
+        if (found := difference(auc[one], auc[other], several))
     ]
     untested = None
     if len(models) > 1 and not any(pair["p"] is not None for pair in pairs):
         untested = (
-            "a paired test needs two replicates or more that two models have an AUC in: raise --seeds, "
-            "or give several DATA"
+            "a paired test needs two replicates or more that two models have an AUC in: "
+            + ("give more DATA" if several else "raise --seeds, or give several DATA")
+            if known
+            else "no run has an AUC on the test split"
         )
     return {"base": base, "best": best, "table": records, "differences": pairs, "untested": untested}
 
