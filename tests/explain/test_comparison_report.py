@@ -103,6 +103,8 @@ def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: dict[str, A
     assert f"paired t test, two-sided, against {NAME}" in text
     assert "speak of seeds, not of another split" in text
     assert "the same impressions and negatives, in the same order;" in text
+    untested = {**comparison, "table": [record("din", over_best={**OVER, "p": None}), record(NAME)]}
+    assert "paired t test" not in markdown(untested)  # other pairs may have been tested
     comparison["settings"]["din"]["training"]["batch_size"] = 64
     comparison["settings"][NAME]["training"]["batch_size"] = 128
     assert "every model has the same impressions;" in markdown(comparison)

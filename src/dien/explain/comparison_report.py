@@ -169,7 +169,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     yield f"RelaImpr is over {comparison['base']}: (AUC - 0.5) / (AUC of {comparison['base']} - 0.5) - 1."
     if comparison["untested"]:
         yield f"No test: {comparison['untested']}."
-    elif comparison["best"] is not None and len(comparison["models"]) > 1:
+    elif _has_test(comparison):
         yield (
             f"The test is a paired t test, two-sided, against {comparison['best']}, whose mean test AUC "
             "turned out highest; in brackets the 95 % confidence interval. p values are not adjusted for the "
@@ -182,7 +182,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
-    tested = any((record["over_best"] or {}).get("p") is not None for record in comparison["table"])
+    tested = _has_test(comparison)
     head = ["model", "AUC", f"RelaImpr over {comparison['base']}"]
     if tested:
         head += [f"AUC less that of {comparison['best']}", "p"]
@@ -206,6 +206,11 @@ def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
         ]
         rows.append([*row, record["runs"]])
     return head, rows
+
+
+def _has_test(comparison: Comparison) -> bool:
+    """Whether any model could be tested against the best one."""
+    return any((record["over_best"] or {}).get("p") is not None for record in comparison["table"])
 
 
 def _pairs(differences: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Cell]]]:
