@@ -119,7 +119,7 @@ def run_all(
     if "forkserver" in methods:  # torch is imported once; the server itself never computes
         context.set_forkserver_preload([__name__])
     waiting = deque(jobs)
-    running: dict[Any, tuple[Job, BaseProcess]] = {}  # by what each says its ending on
+    running: dict[Any, tuple[Job, BaseProcess, Connection]] = {}  # by the last of these
     try:
         while waiting or running:
             while waiting and len(running) < processes:
@@ -128,17 +128,17 @@ def run_all(
                 process = context.Process(target=_work, args=(job, send))
                 process.start()
                 send.close()
-                running[receive] = job, process
-            for receive in wait(list(running), LOOK_SECONDS):
-                job, process = running.pop(receive)
+                running[receive] = job, process, receive
+            for ready in wait(list(running), LOOK_SECONDS):
+                job, process, receive = running.pop(ready)
                 error = _error(process, receive)
                 # A process that was killed when all was written has done its work.
                 waiting.extend(ended(job, None if job.done else error) or ())
             meanwhile()
     finally:
-        for _, process in running.values():
+        for _, process, _ in running.values():
             process.terminate()
-        for _, process in running.values():
+        for _, process, _ in running.values():
             process.join()
 
 
