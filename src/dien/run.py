@@ -13,6 +13,7 @@
       model.safetensors    those weights, once training has ended: all that scoring reads
       booster.safetensors  the booster's, with Rocket Launching: a warm start reads it, nothing else does
       result.json          what training came to, written last: there is one when the RUN is finished
+      test.json            metrics of the test split, where dien compare has made the RUN
 """
 
 from __future__ import annotations

@@ -342,7 +342,7 @@ def test_data_that_are_not_one_log_prepared_with_several_seeds_are_refused(
     with pytest.raises(DataError, match="the same rows as"):
         compare([small_data.path, same], configs, tmp_path / "out")
     write(temporal(replace(small_log, users=small_log.users.select("user")), seed=1), tmp_path / "fewer")
-    with pytest.raises(DataError, match=r"fewer: features is .*differ in the --seed"):
+    with pytest.raises(DataError, match=r"fewer: features is .*of one and the same log"):
         compare([small_data.path, tmp_path / "fewer"], configs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -371,8 +371,8 @@ def refused(**arguments: Any) -> Callable[[], dict[str, RunConfig]]:
         (refused(models=["dian"]), "unknown model 'dian'"),
         (refused(models=["din", "din"]), "din is named twice"),
         (refused(models=["din"], settings=["model.hidden_size=8"]), r"^din: model.hidden_size"),
-        (refused(models=["din"], settings=["model.name=dien"]), "name the model in --models"),
-        (refused(models=["din"], settings=["training.seed=7"]), "--seeds"),
+        (refused(models=["din"], settings=["model.name=dien"]), "the command names its models"),
+        (refused(models=["din"], settings=["training.seed=7"]), "say how many with --seeds"),
     ],
 )
 def test_models_and_keys_that_cannot_be_compared_are_refused(

@@ -29,7 +29,7 @@ from dien.run import RESULT, Run, RunError, write_text
 from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import TEST, Job
-from dien.training.space import LogUniform, search_space
+from dien.training.space import SPACES, search_space
 from dien.training.tune import RANDOM_TRIALS, SIDE_BY_SIDE, TUNE, tune
 
 SETTINGS = ["model.max_history=5", "training.epochs=2", "training.checkpoint_steps=3"]
@@ -149,6 +149,16 @@ def test_a_killed_search_goes_on_to_the_same_trials(
     assert again == content(out) == content(finished)
     for file in ("trials.csv", "best.yaml", "runs/000-1/model.safetensors", "runs/002-1/metrics.jsonl"):
         assert (out / file).read_bytes() == (finished / file).read_bytes()
+
+
+def test_checkpoints_that_a_kill_has_left_of_a_finished_run_are_removed(
+    small_data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "out")
+    left = out / "runs/000-0/checkpoints"
+    left.mkdir()
+    tune_small(small_data.path, out)
+    assert not left.exists()
 
 
 def test_a_finished_search_is_only_read_again(small_data: Dataset, finished: Path) -> None:
@@ -328,6 +338,24 @@ def test_what_is_tried_does_not_depend_on_which_run_ends_first(
     assert max(len(running) for _, running in fakes[1].started) == SIDE_BY_SIDE
 
 
+def test_thirteen_trials_follow_from_their_numbers_alone_with_the_same_shared_values_for_every_model(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = RANDOM_TRIALS + SIDE_BY_SIDE - 1  # that is suggested from results, and ten of them are known
+    one, other = (
+        searched(monkeypatch, small_data, tmp_path / str(number), Fake(0, figure), trials=first + 3)
+        for number, figure in enumerate((worth, lambda config: 1 - worth(config)))
+    )
+    values = [[trial["values"] for trial in trials] for trials in (one, other)]
+    assert values[0][:first] == values[1][:first]
+    assert values[0][first:] != values[1][first:]
+    config = compared_configs(["dien"])["dien"]
+    out = tmp_path / "dien"
+    dien = tune(small_data.path, "dien", config, search_space("dien"), out, trials=first, progress=False)
+    for trial, found in zip(dien["trials"], values[0], strict=False):
+        assert {key: trial["values"][key] for key in SPACES["sum-pooling"]}.items() <= found.items()
+
+
 def test_results_steer_the_search_and_say_which_keys_matter(
     small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,7 +401,8 @@ def test_numbers_are_rounded_and_lie_in_their_range(
 ) -> None:
     trials = searched(monkeypatch, small_data, tmp_path / "out", Fake(0), trials=12)
     rates = [trial["values"]["training.learning_rate"] for trial in trials]
-    assert all(rate in LogUniform(5e-4, 5e-3) and rate == float(f"{rate:.3g}") for rate in rates)
+    range_of_rates = SPACES["din"]["training.learning_rate"]
+    assert all(rate in range_of_rates and rate == float(f"{rate:.3g}") for rate in rates)
     assert rates[0] == RunConfig().training.learning_rate
     config = load_config(tmp_path / "out/best.yaml")
     best = content(tmp_path / "out")["best"]

@@ -61,9 +61,13 @@ def compared_configs(
         base = RunConfig(model=model_config(name))
         config = override(base, [common, own.get(name, {})], settings, f"{name}: ")
         if config.model.name != base.model.name:
-            raise ConfigError(f"{name}: model.name is not for --config or --set; name the model in --models")
+            raise ConfigError(
+                f"{name}: model.name is not for --config or --set; the command names its models"
+            )
         if config.training.seed != base.training.seed:
-            raise ConfigError(f"{name}: training.seed is the comparison's to set; say how many with --seeds")
+            raise ConfigError(
+                f"{name}: training.seed is not for --config or --set; say how many with --seeds"
+            )
         configs[name] = config
     return configs
 
@@ -81,6 +85,8 @@ def compare(
 
     A comparison that was stopped goes on where it was when it is called alike: finished runs are kept, others
     resumed. The same data, configurations and seeds give the same figures, whatever ``jobs`` and cores.
+
+    The processes import the script that calls this: there, call it under ``if __name__ == "__main__":``.
 
     Args:
         data: DATA folders: one, or the same prepared with several seeds.
@@ -224,8 +230,8 @@ def _expect_one_source(datasets: Sequence[Dataset]) -> None:
                 )
         for key, was, now in differences(_origin(first), _origin(other)):
             raise DataError(
-                f"{other.path}: {key} is {now!r}, in {first.path} {was!r}; give DATA that differ in the "
-                "--seed of dien prepare alone"
+                f"{other.path}: {key} is {now!r}, in {first.path} {was!r}; give DATA of one and the same "
+                "log, prepared with several --seed alone (dien prepare synthetic makes another log of each)"
             )
 
 

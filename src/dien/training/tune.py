@@ -44,7 +44,7 @@ from dien.training.space import Choice, LogUniform, Space, flat, nested, shown, 
 FORMAT = 1
 TUNE = "tune.json"
 SIDE_BY_SIDE = 4  # trials at most; one is suggested when all but the last three before it have ended
-RANDOM_TRIALS = 10  # before the first one that is suggested from results
+RANDOM_TRIALS = 10  # whose results are known before one is suggested from results
 IMPORTANCE_TRIALS = 20  # with fewer, the best quarter, which it compares with the others, are too few
 DIGITS = 3  # of a number out of a range: more decide nothing and differ from machine to machine
 
@@ -66,6 +66,8 @@ def tune(
     The first trial takes the configuration's own values where they lie in the space. A search that was
     stopped goes on where it was when it is called alike, also with more trials; failed trials are tried
     again. The same arguments give the same trials, whatever ``jobs`` and cores.
+
+    The processes import the script that calls this: there, call it under ``if __name__ == "__main__":``.
 
     Args:
         data: the DATA folder.
@@ -108,6 +110,8 @@ def tune(
         for trial in begun:
             for run in trial.runs:
                 run.expect_data(dataset)
+                if run.done:
+                    _forget(run)  # of a search that was killed just then
 
         def begin() -> list[Job]:
             """Begin the trials whose turn it is."""
@@ -199,7 +203,7 @@ class _Trial:
         if error is not None:
             self.errors[run.out] = error
         else:
-            shutil.rmtree(run.out / "checkpoints", ignore_errors=True)
+            _forget(run)
 
     def record(self) -> dict[str, Any]:
         """Put together what is known of the trial."""
@@ -241,6 +245,11 @@ def _read(file: Path, trials: int) -> list[dict[str, Any]]:
         {key: tuple(value) if isinstance(value, list) else value for key, value in trial["values"].items()}
         for trial in found
     ]
+
+
+def _forget(run: Job) -> None:
+    """Remove what a run that is done would have gone on from."""
+    shutil.rmtree(run.out / "checkpoints", ignore_errors=True)
 
 
 def _known(number: int) -> int:
