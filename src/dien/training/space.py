@@ -59,7 +59,7 @@ _GRU: Space = {
     "model.hidden_size": Choice((18, 24, 36, 54, 72)),
     "model.attention": Choice(("bilinear", "mlp")),
 }
-_AUXILIARY: Space = {"model.auxiliary_weight": LogUniform(0.25, 4.0)}
+_AUXILIARY: Space = {"model.auxiliary_weight": LogUniform(0.02, 4.0)}
 
 SPACES: dict[str, Space] = {
     "sum-pooling": _SHARED,
