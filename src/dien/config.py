@@ -148,9 +148,9 @@ class DIENConfig(_Strict):
         auxiliary_affine: whether a learned scale and shift of its input stand before it, as in the authors'
             code, whose batch normalisation is never put in training mode.
         auxiliary_average: ``histories`` sums steps and both terms and averages over histories, as eq. (6);
-            ``pairs`` averages over every click and non-click, as RecBole; ``positions`` averages that sum
-            over the ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors'
-            code.
+            ``pairs`` averages over every click and non-click, as RecBole, which does not grow with the
+            histories and suits long ones better (docs/results.md); ``positions`` averages that sum over the
+            ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors' code.
         target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
