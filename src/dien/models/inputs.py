@@ -76,8 +76,7 @@ class Inputs(nn.Module):
 
 def pooled_history(embedded: Embedded, batch: Batch) -> Tensor:
     """Sum up each candidate's history, ``[B, D + D_b]``."""
-    pooled = segment_sum(embedded.history, batch.offsets[1:] - batch.offsets[:-1])  # [R, D + D_b]
-    return pooled.index_select(0, batch.history_of)
+    return _pooled(embedded.history, batch)
 
 
 def pooled_items(embedded: Embedded, batch: Batch) -> list[Tensor]:
@@ -86,6 +85,11 @@ def pooled_items(embedded: Embedded, batch: Batch) -> list[Tensor]:
     Returns:
         Sum and product, both ``[B, D]``.
     """
-    lengths = batch.offsets[1:] - batch.offsets[:-1]
-    pooled = segment_sum(embedded.items, lengths).index_select(0, batch.history_of)
+    pooled = _pooled(embedded.items, batch)
     return [pooled, pooled * embedded.target]
+
+
+def _pooled(steps: Tensor, batch: Batch) -> Tensor:
+    """Sum up values ``[N, ·]`` of the steps of each candidate's history, ``[B, ·]``."""
+    of_history = segment_sum(steps, batch.offsets[1:] - batch.offsets[:-1])  # [R, ·]
+    return of_history.index_select(0, batch.history_of)
