@@ -28,9 +28,9 @@ from install import installed, python_of
 from report import Line, table
 from settings import DEFAULTS, Settings, trials
 
+from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.training.compare import compare, compared_configs
-from dien.training.jobs import cores
 from dien.training.space import search_space
 
 HERE = Path(__file__).parent

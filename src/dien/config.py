@@ -364,6 +364,13 @@ def model_config(name: str) -> ModelConfig:
     return MODELS[name]
 
 
+def loss_weights(config: ModelConfig) -> tuple[float, float]:
+    """Give the weights of eq. (7), the auxiliary loss's and the target's; 0 and 1 for models without."""
+    if isinstance(config, DIENConfig):
+        return config.auxiliary_weight, config.target_weight
+    return 0.0, 1.0
+
+
 def load_config(
     path: Path | None = None,
     overrides: Iterable[str] = (),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dien.bench.shapes import ITEMS, schema
-from dien.config import DIENConfig, RunConfig
+from dien.config import RunConfig, loss_weights
 from dien.data.batch import Batch
 from dien.models import Prediction, Rocket, build
 from dien.training.optimiser import RowAdam
@@ -42,9 +42,7 @@ class Subject:
             self.model = build(config.model, schema(items))
         self.batches = batches
         self.optimiser = RowAdam(self.model.parameters(), lr=config.training.learning_rate)
-        self._weights = 0.0, 1.0
-        if isinstance(config.model, DIENConfig):
-            self._weights = config.model.auxiliary_weight, config.model.target_weight
+        self._weights = loss_weights(config.model)
 
     def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
         """Compute the loss of a batch."""

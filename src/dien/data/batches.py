@@ -218,7 +218,7 @@ def core_for_prefetch() -> Iterator[None]:
     milliseconds where the work takes microseconds.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(threads, _cores() - 1)) if _cores() > FEW_CORES else threads)
+    torch.set_num_threads(max(1, min(threads, cores() - 1)) if cores() > FEW_CORES else threads)
     try:
         yield
     finally:
@@ -231,13 +231,13 @@ def ready(batches: Iterable[T]) -> Iterator[T]:
     On few cores they are built as they are asked for: a core taken from the model costs more than it saves
     (benchmarks/epoch.py prints the share of an epoch that building takes).
     """
-    return prefetch(batches) if _cores() > FEW_CORES else iter(batches)
+    return prefetch(batches) if cores() > FEW_CORES else iter(batches)
 
 
 FEW_CORES = 2
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -22,13 +22,15 @@ from typing import Any
 from urllib.parse import quote
 
 from dien.config import ConfigError, RunConfig, model_config, override, read_layers
+from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
 from dien.run import differences, write_text
 from dien.training.folder import held
-from dien.training.jobs import TEST, Job, cores, run_all
+from dien.training.jobs import TEST, Job, run_all
 from dien.training.log import read_records
 from dien.training.progress import RunsBar
+from dien.training.space import with_values
 from dien.training.summary import summarise
 
 FORMAT = 1
@@ -117,7 +119,11 @@ def compare(
             name,
             seed,
             dataset,
-            Job(dataset.path, _seeded(config, seed), out / "runs" / f"{quote(name, safe='+')}-{seed}"),
+            Job(
+                dataset.path,
+                with_values(config, {"training.seed": seed}),
+                out / "runs" / f"{quote(name, safe='+')}-{seed}",
+            ),
         )
         for number, dataset in enumerate(datasets)
         for seed in range(number * seeds, (number + 1) * seeds)
@@ -200,10 +206,6 @@ class _Run:
             "training_rows_per_second": result.rows_per_second,
             "scoring_rows_per_second": test["scoring_rows_per_second"],
         }
-
-
-def _seeded(config: RunConfig, seed: int) -> RunConfig:
-    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 
 def _line(record: Mapping[str, Any]) -> str:

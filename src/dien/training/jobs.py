@@ -142,11 +142,6 @@ def run_all(
             process.join()
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _error(process: BaseProcess, receive: Connection) -> str | None:
     """Tell what a process that ends failed with; None where it did its work."""
     said = None

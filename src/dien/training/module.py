@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from dien.config import DIENConfig, RocketConfig
+from dien.config import RocketConfig, loss_weights
 from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
@@ -89,11 +89,8 @@ class ClickModule(LightningModule):
         self._run, self._bar = run, bar
         self._settings = settings = run.config.training
         config = run.config.model
-        self._auxiliary_weight, self._target_weight, self._hint_weight = 0.0, 1.0, 0.0
-        if isinstance(config, DIENConfig):
-            self._auxiliary_weight, self._target_weight = config.auxiliary_weight, config.target_weight
-        if isinstance(config, RocketConfig):
-            self._hint_weight = config.hint_weight
+        self._auxiliary_weight, self._target_weight = loss_weights(config)
+        self._hint_weight = config.hint_weight if isinstance(config, RocketConfig) else 0.0
         self._valid_rows = len(dataset.splits["valid"].item)
         self._train = Batches(
             dataset,

@@ -33,11 +33,12 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import TrialState, create_trial
 
 from dien.config import RunConfig, model_config
+from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
 from dien.run import RunError, write_text
 from dien.training.folder import held
-from dien.training.jobs import Job, cores, run_all
+from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
 from dien.training.space import Choice, LogUniform, Space, flat, nested, shown, with_values
 
