@@ -302,12 +302,16 @@ class Fake:
             job = waiting.pop(self.random.randrange(min(processes, len(waiting))))
             figure = self.figure(job.config)
             if figure is not None:
-                run = Run.create(job.out, job.config, Dataset.open(job.data))
-                result = FitResult(str(job.out), 1, 1, figure, None, None, "epochs", 1, 1, 1.0, 1.0)
-                write_text(run.path / RESULT, json.dumps(asdict(result)))
+                self.end(job, figure)
             new = list(ended(job, None if figure is not None else "no memory") or ())
             waiting += new
             self.note(new, waiting)
+
+    def end(self, job: Job, figure: float) -> None:
+        if not job.done:
+            run = Run.create(job.out, job.config, Dataset.open(job.data))
+            result = FitResult(str(job.out), 1, 1, figure, None, None, "epochs", 1, 1, 1.0, 1.0)
+            write_text(run.path / RESULT, json.dumps(asdict(result)))
 
     def note(self, new: list[Job], waiting: list[Job]) -> None:
         numbers = {int(job.out.name[:3]) for job in waiting}
@@ -366,6 +370,22 @@ def test_results_steer_the_search_and_say_which_keys_matter(
     assert sum(importance.values()) == pytest.approx(1)
     assert importance["training.learning_rate"] + importance["training.batch_size"] > 0.5
     assert max(importance, key=lambda key: importance[key]) == "training.learning_rate"
+
+
+def test_a_run_counts_when_its_process_has_ended_not_when_its_result_is_written(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, seen = tmp_path / "out", []
+
+    class Early(Fake):
+        def note(self, new: list[Job], waiting: list[Job]) -> None:
+            for job in new:
+                self.end(job, 0.5)
+            statuses = [run["status"] for trial in content(out)["trials"] for run in trial["runs"]]
+            seen.append(statuses.count("done"))
+
+    searched(monkeypatch, small_data, out, Early(0), trials=3, seeds=2)
+    assert seen == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_more_trials_go_on_from_those_that_are_there(

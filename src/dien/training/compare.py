@@ -182,16 +182,17 @@ class _Run:
 
     def record(self, error: str | None) -> dict[str, Any]:
         """Read what the RUN came to from its folder."""
+        done = self.job.done  # asked once: it may end at any moment
         record: dict[str, Any] = {
             "model": self.model,
             "data": str(self.dataset.path.resolve()),
             "seed": self.seed,
             "run": f"runs/{self.job.out.name}",
-            "status": "failed" if error is not None else "done" if self.job.done else "unfinished",
+            "status": "failed" if error is not None else "done" if done else "unfinished",
         }
         if error is not None:
             return {**record, "error": error}
-        if not self.job.done:
+        if not done:
             return record
         result = self.job.result()
         test = json.loads((self.job.out / TEST).read_text(encoding="utf-8"))

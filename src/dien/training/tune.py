@@ -188,15 +188,22 @@ class _Trial:
             )
             for seed in range(seeds)
         ]
-        self.left = [run for run in self.runs if not run.done]
+        # Noted once, since a run writes its result some time before its process ends.
+        self.results = {run.out: run.result() for run in self.runs if run.done}
+        self.left = [run for run in self.runs if run.out not in self.results]
         self.errors: dict[Path, str] = {}
 
     @property
+    def valid_aucs(self) -> list[float]:
+        """Validation AUC of the best epoch of each run; empty where one has not ended or failed."""
+        if len(self.results) < len(self.runs):
+            return []
+        return [self.results[run.out].valid_auc or 0.0 for run in self.runs]
+
+    @property
     def valid_auc(self) -> float | None:
-        """Mean over the seeds of the validation AUC of each run's best epoch; None where one has none yet."""
-        if not all(run.done for run in self.runs):
-            return None
-        return statistics.fmean(run.result().valid_auc or 0.0 for run in self.runs)
+        """Mean of ``valid_aucs``; None where there are none yet."""
+        return statistics.fmean(self.valid_aucs) if self.valid_aucs else None
 
     def end(self, run: Job, error: str | None) -> None:
         """Take note that a run has ended; what it could go on from is of no use any more."""
@@ -204,6 +211,7 @@ class _Trial:
         if error is not None:
             self.errors[run.out] = error
         else:
+            self.results[run.out] = run.result()
             _forget(run)
 
     def record(self) -> dict[str, Any]:
@@ -213,22 +221,19 @@ class _Trial:
             record: dict[str, Any] = {"seed": seed, "run": f"runs/{run.out.name}"}
             if run.out in self.errors:
                 record |= {"status": "failed", "error": self.errors[run.out]}
-            elif run.done:
-                result = run.result()
+            elif result := self.results.get(run.out):
                 record |= {"status": "done", "valid_auc": result.valid_auc, "best_epoch": result.best_epoch}
                 record |= {"epochs": result.epochs, "parameters": result.parameters}
             else:
                 record["status"] = "unfinished"
             runs.append(record)
-        auc = self.valid_auc
+        aucs = self.valid_aucs
         return {
             "trial": self.number,
             "values": {key: list(v) if isinstance(v, tuple) else v for key, v in self.values.items()},
-            "status": "failed" if self.errors else "unfinished" if auc is None else "done",
-            "valid_auc": auc,
-            "valid_auc_std": statistics.stdev(run["valid_auc"] for run in runs)
-            if auc is not None and len(runs) > 1
-            else None,
+            "status": "failed" if self.errors else "done" if aucs else "unfinished",
+            "valid_auc": self.valid_auc,
+            "valid_auc_std": statistics.stdev(aucs) if len(aucs) > 1 else None,
             "runs": runs,
         }
 
