@@ -71,9 +71,12 @@ RUNS = st.builds(
 )
 
 
-def test_the_default_is_the_papers_dien() -> None:
-    assert RunConfig().model == DIENConfig.paper() == model_config("dien")
-    paper = DIENConfig.paper()
+def test_the_default_is_the_papers_dien_with_an_auxiliary_loss_that_does_not_grow_with_the_histories() -> (
+    None
+):
+    assert RunConfig().model == model_config("dien") == DIENConfig()
+    paper, own = DIENConfig.paper(), {"auxiliary_average": "pairs", "auxiliary_weight": 3.0}
+    assert paper.model_copy(update=own) == DIENConfig()
     # What the paper's equations say; the rest is left open there.
     assert (paper.gru, paper.attention) == ("augru", "bilinear")
     assert (paper.auxiliary_weight, paper.auxiliary_average) == (1, "histories")
@@ -94,10 +97,12 @@ def test_the_models_are_those_of_the_papers_tables_in_their_order() -> None:
         "gru+agru",
         "gru+augru",
         "dien",
+        "dien:paper",
         "dien:authors",
         "dien:recbole",
         "rocket",
     ]
+    assert model_config("dien:paper") == DIENConfig.paper()
     assert model_config("dien:authors") == DIENConfig.authors()
     assert model_config("dien:recbole") == DIENConfig.recbole()
     assert model_config("wide-deep") == WideDeepConfig()

@@ -45,12 +45,13 @@ class Limits:
     epochs: int
     patience: int
 
-    def keys(self) -> list[str]:
-        """Say it to dien, with the rows as they are stored."""
+    def keys(self, max_history: int) -> list[str]:
+        """Say it to dien, with the rows as they are stored and the newest behaviours of histories."""
         return [
             f"training.epochs={self.epochs}",
             f"training.patience={self.patience}",
             "training.negatives=stored",
+            f"model.max_history={max_history}",
         ]
 
 
@@ -145,10 +146,10 @@ class Peers:
 
 
 def ours(
-    data: Path, out: Path, config: Path | None, what: str, seeds: int, limits: Limits, jobs: int
+    data: Path, out: Path, config: Path | None, what: str, seeds: int, keys: list[str], jobs: int
 ) -> Line:
     """Train dien with every seed, by the machinery of ``dien compare``."""
-    configs = compared_configs([OURS], config, limits.keys())
+    configs = compared_configs([OURS], config, keys)
     records = compare([data], configs, out, seeds=seeds, jobs=jobs)["runs"]
     done = [record for record in records if record["status"] == "done"]
     return Line(
@@ -161,11 +162,11 @@ def ours(
     )
 
 
-def searched(data: Path, out: Path, count: int, limits: Limits, jobs: int) -> Path:
+def searched(data: Path, out: Path, count: int, keys: list[str], jobs: int) -> Path:
     """Search dien's own space, by the machinery of ``dien tune``; returns the file of the best trial."""
     from dien.training.tune import tune
 
-    config = compared_configs([OURS], None, limits.keys())[OURS]
+    config = compared_configs([OURS], None, keys)[OURS]
     tune(data, OURS, config, search_space(OURS), out, trials=count, jobs=jobs)
     return out / "best.yaml"
 
@@ -182,6 +183,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="dien's tuned configuration, in the place of a search")
     parser.add_argument("--epochs", type=int, default=30, help="at most, for everyone")
     parser.add_argument("--patience", type=int, default=3, help="epochs without a better validation AUC")
+    parser.add_argument("--max-history", type=int, default=50, help="newest behaviours read, by everyone")
     parser.add_argument("--jobs", type=int, default=cores(), help="runs at a time, of one thread each")
     parser.add_argument("--device", help="of the peers, as cpu or cuda:0")
     parser.add_argument(
@@ -192,17 +194,10 @@ def main() -> None:
         parser.error("--config is for the table of tuned models: say with --trials how the peers are tuned")
 
     limits = Limits(options.epochs, options.patience)
-    configs = [
-        compared_configs([OURS], path, limits.keys())[OURS]
-        for path in (None, options.config)
-        if path is None or options.config
-    ]
-    lengths = {config.model.max_history for config in configs}
-    if len(lengths) > 1:
-        parser.error(f"{options.config}: another model.max_history than the default: not the same histories")
+    keys = limits.keys(options.max_history)
     options.out.mkdir(parents=True, exist_ok=True)
     dataset = Dataset.open(options.data)
-    fingerprint = export(dataset, options.out / ROWS, lengths.pop())
+    fingerprint = export(dataset, options.out / ROWS, options.max_history)
     peers = Peers(options.out, fingerprint, limits, options.jobs, options.device)
 
     seeds = range(options.seeds)
@@ -227,18 +222,18 @@ def main() -> None:
         if not installed(peer):
             parser.error(f"{peer} is not installed: python benchmarks/peers/install.py {peer}")
     sizes = ", ".join(f"{name} {len(split.item):,}" for name, split in dataset.splits.items())
-    tables = [f"Rows: {sizes}; histories of at most {configs[0].model.max_history}; {options.seeds} seeds.\n"]
+    tables = [f"Rows: {sizes}; histories of at most {options.max_history}; {options.seeds} seeds.\n"]
 
     def show(title: str, lines: list[Line]) -> None:
         tables.append(table(title, lines))
         (options.out / "table.md").write_text("\n".join(tables))
 
-    line = ours(options.data, options.out / "ours", None, "", options.seeds, limits, options.jobs)
+    line = ours(options.data, options.out / "ours", None, "", options.seeds, keys, options.jobs)
     peers.carry_out(runs)
     show("Defaults", [line, *(peers.line(peer, DEFAULTS[peer], options.seeds) for peer in options.peers)])
     if options.trials:
         best = options.config or searched(
-            options.data, options.out / "ours-search", options.trials, limits, options.jobs
+            options.data, options.out / "ours-search", options.trials, keys, options.jobs
         )
         line = ours(
             options.data,
@@ -246,7 +241,7 @@ def main() -> None:
             best,
             f"`{best.name}`",
             options.seeds,
-            limits,
+            keys,
             options.jobs,
         )
         peers.carry_out(of_the_best())

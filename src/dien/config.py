@@ -116,7 +116,11 @@ class DINConfig(_Strict):
 
 
 class DIENConfig(_Strict):
-    """Deep Interest Evolution Network. The defaults are :meth:`paper`.
+    """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for the auxiliary loss.
+
+    The paper sums that over a history's steps (eq. 6), so that it grows with the histories and, where they
+    are long, drowns the target's loss. The default averages it, with a weight that suits short histories as
+    well as long ones (docs/ablations.md).
 
     Attributes:
         embedding_size: width of a feature's embedding where the feature names none.
@@ -147,10 +151,9 @@ class DIENConfig(_Strict):
             linear, whatever its depth.
         auxiliary_affine: whether a learned scale and shift of its input stand before it, as in the authors'
             code, whose batch normalisation is never put in training mode.
-        auxiliary_average: ``histories`` sums steps and both terms and averages over histories, as eq. (6);
-            ``pairs`` averages over every click and non-click, as RecBole, which does not grow with the
-            histories and suits long ones better (docs/results.md); ``positions`` averages that sum over the
-            ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors' code.
+        auxiliary_average: ``pairs`` averages over every click and non-click, as RecBole; ``histories`` sums
+            steps and both terms and averages over histories, as eq. (6); ``positions`` averages that sum over
+            the ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors' code.
         target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
@@ -176,11 +179,11 @@ class DIENConfig(_Strict):
     attention_hidden: Widths = (80, 40)
     attention_scale: bool = False
     attention_query: Literal["plain", "prelu"] = "plain"
-    auxiliary_weight: Annotated[float, Field(ge=0)] = 1.0
+    auxiliary_weight: Annotated[float, Field(ge=0)] = 3.0
     auxiliary_hidden: Widths = (100, 50)
     auxiliary_activation: Activation | Literal["none"] = "prelu"
     auxiliary_affine: bool = False
-    auxiliary_average: Literal["histories", "pairs", "positions"] = "histories"
+    auxiliary_average: Literal["pairs", "histories", "positions"] = "pairs"
     target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
     head_affine: bool = False
@@ -192,7 +195,7 @@ class DIENConfig(_Strict):
     @classmethod
     def paper(cls) -> DIENConfig:
         """Follow the paper's equations; what they leave open is set to what trains best."""
-        return cls()
+        return cls(auxiliary_weight=1.0, auxiliary_average="histories")
 
     @classmethod
     def authors(cls) -> DIENConfig:
@@ -213,6 +216,7 @@ class DIENConfig(_Strict):
             gru_gate_bias=1.0,
             attention="mlp",
             attention_query="prelu",
+            auxiliary_weight=1.0,
             auxiliary_activation="sigmoid",
             auxiliary_affine=True,
             auxiliary_average="positions",
@@ -240,6 +244,7 @@ class DIENConfig(_Strict):
             attention="mlp",
             attention_hidden=widths,
             attention_scale=True,
+            auxiliary_weight=1.0,
             auxiliary_hidden=widths,
             auxiliary_activation="none",
             auxiliary_average="pairs",
@@ -340,7 +345,8 @@ MODELS: dict[str, ModelConfig] = {
     "gru+aigru": DIENConfig(gru="aigru", auxiliary_weight=0),
     "gru+agru": DIENConfig(gru="agru", auxiliary_weight=0),
     "gru+augru": DIENConfig(gru="augru", auxiliary_weight=0),
-    "dien": DIENConfig.paper(),
+    "dien": DIENConfig(),
+    "dien:paper": DIENConfig.paper(),
     "dien:authors": DIENConfig.authors(),
     "dien:recbole": DIENConfig.recbole(),
     "rocket": RocketConfig(),

@@ -71,7 +71,7 @@ def test_the_losses_are_those_of_the_equations(schema: Schema, alpha: float) -> 
         z, terms = by_hand(net, schema, batch)
         p = 1 / (1 + torch.exp(-z))
         target = -sum(torch.log(p[b] if label[b] else 1 - p[b]) for b in range(len(z))) / len(z)
-        expected.append(0.7 * target + alpha * averaged(terms, "histories"))
+        expected.append(0.7 * target + alpha * averaged(terms, "pairs"))
         logits.append(z)
     hint = sum((a - b) ** 2 for a, b in zip(*logits, strict=True)) / len(label)
     for value, by_the_equation in zip(found, [*expected, hint], strict=False):
@@ -79,7 +79,7 @@ def test_the_losses_are_those_of_the_equations(schema: Schema, alpha: float) -> 
     assert (found.light_auxiliary is None) == (alpha == 0)
     if alpha:
         _, terms = by_hand(apart(rocket, schema)[0], schema, batch)
-        torch.testing.assert_close(found.light_auxiliary, averaged(terms, "histories"))
+        torch.testing.assert_close(found.light_auxiliary, averaged(terms, "pairs"))
 
 
 def test_the_hint_does_not_reach_the_booster_and_moves_all_of_the_light_net() -> None:
