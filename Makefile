@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 # RecBole runs on Python 3.10 and 3.11 alone: make test-recbole RECBOLE_PYTHON=python3.11
 RECBOLE_PYTHON ?= $(PYTHON)
 RECBOLE_VENV   ?= .recbole-venv
+# Threads that wait soon sleep, as in dien's commands: beside other processes, spinning costs a multiple.
+export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: help quickstart test test-recbole lint bench bench-recbole bench-peers clean
 help:  ## show this list
