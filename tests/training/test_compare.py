@@ -373,6 +373,7 @@ def refused(**arguments: Any) -> Callable[[], dict[str, RunConfig]]:
         (refused(models=["din"], settings=["model.hidden_size=8"]), r"^din: model.hidden_size"),
         (refused(models=["din"], settings=["model.name=dien"]), "the command names its models"),
         (refused(models=["din"], settings=["training.seed=7"]), "say how many with --seeds"),
+        (refused(models=["din"], settings=["training.seed=0"]), "say how many with --seeds"),
     ],
 )
 def test_models_and_keys_that_cannot_be_compared_are_refused(

@@ -210,6 +210,17 @@ def test_data_that_was_prepared_anew_is_refused(
         tune_small(data, out)
 
 
+def test_a_tune_json_that_something_else_has_written_is_refused(
+    small_data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "out")
+    for trials in ({}, {"trials": 3}, {"trials": [{"trial": 0}]}, {"trials": [7]}):
+        others = {key: value for key, value in content(finished).items() if key != "trials"}
+        write_text(out / TUNE, json.dumps({**others, **trials}))
+        with pytest.raises(RunError, match=r"tune.json: not as dien tune writes it"):
+            tune_small(small_data.path, out)
+
+
 def test_data_on_which_there_is_no_auc_is_refused(small_data: Dataset, tmp_path: Path) -> None:
     data = shutil.copytree(small_data.path, tmp_path / "data")
     label = np.load(data / "valid/label.npy")

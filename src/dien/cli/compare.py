@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dien.cli.output import Json
+from dien.cli.output import Jobs, Json, RunsFolder
 
 
 def compare(
@@ -20,9 +20,7 @@ def compare(
         ),
     ],
     models: Annotated[str, typer.Option("--models", help="Their names, as sum-pooling,din,dien.")],
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder to write; one of the same command is gone on with.")
-    ],
+    out: RunsFolder,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Training seeds for each DATA.")] = 1,
     config: Annotated[
         Path | None,
@@ -36,9 +34,7 @@ def compare(
             "--set", metavar="KEY=VALUE", help="Override a key of every model, as training.epochs=3."
         ),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Runs at a time, one thread each; as many as cores.")
-    ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Train models on the same rows with the same budget, and say how sure their order is."""

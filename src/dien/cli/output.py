@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
+RunsFolder = Annotated[
+    Path, typer.Option("--out", help="Folder to write; one of the same command is gone on with.")
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Runs at a time, one thread each; as many as cores.")
+]
 
 messages = Console(stderr=True, highlight=False)
 

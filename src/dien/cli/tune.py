@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dien.cli.output import Json
+from dien.cli.output import Jobs, Json, RunsFolder
 from dien.config import ConfigError
 
 TRIALS_SHOWN = 5
@@ -22,9 +22,7 @@ def tune(
     data: Annotated[Path, typer.Argument(help="DATA folder, as prepare writes it.")],
     model: Annotated[str, typer.Option("--model", help="Its name, as for train.")],
     trials: Annotated[int, typer.Option("--trials", min=1, help="Sets of values to train.")],
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder to write; one of the same command is gone on with.")
-    ],
+    out: RunsFolder,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Training seeds for each trial.")] = 1,
     config: Annotated[
         Path | None, typer.Option("--config", help="YAML of keys to set; they are not searched.")
@@ -35,9 +33,7 @@ def tune(
             "--set", metavar="KEY=VALUE", help="Set a key, as training.epochs=5; it is not searched."
         ),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Runs at a time, one thread each; as many as cores.")
-    ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Search for the values with the best validation AUC; best.yaml is for --config of train and compare."""

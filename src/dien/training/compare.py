@@ -30,7 +30,7 @@ from dien.training.folder import held
 from dien.training.jobs import TEST, Job, run_all
 from dien.training.log import read_records
 from dien.training.progress import RunsBar
-from dien.training.space import with_values
+from dien.training.space import set_by_hand, with_values
 from dien.training.summary import summarise
 
 FORMAT = 1
@@ -66,7 +66,7 @@ def compared_configs(
             raise ConfigError(
                 f"{name}: model.name is not for --config or --set; the command names its models"
             )
-        if config.training.seed != base.training.seed:
+        if "training.seed" in set_by_hand(name, path, settings):
             raise ConfigError(
                 f"{name}: training.seed is not for --config or --set; say how many with --seeds"
             )

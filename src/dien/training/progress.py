@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 REFRESH_SECONDS = 0.2
 
+_Shown = TypeVar("_Shown", bound="_Bar")
 
-class Bar:
-    """A bar over rows, on a terminal; elsewhere only what is printed beside it.
 
-    Args:
-        shown: whether to show anything.
+class _Bar:
+    """A bar on a terminal; elsewhere only what is printed beside it.
+
+    Attributes:
+        drawn: whether the bar itself is seen.
     """
 
-    def __init__(self, shown: bool) -> None:
+    def __init__(self, shown: bool, *columns: ProgressColumn) -> None:
         self._shown = shown
         self._console = Console(stderr=True, highlight=False)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} rows"),
-            TextColumn("{task.fields[rate]:,.0f} rows/s"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not (shown and self._console.is_terminal),
-        )
-        self._task = self._bar.add_task("", total=0, rate=0.0, visible=False)
-        self._rows = self._drawn_rows = 0
-        self._drawn = time.perf_counter()
+        self.drawn = shown and self._console.is_terminal
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self.drawn)
 
-    def __enter__(self) -> Bar:
+    def __enter__(self: _Shown) -> _Shown:
         self._bar.start()
         return self
 
@@ -43,6 +42,32 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def print(self, text: str, bad: bool = False) -> None:
+        """Print a line above the bar, in red where it is bad news."""
+        if self._shown:
+            self._console.print(text, soft_wrap=True, markup=False, style="red" if bad else None)
+
+
+class Bar(_Bar):
+    """A bar over rows, on a terminal; elsewhere only what is printed beside it.
+
+    Args:
+        shown: whether to show anything.
+    """
+
+    def __init__(self, shown: bool) -> None:
+        super().__init__(
+            shown,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} rows"),
+            TextColumn("{task.fields[rate]:,.0f} rows/s"),
+            TimeRemainingColumn(),
+        )
+        self._task = self._bar.add_task("", total=0, rate=0.0, visible=False)
+        self._rows = self._drawn_rows = 0
+        self._drawn = time.perf_counter()
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
         """Start over with another task of ``total`` rows, of which so many are done."""
@@ -59,13 +84,8 @@ class Bar:
             self._bar.update(self._task, completed=self._rows, rate=rate)
             self._drawn, self._drawn_rows = now, self._rows
 
-    def print(self, text: str) -> None:
-        """Print a line above the bar."""
-        if self._shown:
-            self._console.print(text, soft_wrap=True)
 
-
-class RunsBar:
+class RunsBar(_Bar):
     """A bar over the epochs of runs side by side, on a terminal; elsewhere only what is printed beside it.
 
     Args:
@@ -73,42 +93,20 @@ class RunsBar:
         shown: whether to show anything.
         runs: how many.
         epochs: of all of them, at most.
-
-    Attributes:
-        drawn: whether the bar itself is seen.
     """
 
     def __init__(self, what: str, shown: bool, runs: int, epochs: int) -> None:
-        self._shown = shown
-        self._console = Console(stderr=True, highlight=False)
-        self.drawn = shown and self._console.is_terminal
-        self._bar = Progress(
+        super().__init__(
+            shown,
             TextColumn(what),
             BarColumn(),
             TextColumn(
                 "{task.completed}/{task.total} epochs at most, {task.fields[ended]}/{task.fields[runs]} runs"
             ),
             TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self.drawn,
         )
         self._task = self._bar.add_task("", total=epochs, runs=runs, ended=0)
-
-    def __enter__(self) -> RunsBar:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def update(self, ended: int, epochs: int) -> None:
         """Say how many runs have ended and how many epochs are over."""
         self._bar.update(self._task, completed=epochs, ended=ended)
-
-    def print(self, text: str, bad: bool = False) -> None:
-        """Print a line above the bar, in red where it is bad news."""
-        if self._shown:
-            self._console.print(text, soft_wrap=True, markup=False, style="red" if bad else None)

@@ -90,17 +90,23 @@ def search_space(model: str, path: Path | None = None, settings: Iterable[str] =
     """
     if model not in SPACES:
         raise ConfigError(f"--model: nothing to search is stated for {model!r}; one of: {', '.join(SPACES)}")
-    fixed: set[str] = set()
-    if path is not None:
-        common, own = read_layers(path)
-        fixed.update(_keys(common), _keys(own.get(model, {})))
-    for setting in settings:
-        key, _, text = setting.partition("=")
-        fixed.update(_keys({key: yaml.safe_load(text)}))
+    fixed = set_by_hand(model, path, settings)
     space = {key: values for key, values in SPACES[model].items() if key not in fixed}
     if not space:
         raise ConfigError(f"--config and --set leave nothing to search of {', '.join(SPACES[model])}")
     return space
+
+
+def set_by_hand(model: str, path: Path | None = None, settings: Iterable[str] = ()) -> set[str]:
+    """Tell which dotted keys ``--config`` and ``--set`` name; arguments as of :func:`search_space`."""
+    keys: set[str] = set()
+    if path is not None:
+        common, own = read_layers(path)
+        keys.update(_keys(common), _keys(own.get(model, {})))
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        keys.update(_keys({key: yaml.safe_load(text)}))
+    return keys
 
 
 def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:

@@ -21,7 +21,7 @@ class Spread:
     """A figure over replicates.
 
     Attributes:
-        mean: over all of them.
+        mean: over independent ones, as the interval.
         std: sample standard deviation over all of them; None of a single one.
         low: lower end of the 95 % confidence interval of the mean, by Student's t over independent
             replicates; None where there is only one.
@@ -76,13 +76,12 @@ def spread(values: Mapping[Replicate, float], several: bool = False) -> Spread |
     if not values:
         return None
     every, apart = list(values.values()), independent(values, several)
-    low = high = None
+    mean, low, high = statistics.fmean(apart), None, None
     if len(apart) > 1:
         half = _t(len(apart)) * statistics.stdev(apart) / len(apart) ** 0.5
-        centre = statistics.fmean(apart)
-        low, high = centre - half, centre + half
+        low, high = mean - half, mean + half
     std = statistics.stdev(every) if len(every) > 1 else None
-    return Spread(statistics.fmean(every), std, low, high, len(every))
+    return Spread(mean, std, low, high, len(every))
 
 
 def difference(

@@ -242,15 +242,21 @@ def _read(file: Path, trials: int) -> list[dict[str, Any]]:
     """Read the values of the trials that have begun."""
     if not file.exists():
         return []
-    found = json.loads(file.read_text(encoding="utf-8"))["trials"]
+    try:
+        found = [
+            {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in trial["values"].items()
+            }
+            for trial in json.loads(file.read_text(encoding="utf-8"))["trials"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{file}: not as dien tune writes it ({error!r}); choose another --out") from error
     if len(found) > trials:
         raise RunError(
             f"{file}: has {len(found)} trials, more than --trials {trials}; a search may only get more"
         )
-    return [
-        {key: tuple(value) if isinstance(value, list) else value for key, value in trial["values"].items()}
-        for trial in found
-    ]
+    return found
 
 
 def _forget(run: Job) -> None:
