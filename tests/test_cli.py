@@ -225,3 +225,10 @@ def test_a_full_disk_is_reported_and_leaves_nothing(data: Path, tmp_path: Path) 
     assert done.returncode == 1, done.stderr
     assert "could not be written" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"reviews.json", "meta.json"}
+
+
+@pytest.mark.parametrize("command", ["amazon", "table"])
+def test_help_says_which_recipe_or_split_an_option_is_of(command: str) -> None:
+    shown = dien("prepare", command, "--help").stdout
+    words = {"amazon": ("[paper]", "[temporal]"), "table": ("[time]", "[no label]")}[command]
+    assert all(word in shown for word in words)

@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Deep Interest Evolution Network: from click logs to scores.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # in which [time] is a word, not a style
     pretty_exceptions_enable=False,
 )
 prepare.command("recbole")(prepare_recbole)
