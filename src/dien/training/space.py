@@ -71,7 +71,6 @@ SPACES: dict[str, Space] = {
     "gru+agru": {**_SHARED, **_GRU},
     "gru+augru": {**_SHARED, **_GRU},
     "dien": {**_SHARED, **_GRU, **_AUXILIARY, "model.auxiliary_average": Choice(("histories", "pairs"))},
-    "dien:paper": {**_SHARED, **_GRU, **_AUXILIARY},
     "dien:authors": {**_SHARED, "model.hidden_size": _GRU["model.hidden_size"], **_AUXILIARY},
     "dien:recbole": {**_SHARED, **_AUXILIARY},
 }
