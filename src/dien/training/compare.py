@@ -61,12 +61,13 @@ def compared_configs(
         if name in configs:
             raise ConfigError(f"--models: {name} is named twice")
         base = RunConfig(model=model_config(name))
-        config = override(base, [common, own.get(name, {})], settings, f"{name}: ")
+        layers = [common, own.get(name, {})]
+        config = override(base, layers, settings, f"{name}: ")
         if config.model.name != base.model.name:
             raise ConfigError(
                 f"{name}: model.name is not for --config or --set; the command names its models"
             )
-        if "training.seed" in set_by_hand(name, path, settings):
+        if "training.seed" in set_by_hand(layers, settings):
             raise ConfigError(
                 f"{name}: training.seed is not for --config or --set; say how many with --seeds"
             )

@@ -89,19 +89,17 @@ def search_space(model: str, path: Path | None = None, settings: Iterable[str] =
     """
     if model not in SPACES:
         raise ConfigError(f"--model: nothing to search is stated for {model!r}; one of: {', '.join(SPACES)}")
-    fixed = set_by_hand(model, path, settings)
+    common, own = read_layers(path) if path is not None else ({}, {})
+    fixed = set_by_hand([common, own.get(model, {})], settings)
     space = {key: values for key, values in SPACES[model].items() if key not in fixed}
     if not space:
         raise ConfigError(f"--config and --set leave nothing to search of {', '.join(SPACES[model])}")
     return space
 
 
-def set_by_hand(model: str, path: Path | None = None, settings: Iterable[str] = ()) -> set[str]:
-    """Tell which dotted keys ``--config`` and ``--set`` name; arguments as of :func:`search_space`."""
-    keys: set[str] = set()
-    if path is not None:
-        common, own = read_layers(path)
-        keys.update(_keys(common), _keys(own.get(model, {})))
+def set_by_hand(layers: Iterable[Mapping[str, Any]], settings: Iterable[str]) -> set[str]:
+    """Tell which dotted keys the layers of a file and ``key=value`` of ``--set`` name."""
+    keys = {key for layer in layers for key in _keys(layer)}
     for setting in settings:
         key, _, text = setting.partition("=")
         keys.update(_keys({key: yaml.safe_load(text)}))
