@@ -63,6 +63,11 @@ def test_the_whole_way_from_reviews_to_scores(data: Path, tmp_path: Path) -> Non
     evaluated = ok("evaluate", run)
     assert 0 <= evaluated["auc"] <= 1
     assert evaluated["rows"] == Dataset.open(data).info["sizes"]["splits"]["test"]["rows"]
+    slices = ok("evaluate", run, "--slices")["slices"]
+    assert sum(part["rows"] for name, part in slices.items() if name.startswith("item")) == evaluated["rows"]
+    printed = dien("evaluate", run, "--slices").stdout
+    assert all(name in printed for name in slices)
+    assert f"rows {evaluated['rows']}" in " ".join(printed.replace(",", "").split())
     requests = tmp_path / "requests.jsonl"
     requests.write_text('{"user": "u1", "history": ["i1"], "candidates": ["i2", "i3"]}\n')
     scored = ok("score", run, requests, "--out", tmp_path / "scores.jsonl")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,8 @@ from dien.cli.bench import bench
 from dien.cli.compare import compare
 from dien.cli.convert_recbole import convert_recbole
 from dien.cli.data import inspect, schema
-from dien.cli.output import Json, finish, messages, progress
+from dien.cli.evaluate import evaluate
+from dien.cli.output import Json, RunFolder, finish, messages, progress
 from dien.cli.prepare import prepare
 from dien.cli.prepare_recbole import prepare_recbole
 from dien.cli.tune import tune
@@ -39,16 +39,7 @@ app.command()(tune)
 app.command("convert-recbole")(convert_recbole)
 
 
-class SplitChoice(str, Enum):
-    """The rows to evaluate on."""
-
-    train = "train"
-    valid = "valid"
-    test = "test"
-
-
 Data = Annotated[Path, typer.Argument(help="DATA folder, as prepare writes it.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="RUN folder, as train writes it.")]
 
 
 @app.command()
@@ -88,23 +79,7 @@ def train(
     finish({"run": str(out), **summary}, summary, f"RUN: {out}", as_json)
 
 
-@app.command()
-def evaluate(
-    run: RunFolder,
-    split: Annotated[SplitChoice, typer.Option("--split", help="Rows to evaluate on.")] = SplitChoice.test,
-    data: Annotated[Path | None, typer.Option("--data", help="DATA folder, if it has moved.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Print AUC, GAUC, LogLoss and calibration; of synthetic logs also the best AUC of any model."""
-    from dien.run import Run
-    from dien.training import evaluate as evaluate_run
-    from dien.training import truth_share
-
-    opened = Run.open(run)
-    with progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
-        metrics = evaluate_run(opened, data, split=split.value, progress=advance).to_dict()
-    metrics |= truth_share(opened.info["dataset"], split.value, metrics["auc"])
-    finish({"run": str(run), "split": split.value, **metrics}, metrics, f"RUN: {run}", as_json)
+app.command()(evaluate)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="RUN folder, as train writes it.")]
 RunsFolder = Annotated[
     Path, typer.Option("--out", help="Folder to write; one of the same command is gone on with.")
 ]

@@ -1,6 +1,6 @@
 """Training and evaluation: Lightning, row-wise Adam, streamed metrics, checkpoints to go on from."""
 
-from dien.training.evaluate import evaluate, evaluate_model, popularity_baseline, truth_share
+from dien.training.evaluate import evaluate, evaluate_model, evaluate_slices, popularity_baseline, truth_share
 from dien.training.fit import FitResult, fit
 from dien.training.metrics import Metrics
 from dien.training.optimiser import RowAdam
@@ -11,6 +11,7 @@ __all__ = [
     "RowAdam",
     "evaluate",
     "evaluate_model",
+    "evaluate_slices",
     "fit",
     "popularity_baseline",
     "truth_share",

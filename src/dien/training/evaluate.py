@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from dien.data.batch import Batch
 from dien.data.batches import Batches, core_for_prefetch, ready
 from dien.data.dataset import Dataset
 from dien.data.prepared import SplitName
@@ -16,6 +18,7 @@ from dien.data.ragged import row_of
 from dien.models import Model
 from dien.run import Run, RunError
 from dien.training.metrics import Metrics, MetricStream
+from dien.training.slices import slices_of
 
 EVALUATION_ROWS = 1024
 
@@ -39,6 +42,50 @@ def evaluate(
         RunError: the RUN is not finished, its DATA has moved, or ``data`` is another dataset.
         DataError: the DATA cannot be read.
     """
+    model, _, batches = _opened(run, data, split)
+    return evaluate_model(model, batches, progress)
+
+
+def evaluate_slices(
+    run: Run | Path | str,
+    data: Dataset | Path | str | None = None,
+    *,
+    split: SplitName = "test",
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Metrics]:
+    """Evaluate a finished RUN on a split and on parts of it, in one pass.
+
+    Args:
+        run: as for :func:`evaluate`, like the others.
+        data: likewise.
+        split: which rows.
+        progress: called with the number of rows just scored.
+
+    Returns:
+        Metrics of ``all`` rows, and of each slice of :func:`~dien.training.slices.slices_of` that has any.
+
+    Raises:
+        RunError: as :func:`evaluate`.
+        DataError: likewise.
+    """
+    model, dataset, batches = _opened(run, data, split)
+    everyone = MetricStream()
+    streams: dict[str, MetricStream] = {}
+
+    def add(batch: Batch, *scored: NDArray[Any]) -> None:
+        everyone.update(*scored)
+        for name, chosen in slices_of(batch, dataset.schema).items():
+            streams.setdefault(name, MetricStream()).update(*(column[chosen] for column in scored))
+
+    _score(model, batches, add, progress)
+    slices = {name: stream.compute() for name, stream in streams.items()}
+    return {"all": everyone.compute()} | {name: part for name, part in slices.items() if part.rows}
+
+
+def _opened(
+    run: Run | Path | str, data: Dataset | Path | str | None, split: SplitName
+) -> tuple[Model, Dataset, Batches]:
+    """Open a RUN and its DATA; gives the model where it computes fastest."""
     run = run if isinstance(run, Run) else Run.open(run)
     if data is None:
         if run.info["data"] is None:
@@ -50,7 +97,7 @@ def evaluate(
     run.expect_data(dataset)
     model = run.load_model().to("cuda" if torch.cuda.is_available() else "cpu")
     batches = evaluation_batches(dataset, split, run.config.model.max_history)
-    return evaluate_model(model, batches, progress)
+    return model, dataset, batches
 
 
 def evaluation_batches(dataset: Dataset, split: SplitName, max_history: int) -> Batches:
@@ -65,6 +112,17 @@ def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], Non
         FloatingPointError: a score is not finite.
     """
     stream = MetricStream()
+    _score(model, batches, lambda _, *scored: stream.update(*scored), progress)
+    return stream.compute()
+
+
+def _score(
+    model: Model,
+    batches: Batches,
+    add: Callable[..., None],
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Call ``add`` with each batch, and the scores, labels and users ``[B]`` of its candidates."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -77,12 +135,11 @@ def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], Non
                 assert batch.label is not None
                 assert batch.user_row is not None
                 user = batch.user_row[batch.history_of]  # [B]
-                stream.update(logits.numpy(), batch.label.numpy(), user.numpy())
+                add(batch, logits.numpy(), batch.label.numpy(), user.numpy())
                 if progress:
                     progress(len(batch))
     finally:
         model.train(training)
-    return stream.compute()
 
 
 def truth_share(info: Mapping[str, Any], split: SplitName, auc: float | None) -> dict[str, float | None]:

@@ -1,0 +1,71 @@
+"""The command that evaluates a RUN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import TextColumn
+from rich.table import Table
+
+from dien.cli.output import Json, RunFolder, finish, progress
+
+if TYPE_CHECKING:
+    from dien.training.metrics import Metrics
+
+
+class SplitChoice(str, Enum):
+    """The rows to evaluate on."""
+
+    train = "train"
+    valid = "valid"
+    test = "test"
+
+
+def evaluate(
+    run: RunFolder,
+    split: Annotated[SplitChoice, typer.Option("--split", help="Rows to evaluate on.")] = SplitChoice.test,
+    data: Annotated[Path | None, typer.Option("--data", help="DATA folder, if it has moved.")] = None,
+    slices: Annotated[
+        bool,
+        typer.Option("--slices", help="Also by length of history, and by what is known of the candidate."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print AUC, GAUC, LogLoss and calibration; of synthetic logs also the best AUC of any model."""
+    from dien.run import Run
+    from dien.training import evaluate as evaluate_run
+    from dien.training import evaluate_slices, truth_share
+
+    opened = Run.open(run)
+    parts: dict[str, Metrics] = {}
+    with progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
+        if slices:
+            parts = evaluate_slices(opened, data, split=split.value, progress=advance)
+            whole = parts.pop("all")
+        else:
+            whole = evaluate_run(opened, data, split=split.value, progress=advance)
+    metrics = whole.to_dict()
+    metrics |= truth_share(opened.info["dataset"], split.value, whole.auc)
+    result = {"run": str(run), "split": split.value, **metrics}
+    if slices:
+        result["slices"] = {name: part.to_dict() for name, part in parts.items()}
+        if not as_json:
+            Console(highlight=False).print(_table(parts), "")
+    finish(result, metrics, f"RUN: {run}", as_json)
+
+
+def _table(slices: Mapping[str, Metrics]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("slice", no_wrap=True)
+    for name in ("rows", "clicked", "AUC", "GAUC", "LogLoss", "calibration"):
+        table.add_column(name, justify="right")
+    for name, part in slices.items():
+        figures = (part.auc, part.gauc, part.log_loss, part.calibration)
+        shown = ("-" if figure is None else f"{figure:.4f}" for figure in figures)
+        table.add_row(name, f"{part.rows:,}", f"{part.positives / part.rows:.1%}", *shown)
+    return table

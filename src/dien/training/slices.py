@@ -1,0 +1,43 @@
+"""Parts of a split that say where a model is good: by length of history, and by what is known of the item."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dien.data.batch import Batch
+from dien.data.schema import Schema
+
+_BANDS = {"none": 0, "1 to 4": 1, "5 to 19": 5, "20 to 49": 20, "50 and more": 50}
+"""Bands of history lengths, and where they begin."""
+
+
+def slices_of(batch: Batch, schema: Schema) -> dict[str, NDArray[np.bool_]]:
+    """Tell the candidates of a batch apart.
+
+    Args:
+        batch: ``B`` candidates, with histories as the model reads them.
+        schema: of its features.
+
+    Returns:
+        Name of a slice -> ``[B]`` who is in it. Every candidate is in one whose name begins ``history:``, by
+        the number of behaviours, and in one that begins ``item:``: whether it is among these, not among
+        them, or unknown (its id has no index, as where training has not seen it).
+    """
+    history_of, lengths = batch.history_of.numpy(), np.diff(batch.offsets.numpy())  # [B], [R]
+    band = np.searchsorted(list(_BANDS.values()), lengths, "right")[history_of] - 1  # [B]
+    slices = {f"history: {name}": band == number for number, name in enumerate(_BANDS)}
+    id_of = schema.of("item")[0]
+    target, steps = batch.target[id_of.name], batch.history[id_of.name]  # [B], [N]
+    assert isinstance(target, Tensor)
+    assert isinstance(steps, Tensor)
+    known = target.numpy() > 0
+    repeated = np.isin(  # one number for each pair of history and item
+        history_of * id_of.size + target.numpy(),
+        np.repeat(np.arange(len(lengths)), lengths) * id_of.size + steps.numpy(),
+    )
+    slices["item: in the history"] = known & repeated
+    slices["item: not in the history"] = known & ~repeated
+    slices["item: unknown"] = ~known
+    return slices
