@@ -5,8 +5,9 @@
 Trains three models a seed on the same rows and negatives: the booster alone, the light net alone (both plain
 DIENs of the sizes that the configuration of `rocket` names), and the light net beside the booster. A seed
 redraws initialisation, the order of rows and the negatives of training; each net is that of its best
-validation epoch, and AUC and LogLoss are those of the test split. With several DATA, as preparations with
-other seeds, each gets all seeds.
+validation epoch, and AUC and LogLoss are those of the test split. The booster beside the light net is scored
+too, as it was in the light net's best epoch. With several DATA, as preparations with other seeds, each gets
+all seeds.
 
 The speed is measured with the models of the first seed, turn about: passes over the test split in batches of
 1,024, and requests of 200 candidates in raw ids, each with the history of a user of the test split.
@@ -22,20 +23,27 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `dien` does; OpenMP reads it when torch is loaded
 
 import numpy as np
 import torch
+from torch import nn
 
 from dien import Dataset, Scorer, evaluate, fit
 from dien.config import RocketConfig, RunConfig, load_config
+from dien.data.batch import Batch
+from dien.models.prediction import Prediction
+from dien.models.rocket import Rocket
 from dien.run import Run
+from dien.training import FitResult, Metrics
 from dien.training.evaluate import evaluate_model, evaluation_batches
 
 CANDIDATES = 200
 BOOSTER, LIGHT, ROCKET = NAMES = "booster alone", "light alone", "light with rocket"
+BESIDE = "booster beside it"
 
 
 def configurations(overrides: list[str]) -> dict[str, RunConfig]:
@@ -74,13 +82,28 @@ def speeds(runs: dict[str, Run], data: Dataset, passes: int, count: int) -> dict
             evaluate_model(scorer.model, batches)
             if turn:  # the first warms up
                 rates[name].append(batches.rows / (time.perf_counter() - start))
-    for turn, request in enumerate([*drawn[:10], *drawn]):
+    warming = drawn[:10]
+    for turn, request in enumerate([*warming, *drawn]):
         for name, scorer in scorers.items():
             start = time.perf_counter()
             scorer.score(*request)
-            if turn >= 10:
+            if turn >= len(warming):
                 latencies[name].append(1000 * (time.perf_counter() - start))
     return {name: (statistics.median(rates[name]), statistics.median(latencies[name])) for name in runs}
+
+
+class Beside(nn.Module):
+    """The booster that was trained beside a light net, whose embeddings it reads."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        model = run.load_model(booster=True)
+        assert isinstance(model, Rocket)
+        self.nets = model
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict a batch by the booster."""
+        return self.nets.launch(batch).booster
 
 
 def spread(values: list[float], digits: int = 4) -> str:
@@ -89,28 +112,50 @@ def spread(values: list[float], digits: int = 4) -> str:
     return f"{statistics.mean(values):.{digits}f}{deviation}"
 
 
+@dataclass
+class Found:
+    """What a net came to, a figure for each DATA and seed."""
+
+    auc: list[float] = field(default_factory=list)
+    log_loss: list[float] = field(default_factory=list)
+    valid_auc: list[float] = field(default_factory=list)
+    best_epochs: list[int] = field(default_factory=list)
+
+    def add(self, metrics: Metrics, result: FitResult) -> None:
+        """Add a run."""
+        assert metrics.auc is not None
+        assert metrics.log_loss is not None
+        assert result.valid_auc is not None
+        self.auc.append(metrics.auc)
+        self.log_loss.append(metrics.log_loss)
+        self.valid_auc.append(result.valid_auc)
+        self.best_epochs.append(result.best_epoch)
+
+
 def table(
-    auc: dict[str, list[float]],
-    loss: dict[str, list[float]],
+    found: dict[str, Found],
     speed: dict[str, tuple[float, float]],
     parameters: dict[str, tuple[int, int]],
 ) -> str:
     """Render results as Markdown."""
     lines = [
-        "| | test AUC | over light alone | kept of the booster's | LogLoss | parameters | beside embeddings "
-        f"| rows/s | ms a request of {CANDIDATES} |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| | test AUC | over light alone | kept of the booster's | LogLoss | valid AUC | best epochs "
+        f"| parameters | beside embeddings | rows/s | ms a request of {CANDIDATES} |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     rate, latency = speed[BOOSTER]
-    for name, values in auc.items():
-        kept = [100 * (a - 0.5) / (b - 0.5) for a, b in zip(values, auc[BOOSTER], strict=True)]
-        gains = [a - b for a, b in zip(values, auc[LIGHT], strict=True)]
+    for name in NAMES:
+        net = found[name]
+        kept = [100 * (a - 0.5) / (b - 0.5) for a, b in zip(net.auc, found[BOOSTER].auc, strict=True)]
+        gains = [a - b for a, b in zip(net.auc, found[LIGHT].auc, strict=True)]
         cells = [
             name,
-            spread(values),
+            spread(net.auc),
             "" if name == LIGHT else spread(gains),
             "" if name == BOOSTER else f"{spread(kept, 1)} %",
-            spread(loss[name]),
+            spread(net.log_loss),
+            spread(net.valid_auc),
+            " ".join(map(str, net.best_epochs)),
             *(f"{number:,}" for number in parameters[name]),
             f"{speed[name][0]:,.0f} ({speed[name][0] / rate:.2f} x)",
             f"{speed[name][1]:.2f} ({latency / speed[name][1]:.2f} x)",
@@ -130,8 +175,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=200, help="for the latency")
     parser.add_argument("--out", type=Path, help="folder to keep the RUNs in, and to go on from")
     given = parser.parse_args()
-    auc: dict[str, list[float]] = {name: [] for name in NAMES}
-    loss: dict[str, list[float]] = {name: [] for name in NAMES}
+    found = {name: Found() for name in (*NAMES, BESIDE)}
     first: dict[str, Run] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for number, folder in enumerate(given.data):
@@ -139,12 +183,14 @@ def main() -> None:
             for seed in range(given.seeds):
                 for name, config in configurations([*given.set, f"training.seed={seed}"]).items():
                     out = (given.out or Path(scratch)) / f"{name.replace(' ', '-')}-{number}-{seed}"
-                    fit(data, config, out, resume=True, progress=False)
-                    metrics = evaluate(out, data)
-                    auc[name].append(metrics.auc)
-                    loss[name].append(metrics.log_loss)
-                    first.setdefault(name, Run.open(out))
-                latest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in auc.items())
+                    result = fit(data, config, out, resume=True, progress=False)
+                    run = Run.open(out)
+                    found[name].add(evaluate(run, data), result)
+                    if name == ROCKET:
+                        batches = evaluation_batches(data, "test", run.config.model.max_history)
+                        found[BESIDE].add(evaluate_model(Beside(run), batches), result)
+                    first.setdefault(name, run)
+                latest = ", ".join(f"{name} {net.auc[-1]:.4f}" for name, net in found.items())
                 print(f"{folder}, seed {seed}: test AUC {latest}", file=sys.stderr, flush=True)
         parameters = {}
         for name, run in first.items():
@@ -152,9 +198,10 @@ def main() -> None:
             beside = sum(size for n, size in sizes.items() if not n.startswith("inputs."))
             parameters[name] = sum(sizes.values()), beside
         speed = speeds(first, Dataset.open(given.data[0]), given.passes, given.requests)
-    print(table(auc, loss, speed, parameters))
-    gains = [a - b for a, b in zip(auc[ROCKET], auc[LIGHT], strict=True)]
-    print(f"\nLight with rocket over light alone, one by one: {', '.join(f'{gain:+.4f}' for gain in gains)}.")
+    print(table(found, speed, parameters))
+    print(f"\nThe booster beside the light net: test AUC {spread(found[BESIDE].auc)}.")
+    gains = [a - b for a, b in zip(found[ROCKET].auc, found[LIGHT].auc, strict=True)]
+    print(f"Light with rocket over light alone, one by one: {', '.join(f'{gain:+.4f}' for gain in gains)}.")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}.")
 
 
