@@ -7,14 +7,13 @@ import pytest
 from dien.config import ConfigError, RunConfig, model_config
 from dien.training.space import SPACES, Choice, LogUniform, flat, nested, search_space, with_values
 
-MODELS = [name for name in SPACES if name != "dien:recbole"]  # whose defaults are RecBole's sizes
-
 
 def test_a_key_has_the_same_range_in_every_model_and_all_share_four() -> None:
     ranges: dict[str, set[str]] = {}
-    for space in SPACES.values():
+    for model, space in SPACES.items():
         for key, values in space.items():
-            ranges.setdefault(key, set()).add(str(values))
+            if model != "dien:recbole" or key not in ("model.embedding_size", "model.head_hidden"):
+                ranges.setdefault(key, set()).add(str(values))
     assert all(len(found) == 1 for found in ranges.values()), ranges
     shared = set.intersection(*(set(space) for space in SPACES.values()))
     assert shared == {
@@ -26,7 +25,17 @@ def test_a_key_has_the_same_range_in_every_model_and_all_share_four() -> None:
     assert all(list(space)[:4] == list(SPACES["sum-pooling"]) for space in SPACES.values())
 
 
-@pytest.mark.parametrize("model", MODELS)
+def test_recboles_sizes_are_the_shared_ones_with_its_own_in_their_order() -> None:
+    own = RunConfig(model=model_config("dien:recbole"))
+    for key in ("model.embedding_size", "model.head_hidden"):
+        shared, found = SPACES["dien"][key], SPACES["dien:recbole"][key]
+        assert isinstance(shared, Choice)
+        assert isinstance(found, Choice)
+        assert set(found.values) == {*shared.values, flat(own)[key]}
+        assert list(found.values) == sorted(found.values)  # those beside each other are taken for alike
+
+
+@pytest.mark.parametrize("model", SPACES)
 def test_every_value_fits_the_model_and_its_defaults_lie_in_its_space(model: str) -> None:
     space, config = SPACES[model], RunConfig(model=model_config(model))
     ends = {

@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dien.cli import app
-from dien.config import RunConfig, load_config
+from dien.config import RunConfig, load_config, model_config
 from dien.data.dataset import Dataset
 from dien.data.log import DataError, Log
 from dien.data.recipes import temporal
@@ -29,8 +29,8 @@ from dien.run import RESULT, Run, RunError, write_text
 from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import TEST, Job
-from dien.training.space import SPACES, search_space
-from dien.training.tune import RANDOM_TRIALS, SIDE_BY_SIDE, TUNE, tune
+from dien.training.space import SPACES, flat, search_space
+from dien.training.tune import RANDOM_TRIALS, SIDE_BY_SIDE, TUNE, _suggest, tune
 
 SETTINGS = ["model.max_history=5", "training.epochs=2", "training.checkpoint_steps=3"]
 ARGUMENTS = ["--model", "din", *(part for setting in SETTINGS for part in ("--set", setting))]
@@ -92,6 +92,12 @@ def test_every_figure_is_that_of_the_runs(finished: Path) -> None:
 def test_the_first_trial_is_the_configuration_itself_where_it_lies_in_the_space(finished: Path) -> None:
     own = compared_configs(["din"], settings=SETTINGS)["din"]
     assert Run.open(finished / "runs/000-0").config == own
+
+
+@pytest.mark.parametrize("model", SPACES)
+def test_the_first_trial_of_every_model_is_its_defaults(model: str) -> None:
+    own = flat(RunConfig(model=model_config(model)))
+    assert _suggest([], SPACES[model], own) == {key: own[key] for key in SPACES[model]}
 
 
 def test_best_yaml_trains_to_the_weights_of_the_best_trial_and_compares(
@@ -364,11 +370,13 @@ def test_thirteen_trials_follow_from_their_numbers_alone_with_the_same_shared_va
     values = [[trial["values"] for trial in trials] for trials in (one, other)]
     assert values[0][:first] == values[1][:first]
     assert values[0][first:] != values[1][first:]
-    config = compared_configs(["dien"])["dien"]
-    out = tmp_path / "dien"
-    dien = tune(small_data.path, "dien", config, search_space("dien"), out, trials=first, progress=False)
-    for trial, found in zip(dien["trials"], values[0], strict=False):
-        assert {key: trial["values"][key] for key in SPACES["sum-pooling"]}.items() <= found.items()
+    for model in ("dien", "dien:recbole"):
+        config, space, out = compared_configs([model])[model], search_space(model), tmp_path / model
+        alike = [key for key, choices in SPACES["sum-pooling"].items() if str(choices) == str(space[key])]
+        trials = tune(small_data.path, model, config, space, out, trials=first, progress=False)["trials"]
+        assert len(alike) == (4 if model == "dien" else 2)
+        for trial, found in zip(trials, values[0], strict=False):
+            assert {key: trial["values"][key] for key in alike}.items() <= found.items()
 
 
 def test_results_steer_the_search_and_say_which_keys_matter(

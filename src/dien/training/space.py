@@ -1,8 +1,9 @@
 """What ``dien tune`` searches: for every model the keys and their ranges, as data.
 
-The keys that all models have are searched in the same ranges for all. What a model is, is not searched: its
-kind of GRU, and what sets DIENs apart whose names have a colon. How long a run trains is not searched either:
-``training.patience`` stops it by the validation split.
+The keys that all models have are searched in the same ranges for all, but that those of ``dien:recbole``
+hold RecBole's sizes too. What a model is, is not searched: its kind of GRU, and what sets DIENs apart whose
+names have a colon. How long a run trains is not searched either: ``training.patience`` stops it by the
+validation split.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ _GRU: Space = {
     "model.hidden_size": Choice((18, 24, 36, 54, 72)),
     "model.attention": Choice(("bilinear", "mlp")),
 }
+_RECBOLE: Space = {  # the shared sizes and RecBole's own
+    "model.embedding_size": Choice((8, 10, 12, 18, 24, 36, 48, 64)),
+    "model.head_hidden": Choice(((80, 40), (200, 80), (256, 128, 64), (256, 256, 256))),
+}
 _AUXILIARY: Space = {"model.auxiliary_weight": LogUniform(0.02, 4.0)}
 
 SPACES: dict[str, Space] = {
@@ -72,7 +77,7 @@ SPACES: dict[str, Space] = {
     "gru+augru": {**_SHARED, **_GRU},
     "dien": {**_SHARED, **_GRU, **_AUXILIARY, "model.auxiliary_average": Choice(("histories", "pairs"))},
     "dien:authors": {**_SHARED, "model.hidden_size": _GRU["model.hidden_size"], **_AUXILIARY},
-    "dien:recbole": {**_SHARED, **_AUXILIARY},
+    "dien:recbole": {**_SHARED, **_RECBOLE, **_AUXILIARY},
 }
 
 
