@@ -33,6 +33,7 @@ RUNS = st.builds(
             DINConfig,
             attention_hidden=WIDTHS,
             attention_activation=ACTIVATIONS,
+            attention_softmax=st.booleans(),
             pooled_history=st.booleans(),
         ),
         st.builds(

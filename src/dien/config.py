@@ -92,13 +92,16 @@ class PNNConfig(_Strict):
 
 
 class DINConfig(_Strict):
-    """Deep Interest Network, as DIEN's authors ran it beside DIEN.
+    """Deep Interest Network; the defaults are what DIEN's authors ran beside DIEN.
 
     Attributes:
         embedding_size: width of a feature's embedding where the feature names none.
         max_history: newest behaviours read; older ones are cut.
         attention_hidden: widths of the attention's hidden layers, on ``[q, k, q - k, q * k]``.
         attention_activation: their activation.
+        attention_softmax: whether a softmax over the history makes the weights of its behaviours add up to
+            1, as in the authors' code. DIN's paper weighs by the activations as they are (eq. 3, section
+            4.3), so that the sum grows with how much of a history bears on the target.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
             the authors' code.
         head_hidden: widths of the head's hidden layers.
@@ -110,6 +113,7 @@ class DINConfig(_Strict):
     max_history: PositiveInt = 50
     attention_hidden: Widths = (80, 40)
     attention_activation: Activation = "sigmoid"
+    attention_softmax: bool = True
     pooled_history: bool = False
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"

@@ -26,7 +26,7 @@ def model(schema: Schema = SCHEMA, **options: Any) -> DIN:
 
 
 def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
-    """Logits, each candidate for itself: behaviours weighed by a softmax of an MLP on [q, k, q - k, q k]."""
+    """Logits, each candidate for itself; weights are an MLP on [q, k, q - k, q k], or its softmax."""
     config, weights = din.config, weights_of(din)
     inputs, logits = InputsByHand(schema, weights), []
     for b, r in enumerate(batch.history_of.tolist()):
@@ -37,12 +37,14 @@ def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
         history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
         attention = under(weights, "attention.")
         scores = [
-            torch.exp(attention_logit(attention, query, key, config.attention_activation, 1))
-            for key in history
-        ]
+            attention_logit(attention, query, key, config.attention_activation, 1) for key in history
+        ]  # a(e_j, v_A) of DIN's eq. (3)
+        if config.attention_softmax:
+            total = sum(torch.exp(score) for score in scores)
+            scores = [torch.exp(score) / total for score in scores]
         interest = torch.zeros(history.shape[1], dtype=torch.float64)
         for score, key in zip(scores, history, strict=True):
-            interest = interest + score / sum(scores) * key
+            interest = interest + score * key
         parts = [interest, target, inputs.profile(batch, r)]
         if config.pooled_history:
             items = inputs.sequence(batch.history, batch, r, "item").sum(0)
@@ -57,6 +59,8 @@ def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
     [
         {},
         {"pooled_history": True},
+        {"attention_softmax": False},
+        {"attention_softmax": False, "attention_activation": "dice", "pooled_history": True},
         {"attention_activation": "dice", "head_activation": "prelu"},
         {"attention_hidden": (4,), "attention_activation": "relu", "head_hidden": (3,)},
     ],
@@ -105,9 +109,11 @@ def test_a_candidate_scores_the_same_alone_among_others_and_in_any_order(
     torch.testing.assert_close(din(candidates(batch, order)).logits, logits[order], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("softmax", [True, False])
 @pytest.mark.parametrize("lengths", [[0], [0, 0, 0]])
-def test_empty_histories_give_finite_logits_and_gradients(lengths: list[int]) -> None:
-    din = model(EVERY_KIND, pooled_history=True, attention_activation="dice").train()
+def test_empty_histories_give_finite_logits_and_gradients(lengths: list[int], softmax: bool) -> None:
+    options = {"pooled_history": True, "attention_activation": "dice", "attention_softmax": softmax}
+    din = model(EVERY_KIND, **options).train()
     logits = din(random_batch(lengths, list(range(len(lengths))) * 2, EVERY_KIND)).logits
     assert torch.isfinite(logits).all()
     logits.sum().backward()
@@ -115,11 +121,12 @@ def test_empty_histories_give_finite_logits_and_gradients(lengths: list[int]) ->
         assert parameter.grad is None or torch.isfinite(parameter.grad.to_dense()).all()
 
 
+@pytest.mark.parametrize("softmax", [True, False])
 @pytest.mark.parametrize("pooled", [True, False])
-def test_gradients_reach_every_parameter(pooled: bool) -> None:
-    din = model(EVERY_KIND, pooled_history=pooled).train()
+def test_gradients_reach_every_parameter(pooled: bool, softmax: bool) -> None:
+    din = model(EVERY_KIND, pooled_history=pooled, attention_softmax=softmax).train()
     din(random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)).logits.square().sum().backward()
     for name, parameter in din.named_parameters():
         assert parameter.grad is not None, name
-        if name != "attention.dense.bias":  # the softmax takes it away
+        if name != "attention.dense.bias" or not softmax:  # the softmax takes it away
             assert parameter.grad.to_dense().any(), name

@@ -18,8 +18,8 @@ from dien.packed import Pairs
 class DIN(nn.Module):
     """DIN over packed, shared histories: behaviours are summed by their attention to the target.
 
-    Attention is normalised by a softmax over the history, as in the code of DIEN's authors. DIN's own paper
-    (section 4.3) leaves it out.
+    By default a softmax over the history normalises the attention, as in the code of DIEN's authors. Without
+    it (``attention_softmax``) behaviours are weighed by the activations themselves, eq. (3) of DIN's paper.
 
     Args:
         config: sizes.
@@ -34,7 +34,11 @@ class DIN(nn.Module):
         # The attention subtracts and multiplies target and behaviour: it wants them equally wide.
         self.query = nn.Linear(D, E) if D != E else nn.Identity()
         self.attention = SequenceAttention(
-            (4 * E, *config.attention_hidden), E, config.attention_activation, softmax=True, scale=False
+            (4 * E, *config.attention_hidden),
+            E,
+            config.attention_activation,
+            softmax=config.attention_softmax,
+            scale=False,
         )
         widths = E + D + self.inputs.profile_width + (2 * D if config.pooled_history else 0)
         self.head = MLP([widths, *config.head_hidden], config.head_activation)
