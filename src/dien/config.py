@@ -236,9 +236,9 @@ class DIENConfig(_Strict):
         Its one ``mlp_hidden_size`` is ``attention_hidden``, ``auxiliary_hidden`` and ``head_hidden`` here.
         It goes as far as this. Embeddings and linear layers start as everywhere here, not as Xavier's normal
         distribution has it. Several values of a feature are pooled as the data's schema says, not by one
-        ``pooling_mode``. The auxiliary loss's negatives are drawn anew each epoch, where RecBole draws them
-        once (``training.negatives: stored``). RecBole with its own data and training, to the same numbers,
-        is :mod:`dien.recbole`.
+        ``pooling_mode``. How it is trained is not the model's: that RecBole draws the auxiliary loss's
+        negatives once is ``--set training.auxiliary_negatives=fixed``. RecBole with its own data and
+        training, to the same numbers, is :mod:`dien.recbole`.
         """
         widths = (256, 256, 256)
         return cls(
@@ -322,6 +322,9 @@ class TrainConfig(_Strict):
 
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 2e-3
+        auxiliary_negatives: ``redrawn`` draws the auxiliary loss's negatives anew at every step; with
+            ``fixed``, as in RecBole, a behaviour has the same one all through the training. Models without
+            the loss have none.
     epochs: PositiveInt = 10
     patience: PositiveInt = 2
     negatives: Literal["redrawn", "stored"] = "redrawn"
@@ -332,6 +335,7 @@ class TrainConfig(_Strict):
 class RunConfig(_Strict):
     """Everything a RUN is made from besides its data: ``config.yaml``."""
 
+    auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"
     model: ModelConfig = DIENConfig()
     training: TrainConfig = TrainConfig()
 

@@ -1,10 +1,14 @@
-"""Small random datasets with every kind of feature, made by hand rather than by a recipe."""
+"""Small random datasets with every kind of feature, made by hand; what batches show of a dataset."""
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
 
+from dien.data.batch import Batch
 from dien.data.encoding import Hashed, Intervals, Scaled
 from dien.data.prepared import SPLITS, Behaviours, FeatureTable, Prepared, Split, Unclicked
 from dien.data.ragged import Column, Ragged, to_offsets
@@ -97,3 +101,19 @@ def random_prepared(seed: int = 0, users: int = 9, items: int = 12, behaviours: 
 def _vocabulary(size: int) -> Vocabulary:
     values = pl.Series([None, *(f"v{k}" for k in range(1, size))], dtype=pl.String)
     return Vocabulary(values, np.ones(size, np.int64))
+
+
+def auxiliary_negatives(batches: Iterable[Batch]) -> dict[tuple[int, int], list[int]]:
+    """The negative at each reading of each behaviour, told by its user and how many the user had before.
+
+    The batches' histories must begin with their users' first behaviours: none is cut.
+    """
+    found: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for batch in batches:
+        assert batch.negatives is not None
+        assert batch.user_row is not None
+        negatives, offsets = batch.negatives["item"].tolist(), batch.offsets.tolist()  # type: ignore[union-attr]
+        for user, start, end in zip(batch.user_row.tolist(), offsets, offsets[1:], strict=False):
+            for k, negative in enumerate(negatives[start:end]):
+                found[user, k].append(negative)
+    return found

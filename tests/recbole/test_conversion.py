@@ -128,6 +128,7 @@ def test_numbers_in_buckets_are_recboles(
     dataset, model, files = checkpoints(settings, discretization={"price": buckets})
     for file in files:
         run = convert(file, tmp_path / file.stem)
+        assert run.config.training.auxiliary_negatives == "fixed"
         assert {f.name: f.kind for f in run.schema.features}["price"] == "categorical"
         assert_scores_as_recbole(tmp_path / file.stem, dataset, model)
 
@@ -140,6 +141,7 @@ def test_a_preset_of_ours_scores_as_it_predicts(
     dataset, model, file = checkpoint_of_ours(settings, gru_type=gru, dien_preset=preset, dropout_prob=0.2)
     run = convert(file, tmp_path / "run")
     assert run.config.model.head_dropout == 0.2
+    assert run.config.training.auxiliary_negatives == "redrawn"
     assert_scores_as_recbole(tmp_path / "run", dataset, model)
 
 

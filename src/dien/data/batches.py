@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dien.data.batch import Batch, Columns
 from dien.data.dataset import Dataset
 from dien.data.encoding import encode
+from dien.data.keyed import KeyedStreams
 from dien.data.negatives import PopularitySampler, sampler
 from dien.data.order import Order
 from dien.data.prepared import FeatureTable, SplitName
@@ -85,8 +86,10 @@ class Batches:
         shuffle: whether each epoch has its own order; otherwise that on disk.
         negatives: ``redrawn`` replaces the sampled negatives of training rows in each epoch, by the rule they
             were sampled by; real negatives, and those of validation and test, are always as ``stored``.
-        auxiliary: whether each behaviour gets a negative for the auxiliary loss, drawn anew in each epoch:
-            what was shown and not clicked, where the data says so, else an item by popularity.
+        auxiliary: whether each behaviour gets a negative for the auxiliary loss: what was shown and not
+            clicked, where the data says so, else an item by popularity.
+        auxiliary_negatives: ``redrawn`` draws it anew for each batch; ``fixed`` has the same for a behaviour
+            wherever and whenever it is read: it follows from the seed and its place in the data alone.
         since: only impressions at this second or later.
 
     Attributes:
@@ -107,6 +110,7 @@ class Batches:
         shuffle: bool = False,
         negatives: Literal["redrawn", "stored"] = "stored",
         auxiliary: bool = False,
+        auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn",
         since: int | None = None,
     ) -> None:
         if batch_size < 1 or max_history < 1:
@@ -120,6 +124,7 @@ class Batches:
         by = dataset.info["negatives"].get("by") or "popularity"
         self._sampler = sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
+        self._auxiliary_fixed = auxiliary_negatives == "fixed"
         self._order = Order(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
         self.rows = self._order.rows
         self._window = (-1, -1)
@@ -199,10 +204,15 @@ class Batches:
     ) -> NDArray[np.int32]:
         """Draw one item other than each behaviour ``[N]``."""
         assert self._auxiliary is not None
-        drawn = self._auxiliary.draw_other_than(rng, history)
+        streams = KeyedStreams(self._seed, place) if self._auxiliary_fixed else None
+        if streams is None:
+            drawn = self._auxiliary.draw_other_than(rng, history)
+        else:
+            drawn = self._auxiliary.draw_keyed_other_than(streams, history)
         if (unclicked := self._dataset.behaviours.unclicked) is not None:
             start, end = unclicked.start[place], unclicked.end[place]
-            at = start + (rng.random(len(place)) * (end - start)).astype(np.int64)
+            share = rng.random(len(place)) if streams is None else streams.random(np.arange(len(place)))
+            at = start + (share * (end - start)).astype(np.int64)
             some = (end > start).nonzero()[0]
             item = unclicked.item[at[some]]
             other = item != history[some]  # what was passed over may have been clicked in the end

@@ -8,10 +8,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.keyed import KeyedStreams
 from dien.data.log import DataError
 from dien.data.ragged import Column, to_offsets
 
 Places = NDArray[np.int64]
+Points = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+"""Points of a sampler's line for the draws ``[m]`` of these numbers: ``[m]``."""
 _NOTHING = "no item has a popularity above 0: there is nothing to draw negatives from"
 _EXHAUSTED = (
     "an impression's positives are all the items that negatives could be drawn from; "
@@ -95,8 +98,7 @@ class PopularitySampler:
 
     def draw(self, rng: np.random.Generator, size: int) -> NDArray[np.int32]:
         """Draw ``[size]`` items."""
-        bucket, within = np.divmod(rng.integers(self._items * self._total, size=size), self._total)
-        return np.where(within < self._threshold[bucket], bucket, self._alias[bucket]).astype(np.int32)
+        return self._items_at(rng.integers(self._items * self._total, size=size))
 
     def draw_other_than(self, rng: np.random.Generator, items: NDArray[np.integer]) -> NDArray[np.int32]:
         """Draw one item for each of ``items [n]``, other than it.
@@ -104,9 +106,15 @@ class PopularitySampler:
         Raises:
             DataError: one of ``items`` is the only one that could be drawn.
         """
-        if self._n_drawable == 1 and self._drawable[items].any():
-            raise DataError("a single item has all events: there is no other to draw as its negative")
-        return self._redraw(rng, len(items), lambda drawn, which: drawn == items[which])
+        return self._other_than(items, self._points_of(rng))
+
+    def draw_keyed_other_than(self, streams: KeyedStreams, items: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Draw one item for each of ``items [n]``, other than it, each from the stream of its own key.
+
+        Raises:
+            DataError: one of ``items`` is the only one that could be drawn.
+        """
+        return self._other_than(items, lambda which: streams.integers(self._items * self._total, which))
 
     def draw_outside(
         self,
@@ -129,19 +137,33 @@ class PopularitySampler:
             place = np.searchsorted(taken, wanted)
             return taken.take(place, mode="clip") == wanted if len(taken) else np.zeros(len(drawn), bool)
 
-        return self._redraw(rng, len(group), clashes)
+        return self._redraw(self._points_of(rng), len(group), clashes)
+
+    def _points_of(self, rng: np.random.Generator) -> Points:
+        """Take points from a generator one after another."""
+        return lambda which: rng.integers(self._items * self._total, size=len(which))
+
+    def _items_at(self, points: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Read the items at points ``[n]`` of the line of all buckets."""
+        bucket, within = np.divmod(points, self._total)
+        return np.where(within < self._threshold[bucket], bucket, self._alias[bucket]).astype(np.int32)
+
+    def _other_than(self, items: NDArray[np.integer], points: Points) -> NDArray[np.int32]:
+        if self._n_drawable == 1 and self._drawable[items].any():
+            raise DataError("a single item has all events: there is no other to draw as its negative")
+        return self._redraw(points, len(items), lambda drawn, which: drawn == items[which])
 
     def _redraw(
         self,
-        rng: np.random.Generator,
+        points: Points,
         size: int,
         clashes: Callable[[NDArray[np.int32], NDArray[np.int64]], NDArray[np.bool_]],
     ) -> NDArray[np.int32]:
         """Draw, and draw anew what clashes, until nothing does."""
-        drawn = self.draw(rng, size)
         which = np.arange(size)
+        drawn = self._items_at(points(which))
         while len(which := which[clashes(drawn[which], which)]):
-            drawn[which] = self.draw(rng, len(which))
+            drawn[which] = self._items_at(points(which))
         return drawn
 
 

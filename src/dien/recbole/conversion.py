@@ -314,6 +314,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             learning_rate=config["learning_rate"],
             epochs=config["epochs"],
             patience=max(1, config["stopping_step"]),
+            auxiliary_negatives="redrawn" if switches.fresh_negatives else "fixed",
             seed=config["seed"],
         )
     except ValueError as error:  # pydantic's among them

@@ -101,6 +101,7 @@ class ClickModule(LightningModule):
             shuffle=True,
             negatives=settings.negatives,
             auxiliary=self._auxiliary_weight > 0,
+            auxiliary_negatives=settings.auxiliary_negatives,
             since=since(run),
         )
         self.train_rows = self._train.rows
