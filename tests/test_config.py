@@ -67,7 +67,12 @@ RUNS = st.builds(
         ),
     ),
     training=st.builds(
-        TrainConfig, batch_size=SIZES, learning_rate=POSITIVE, seed=st.integers(-(2**31), 2**31)
+        TrainConfig,
+        batch_size=SIZES,
+        learning_rate=POSITIVE,
+        learning_rate_decay=st.floats(1e-3, 1),
+        auxiliary_negatives=st.sampled_from(["redrawn", "fixed"]),
+        seed=st.integers(-(2**31), 2**31),
     ),
 )
 
@@ -243,6 +248,9 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("training.learning_rate=.nan", r"^training\.learning_rate: .*finite.*\(found nan\)"),
         ("training.learning_rate=.inf", r"^training\.learning_rate: .*finite.*\(found inf\)"),
         ("training.negatives=fresh", r"^training\.negatives: .*'redrawn' or 'stored' \(found 'fresh'\)"),
+        ("training.auxiliary_negatives=stored", r"^training\.auxiliary_negatives: .*'redrawn' or 'fixed'"),
+        ("training.learning_rate_decay=0", r"^training\.learning_rate_decay: .*greater than 0"),
+        ("training.learning_rate_decay=1.1", r"^training\.learning_rate_decay: .*less than or equal to 1"),
         ("model={name: rocket, booster_hidden_size: 8}", r"^model\.booster_hidden_size: .*12 \(found 8\)"),
         ("model={name: rocket, hint_weight: -1}", r"^model\.hint_weight: .*greater than or equal to 0"),
         ("model={name: rocket, booster_head_hidden: []}", r"^model\.booster_head_hidden: .*at least 1 item"),

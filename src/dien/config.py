@@ -210,8 +210,13 @@ class DIENConfig(_Strict):
         are cut in testing too, and their sum holds no padding, of whose embedding theirs adds one for every
         place a history is shorter than its batch's longest. A softmax over two outputs is a sigmoid of their
         difference, of which one is kept. Initial weights but for the gates' biases are drawn as everywhere
-        here, not as TensorFlow's. How it is trained is not the model's (Adam at 1e-3, halved each epoch, 3
-        epochs, the best by the AUC in testing): see :class:`TrainConfig`.
+        here, not as TensorFlow's. How it is trained is not the model's: theirs is Adam at 1e-3, halved each
+        epoch, with the negatives of the preparation, which are these keys of :class:`TrainConfig`::
+
+            --set training.learning_rate=0.001 --set training.learning_rate_decay=0.5
+            --set training.epochs=3 --set training.batch_size=128 --set training.negatives=stored
+
+        The epoch is chosen by the validation AUC, where theirs chooses among every 100 steps by the test AUC.
         """
         return cls(
             max_history=100,
@@ -312,22 +317,25 @@ class TrainConfig(_Strict):
     Attributes:
         batch_size: candidates a step.
         learning_rate: Adam's step size, for dense parameters and embedding rows alike.
+        learning_rate_decay: factor on the learning rate after each epoch, in (0, 1]; 1 leaves it as it is.
         epochs: at most so many passes over the training rows.
         patience: stop after so many epochs without a better validation AUC.
         negatives: ``redrawn`` samples the negatives of training rows anew each epoch, ``stored`` keeps those
             of the preparation. Data with real negatives is always ``stored``.
+        auxiliary_negatives: ``redrawn`` draws the auxiliary loss's negatives anew at every step; with
+            ``fixed``, as in RecBole, a behaviour has the same one all through the training. Models without
+            the loss have none.
         seed: initialisation, order of the rows and negatives follow from it alone.
         checkpoint_steps: write a checkpoint to resume from every so many steps, and at each epoch's end.
     """
 
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 2e-3
-        auxiliary_negatives: ``redrawn`` draws the auxiliary loss's negatives anew at every step; with
-            ``fixed``, as in RecBole, a behaviour has the same one all through the training. Models without
-            the loss have none.
+    learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     epochs: PositiveInt = 10
     patience: PositiveInt = 2
     negatives: Literal["redrawn", "stored"] = "redrawn"
+    auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"
     seed: int = 0
     checkpoint_steps: PositiveInt = 1000
 
@@ -335,7 +343,6 @@ class TrainConfig(_Strict):
 class RunConfig(_Strict):
     """Everything a RUN is made from besides its data: ``config.yaml``."""
 
-    auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"
     model: ModelConfig = DIENConfig()
     training: TrainConfig = TrainConfig()
 

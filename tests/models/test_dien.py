@@ -186,7 +186,7 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
         if key in ("attention_hidden", "attention_scale"):  # of the MLP attention
             alone = DIENConfig(attention="mlp", **{key: getattr(preset, key)})
             found, other = what_is_trained(alone), what_is_trained(DIENConfig(attention="mlp"))
-        elif key == "max_history":  # what batches are cut at
+        elif key == "max_history":  # what batches are cut at: tests/training/test_fit.py
             continue
         else:
             found, other = what_is_trained(DIENConfig(**{key: getattr(preset, key)})), base

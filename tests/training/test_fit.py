@@ -15,13 +15,17 @@ from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
 from dien.data.prepared import Split
-from dien.models import build
+from dien.data.recipes import temporal
+from dien.data.writer import write
+from dien.models import DIEN, build
 from dien.run import Run, RunError
-from dien.training import checkpoint, fit, module
+from dien.training import checkpoint, evaluate, fit, module, optimiser
 from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from tests.data.datasets import auxiliary_negatives
+from tests.data.logs import make_log
 from tests.training.board import read_board
 
 SMALL = ["model.hidden_size=6", "model.embedding_size=4", "training.batch_size=512"]
@@ -138,6 +142,68 @@ def test_training_stops_on_validation_auc_and_keeps_the_best_weights(
     kept = load_file(tmp_path / "run/model.safetensors")
     assert kept.keys() == seen[best - 1].keys()
     assert all(torch.equal(kept[name], seen[best - 1][name]) for name in kept)
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_each_epochs_learning_rate_is_that_of_the_one_before_times_the_decay(
+    decay: float, small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What updates dense parameters, and what the rows of embeddings.
+    used: dict[str, list[float]] = {"adam": [], "adam_rows": []}
+
+    def noting(name: str) -> Any:
+        update = getattr(optimiser, name)
+
+        def noted(*arguments: Any, lr: float, **rest: Any) -> None:
+            used[name].append(lr)
+            update(*arguments, lr=lr, **rest)
+
+        return noted
+
+    for name in used:
+        monkeypatch.setattr(optimiser, name, noting(name))
+    settings = ["training.epochs=3", "training.patience=3", "training.learning_rate=0.01"]
+    config = config_of(*settings, f"training.learning_rate_decay={decay}")
+    result = fit(small_data, config, tmp_path / "run", progress=False)
+    for rates in used.values():
+        assert rates == [0.01 * decay**epoch for epoch in range(3) for _ in range(len(rates) // 3)]
+    assert len(used["adam"]) == result.steps
+    assert len(used["adam_rows"]) > result.steps
+
+
+@pytest.mark.parametrize(("kind", "least", "most"), [("redrawn", 0, 0.5), ("fixed", 1, 1)])
+def test_auxiliary_negatives_are_redrawn_or_fixed_as_the_configuration_says(
+    kind: str, least: float, most: float, small_data: Dataset, tmp_path: Path
+) -> None:
+    config = config_of(f"training.auxiliary_negatives={kind}", "model.max_history=1000", "training.epochs=2")
+    run = Run.create(tmp_path / "run", config, small_data)
+    clicks = ClickModule(build(config.model, small_data.schema), run, small_data, Bar(False))
+    found = [drawn for drawn in auxiliary_negatives(clicks.batches()).values() if len(drawn) > 1]
+    assert len(found) > 100
+    assert least <= sum(len(set(drawn)) == 1 for drawn in found) / len(found) <= most
+
+
+@pytest.mark.parametrize(("name", "longest"), [("dien", 50), ("dien:authors", 100)])
+def test_training_validation_and_test_cut_histories_where_the_model_says(
+    name: str, longest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(f"u{user}", f"i{k * 7 % 11}", 10 * k + user) for user in range(2) for k in range(150)]
+    write(temporal(make_log(rows), negatives=1), tmp_path / "data")
+    read: list[tuple[bool, int]] = []
+    forward = DIEN.forward
+
+    def noted(self: DIEN, batch: Any) -> Any:
+        read.append((self.training, int(batch.offsets.diff().max())))
+        return forward(self, batch)
+
+    monkeypatch.setattr(DIEN, "forward", noted)
+    config = load_config(overrides=[*SMALL, "training.epochs=1"], model=name)
+    fit(tmp_path / "data", config, tmp_path / "run", progress=False)
+    trained, validated = ([n for training, n in read if training == mode] for mode in (True, False))
+    assert max(trained) == max(validated) == longest
+    read.clear()
+    evaluate(tmp_path / "run")
+    assert max(read) == (False, longest)
 
 
 def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(

@@ -98,6 +98,20 @@ def test_a_run_killed_again_and_again_resumes_to_the_same_bytes(
     assert_same(tmp_path / "run", straight)
 
 
+def test_a_run_whose_learning_rate_falls_resumes_in_any_epoch_to_the_same_bytes(
+    small_data: Dataset, straight: Path, tmp_path: Path
+) -> None:
+    keys = ["training.learning_rate_decay=0.3", "training.auxiliary_negatives=fixed"]
+    config = load_config(overrides=[*SETTINGS, *keys])
+    fit(small_data, config, tmp_path / "whole", progress=False)
+    weights = "model.safetensors"
+    assert (tmp_path / "whole" / weights).read_bytes() != (straight / weights).read_bytes()
+    for count in (STEPS + 10, STEPS):  # in the second epoch, and from a checkpoint there in the third
+        train_killed(small_data.path, config, tmp_path / "run", "a training batch", count)
+    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    assert_same(tmp_path / "run", tmp_path / "whole")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_the_command_stopped_by_a_signal_fails_and_resumes_to_the_same_bytes(
     number: signal.Signals, small_data: Dataset, config: RunConfig, straight: Path, tmp_path: Path

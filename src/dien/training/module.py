@@ -144,7 +144,7 @@ class ClickModule(LightningModule):
         return batch if device.type == "cpu" else batch.to(device)
 
     def on_train_start(self) -> None:
-        """Show where the epoch stands."""
+        """Have the epoch begin, or go on, where it stands."""
         self._begin_epoch()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -196,9 +196,12 @@ class ClickModule(LightningModule):
     # Epochs
 
     def _begin_epoch(self) -> None:
+        """Set the epoch's learning rate, computed from its number alone, and show where it stands."""
         epoch, done = divmod(self.standing.steps, len(self._train))
-        rows, batches = self.train_rows, len(self._train)
-        self._bar.begin(f"epoch {epoch + 1}/{self._settings.epochs}", rows, rows * done // batches)
+        rows, batches, settings = self.train_rows, len(self._train), self._settings
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = settings.learning_rate * settings.learning_rate_decay**epoch
+        self._bar.begin(f"epoch {epoch + 1}/{settings.epochs}", rows, rows * done // batches)
         self._started, self._seen = time.perf_counter(), 0
 
     def _record_steps(self) -> None:
