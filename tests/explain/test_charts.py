@@ -37,6 +37,7 @@ def test_what_is_not_finite_or_not_there_is_left_out() -> None:
     assert line_chart("t", [Curve("a", [[(1, math.nan), (2, math.inf)], []])], "step") == ""
     chart = line_chart("t", [Curve("a", [[(1, math.nan), (2, 0.5)]]), Curve("b", [])], "epoch")
     assert "nan" not in chart
+    assert ">epoch</text>" in chart
     assert chart.count("<circle") == 1  # a single point is seen
 
 

@@ -1,67 +1,25 @@
-import csv
-import io
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dien.explain.comparison_report import as_csv, markdown, write_reports
+from dien.explain.comparison_report import markdown, write_reports
+from tests.explain.conftest import OVER, record
 from tests.explain.test_data_report import NAME, Page
-
-SPREAD = {"mean": 0.75, "std": 0.0123, "low": 0.7, "high": 0.8, "count": 3}
-OVER = {"mean": -0.05, "low": -0.08, "high": -0.02, "p": 0.00004, "count": 3}
-
-
-def record(model: str, **figures: Any) -> dict[str, Any]:
-    return {
-        "model": model,
-        "runs": 3,
-        **dict.fromkeys(("auc", "gauc", "log_loss", "calibration", "calibration_error"), SPREAD),
-        "relative_improvement": 0.0321,
-        "over_best": None,
-        "parameters": 12345,
-        "training_rows_per_second": 1234.5,
-        "scoring_rows_per_second": None,
-        **figures,
-    }
-
-
-@pytest.fixture
-def comparison() -> dict[str, Any]:
-    models = ["din", NAME]
-    return {
-        "data": ["/data/beauty"],
-        "models": models,
-        "seeds": 3,
-        "settings": {
-            "din": {"model": {"name": "din", "width": 4}, "training": {"epochs": 3, "seed": 0}},
-            NAME: {"model": {"name": "x", "depth": 7}, "training": {"epochs": 4, "seed": 0}},
-        },
-        "runs": [{"model": NAME, "seed": 2, "status": "failed", "error": f"{NAME}\nTraceback"}],
-        "base": "din",
-        "best": NAME,
-        "table": [record("din", over_best=OVER), record(NAME, gauc=None)],
-        "differences": [{"model": NAME, "over": "din", **OVER}],
-        "untested": None,
-    }
-
-
-@pytest.fixture
-def curves() -> dict[str, list[list[dict[str, Any]]]]:
-    def records(auxiliary: bool) -> list[dict[str, Any]]:
-        more = {"target_loss": 0.6, "auxiliary_loss": 1.3} if auxiliary else {}
-        steps = [{"kind": "steps", "epoch": 1, "step": 100 * k, "loss": 2 / k, **more} for k in (1, 2)]
-        return [*steps, {"kind": "epoch", "epoch": 1, "step": 200, "loss": 1.0, "valid_auc": 0.7, **more}]
-
-    return {"din": [records(False), records(False)], NAME: [records(True), []]}
 
 
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(
     comparison: dict[str, Any], curves: dict[str, Any], tmp_path: Path
 ) -> None:
     write_reports(comparison, curves, tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"table.md", "table.csv", "report.html"}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "table.md",
+        "table.csv",
+        "runs.csv",
+        "pairs.csv",
+        "report.html",
+    }
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert not {"script", "link", "img", "iframe", "object", "use", "image"} & {tag for tag, _ in page.tags}
@@ -86,10 +44,10 @@ def test_the_page_has_the_figures_and_a_curve_of_each_loss(
         "test AUC",
         f"test AUC less that of {NAME}, paired",
         "AUC on the validation split, by epoch",
-        "target loss in training, by step",
-        "din: whole loss, by step",
-        f"{NAME}: whole loss, by step",
-        f"{NAME}: auxiliary loss, by step",
+        "target loss in training, by epoch",
+        "din: whole loss, by epoch",
+        f"{NAME}: whole loss, by epoch",
+        f"{NAME}: auxiliary loss, by epoch",
     }
     assert ["model.width", "4", "\u2013"] in page.rows
     assert ["training.epochs", "3", "4"] in page.rows
@@ -97,7 +55,7 @@ def test_the_page_has_the_figures_and_a_curve_of_each_loss(
 
 def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: dict[str, Any]) -> None:
     text = markdown(comparison)
-    assert f"- {NAME}, seed 2: failed: {NAME}\n" in text
+    assert f"- {NAME}, seed 1: failed: {NAME}\n" in text
     assert "Traceback" not in text
     assert f"training.epochs (din 3, {NAME} 4)" in text
     assert f"paired t test, two-sided, against {NAME}" in text
@@ -114,14 +72,87 @@ def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: dict[str, A
     assert "No test: there is one replicate." in text
     assert "| p |" not in text.partition("\n")[0]
     assert "take the mean of each DATA" in text
-    assert "6 replicates: 3 training seeds on each of a, b." in text
+    assert "4 replicates: 2 training seeds on each of a, b." in text
+
+
+def test_histories_of_other_lengths_and_batches_of_other_sizes_are_noted(comparison: dict[str, Any]) -> None:
+    text = markdown(comparison)
+    assert "max_history" not in text
+    assert "batch sizes" not in text
+    for model, size in (("din", 64), (NAME, 128)):
+        comparison["settings"][model]["training"]["batch_size"] = size
+        comparison["settings"][model]["model"]["max_history"] = size
+    text = markdown(comparison)
+    assert f"model.max_history (din 64, {NAME} 128): they read histories of other lengths." in text
+    assert f"batch sizes differ (din 64, {NAME} 128); for figures: dien bench." in text
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected", "never"),
+    [
+        (["split", "negatives"], "Each DATA has its own split and negatives.", "share one split"),
+        (
+            ["negatives"],
+            "differ in sampled negatives alone: intervals and tests speak of seeds and neg",
+            "own",
+        ),
+        ([], "have the same rows: intervals and tests speak of seeds, not of another split.", "own"),
+        (None, "± is the sample standard deviation over replicates.\n", "split"),
+    ],
+)
+def test_what_several_data_share_is_told_by_what_their_seed_has_drawn(
+    drawn: list[str] | None, expected: str, never: str, comparison: dict[str, Any]
+) -> None:
+    comparison |= {"data": ["/data/beauty", "/data/b"], "seeds": 1, "drawn": drawn}
+    if drawn is None:
+        del comparison["drawn"]
+    text = markdown(comparison, details=False)
+    assert expected in text
+    assert never not in text
+
+
+def test_each_replicate_has_a_column_and_what_failed_a_dash(comparison: dict[str, Any]) -> None:
+    def replicates() -> list[str]:
+        return markdown(comparison).partition("each replicate:\n\n")[2].splitlines()[:4]
+
+    assert replicates() == [
+        "| model | seed 0 | seed 1 |",
+        "| --- | ---: | ---: |",
+        "| din | 0.7512 | 0.7488 |",
+        f"| {NAME} | 0.8000 | - |",
+    ]
+    comparison["data"].append("/data/b")
+    for run in comparison["runs"]:
+        run["data"] = comparison["data"][run["seed"]]
+    assert replicates()[0] == "| model | beauty, seed 0 | b, seed 1 |"
+
+
+def test_a_step_of_training_stands_at_the_epochs_gone_by_whatever_the_batch_size(
+    comparison: dict[str, Any], curves: dict[str, Any], tmp_path: Path
+) -> None:
+    def ends() -> set[str]:
+        write_reports(comparison, curves, tmp_path)
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+        (chart,) = re.findall(r'aria-label="target loss in training, by epoch".*?</svg>', text)
+        assert ">epoch</text>" in chart
+        return set(re.findall(r'points="\S+ ([\d.]+),', chart))
+
+    assert len(ends()) == 1
+    for records in curves["din"]:
+        for step in records:
+            step["step"] //= 50
+    assert len(ends()) == 1
+    curves["din"][0].pop()  # which does not say how long its epochs are
+    curves["din"][1].pop()
+    write_reports(comparison, curves, tmp_path)
+    assert "din: whole loss" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_markdown_has_as_many_cells_in_every_row_and_keeps_bars_out_of_them(
     comparison: dict[str, Any],
 ) -> None:
     comparison["table"][0]["model"] = "a|b"
-    lines = [line for line in markdown(comparison, pairs=False).splitlines() if line.startswith("|")]
+    lines = [line for line in markdown(comparison, details=False).splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {14}
     assert lines[2].startswith("| a\\|b | 0.7500 ± 0.0123 |")
@@ -134,12 +165,19 @@ def test_steps_are_the_differences_of_neighbours_in_the_order_of_the_models(
     pairs = [("pnn", "din"), ("dien", "din"), ("dien", "pnn")]
     comparison["settings"] |= dict.fromkeys(("pnn", "dien"), comparison["settings"]["din"])
     comparison["differences"] = [{"model": model, "over": over, **OVER} for model, over in pairs]
-    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs:")
+    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs,")
     rows = [re.findall(r"^\| (\w+) \| (\w+) \|", part, re.MULTILINE)[1:] for part in (steps, every)]
     assert rows == [[("pnn", "din"), ("dien", "pnn")], pairs]
 
 
-def test_csv_has_every_figure_to_the_last_digit(comparison: dict[str, Any]) -> None:
-    first, second = csv.DictReader(io.StringIO(as_csv(comparison)))
-    assert (first["auc_mean"], first["auc_std"], first["over_best_p"]) == ("0.75", "0.0123", "4e-05")
-    assert (second["model"], second["gauc_mean"], second["over_best_mean"]) == (NAME, "", "")
+def test_steps_have_an_adjusted_p_and_pairs_say_that_they_have_none(
+    comparison: dict[str, Any], curves: dict[str, Any], tmp_path: Path
+) -> None:
+    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs,")
+    assert "| p | p, Holm over 1 step |" in steps
+    assert "| < 0.0001 | 0.0321 | 3 |" in steps
+    assert every.startswith(" p not adjusted:")
+    assert "0.0321" not in every
+    del comparison["differences"][0]["p_holm"]  # as in a comparison.json of an earlier version
+    assert "| < 0.0001 | - | 3 |" in markdown(comparison)
+    write_reports(comparison, curves, tmp_path)

@@ -20,7 +20,8 @@ from dien.cli import app
 from dien.config import ConfigError, RunConfig
 from dien.data.dataset import Dataset
 from dien.data.log import DataError, Log
-from dien.data.recipes import temporal
+from dien.data.recipes import impressions, paper, temporal
+from dien.data.recipes.splits import ByUser
 from dien.data.writer import write
 from dien.models import build
 from dien.packed import Packed
@@ -30,6 +31,7 @@ from dien.training.compare import COMPARISON, compare, compared_configs, read_cu
 from dien.training.jobs import TEST, Job, run_all
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from tests.data.logs import random_log
 
 MODELS = ["sum-pooling", "dien"]
 SETTINGS = [
@@ -298,8 +300,10 @@ def test_json_is_one_object_and_without_it_the_table_is_printed(small_data: Data
     assert {path.name for path in finished.iterdir()} == {
         ".lock",
         COMPARISON,
+        "pairs.csv",
         "report.html",
         "runs",
+        "runs.csv",
         "table.csv",
         "table.md",
     }
@@ -332,6 +336,23 @@ def test_several_data_each_have_seeds_of_their_own(
         for seed in seeds
     ]
     assert [run["status"] for run in found["runs"]] == ["unfinished"] * 4
+
+
+def test_it_says_what_the_seed_of_the_preparation_has_drawn(
+    small_log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dien.training.compare.run_all", lambda *_: None)
+    labelled = random_log(users=30, items=20, events=900, labelled=True)
+    prepared = {
+        "paper": (paper(small_log), ["split", "negatives"]),
+        "temporal": (temporal(small_log), ["negatives"]),
+        "labelled": (temporal(labelled, warmup=0), []),
+        "user": (impressions(labelled, ByUser(), warmup=0), ["split"]),
+    }
+    for name, (made, drawn) in prepared.items():
+        write(made, tmp_path / name)
+        found = compare([tmp_path / name], compared_configs(["din"]), tmp_path / f"of-{name}", progress=False)
+        assert found["drawn"] == drawn, name
 
 
 def test_data_that_are_not_one_log_prepared_with_several_seeds_are_refused(

@@ -11,6 +11,7 @@ from dien.training.summary import (
     Difference,
     Replicate,
     difference,
+    holm,
     relative_improvement,
     spread,
     summarise,
@@ -102,6 +103,38 @@ def test_seeds_of_the_only_data_that_is_done_are_not_tested_as_if_they_were_spli
     assert found["table"][0]["auc"]["low"] is None
     assert found["table"][0]["auc"]["std"] is not None
     assert found["untested"].endswith("give more DATA")
+
+
+def test_holms_adjustment_is_what_one_computes_by_hand() -> None:
+    # ascending 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1: 0.04, 0.06, 0.06, 0.04, which may not fall
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_adjusted_p_values_are_ordered_as_they_were_and_lie_between_theirs_and_bonferronis(
+    p_values: list[float],
+) -> None:
+    adjusted = holm(p_values)
+    for p, above in zip(p_values, adjusted, strict=True):
+        assert p <= above <= min(len(p_values) * p, 1.0)
+    assert [above for _, above in sorted(zip(p_values, adjusted, strict=True))] == sorted(adjusted)
+    assert adjusted[p_values.index(min(p_values))] == min(len(p_values) * min(p_values), 1.0)
+    assert holm(p_values[:1]) == p_values[:1]
+
+
+def test_steps_from_model_to_model_are_adjusted_for_their_number_and_other_pairs_are_not() -> None:
+    aucs = {"a": (0.6, 0.61, 0.63), "b": (0.7, 0.72, 0.71), "c": (0.7, 0.73, 0.75), "d": (0.8, 0.8, 0.84)}
+    runs = [run(model, seed, auc) for model, of in aucs.items() for seed, auc in enumerate(of)]
+    pairs = {(pair["model"], pair["over"]): pair for pair in summarise(list(aucs), runs)["differences"]}
+    steps = [("b", "a"), ("c", "b"), ("d", "c")]
+    assert [pairs[step]["p_holm"] for step in steps] == holm([pairs[step]["p"] for step in steps])
+    assert all(pair["p_holm"] is None for names, pair in pairs.items() if names not in steps)
+    # a step that cannot be tested is one of those that were asked about
+    pairs = {(pair["model"], pair["over"]): pair for pair in summarise(list(aucs), runs[:-2])["differences"]}
+    assert pairs["d", "c"]["p_holm"] is None
+    assert pairs["b", "a"]["p_holm"] == pytest.approx(3 * pairs["b", "a"]["p"])
 
 
 def test_relative_improvement_is_that_of_the_paper() -> None:

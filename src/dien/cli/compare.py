@@ -50,7 +50,9 @@ def compare(
     if as_json:
         sys.stdout.write(json.dumps(comparison) + "\n")
     else:
-        typer.echo(markdown(comparison, pairs=False))
-        typer.echo(f"comparison: {out} (table.md, table.csv, report.html, comparison.json)")
+        typer.echo(markdown(comparison, details=False))
+        typer.echo(
+            f"comparison: {out} (table.md, report.html, table.csv, runs.csv, pairs.csv, comparison.json)"
+        )
     if any(run["status"] != "done" for run in comparison["runs"]):
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from html import escape
 
 Points = Sequence[tuple[float, float]]
 MOST_POINTS = 200
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 380, 200, 52, 24
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _LABEL = 380, 200, 52, 24, 14
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
     Args:
         title: of the chart.
         curves: what to draw; what is not finite, as the loss of a run that diverged, is left out.
-        across: what x counts.
+        across: what x counts; stands below the axis.
     """
     finite = [(curve, [[p for p in line if math.isfinite(p[1])] for line in curve.lines]) for curve in curves]
     longest = max((len(line) for _, lines in finite for line in lines), default=0)
@@ -68,6 +68,7 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
     drawn += [
         f'<text x="{x_scale(mark):.1f}" y="{_HEIGHT - 8}">{_number(mark)}</text>' for mark in x_scale.marks
     ]
+    drawn.append(f'<text class="end" x="{_WIDTH - 10}" y="{_HEIGHT + _LABEL - 8}">{escape(across)}</text>')
     for curve, lines in shown:
         paths = [(line, "one") for line in lines if len(lines) > 1] + [(_mean(lines), "mean")]
         for line, kind in paths:
@@ -82,7 +83,7 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
                     f'<circle fill="{_colour(curve)}" cx="{x_scale(x):.1f}" '
                     f'cy="{y_scale(y):.1f}" r="3"><title>{escape(curve.name)}</title></circle>'
                 )
-    return _figure(f"{title}, by {across}", _WIDTH, _HEIGHT, drawn)
+    return _figure(f"{title}, by {across}", _WIDTH, _HEIGHT + _LABEL, drawn)
 
 
 def legend(curves: Sequence[Curve]) -> str:

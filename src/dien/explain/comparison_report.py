@@ -1,80 +1,54 @@
-"""The report on a comparison of models: Markdown, CSV, and one HTML file with learning curves."""
+"""The report on a comparison of models: Markdown, and one HTML file with learning curves."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dien.explain.charts import Curve, Interval, hues, intervals, legend, line_chart
+from dien.explain.comparison_csv import METRICS, Comparison, Curves, models_csv, pairs_csv, runs_csv
+from dien.explain.comparison_notes import has_test, notes
 from dien.explain.page import Cell, beside, bullets, heading, page, table
 from dien.run import write_text
 
-Comparison = Mapping[str, Any]
-"""The content of ``comparison.json``."""
-Curves = Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
-"""For each model the records of its runs' ``metrics.jsonl``."""
-
-_METRICS = {
-    "auc": "AUC",
-    "gauc": "GAUC",
-    "log_loss": "LogLoss",
-    "calibration": "calibration",
-    "calibration_error": "calibration error",
-}
-
 
 def write_reports(comparison: Comparison, curves: Curves, folder: Path) -> None:
-    """Write ``table.md``, ``table.csv`` and ``report.html`` into a folder.
+    """Write ``table.md``, ``table.csv``, ``runs.csv``, ``pairs.csv`` and ``report.html`` into a folder.
 
     Raises:
         RunError: one cannot be written.
     """
     write_text(folder / "table.md", markdown(comparison))
-    write_text(folder / "table.csv", as_csv(comparison))
+    write_text(folder / "table.csv", models_csv(comparison))
+    write_text(folder / "runs.csv", runs_csv(comparison, curves))
+    write_text(folder / "pairs.csv", pairs_csv(comparison))
     write_text(
         folder / "report.html", page(f"Comparison: {folder.resolve().name}", _parts(comparison, curves))
     )
 
 
-def markdown(comparison: Comparison, pairs: bool = True) -> str:
+def markdown(comparison: Comparison, details: bool = True) -> str:
     """Write the table in Markdown.
 
     Args:
         comparison: what was found.
-        pairs: whether tables of the gains, each model over the one before it, and of all pairs follow.
+        details: whether tables follow of the replicates, of the gains, each model over the one before it, and
+            of all pairs.
     """
-    text = _in_markdown(*_table(comparison)) + "\n" + "".join(f"- {note}\n" for note in _notes(comparison))
-    if pairs and comparison["differences"]:
-        text += "\nDifferences in AUC, step by step:\n\n" + _in_markdown(*_pairs(_steps(comparison)))
-        text += "\nDifferences in AUC, all pairs:\n\n" + _in_markdown(*_pairs(comparison["differences"]))
+    text = _in_markdown(*_table(comparison)) + "\n" + "".join(f"- {note}\n" for note in notes(comparison))
+    if not details:
+        return text
+    text += "\nTest AUC of each replicate:\n\n" + _in_markdown(*_replicates(comparison))
+    if comparison["differences"]:
+        text += "\nDifferences in AUC, step by step:\n\n" + _in_markdown(*_steps(comparison))
+        text += "\nDifferences in AUC, all pairs, p not adjusted:\n\n" + _in_markdown(*_pairs(comparison))
     return text
-
-
-def as_csv(comparison: Comparison) -> str:
-    """Write a line for each model, with every figure to the last digit."""
-    lines: list[dict[str, Any]] = []
-    for record in comparison["table"]:
-        line: dict[str, Any] = {"model": record["model"], "runs": record["runs"]}
-        for metric in _METRICS:
-            line |= _flat(metric, record[metric], ("mean", "std", "low", "high"))
-        line["relative_improvement"] = record["relative_improvement"]
-        line |= _flat("over_best", record["over_best"], ("mean", "low", "high", "p"))
-        for name in ("parameters", "training_rows_per_second", "scoring_rows_per_second"):
-            line[name] = record[name]
-        lines.append(line)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
 
 
 def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
     yield table(*_table(comparison))
-    yield bullets(_notes(comparison))
+    yield bullets(notes(comparison))
     auc = [
         Interval(record["model"], found["mean"], found["low"], found["high"])
         for record in comparison["table"]
@@ -88,11 +62,17 @@ def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
     yield heading("Confidence", "Means with their 95 % intervals.")
     yield intervals("test AUC", auc)
     yield intervals(f"test AUC less that of {comparison['best']}, paired", over, zero=True)
+    yield heading("Replicates", "Test AUC of each run.")
+    yield table(*_replicates(comparison))
     if comparison["differences"]:
         yield heading("Step by step", "What each model gains in test AUC over the one named before it.")
-        yield table(*_pairs(_steps(comparison)), names=2)
-        yield heading("All pairs", "Differences in test AUC over the replicates that both models have.")
-        yield table(*_pairs(comparison["differences"]), names=2)
+        yield table(*_steps(comparison), names=2)
+        yield heading(
+            "All pairs",
+            "Differences in test AUC over the replicates that both models have; p is not adjusted for the "
+            "number of pairs.",
+        )
+        yield table(*_pairs(comparison), names=2)
     yield from _learning(comparison["models"], curves)
     yield heading("Settings", "Every key; a dash where a model has none of that name.")
     yield table(["key", *comparison["models"]], _settings(comparison))
@@ -102,13 +82,24 @@ def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
     """Draw the learning curves: what the paper shows as Figure 2, for every model."""
     hue = dict(zip(models, hues(len(models)), strict=True))
 
-    def curve(model: str, kind: str, across: str, *names: str) -> Curve:
-        """Take of each record the first figure that it has."""
+    def losses(model: str, *names: str) -> Curve:
+        """Take of each record the first loss that it has."""
         lines = [
             [
-                (float(record[across]), float(next(record[name] for name in names if name in record)))
+                (epochs, float(next(record[name] for name in names if name in record)))
+                for record, epochs in _in_epochs(records)
+                if any(name in record for name in names)
+            ]
+            for records in curves[model]
+        ]
+        return Curve(model, lines, hue[model])
+
+    def validation(model: str) -> Curve:
+        lines = [
+            [
+                (float(record["epoch"]), float(record["valid_auc"]))
                 for record in records
-                if record["kind"] == kind and any(name in record for name in names)
+                if record["kind"] == "epoch" and "valid_auc" in record
             ]
             for records in curves[model]
         ]
@@ -116,77 +107,41 @@ def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
 
     yield heading(
         "Learning curves",
-        "A thin line for each run, bold their mean as far as all of them went. The target loss is the whole "
-        "loss of a model without an auxiliary one.",
+        "A thin line for each run, bold their mean as far as all of them went. An epoch is the same rows for "
+        "every model, in more or fewer steps where batch sizes differ; a run that did not come to the end of "
+        "its first has no curve. The target loss is the whole loss of a model without an auxiliary one.",
     )
-    target = [curve(model, "steps", "step", "target_loss", "loss") for model in models]
-    valid = [curve(model, "epoch", "epoch", "valid_auc") for model in models]
+    target = [losses(model, "target_loss", "loss") for model in models]
     yield legend(target)
     yield beside(
         [
-            line_chart("AUC on the validation split", valid, "epoch"),
-            line_chart("target loss in training", target, "step"),
+            line_chart("AUC on the validation split", [validation(model) for model in models], "epoch"),
+            line_chart("target loss in training", target, "epoch"),
         ]
     )
-    losses = {"loss": "whole loss", "auxiliary_loss": "auxiliary loss"}
+    kinds = {"loss": "whole loss", "auxiliary_loss": "auxiliary loss"}
     yield beside(
-        line_chart(f"{model}: {said}", [curve(model, "steps", "step", name)], "step")
+        line_chart(f"{model}: {said}", [losses(model, name)], "epoch")
         for model in models
-        for name, said in losses.items()
+        for name, said in kinds.items()
     )
 
 
-def _notes(comparison: Comparison) -> Iterator[str]:
-    """Say how the figures came about and how far they go."""
-    data, seeds = comparison["data"], comparison["seeds"]
-    names = ", ".join(Path(path).name for path in data)
-    replicates = len(data) * seeds
-    yield (
-        f"{_count(replicates, 'replicate')}: {_count(seeds, 'training seed')} on {names}."
-        if len(data) == 1
-        else f"{_count(replicates, 'replicate')}: {_count(seeds, 'training seed')} on each of {names}."
-    )
-    unlike = dict(_unlike(comparison))
-    other_batches = unlike.keys() & {"batch_size", "negatives"}
-    alike = "impressions" if other_batches else "impressions and negatives, in the same order"
-    yield (
-        f"Within a replicate every model has the same {alike}; the epoch with the best validation AUC is "
-        "tested."
-    )
-    for key, values in unlike.items():
-        each = ", ".join(f"{model} {value}" for model, value in values.items())
-        yield f"Not the same for every model: training.{key} ({each})."
-    for run in comparison["runs"]:
-        if run["status"] != "done":
-            error = str(run.get("error", "not run to its end")).partition("\n")[0]
-            yield f"{run['model']}, seed {run['seed']}: {run['status']}: {error}"
-    spread = "± is the sample standard deviation over replicates."
-    if len(data) > 1 and seeds > 1:
-        spread += " Seeds on the same DATA share its split: intervals and tests take the mean of each DATA."
-    elif len(data) == 1 and seeds > 1:
-        spread += " One split of the data: intervals and tests speak of seeds, not of another split."
-    yield spread
-    yield f"RelaImpr is over {comparison['base']}: (AUC - 0.5) / (AUC of {comparison['base']} - 0.5) - 1."
-    if comparison["untested"]:
-        yield f"No test: {comparison['untested']}."
-    elif _has_test(comparison):
-        yield (
-            f"The test is a paired t test, two-sided, against {comparison['best']}, whose mean test AUC "
-            "turned out highest; in brackets the 95 % confidence interval. p values are not adjusted for the "
-            "number of models."
-        )
-    yield (
-        "Rows/s are candidates on one thread, medians over runs, several of which may have run side by side: "
-        "they compare models, not machines."
-    )
+def _in_epochs(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], float]]:
+    """Tell of each record of steps how many epochs had gone by, which all have equally many steps."""
+    for ended in records:
+        if ended["kind"] == "epoch":
+            steps = ended["step"] // ended["epoch"]
+            yield from ((record, record["step"] / steps) for record in records if record["kind"] == "steps")
+            return
 
 
 def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
-    tested = _has_test(comparison)
+    tested = has_test(comparison)
     head = ["model", "AUC", f"RelaImpr over {comparison['base']}"]
     if tested:
         head += [f"AUC less that of {comparison['best']}", "p"]
-    head += [name for metric, name in _METRICS.items() if metric != "auc"]
+    head += [name for metric, name in METRICS.items() if metric != "auc"]
     head += ["parameters", "training rows/s", "scoring rows/s", "runs"]
     rows: list[list[Cell]] = []
     for record in comparison["table"]:
@@ -198,7 +153,7 @@ def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
         ]
         if tested:
             row += _tested(record["over_best"])
-        row += [_mean_std(record[metric]) for metric in _METRICS if metric != "auc"]
+        row += [_mean_std(record[metric]) for metric in METRICS if metric != "auc"]
         row.append(record["parameters"])
         row += [
             None if record[rate] is None else round(record[rate])
@@ -208,21 +163,34 @@ def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     return head, rows
 
 
-def _has_test(comparison: Comparison) -> bool:
-    """Whether any model could be tested against the best one."""
-    return any((record["over_best"] or {}).get("p") is not None for record in comparison["table"])
-
-
-def _pairs(differences: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Cell]]]:
-    return ["model", "against", "difference", "p", "independent replicates"], [
-        [pair["model"], pair["over"], *_tested(pair), pair["count"]] for pair in differences
+def _replicates(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
+    """Set the test AUC of each run: a row for each model, a column for each replicate."""
+    aucs: dict[tuple[str, int], dict[str, float | None]] = {}
+    for run in comparison["runs"]:
+        replicate = aucs.setdefault((run["data"], run["seed"]), {})
+        replicate[run["model"]] = run.get("test", {}).get("auc")
+    several = len(comparison["data"]) > 1
+    head = [f"{Path(data).name}, seed {seed}" if several else f"seed {seed}" for data, seed in aucs]
+    return ["model", *head], [
+        [model, *(_decimals(of.get(model)) for of in aucs.values())] for model in comparison["models"]
     ]
 
 
-def _steps(comparison: Comparison) -> list[Mapping[str, Any]]:
-    """Differences of models that are named one after the other, as rungs of the paper's Table 4 are."""
-    after = set(zip(comparison["models"][1:], comparison["models"], strict=False))
-    return [pair for pair in comparison["differences"] if (pair["model"], pair["over"]) in after]
+def _pairs(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
+    return ["model", "against", "difference", "p", "independent replicates"], [
+        [pair["model"], pair["over"], *_tested(pair), pair["count"]] for pair in comparison["differences"]
+    ]
+
+
+def _steps(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
+    """Set the differences of models named one after the other, as rungs of the paper's Table 4 are."""
+    steps = set(zip(comparison["models"][1:], comparison["models"], strict=False))
+    adjusted = f"p, Holm over {len(steps)} step{'s' if len(steps) > 1 else ''}"
+    return ["model", "against", "difference", "p", adjusted, "independent replicates"], [
+        [pair["model"], pair["over"], *_tested(pair), _p(pair.get("p_holm")), pair["count"]]
+        for pair in comparison["differences"]
+        if (pair["model"], pair["over"]) in steps
+    ]
 
 
 def _settings(comparison: Comparison) -> Iterator[list[Cell]]:
@@ -236,15 +204,6 @@ def _settings(comparison: Comparison) -> Iterator[list[Cell]]:
             yield [key, *(str(settings[key]) if key in settings else None for settings in of)]
 
 
-def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Find the keys of training that are not alike for all models."""
-    training = {model: settings["training"] for model, settings in comparison["settings"].items()}
-    for key in next(iter(training.values())):
-        values = {model: of[key] for model, of in training.items()}
-        if len(set(values.values())) > 1:
-            yield key, values
-
-
 def _tested(difference: Mapping[str, Any] | None) -> list[Cell]:
     """Write a difference with its interval, and its p value."""
     if difference is None:
@@ -252,22 +211,21 @@ def _tested(difference: Mapping[str, Any] | None) -> list[Cell]:
     text = f"{difference['mean']:+.4f}"
     if difference["low"] is not None:
         text += f" ({difference['low']:+.4f} to {difference['high']:+.4f})"
-    p = difference["p"]
-    return [text, None if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001"]
+    return [text, _p(difference["p"])]
+
+
+def _p(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
+
+
+def _decimals(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"
 
 
 def _mean_std(spread: Mapping[str, Any] | None) -> str | None:
     if spread is None:
         return None
     return f"{spread['mean']:.4f}" + ("" if spread["std"] is None else f" ± {spread['std']:.4f}")
-
-
-def _flat(name: str, figure: Mapping[str, Any] | None, parts: Sequence[str]) -> dict[str, Any]:
-    return {f"{name}_{part}": None if figure is None else figure[part] for part in parts}
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _in_markdown(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

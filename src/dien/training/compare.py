@@ -137,7 +137,13 @@ def compare(
 
         def write() -> dict[str, Any]:
             records = [run.record(errors.get(run.job.out)) for run in runs]
-            content = {"format": FORMAT, **arguments, "runs": records, **summarise(list(configs), records)}
+            content = {
+                "format": FORMAT,
+                **arguments,
+                "drawn": _drawn(datasets[0]),
+                "runs": records,
+                **summarise(list(configs), records),
+            }
             write_text(out / COMPARISON, json.dumps(content, indent=2) + "\n")
             return content
 
@@ -237,6 +243,13 @@ def _expect_one_source(datasets: Sequence[Dataset]) -> None:
                 f"{other.path}: {key} is {now!r}, in {first.path} {was!r}; give DATA of one and the same "
                 "log, prepared with several --seed alone (dien prepare synthetic makes another log of each)"
             )
+
+
+def _drawn(dataset: Dataset) -> list[str]:
+    """Name what the seed of the preparation has drawn: ``split``, ``negatives``, both or nothing."""
+    recipe = dataset.info["recipe"] or {}
+    by_chance = recipe.get("name") == "paper" or recipe.get("split") == "user"
+    return [*(["split"] if by_chance else []), *(["negatives"] if dataset.negatives_sampled else [])]
 
 
 def _origin(dataset: Dataset) -> dict[str, Any]:

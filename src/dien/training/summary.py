@@ -120,6 +120,22 @@ def relative_improvement(auc: Mapping[Replicate, float], base: Mapping[Replicate
     return None if of_base <= 0 else (statistics.fmean(auc[r] for r in both) - 0.5) / of_base - 1
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p values for being several (Holm, 1979): below 0.05, the chance of any false one is below that.
+
+    Args:
+        p_values: of the tests that are made at once.
+
+    Returns:
+        The adjusted ones, in the same order; none is below its p value or above 1.
+    """
+    adjusted, least = [0.0] * len(p_values), 0.0
+    ascending = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for left, place in zip(range(len(p_values), 0, -1), ascending, strict=True):
+        least = adjusted[place] = max(least, min(left * p_values[place], 1.0))
+    return adjusted
+
+
 def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Put the runs of a comparison together.
 
@@ -130,7 +146,8 @@ def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[
     Returns:
         ``base``, the model RelaImpr is over: BaseModel where it is among the models, else the first;
         ``best``, that of the highest mean AUC, None without any; ``table``, a record for each model, with
-        figures as :class:`Spread` and ``over_best`` as :class:`Difference`; ``differences`` of all pairs;
+        figures as :class:`Spread` and ``over_best`` as :class:`Difference`; ``differences`` of all pairs,
+        with ``p_holm``, p adjusted over the steps from each model to the next, None of all other pairs;
         ``untested``, why there is no test, None where there is one.
     """
     done = [run for run in runs if run["status"] == "done"]
@@ -159,10 +176,11 @@ def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[
             record[rate] = statistics.median(rates.values()) if rates else None
         records.append(record)
     pairs = [
-        {"model": one, "over": other, **asdict(found)}
+        {"model": one, "over": other, **asdict(found), "p_holm": None}
         for other, one in combinations(models, 2)
         if (found := difference(auc[one], auc[other], several))
     ]
+    _adjust_steps(models, pairs)
     untested = None
     if len(models) > 1 and not any(pair["p"] is not None for pair in pairs):
         untested = (
@@ -172,6 +190,17 @@ def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[
             else "no run has an AUC on the test split"
         )
     return {"base": base, "best": best, "table": records, "differences": pairs, "untested": untested}
+
+
+def _adjust_steps(models: Sequence[str], pairs: Sequence[dict[str, Any]]) -> None:
+    """Set ``p_holm`` of each model against the one named before it; a step without a test counts as p = 1."""
+    known = {(pair["model"], pair["over"]): pair for pair in pairs if pair["p"] is not None}
+    steps = list(zip(models[1:], models, strict=False))
+    for step, adjusted in zip(
+        steps, holm([known[s]["p"] if s in known else 1.0 for s in steps]), strict=True
+    ):
+        if step in known:
+            known[step]["p_holm"] = adjusted
 
 
 def _plain(figure: Spread | Difference | None) -> dict[str, Any] | None:

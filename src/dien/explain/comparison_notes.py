@@ -1,0 +1,93 @@
+"""What must be said beside the figures of a comparison: how they came about, and how far they go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dien.explain.comparison_csv import Comparison
+
+
+def notes(comparison: Comparison) -> Iterator[str]:
+    """Say how the figures came about and how far they go, a sentence or two at a time."""
+    data, seeds = comparison["data"], comparison["seeds"]
+    names = ", ".join(Path(path).name for path in data)
+    where = names if len(data) == 1 else f"each of {names}"
+    yield f"{_count(len(data) * seeds, 'replicate')}: {_count(seeds, 'training seed')} on {where}."
+    unlike = dict(_unlike(comparison))
+    other_batches = unlike.keys() & {"training.batch_size", "training.negatives"}
+    alike = "impressions" if other_batches else "impressions and negatives, in the same order"
+    yield (
+        f"Within a replicate every model has the same {alike}; the epoch with the best validation AUC is "
+        "tested."
+    )
+    for key, values in unlike.items():
+        each = ", ".join(f"{model} {value}" for model, value in values.items())
+        what = ": they read histories of other lengths" if key == "model.max_history" else ""
+        yield f"Not the same for every model: {key} ({each}){what}."
+    for run in comparison["runs"]:
+        if run["status"] != "done":
+            error = str(run.get("error", "not run to its end")).partition("\n")[0]
+            yield f"{run['model']}, seed {run['seed']}: {run['status']}: {error}"
+    yield " ".join(["± is the sample standard deviation over replicates.", *_speak_of(comparison)])
+    yield f"RelaImpr is over {comparison['base']}: (AUC - 0.5) / (AUC of {comparison['base']} - 0.5) - 1."
+    if comparison["untested"]:
+        yield f"No test: {comparison['untested']}."
+    elif has_test(comparison):
+        yield (
+            f"The test is a paired t test, two-sided, against {comparison['best']}, whose mean test AUC "
+            "turned out highest; in brackets the 95 % confidence interval. Its p values and those of all "
+            "pairs are not adjusted for being several; those of the steps, each model over the one named "
+            "before it, are given adjusted, too (Holm)."
+        )
+    yield _speed(unlike)
+
+
+def has_test(comparison: Comparison) -> bool:
+    """Whether any model could be tested against the best one."""
+    return any((record["over_best"] or {}).get("p") is not None for record in comparison["table"])
+
+
+def _speak_of(comparison: Comparison) -> Iterator[str]:
+    """Say what the replicates have in common, and so what intervals and tests do not speak of."""
+    several, seeds = len(comparison["data"]) > 1, comparison["seeds"]
+    drawn = comparison.get("drawn")  # None: an earlier version has made the comparison
+    if not several:
+        if seeds > 1:
+            yield "One split of the data: intervals and tests speak of seeds, not of another split."
+        return
+    if drawn is not None and "split" not in drawn:
+        own = "differ in sampled negatives alone" if drawn else "have the same rows"
+        of = "seeds and negatives" if drawn else "seeds"
+        yield (
+            f"The DATA share one split, which no --seed of dien prepare changes, and {own}: intervals and "
+            f"tests speak of {of}, not of another split."
+        )
+    elif drawn is not None:
+        yield f"Each DATA has its own {' and '.join(drawn)}."
+    if seeds > 1:
+        yield "Seeds on the same DATA share its rows: intervals and tests take the mean of each DATA."
+
+
+def _speed(unlike: dict[str, dict[str, Any]]) -> str:
+    sizes = unlike.get("training.batch_size")
+    differ = f", and batch sizes differ ({', '.join(f'{m} {n}' for m, n in sizes.items())})" if sizes else ""
+    return (
+        "Rows/s are candidates on one thread, medians over runs: an indication, no measurement. Several runs "
+        f"may have gone side by side, beside whatever else the machine did{differ}; for figures: dien bench."
+    )
+
+
+def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Find what decides the rows, how they are trained on, and is not alike for all models."""
+    settings = comparison["settings"]
+    keys = [("training", key) for key in next(iter(settings.values()))["training"]]
+    for part, key in [*keys, ("model", "max_history")]:
+        values = {model: of[part].get(key) for model, of in settings.items()}
+        if len(set(values.values())) > 1:
+            yield f"{part}.{key}", values
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

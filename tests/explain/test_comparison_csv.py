@@ -1,0 +1,58 @@
+import csv
+import io
+from typing import Any
+
+from dien.explain.comparison_csv import models_csv, pairs_csv, runs_csv
+from tests.explain.test_data_report import NAME
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_models_have_every_figure_to_the_last_digit_and_say_whom_it_is_over(
+    comparison: dict[str, Any],
+) -> None:
+    first, second = lines(models_csv(comparison))
+    assert (first["auc_mean"], first["auc_std"], first["over_best_p"]) == ("0.75", "0.0123", "4e-05")
+    assert (second["model"], second["gauc_mean"], second["over_best_mean"]) == (NAME, "", "")
+    for line in (first, second):
+        assert (line["base"], line["best"]) == ("din", NAME)
+
+
+def test_runs_have_the_metrics_of_both_splits_and_those_that_failed_their_error(
+    comparison: dict[str, Any],
+    curves: dict[str, Any],
+) -> None:
+    curves["din"][1].append({"kind": "epoch", "epoch": 2, "step": 400, "valid_auc": 0.6})
+    found = lines(runs_csv(comparison, curves))
+    assert [(line["model"], line["seed"], line["status"]) for line in found] == [
+        ("din", "0", "done"),
+        ("din", "1", "done"),
+        (NAME, "0", "done"),
+        (NAME, "1", "failed"),
+    ]
+    assert [(line["valid_auc"], line["valid_gauc"], line["test_auc"]) for line in found] == [
+        ("0.7", "0.6", "0.7512"),
+        ("0.7", "0.6", "0.7488"),
+        ("0.7", "0.6", "0.8"),
+        ("", "", ""),
+    ]
+    assert [line["error"] for line in found] == ["", "", "", NAME]
+    assert {line["data"] for line in found} == {"/data/beauty"}
+
+
+def test_pairs_have_p_and_where_they_are_steps_the_adjusted_one(
+    comparison: dict[str, Any],
+) -> None:
+    (pair,) = comparison["differences"]
+    comparison["differences"].append({**pair, "over": "pnn", "p_holm": None})
+    step, other = lines(pairs_csv(comparison))
+    assert (step["model"], step["over"], step["p"], step["p_holm"], step["count"]) == (
+        NAME,
+        "din",
+        "4e-05",
+        "0.0321",
+        "3",
+    )
+    assert (other["over"], other["p_holm"]) == ("pnn", "")
