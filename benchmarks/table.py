@@ -3,20 +3,27 @@
     python benchmarks/table.py --data 5 --config amazon-beauty --out tables/beauty -- amazon ...
 
 What stands behind ``--`` is for ``dien prepare``. With ``--trials`` each model is tuned with so many,
-in the place of a configuration. What is there already is kept: a table that was stopped is gone on with.
+in the place of a configuration. What is there already is kept: a table that was stopped is gone on with by
+the same command. OUT/prepare.json says what the DATA there are prepared with, and of which bytes; another
+preparation is refused.
 """
 
 import argparse
+import json
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
-from dien.run import write_text
+from dien.data.sources.lines import source_file
+from dien.run import differences, write_text
 from dien.training.space import SPACES
 
 DIEN = [sys.executable, "-m", "dien"]
+PREPARE = "prepare.json"
 
 
 def run(*command: object) -> None:
@@ -42,6 +49,45 @@ def tuned(data: Path, models: list[str], trials: int, jobs: list[str], out: Path
     return out / "tuned.yaml"
 
 
+def expect_preparation(out: Path, arguments: list[str]) -> None:
+    """Note in OUT what its DATA are prepared with: arguments of dien prepare, and the bytes of their files.
+
+    Raises:
+        SystemExit: the DATA there are prepared otherwise, or it is not known how.
+    """
+    file = out / PREPARE
+    now = {
+        "arguments": shlex.join(arguments),
+        "files": {str(path): source_file(path).sha256 for path in files_of(arguments)},
+    }
+    if not file.exists():
+        if any(out.glob("data-*")):
+            raise SystemExit(
+                f"{out}: has DATA, and no {PREPARE} that says what they were prepared with; choose another "
+                f"--out, or, where you know that it was the same, write into {file}: {json.dumps(now)}"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(now, indent=2) + "\n")
+        return
+    was = json.loads(file.read_text(encoding="utf-8"))
+    if found := [f"{key} {before!r}, not {after!r}" for key, before, after in differences(was, now)]:
+        raise SystemExit(
+            f"{file}: the DATA there are prepared with {'; '.join(found)}; give the same to go on with "
+            "them, or choose another --out"
+        )
+
+
+def files_of(arguments: list[str]) -> Iterator[Path]:
+    """Find the files that arguments of dien prepare name, those of folders one by one."""
+    for argument in arguments[1:]:  # the first is the name of a source
+        value = argument.partition("=")[2] if argument.startswith("--") else argument
+        path = Path(value)
+        if path.is_file():
+            yield path
+        elif value and path.is_dir():
+            yield from sorted(inside for inside in path.rglob("*") if inside.is_file())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -58,6 +104,7 @@ def main() -> None:
     if given.config and given.trials:
         parser.error("--config and --trials: give one; with --trials the configuration is what is found")
 
+    expect_preparation(given.out, given.prepare)
     data = [given.out / f"data-{seed}" for seed in range(given.data)]
     for seed, folder in enumerate(data):
         if not folder.exists():
