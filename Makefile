@@ -8,7 +8,7 @@ RECBOLE_VENV   ?= .recbole-venv
 # Threads that wait soon sleep, as in dien's commands: beside other processes, spinning costs a multiple.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: help quickstart test test-recbole lint bench bench-recbole bench-peers clean
+.PHONY: help quickstart test test-recbole lint bench bench-files bench-recbole bench-peers clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -44,7 +44,12 @@ lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## the paper's table with five seeds: make bench REVIEWS=reviews_Beauty_5.json.gz META=meta_Beauty.json.gz
+# Asked for before anything is installed.
+bench-files:
+	$(if $(and $(REVIEWS),$(META)),@:,$(error make bench needs REVIEWS and META, Amazon's files of Beauty, \
+		as in: make bench REVIEWS=reviews_Beauty_5.json.gz META=meta_Beauty.json.gz))
+
+bench: bench-files $(VENV)/.dev  ## the paper's table with five seeds: make bench REVIEWS=reviews_Beauty_5.json.gz META=meta_Beauty.json.gz
 	$(BIN)/python benchmarks/table.py --data 5 --config amazon-beauty --out tables/beauty -- \
 		amazon --reviews $(REVIEWS) --meta $(META)
 
