@@ -7,7 +7,8 @@
 Everyone trains as their project ships it, with every seed. With --trials, everyone is also tuned: as many
 sets of values for each, the best by validation AUC of one seed, which then runs with every seed. What is in
 OUT is not done again: a comparison that was stopped goes on, and runs of peers may be done elsewhere
-(--commands). The tables are printed and written to OUT/table.md.
+(--commands). The tables are printed and written to OUT/table.md. Where a run has failed, they say of how many
+seeds and trials they are, and the exit code is 1.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from settings import DEFAULTS, Settings, trials
 
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
+from dien.run import write_text
 from dien.training.compare import compare, compared_configs
 from dien.training.space import search_space
 
@@ -116,12 +118,19 @@ class Peers:
 
     def best(self, peer: str, count: int) -> Settings | None:
         """Find the trial of the highest validation AUC; None where there is none yet."""
-        found = {
+        found = self._valid_aucs(peer, count)
+        return max(found, key=found.__getitem__) if found else None
+
+    def finished(self, peer: str, count: int) -> int:
+        """Count the trials that have a validation AUC: they neither diverged nor ended before."""
+        return len(self._valid_aucs(peer, count))
+
+    def _valid_aucs(self, peer: str, count: int) -> dict[Settings, float]:
+        return {
             settings: record["valid_auc"]
             for settings in trials(peer, count)
             if (record := self.record(Run(peer, settings, 0))) and "valid_auc" in record
         }
-        return max(found, key=found.__getitem__) if found else None
 
     def line(self, peer: str, settings: Settings, seeds: int) -> Line:
         """Put the seeds of a peer together."""
@@ -162,13 +171,31 @@ def ours(
     )
 
 
-def searched(data: Path, out: Path, count: int, keys: list[str], jobs: int) -> Path:
-    """Search dien's own space, by the machinery of ``dien tune``; returns the file of the best trial."""
+def searched(data: Path, out: Path, count: int, keys: list[str], jobs: int) -> tuple[Path | None, int]:
+    """Search dien's own space, by the machinery of ``dien tune``.
+
+    Returns:
+        The file of the best trial, None where none has a validation AUC, and how many have one.
+    """
     from dien.training.tune import tune
 
     config = compared_configs([OURS], None, keys)[OURS]
-    tune(data, OURS, config, search_space(OURS), out, trials=count, jobs=jobs)
-    return out / "best.yaml"
+    found = tune(data, OURS, config, search_space(OURS), out, trials=count, jobs=jobs)
+    done = sum(trial["status"] == "done" for trial in found["trials"])
+    return (None if found["best"] is None else out / "best.yaml"), done
+
+
+def chosen_among(line: Line, finished: int, asked: int) -> Line:
+    """Say of a tuned line of how many trials it is the best, where they are fewer than asked for."""
+    if finished == asked:
+        return line
+    said = f"{finished} of {asked} trials have a validation AUC"
+    return replace(line, settings=f"{line.settings}; {said}" if line.settings else said)
+
+
+def nothing(model: str) -> Line:
+    """Make the line of a model of which no trial has a validation AUC."""
+    return Line(model, settings="", auc={}, log_loss={}, best_epochs=[], parameters=None)
 
 
 def main() -> None:
@@ -223,34 +250,49 @@ def main() -> None:
             parser.error(f"{peer} is not installed: python benchmarks/peers/install.py {peer}")
     sizes = ", ".join(f"{name} {len(split.item):,}" for name, split in dataset.splits.items())
     tables = [f"Rows: {sizes}; histories of at most {options.max_history}; {options.seeds} seeds.\n"]
+    failed: list[str] = []
 
     def show(title: str, lines: list[Line]) -> None:
         tables.append(table(title, lines))
-        (options.out / "table.md").write_text("\n".join(tables))
+        write_text(options.out / "table.md", "\n".join(tables))
+        failed.extend(
+            f"{title}: {line.model}: {len(line.auc)} of {options.seeds} seeds have a test AUC"
+            for line in lines
+            if len(line.auc) < options.seeds
+        )
 
-    line = ours(options.data, options.out / "ours", None, "", options.seeds, keys, options.jobs)
+    def ours_with(config: Path | None, what: str, folder: str) -> Line:
+        return ours(options.data, options.out / folder, config, what, options.seeds, keys, options.jobs)
+
+    line = ours_with(None, "", "ours")
     peers.carry_out(runs)
     show("Defaults", [line, *(peers.line(peer, DEFAULTS[peer], options.seeds) for peer in options.peers)])
     if options.trials:
-        best = options.config or searched(
-            options.data, options.out / "ours-search", options.trials, keys, options.jobs
-        )
-        line = ours(
-            options.data,
-            options.out / "ours-tuned",
-            best,
-            f"`{best.name}`",
-            options.seeds,
-            keys,
-            options.jobs,
-        )
+        finished = {peer: peers.finished(peer, options.trials) for peer in options.peers}
+        if options.config:
+            line = ours_with(options.config, f"`{options.config.name}`, given with --config", "ours-tuned")
+        else:
+            file, count = searched(
+                options.data, options.out / "ours-search", options.trials, keys, options.jobs
+            )
+            line = ours_with(file, f"`{file.name}`", "ours-tuned") if file else nothing(OURS)
+            line = chosen_among(line, count, options.trials)
+            finished = {OURS: count, **finished}
         peers.carry_out(of_the_best())
-        chosen = {peer: peers.best(peer, options.trials) for peer in options.peers}
-        show(
-            f"Tuned, {options.trials} trials each",
-            [line, *(peers.line(peer, best, options.seeds) for peer, best in chosen.items() if best)],
-        )
+        lines = [line]
+        for peer in options.peers:
+            best = peers.best(peer, options.trials)
+            of_peer = peers.line(peer, best, options.seeds) if best else nothing(peer)
+            lines.append(chosen_among(of_peer, finished[peer], options.trials))
+        failed += [
+            f"{model}: {count} of {options.trials} trials have a validation AUC"
+            for model, count in finished.items()
+            if count < options.trials
+        ]
+        show(f"Tuned, {options.trials} trials each", lines)
     print("\n".join(tables))
+    if failed:
+        raise SystemExit("\n".join(["not all that was asked for has come about:", *failed]))
 
 
 if __name__ == "__main__":

@@ -186,6 +186,85 @@ def test_finished_runs_are_kept_failed_trials_lose_and_other_rows_are_refused(tm
         compare.Peers(tmp_path, "those", limits, 1, None).record(runs[0])
 
 
+def tables_of(monkeypatch, capsys, data, out, *options, die=(), diverge=(), ours_trials=3):
+    """Run the command with peers and a dien that train nothing; tell its tables, exit code and last words."""
+    compare = quality_compare()
+    auc = dict.fromkeys(range(2), 0.75)
+
+    def ours(data, out, config, what, *_):
+        return Line("dien", what, auc, auc, [1, 1], 10)
+
+    def one(peers, arguments):
+        file = arguments[arguments.index("--out") + 1]
+        if any(part in file for part in die):
+            return
+        seed = int(arguments[arguments.index("--seed") + 1])
+        figures = {"valid_auc": 0.7, "test_auc": 0.7, "test_log_loss": 0.5, "best_epoch": 1, "parameters": 5}
+        record = {"rows": peers._fingerprint, "limits": vars(peers._limits), "seed": seed}
+        record |= {"error": "diverged"} if any(part in file for part in diverge) else figures
+        (out / file).write_text(json.dumps(record))
+
+    monkeypatch.setattr(compare, "ours", ours)
+    monkeypatch.setattr(
+        compare, "searched", lambda *_: (out / "best.yaml" if ours_trials else None, ours_trials)
+    )
+    monkeypatch.setattr(compare, "installed", lambda peer: True)
+    monkeypatch.setattr(compare.Peers, "_one", one)
+    given = [str(data.path), "--out", str(out), "--seeds", "2", "--trials", "3", "--peers", "recbole"]
+    monkeypatch.setattr(sys, "argv", ["compare.py", *given, *options])
+    said = ""
+    try:
+        compare.main()
+    except SystemExit as end:
+        said = str(end)
+    text = (out / "table.md").read_text()
+    assert text in capsys.readouterr().out
+    lines = [line for line in text.partition("**Tuned")[2].splitlines() if line.startswith("| ")][2:]
+    return lines, said
+
+
+def test_tables_of_all_that_was_asked_for_speak_of_no_trials(data, tmp_path, monkeypatch, capsys):
+    (ours, theirs), said = tables_of(monkeypatch, capsys, data, tmp_path)
+    assert ours.endswith("| `best.yaml` |")
+    assert theirs.endswith("embeddings 10 |")
+    assert said == ""
+
+
+def test_a_configuration_in_the_place_of_our_search_is_named_as_such(data, tmp_path, monkeypatch, capsys):
+    (ours, _), said = tables_of(monkeypatch, capsys, data, tmp_path, "--config", "mine.yaml")
+    assert ours.endswith("| `mine.yaml`, given with --config |")
+    assert said == ""
+
+
+def test_lines_say_of_how_many_trials_they_are_the_best_and_what_is_missing_fails_the_command(
+    data, tmp_path, monkeypatch, capsys
+):
+    _, second, third = settings.trials("recbole", 3)
+    (ours, theirs), said = tables_of(
+        monkeypatch, capsys, data, tmp_path, die=[str(second)], diverge=[str(third)], ours_trials=2
+    )
+    assert ours.endswith("; 2 of 3 trials have a validation AUC |")
+    assert theirs.endswith("; 1 of 3 trials have a validation AUC |")
+    assert said.splitlines()[1:] == [
+        "dien: 2 of 3 trials have a validation AUC",
+        "recbole: 1 of 3 trials have a validation AUC",
+    ]
+    # what died is done when it is asked for again
+    (_, theirs), said = tables_of(monkeypatch, capsys, data, tmp_path)
+    assert "2 of 3 trials" in theirs
+    assert said.splitlines()[1:] == ["recbole: 2 of 3 trials have a validation AUC"]
+
+
+def test_a_model_without_any_trial_or_seed_keeps_its_line(data, tmp_path, monkeypatch, capsys):
+    (ours, theirs), said = tables_of(monkeypatch, capsys, data, tmp_path, die=["recbole"], ours_trials=0)
+    assert ours.startswith("| dien |  |")
+    assert theirs.startswith("| recbole |  |")
+    for line in (ours, theirs):
+        assert line.endswith("| 0 of 3 trials have a validation AUC |")
+    assert "Defaults: recbole: 0 of 2 seeds have a test AUC" in said
+    assert "Tuned, 3 trials each: dien: 0 of 2 seeds have a test AUC" in said
+
+
 class Guess(torch.nn.Module):
     """A peer of one weight an item, of which a test knows what each epoch brings."""
 
