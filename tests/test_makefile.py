@@ -1,5 +1,6 @@
 """The Makefile's targets: what they need is asked for before anything is done."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,11 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make")
 
 def dry_run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "--dry-run", "REVIEWS=", "META=", *arguments]
-    return subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # of the make test that runs this
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    return subprocess.run(
+        command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize("given", [[], ["REVIEWS=a.gz"], ["META=b.gz"]])
