@@ -104,6 +104,9 @@ def main() -> None:
     if given.config and given.trials:
         parser.error("--config and --trials: give one; with --trials the configuration is what is found")
 
+    for word in given.prepare:
+        if word.partition("=")[0] in ("--seed", "--out"):
+            parser.error(f"{word.partition('=')[0]} of dien prepare is given here: say with --data how many")
     expect_preparation(given.out, given.prepare)
     data = [given.out / f"data-{seed}" for seed in range(given.data)]
     for seed, folder in enumerate(data):

@@ -63,6 +63,15 @@ def test_data_of_unknown_preparation_are_refused_with_what_would_adopt_them(tmp_
     assert [words[0] for words in prepared] == ["compare"]
 
 
+@pytest.mark.parametrize("own", [["--seed", "3"], ["--seed=3"], ["--out", "x"]])
+def test_what_the_command_gives_dien_prepare_itself_is_refused(tmp_path, monkeypatch, prepared, capsys, own):
+    with pytest.raises(SystemExit):
+        make_table(monkeypatch, tmp_path, [*LOG, *own])
+    assert f"{own[0].partition('=')[0]} of dien prepare is given here" in capsys.readouterr().err
+    assert not prepared
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("form", ["{}", "--interactions={}"])
 def test_files_that_are_not_what_they_were_are_refused_by_name(tmp_path, monkeypatch, prepared, form):
     log = tmp_path / "log"
