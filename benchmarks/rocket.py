@@ -43,7 +43,6 @@ from dien.training.evaluate import evaluate_model, evaluation_batches
 
 CANDIDATES = 200
 BOOSTER, LIGHT, ROCKET = NAMES = "booster alone", "light alone", "light with rocket"
-BESIDE = "booster beside it"
 
 
 def configurations(overrides: list[str]) -> dict[str, RunConfig]:
@@ -99,7 +98,7 @@ class Beside(nn.Module):
         super().__init__()
         model = run.load_model(booster=True)
         assert isinstance(model, Rocket)
-        self.nets = model
+        self.nets = model.to("cuda" if torch.cuda.is_available() else "cpu")  # where evaluate computes
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch by the booster."""
@@ -122,10 +121,13 @@ class Found:
     best_epochs: list[int] = field(default_factory=list)
 
     def add(self, metrics: Metrics, result: FitResult) -> None:
-        """Add a run."""
-        assert metrics.auc is not None
-        assert metrics.log_loss is not None
-        assert result.valid_auc is not None
+        """Add a run.
+
+        Raises:
+            SystemExit: its validation or test rows all have the same label.
+        """
+        if metrics.auc is None or metrics.log_loss is None or result.valid_auc is None:
+            raise SystemExit("the validation or the test split has labels of one kind; prepare more rows")
         self.auc.append(metrics.auc)
         self.log_loss.append(metrics.log_loss)
         self.valid_auc.append(result.valid_auc)
@@ -175,7 +177,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=200, help="for the latency")
     parser.add_argument("--out", type=Path, help="folder to keep the RUNs in, and to go on from")
     given = parser.parse_args()
-    found = {name: Found() for name in (*NAMES, BESIDE)}
+    found = {name: Found() for name in NAMES}
+    of_booster: list[float | None] = []
     first: dict[str, Run] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for number, folder in enumerate(given.data):
@@ -188,7 +191,7 @@ def main() -> None:
                     found[name].add(evaluate(run, data), result)
                     if name == ROCKET:
                         batches = evaluation_batches(data, "test", run.config.model.max_history)
-                        found[BESIDE].add(evaluate_model(Beside(run), batches), result)
+                        of_booster.append(evaluate_model(Beside(run), batches).auc)
                     first.setdefault(name, run)
                 latest = ", ".join(f"{name} {net.auc[-1]:.4f}" for name, net in found.items())
                 print(f"{folder}, seed {seed}: test AUC {latest}", file=sys.stderr, flush=True)
@@ -199,7 +202,7 @@ def main() -> None:
             parameters[name] = sum(sizes.values()), beside
         speed = speeds(first, Dataset.open(given.data[0]), given.passes, given.requests)
     print(table(found, speed, parameters))
-    print(f"\nThe booster beside the light net: test AUC {spread(found[BESIDE].auc)}.")
+    print(f"\nThe booster beside the light net: test AUC {spread(of_booster)}.")
     gains = [a - b for a, b in zip(found[ROCKET].auc, found[LIGHT].auc, strict=True)]
     print(f"Light with rocket over light alone, one by one: {', '.join(f'{gain:+.4f}' for gain in gains)}.")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}.")

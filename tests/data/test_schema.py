@@ -28,3 +28,10 @@ def test_features_of_sides_stand_side_after_side():
 
 def test_a_vocabulary_is_named_by_the_feature_that_owns_it():
     assert SCHEMA.vocabularies == {"item": 10, "tags": 5, "user": 3}
+
+
+def test_an_id_is_found_by_its_name_and_no_other_feature_is_taken_for_it():
+    category, item = Feature("category", "item", 3), Feature("item", "item", 9)
+    assert Schema((item, category)).id_of("item") == item
+    assert Schema((category,)).id_of("item") is None
+    assert Schema((item, category)).id_of("user") is None

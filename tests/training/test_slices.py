@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from dien.data.batch import Batch
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
+from dien.data.encoding import Hashed
 from dien.data.schema import Feature, Schema
 from dien.run import Run
 from dien.training import evaluate, evaluate_slices
 from dien.training.metrics import MetricStream
-from dien.training.slices import slices_of
+from dien.training.slices import SLICES, slices_of
 
 SCHEMA = Schema((Feature("item", "item", 6), Feature("user", "user", 3)))
 
@@ -40,7 +41,7 @@ def test_a_candidate_is_told_apart_by_its_history_and_by_what_is_known_of_it(
     candidate = st.tuples(st.integers(0, len(histories) - 1), st.integers(0, 5))
     candidates = data.draw(st.lists(candidate, max_size=20))
     slices = slices_of(batch_of(histories, candidates), SCHEMA)
-    assert len(slices) == 8
+    assert tuple(slices) == SLICES
     for number, (row, item) in enumerate(candidates):
         history = histories[row]
         of_item = "unknown" if item == 0 else "in the history" if item in history else "not in the history"
@@ -48,6 +49,15 @@ def test_a_candidate_is_told_apart_by_its_history_and_by_what_is_known_of_it(
         band = next((n for n, (low, high) in bands.items() if low <= len(history) <= high), "50 and more")
         chosen = {name for name, members in slices.items() if members[number]}
         assert chosen == {f"history: {band}", f"item: {of_item}"}
+
+
+@pytest.mark.parametrize(
+    "other", [Feature("category", "item", 6), Feature("item", "item", 6, encoder=Hashed(6))]
+)
+def test_without_an_index_for_each_item_nothing_is_said_of_items(other: Feature) -> None:
+    slices = slices_of(batch_of([[1, 2]], [(0, 1), (0, 3)]), Schema((other, *SCHEMA.features[1:])))
+    assert len(slices) == 5
+    assert all(name.startswith("history: ") for name in slices)
 
 
 def test_slices_add_up_to_the_split_and_the_whole_is_what_evaluate_says(small_run: Run) -> None:

@@ -37,7 +37,14 @@ class Targets(str, Enum):
 
 
 Out = Annotated[Path, typer.Option("--out", help="DATA folder to write; must not exist.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Split and sampled negatives follow from it alone.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        min=0,
+        help="What is drawn follows from it alone: negatives; the split of users (paper, --split user).",
+    ),
+]
 RecipeOption = Annotated[
     Recipe, typer.Option("--recipe", help="paper: last behaviour of each user; temporal: by date.")
 ]

@@ -268,9 +268,9 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, Counts]) -
     rows = len(split.item)
     click_rate, trained = _share(own.clicks, rows), _share(train.clicks, int(train.items.sum()))
     new_users, new_items = (own.users > 0) & (train.users == 0), (own.items > 0) & (train.items == 0)
-    ids = {side: next((f.name for f in dataset.schema.of(side)), None) for side in ("item", "user")}
-    unknown_user = dataset.users[ids["user"]] == 0 if ids["user"] else None
-    unknown_item = dataset.items[ids["item"]] == 0 if ids["item"] else None
+    user_id, item_id = dataset.schema.id_of("user"), dataset.schema.id_of("item")
+    unknown_user = None if user_id is None else dataset.users[user_id.name] == 0
+    unknown_item = None if item_id is None else dataset.items[item_id.name] == 0
     return SplitFacts(
         impressions=len(split),
         rows=rows,

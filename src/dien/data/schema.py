@@ -62,7 +62,7 @@ class Feature:
 class Schema:
     """The features of a dataset, in the order in which their embeddings are concatenated.
 
-    The first item feature is the item's own id, the first user feature the user's.
+    The ids of items and users are the features ``item`` and ``user``, the first of their sides.
     """
 
     features: tuple[Feature, ...]
@@ -70,6 +70,10 @@ class Schema:
     def of(self, *sides: Side) -> tuple[Feature, ...]:
         """Features of some sides, side after side, each in order."""
         return tuple(feature for side in sides for feature in self.features if feature.side == side)
+
+    def id_of(self, side: Literal["item", "user"]) -> Feature | None:
+        """Find the item's or user's own id; None where every id was too rare to be a feature."""
+        return next((feature for feature in self.of(side) if feature.name == side), None)
 
     @property
     def vocabularies(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dien.data.ragged import row_of
 from dien.models import Model
 from dien.run import Run, RunError
 from dien.training.metrics import Metrics, MetricStream
-from dien.training.slices import slices_of
+from dien.training.slices import SLICES, slices_of
 
 EVALUATION_ROWS = 1024
 
@@ -69,17 +70,16 @@ def evaluate_slices(
         DataError: likewise.
     """
     model, dataset, batches = _opened(run, data, split)
-    everyone = MetricStream()
-    streams: dict[str, MetricStream] = {}
+    everyone, slices = MetricStream(), defaultdict[str, MetricStream](MetricStream)
 
-    def add(batch: Batch, *scored: NDArray[Any]) -> None:
-        everyone.update(*scored)
+    def add(batch: Batch, scores: NDArray[Any], labels: NDArray[Any], users: NDArray[Any]) -> None:
+        everyone.update(scores, labels, users)
         for name, chosen in slices_of(batch, dataset.schema).items():
-            streams.setdefault(name, MetricStream()).update(*(column[chosen] for column in scored))
+            if chosen.any():
+                slices[name].update(scores[chosen], labels[chosen], users[chosen])
 
     _score(model, batches, add, progress)
-    slices = {name: stream.compute() for name, stream in streams.items()}
-    return {"all": everyone.compute()} | {name: part for name, part in slices.items() if part.rows}
+    return {"all": everyone.compute()} | {name: slices[name].compute() for name in SLICES if name in slices}
 
 
 def _opened(
@@ -112,14 +112,14 @@ def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], Non
         FloatingPointError: a score is not finite.
     """
     stream = MetricStream()
-    _score(model, batches, lambda _, *scored: stream.update(*scored), progress)
+    _score(model, batches, lambda _, scores, labels, users: stream.update(scores, labels, users), progress)
     return stream.compute()
 
 
 def _score(
     model: Model,
     batches: Batches,
-    add: Callable[..., None],
+    add: Callable[[Batch, NDArray[Any], NDArray[Any], NDArray[Any]], None],
     progress: Callable[[int], None] | None,
 ) -> None:
     """Call ``add`` with each batch, and the scores, labels and users ``[B]`` of its candidates."""

@@ -12,6 +12,11 @@ from dien.data.schema import Schema
 _BANDS = {"none": 0, "1 to 4": 1, "5 to 19": 5, "20 to 49": 20, "50 and more": 50}
 """Bands of history lengths, and where they begin."""
 
+_ITEM = "item: in the history", "item: not in the history", "item: unknown"
+
+SLICES = (*(f"history: {name}" for name in _BANDS), *_ITEM)
+"""Their names, in the order to show them."""
+
 
 def slices_of(batch: Batch, schema: Schema) -> dict[str, NDArray[np.bool_]]:
     """Tell the candidates of a batch apart.
@@ -23,21 +28,21 @@ def slices_of(batch: Batch, schema: Schema) -> dict[str, NDArray[np.bool_]]:
     Returns:
         Name of a slice -> ``[B]`` who is in it. Every candidate is in one whose name begins ``history:``, by
         the number of behaviours, and in one that begins ``item:``: whether it is among these, not among
-        them, or unknown (its id has no index, as where training has not seen it).
+        them, or unknown (its id has no index, as where training has not seen it). Where the data has no
+        index of its own for each item (ids that are hashed, or all too rare), there are no such.
     """
     history_of, lengths = batch.history_of.numpy(), np.diff(batch.offsets.numpy())  # [B], [R]
     band = np.searchsorted(list(_BANDS.values()), lengths, "right")[history_of] - 1  # [B]
     slices = {f"history: {name}": band == number for number, name in enumerate(_BANDS)}
-    id_of = schema.of("item")[0]
-    target, steps = batch.target[id_of.name], batch.history[id_of.name]  # [B], [N]
-    assert isinstance(target, Tensor)
+    item_id = schema.id_of("item")
+    if item_id is None or item_id.vocabulary is None:
+        return slices
+    target, steps = batch.target[item_id.name], batch.history[item_id.name]  # [B], [N]
+    assert isinstance(target, Tensor)  # an id is categorical
     assert isinstance(steps, Tensor)
     known = target.numpy() > 0
     repeated = np.isin(  # one number for each pair of history and item
-        history_of * id_of.size + target.numpy(),
-        np.repeat(np.arange(len(lengths)), lengths) * id_of.size + steps.numpy(),
+        history_of * item_id.size + target.numpy(),
+        np.repeat(np.arange(len(lengths)), lengths) * item_id.size + steps.numpy(),
     )
-    slices["item: in the history"] = known & repeated
-    slices["item: not in the history"] = known & ~repeated
-    slices["item: unknown"] = ~known
-    return slices
+    return slices | dict(zip(_ITEM, (known & repeated, known & ~repeated, ~known), strict=True))
