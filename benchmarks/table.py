@@ -4,8 +4,9 @@
 
 What stands behind ``--`` is for ``dien prepare``. With ``--trials`` each model is tuned with so many,
 in the place of a configuration. What is there already is kept: a table that was stopped is gone on with by
-the same command. OUT/prepare.json says what the DATA there are prepared with, and of which bytes; another
-preparation is refused.
+the same command. OUT/prepare.json says with which arguments the DATA there are prepared; others are refused.
+For DATA that are there no file is read again, and one that has changed since is not noticed. Where further
+DATA are made of it, dien compare refuses them: they say of which bytes they are.
 """
 
 import argparse
@@ -13,17 +14,20 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
-from dien.data.sources.lines import source_file
-from dien.run import differences, write_text
+from dien.run import write_text
 from dien.training.space import SPACES
 
 DIEN = [sys.executable, "-m", "dien"]
 PREPARE = "prepare.json"
+NOT_FOR_PREPARE = {
+    "--seed": "its DATA are of seeds 0, 1, ...; say with --data how many",
+    "--out": "OUT is named before the --; its DATA are OUT/data-SEED",
+    "--append": "the DATA of a table are each prepared whole; leave it out",
+}
 
 
 def run(*command: object) -> None:
@@ -50,42 +54,30 @@ def tuned(data: Path, models: list[str], trials: int, jobs: list[str], out: Path
 
 
 def expect_preparation(out: Path, arguments: list[str]) -> None:
-    """Note in OUT what its DATA are prepared with: arguments of dien prepare, and the bytes of their files.
+    """Note in OUT which arguments of dien prepare its DATA are prepared with.
+
+    Only DATA that are there count: dien prepare leaves one whole or not at all, so that arguments which have
+    failed may be mended.
 
     Raises:
-        SystemExit: the DATA there are prepared otherwise, or it is not known how.
+        SystemExit: the DATA there are prepared with others, or it is not known with which.
     """
-    file = out / PREPARE
-    now = {
-        "arguments": shlex.join(arguments),
-        "files": {str(path): source_file(path).sha256 for path in files_of(arguments)},
-    }
-    if not file.exists():
-        if any(out.glob("data-*")):
-            raise SystemExit(
-                f"{out}: has DATA, and no {PREPARE} that says what they were prepared with; choose another "
-                f"--out, or, where you know that it was the same, write into {file}: {json.dumps(now)}"
-            )
+    file, now = out / PREPARE, shlex.join(arguments)
+    text = json.dumps({"arguments": now}) + "\n"
+    if not any(out.glob("data-*")):
         out.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(now, indent=2) + "\n")
+        write_text(file, text)
         return
-    was = json.loads(file.read_text(encoding="utf-8"))
-    if found := [f"{key} {before!r}, not {after!r}" for key, before, after in differences(was, now)]:
+    if not file.exists():
         raise SystemExit(
-            f"{file}: the DATA there are prepared with {'; '.join(found)}; give the same to go on with "
+            f"{out}: has DATA, and no {PREPARE} that says what they were prepared with; choose another "
+            f"--out, or, where you know that it was the same, write into {file}: {text.strip()}"
+        )
+    if (was := json.loads(file.read_text(encoding="utf-8"))["arguments"]) != now:
+        raise SystemExit(
+            f"{file}: the DATA there are prepared with {was!r}, not {now!r}; give the same to go on with "
             "them, or choose another --out"
         )
-
-
-def files_of(arguments: list[str]) -> Iterator[Path]:
-    """Find the files that arguments of dien prepare name, those of folders one by one."""
-    for argument in arguments[1:]:  # the first is the name of a source
-        value = argument.partition("=")[2] if argument.startswith("--") else argument
-        path = Path(value)
-        if path.is_file():
-            yield path
-        elif value and path.is_dir():
-            yield from sorted(inside for inside in path.rglob("*") if inside.is_file())
 
 
 def main() -> None:
@@ -99,14 +91,14 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="tune each model with so many trials first")
     parser.add_argument("--jobs", type=int, help="runs at a time (default: as many as cores)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("prepare", nargs="+", help="what dien prepare is given, but for --seed and --out")
+    parser.add_argument("prepare", nargs="+", help="what dien prepare is given")
     given = parser.parse_args()
     if given.config and given.trials:
         parser.error("--config and --trials: give one; with --trials the configuration is what is found")
 
     for word in given.prepare:
-        if word.partition("=")[0] in ("--seed", "--out"):
-            parser.error(f"{word.partition('=')[0]} of dien prepare is given here: say with --data how many")
+        if why := NOT_FOR_PREPARE.get(name := word.partition("=")[0]):
+            parser.error(f"{name} is not for dien prepare here: {why}")
     expect_preparation(given.out, given.prepare)
     data = [given.out / f"data-{seed}" for seed in range(given.data)]
     for seed, folder in enumerate(data):

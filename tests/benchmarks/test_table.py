@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,23 +64,53 @@ def test_data_of_unknown_preparation_are_refused_with_what_would_adopt_them(tmp_
     assert [words[0] for words in prepared] == ["compare"]
 
 
-@pytest.mark.parametrize("own", [["--seed", "3"], ["--seed=3"], ["--out", "x"]])
-def test_what_the_command_gives_dien_prepare_itself_is_refused(tmp_path, monkeypatch, prepared, capsys, own):
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (["--seed", "3"], "say with --data how many"),
+        (["--seed=3"], "say with --data how many"),
+        (["--out", "x"], "OUT is named before the --; its DATA are OUT/data-SEED"),
+        (["--append=x"], "each prepared whole; leave it out"),
+    ],
+)
+def test_what_is_not_for_dien_prepare_here_is_refused_and_said_where_it_belongs(
+    tmp_path, monkeypatch, prepared, capsys, own, expected
+):
     with pytest.raises(SystemExit):
         make_table(monkeypatch, tmp_path, [*LOG, *own])
-    assert f"{own[0].partition('=')[0]} of dien prepare is given here" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert f"{own[0].partition('=')[0]} is not for dien prepare here: " in errors
+    assert expected in errors
     assert not prepared
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", ["{}", "--interactions={}"])
-def test_files_that_are_not_what_they_were_are_refused_by_name(tmp_path, monkeypatch, prepared, form):
-    log = tmp_path / "log"
-    (log / "days").mkdir(parents=True)
-    (log / "days/1.csv").write_text("user,item\n")
-    prepare = ["table", form.format(log), "--warmup", "0"]
-    make_table(monkeypatch, tmp_path / "out", prepare)
-    make_table(monkeypatch, tmp_path / "out", prepare)
-    (log / "days/1.csv").write_text("user,item,time\n")
-    with pytest.raises(SystemExit, match=r"prepared with files.*1\.csv '.{64}', not '.{64}'"):
-        make_table(monkeypatch, tmp_path / "out", prepare)
+def test_arguments_with_which_no_data_came_about_can_be_mended(tmp_path, monkeypatch):
+    with pytest.raises(subprocess.CalledProcessError):
+        make_table(monkeypatch, tmp_path, [*LOG, "--per-dya", "2"])
+    commands = []
+    monkeypatch.setattr(table, "run", lambda *command: commands.append(command))
+    make_table(monkeypatch, tmp_path, LOG)
+    assert commands[0] == ("prepare", *LOG, "--seed", 0, "--out", tmp_path / "data-0")
+    (tmp_path / "data-0").mkdir()
+    make_table(monkeypatch, tmp_path, LOG)  # which is what is there now
+    with pytest.raises(SystemExit, match="the DATA there are prepared with"):
+        make_table(monkeypatch, tmp_path, [*LOG, "--per-dya", "2"])
+
+
+def test_data_of_files_that_have_changed_are_not_put_into_one_table(tmp_path, monkeypatch, capfd):
+    log, run = tmp_path / "log", table.run
+    log.mkdir()
+    events = [f"u{k % 7},i{k % 5},{k}\n" for k in range(200)]
+    (log / "1.csv").write_text("user,item,time\n" + "".join(events))
+    prepare = ["table", "--interactions", str(log / "*.csv"), "--warmup", "0"]
+    monkeypatch.setattr(table, "run", lambda *command: command[0] == "prepare" and run(*command))
+    make_table(monkeypatch, log / "out", prepare)
+    made = files(log / "out")
+    (log / "1.csv").write_text("user,item,time\n" + "".join(events[1:]))
+    monkeypatch.setattr(table, "run", run)
+    with pytest.raises(subprocess.CalledProcessError):
+        make_table(monkeypatch, log / "out", prepare, "--data", "2", "--models", "sum-pooling")
+    assert "data-1: sources is " in capfd.readouterr().err
+    assert not (log / "out/table").exists()
+    assert made.items() <= files(log / "out").items()
