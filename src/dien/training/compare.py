@@ -26,7 +26,7 @@ from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
 from dien.run import differences, write_text
-from dien.training.folder import held
+from dien.training.folder import held, settings_now
 from dien.training.jobs import TEST, Job, run_all
 from dien.training.log import read_records
 from dien.training.progress import RunsBar
@@ -130,7 +130,7 @@ def compare(
         for seed in range(number * seeds, (number + 1) * seeds)
         for name, config in configs.items()
     ]
-    with held(out, COMPARISON, FORMAT, arguments, "dien compare"):
+    with held(out, COMPARISON, FORMAT, arguments, "dien compare", _arguments_now):
         for run in runs:
             run.job.expect_data(run.dataset)
         errors: dict[Path, str] = {}
@@ -214,6 +214,12 @@ class _Run:
             "training_rows_per_second": result.rows_per_second,
             "scoring_rows_per_second": test["scoring_rows_per_second"],
         }
+
+
+def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
+    """Turn stored arguments into those of this version."""
+    settings = {name: settings_now(of, f"settings.{name}: ") for name, of in stored["settings"].items()}
+    return {**stored, "settings": settings}
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dien.config import ConfigError, RunConfig, override
 from dien.run import RunError, differences
 
 
 @contextmanager
-def held(out: Path, name: str, version: int, arguments: Mapping[str, Any], command: str) -> Iterator[None]:
+def held(
+    out: Path,
+    name: str,
+    version: int,
+    arguments: Mapping[str, Any],
+    command: str,
+    read: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Iterator[None]:
     """Hold a folder, new or of the same arguments, for this process alone; makes ``runs`` in it.
 
     Args:
@@ -22,6 +30,7 @@ def held(out: Path, name: str, version: int, arguments: Mapping[str, Any], comma
         version: of that file's format.
         arguments: of the command, as JSON gives them back.
         command: whose folder it is.
+        read: turns stored arguments, which an earlier version may have written, into those of this one.
 
     Raises:
         RunError: it is of other arguments, holds anything else, is in use, or cannot be written.
@@ -43,8 +52,24 @@ def held(out: Path, name: str, version: int, arguments: Mapping[str, Any], comma
             except OSError as error:
                 raise RunError(f"{out}: another {command} is at work here; wait for it") from error
         if file.exists():
-            _expect_arguments(file, version, arguments, command)
+            _expect_arguments(file, version, arguments, command, read)
         yield
+
+
+def settings_now(stored: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Give stored settings the keys that were added since, whose defaults are what was done without them.
+
+    Args:
+        stored: a :class:`~dien.config.RunConfig` as JSON, of this version of dien or an earlier one.
+        where: what an error begins with.
+
+    Returns:
+        The same with every key.
+
+    Raises:
+        ConfigError: a key is no longer there, or no longer takes the value.
+    """
+    return override(RunConfig(), [stored], where=where).model_dump(mode="json")
 
 
 def _holds_something(out: Path, name: str) -> bool:
@@ -53,11 +78,22 @@ def _holds_something(out: Path, name: str) -> bool:
     return not out.is_dir() or not own.issuperset(out.iterdir()) or any(out.glob("runs/*"))
 
 
-def _expect_arguments(file: Path, version: int, arguments: Mapping[str, Any], command: str) -> None:
+def _expect_arguments(
+    file: Path,
+    version: int,
+    arguments: Mapping[str, Any],
+    command: str,
+    read: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        found, was = content["format"], {name: content[name] for name in arguments}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = content["format"]
+        was = read({name: content[name] for name in arguments}) if found == version else {}
+    except ConfigError as error:
+        raise RunError(
+            f"{file}: another version of dien has made it, with {error}; choose another --out"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{file}: not as {command} writes it ({error!r}); choose another --out") from error
     if found != version:
         raise RunError(f"{file}: format {found}, this version of dien writes {version}; choose another --out")

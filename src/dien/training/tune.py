@@ -37,7 +37,7 @@ from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.data.log import DataError
 from dien.run import RunError, write_text
-from dien.training.folder import held
+from dien.training.folder import held, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
 from dien.training.space import Choice, LogUniform, Space, flat, nested, shown, with_values
@@ -103,7 +103,7 @@ def tune(
         "settings": config.model_dump(mode="json"),
         "space": {key: str(values) for key, values in space.items()},
     }
-    with held(out, TUNE, FORMAT, arguments, "dien tune"):
+    with held(out, TUNE, FORMAT, arguments, "dien tune", _arguments_now):
         begun = [
             _Trial(number, values, dataset, with_values(config, values), seeds, out)
             for number, values in enumerate(_read(out / TUNE, trials))
@@ -257,6 +257,11 @@ def _read(file: Path, trials: int) -> list[dict[str, Any]]:
             f"{file}: has {len(found)} trials, more than --trials {trials}; a search may only get more"
         )
     return found
+
+
+def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
+    """Turn stored arguments into those of this version."""
+    return {**stored, "settings": settings_now(stored["settings"], "settings: ")}
 
 
 def _forget(run: Job) -> None:
