@@ -20,18 +20,16 @@ from dien.cli import app
 from dien.config import ConfigError, RunConfig
 from dien.data.dataset import Dataset
 from dien.data.log import DataError, Log
-from dien.data.recipes import impressions, paper, temporal
-from dien.data.recipes.splits import ByUser
+from dien.data.recipes import temporal
 from dien.data.writer import write
 from dien.models import build
 from dien.packed import Packed
 from dien.run import Run, RunError
 from dien.training import evaluate
 from dien.training.compare import COMPARISON, compare, compared_configs, read_curves
-from dien.training.jobs import TEST, Job, run_all
+from dien.training.jobs import Job
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
-from tests.data.logs import random_log
 
 MODELS = ["sum-pooling", "dien"]
 SETTINGS = [
@@ -235,58 +233,6 @@ def test_a_run_that_fails_says_why_and_stops_no_other(small_data: Dataset, tmp_p
     assert "No test: a paired test needs two replicates" in table
 
 
-class _Deadly:
-    """A path that kills the process which opens it."""
-
-    def __fspath__(self) -> str:
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
-
-
-class _Verbose:
-    """A path with a long complaint about its opening."""
-
-    def __fspath__(self) -> str:
-        raise ValueError("x" * 1_000_000)
-
-
-class _Done:
-    """A path that has the run done, then kills the process which opens it."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-
-    def __fspath__(self) -> str:
-        self.out.mkdir()
-        (self.out / TEST).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
-
-
-def test_a_complaint_of_any_length_is_heard(tmp_path: Path) -> None:
-    config = compared_configs(["sum-pooling"], settings=SETTINGS)["sum-pooling"]
-    errors: list[str | None] = []
-    run_all([Job(_Verbose(), config, tmp_path / "a")], 1, lambda _, error: errors.append(error))  # type: ignore[arg-type]
-    assert str(errors[0]).startswith("ValueError: xxx")
-
-
-def test_a_process_that_is_killed_when_all_is_written_has_done_its_work(tmp_path: Path) -> None:
-    config = compared_configs(["sum-pooling"], settings=SETTINGS)["sum-pooling"]
-    errors: list[str | None] = []
-    job = Job(_Done(tmp_path / "a"), config, tmp_path / "a")  # type: ignore[arg-type]
-    run_all([job], 1, lambda _, error: errors.append(error))
-    assert errors == [None]
-
-
-def test_a_process_that_is_killed_is_a_run_that_failed(small_data: Dataset, tmp_path: Path) -> None:
-    config = compared_configs(["sum-pooling"], settings=SETTINGS)["sum-pooling"]
-    jobs = [Job(_Deadly(), config, tmp_path / "a"), Job(tmp_path / "no", config, tmp_path / "b")]  # type: ignore[arg-type]
-    errors: dict[str, str | None] = {}
-    run_all(jobs, 2, lambda job, error: errors.update({job.out.name: error}))
-    assert "ended by signal 9 (killed, often for want of memory" in str(errors["a"])
-    assert str(tmp_path / "no") in str(errors["b"])
-
-
 def test_json_is_one_object_and_without_it_the_table_is_printed(small_data: Dataset, finished: Path) -> None:
     arguments = ["compare", str(small_data.path), "--models", ",".join(MODELS), "--seeds", "2"]
     arguments += ["--out", str(finished), *(part for setting in SETTINGS for part in ("--set", setting))]
@@ -336,23 +282,6 @@ def test_several_data_each_have_seeds_of_their_own(
         for seed in seeds
     ]
     assert [run["status"] for run in found["runs"]] == ["unfinished"] * 4
-
-
-def test_it_says_what_the_seed_of_the_preparation_has_drawn(
-    small_log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dien.training.compare.run_all", lambda *_: None)
-    labelled = random_log(users=30, items=20, events=900, labelled=True)
-    prepared = {
-        "paper": (paper(small_log), ["split", "negatives"]),
-        "temporal": (temporal(small_log), ["negatives"]),
-        "labelled": (temporal(labelled, warmup=0), []),
-        "user": (impressions(labelled, ByUser(), warmup=0), ["split"]),
-    }
-    for name, (made, drawn) in prepared.items():
-        write(made, tmp_path / name)
-        found = compare([tmp_path / name], compared_configs(["din"]), tmp_path / f"of-{name}", progress=False)
-        assert found["drawn"] == drawn, name
 
 
 def test_data_that_are_not_one_log_prepared_with_several_seeds_are_refused(
