@@ -3,7 +3,7 @@ import io
 from typing import Any
 
 from dien.explain.comparison_csv import models_csv, pairs_csv, runs_csv
-from tests.explain.test_data_report import NAME
+from tests.explain.pages import NAME
 
 
 def lines(text: str) -> list[dict[str, str]]:

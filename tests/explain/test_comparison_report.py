@@ -2,11 +2,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from dien.explain.comparison_report import markdown, write_reports
-from tests.explain.conftest import OVER, record
-from tests.explain.test_data_report import NAME, Page
+from tests.explain.comparisons import OVER
+from tests.explain.pages import NAME, Page
 
 
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(
@@ -51,64 +49,6 @@ def test_the_page_has_the_figures_and_a_curve_of_each_loss(
     }
     assert ["model.width", "4", "\u2013"] in page.rows
     assert ["training.epochs", "3", "4"] in page.rows
-
-
-def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: dict[str, Any]) -> None:
-    text = markdown(comparison)
-    assert f"- {NAME}, seed 1: failed: {NAME}\n" in text
-    assert "Traceback" not in text
-    assert f"training.epochs (din 3, {NAME} 4)" in text
-    assert f"paired t test, two-sided, against {NAME}" in text
-    assert "speak of seeds, not of another split" in text
-    assert "the same impressions and negatives, in the same order;" in text
-    untested = {**comparison, "table": [record("din", over_best={**OVER, "p": None}), record(NAME)]}
-    assert "paired t test" not in markdown(untested)  # other pairs may have been tested
-    comparison["settings"]["din"]["training"]["batch_size"] = 64
-    comparison["settings"][NAME]["training"]["batch_size"] = 128
-    assert "every model has the same impressions;" in markdown(comparison)
-    comparison |= {"untested": "there is one replicate", "data": ["a", "b"]}
-    comparison["table"] = [record("din"), record(NAME)]
-    text = markdown(comparison)
-    assert "No test: there is one replicate." in text
-    assert "| p |" not in text.partition("\n")[0]
-    assert "take the mean of each DATA" in text
-    assert "4 replicates: 2 training seeds on each of a, b." in text
-
-
-def test_histories_of_other_lengths_and_batches_of_other_sizes_are_noted(comparison: dict[str, Any]) -> None:
-    text = markdown(comparison)
-    assert "max_history" not in text
-    assert "batch sizes" not in text
-    for model, size in (("din", 64), (NAME, 128)):
-        comparison["settings"][model]["training"]["batch_size"] = size
-        comparison["settings"][model]["model"]["max_history"] = size
-    text = markdown(comparison)
-    assert f"model.max_history (din 64, {NAME} 128): they read histories of other lengths." in text
-    assert f"batch sizes differ (din 64, {NAME} 128); for figures: dien bench." in text
-
-
-@pytest.mark.parametrize(
-    ("drawn", "expected", "never"),
-    [
-        (["split", "negatives"], "Each DATA has its own split and negatives.", "share one split"),
-        (
-            ["negatives"],
-            "differ in sampled negatives alone: intervals and tests speak of seeds and neg",
-            "own",
-        ),
-        ([], "have the same rows: intervals and tests speak of seeds, not of another split.", "own"),
-        (None, "± is the sample standard deviation over replicates.\n", "split"),
-    ],
-)
-def test_what_several_data_share_is_told_by_what_their_seed_has_drawn(
-    drawn: list[str] | None, expected: str, never: str, comparison: dict[str, Any]
-) -> None:
-    comparison |= {"data": ["/data/beauty", "/data/b"], "seeds": 1, "drawn": drawn}
-    if drawn is None:
-        del comparison["drawn"]
-    text = markdown(comparison, details=False)
-    assert expected in text
-    assert never not in text
 
 
 def test_each_replicate_has_a_column_and_what_failed_a_dash(comparison: dict[str, Any]) -> None:
@@ -170,14 +110,9 @@ def test_steps_are_the_differences_of_neighbours_in_the_order_of_the_models(
     assert rows == [[("pnn", "din"), ("dien", "pnn")], pairs]
 
 
-def test_steps_have_an_adjusted_p_and_pairs_say_that_they_have_none(
-    comparison: dict[str, Any], curves: dict[str, Any], tmp_path: Path
-) -> None:
+def test_steps_have_an_adjusted_p_and_pairs_say_that_they_have_none(comparison: dict[str, Any]) -> None:
     steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs,")
     assert "| p | p, Holm over 1 step |" in steps
     assert "| < 0.0001 | 0.0321 | 3 |" in steps
     assert every.startswith(" p not adjusted:")
     assert "0.0321" not in every
-    del comparison["differences"][0]["p_holm"]  # as in a comparison.json of an earlier version
-    assert "| < 0.0001 | - | 3 |" in markdown(comparison)
-    write_reports(comparison, curves, tmp_path)

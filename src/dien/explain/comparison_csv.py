@@ -7,19 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Comparison = Mapping[str, Any]
-"""The content of ``comparison.json``."""
-Curves = Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
-"""For each model the records of its runs' ``metrics.jsonl``."""
+from dien.explain.comparison import METRICS, Comparison, Curves
 
-METRICS = {
-    "auc": "AUC",
-    "gauc": "GAUC",
-    "log_loss": "LogLoss",
-    "calibration": "calibration",
-    "calibration_error": "calibration error",
-}
-"""What a split is measured by, and what tables call it."""
 _RATES = ("training_rows_per_second", "scoring_rows_per_second")
 
 

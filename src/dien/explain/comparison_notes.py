@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dien.explain.comparison_csv import Comparison
+from dien.explain.comparison import Comparison
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
@@ -34,17 +34,20 @@ def notes(comparison: Comparison) -> Iterator[str]:
     yield f"RelaImpr is over {comparison['base']}: (AUC - 0.5) / (AUC of {comparison['base']} - 0.5) - 1."
     if comparison["untested"]:
         yield f"No test: {comparison['untested']}."
-    elif has_test(comparison):
+    elif any(pair["p"] is not None for pair in comparison["differences"]):
+        against, unadjusted = "", "The p values of all pairs"
+        if best_is_tested(comparison):
+            against = f", against {comparison['best']}, whose mean test AUC turned out highest"
+            unadjusted = "Its p values and those of all pairs"
         yield (
-            f"The test is a paired t test, two-sided, against {comparison['best']}, whose mean test AUC "
-            "turned out highest; in brackets the 95 % confidence interval. Its p values and those of all "
-            "pairs are not adjusted for being several; those of the steps, each model over the one named "
-            "before it, are given adjusted, too (Holm)."
+            f"The test is a paired t test, two-sided{against}; in brackets the 95 % confidence interval. "
+            f"{unadjusted} are not adjusted for being several; those of the steps, each model over the one "
+            "named before it, are given adjusted, too (Holm)."
         )
     yield _speed(unlike)
 
 
-def has_test(comparison: Comparison) -> bool:
+def best_is_tested(comparison: Comparison) -> bool:
     """Whether any model could be tested against the best one."""
     return any((record["over_best"] or {}).get("p") is not None for record in comparison["table"])
 
@@ -52,19 +55,19 @@ def has_test(comparison: Comparison) -> bool:
 def _speak_of(comparison: Comparison) -> Iterator[str]:
     """Say what the replicates have in common, and so what intervals and tests do not speak of."""
     several, seeds = len(comparison["data"]) > 1, comparison["seeds"]
-    drawn = comparison.get("drawn")  # None: an earlier version has made the comparison
+    drawn = comparison["drawn"]
     if not several:
         if seeds > 1:
             yield "One split of the data: intervals and tests speak of seeds, not of another split."
         return
-    if drawn is not None and "split" not in drawn:
+    if "split" not in drawn:
         own = "differ in sampled negatives alone" if drawn else "have the same rows"
         of = "seeds and negatives" if drawn else "seeds"
         yield (
             f"The DATA share one split, which no --seed of dien prepare changes, and {own}: intervals and "
             f"tests speak of {of}, not of another split."
         )
-    elif drawn is not None:
+    else:
         yield f"Each DATA has its own {' and '.join(drawn)}."
     if seeds > 1:
         yield "Seeds on the same DATA share its rows: intervals and tests take the mean of each DATA."

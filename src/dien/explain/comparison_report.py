@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dien.explain.charts import Curve, Interval, hues, intervals, legend, line_chart
-from dien.explain.comparison_csv import METRICS, Comparison, Curves, models_csv, pairs_csv, runs_csv
-from dien.explain.comparison_notes import has_test, notes
+from dien.explain.comparison import METRICS, Comparison, Curves
+from dien.explain.comparison_csv import models_csv, pairs_csv, runs_csv
+from dien.explain.comparison_notes import best_is_tested, notes
 from dien.explain.page import Cell, beside, bullets, heading, page, table
 from dien.run import write_text
 
@@ -137,7 +138,7 @@ def _in_epochs(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[s
 
 
 def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
-    tested = has_test(comparison)
+    tested = best_is_tested(comparison)
     head = ["model", "AUC", f"RelaImpr over {comparison['base']}"]
     if tested:
         head += [f"AUC less that of {comparison['best']}", "p"]
@@ -187,7 +188,7 @@ def _steps(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     steps = set(zip(comparison["models"][1:], comparison["models"], strict=False))
     adjusted = f"p, Holm over {len(steps)} step{'s' if len(steps) > 1 else ''}"
     return ["model", "against", "difference", "p", adjusted, "independent replicates"], [
-        [pair["model"], pair["over"], *_tested(pair), _p(pair.get("p_holm")), pair["count"]]
+        [pair["model"], pair["over"], *_tested(pair), _p(pair["p_holm"]), pair["count"]]
         for pair in comparison["differences"]
         if (pair["model"], pair["over"]) in steps
     ]
