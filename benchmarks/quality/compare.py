@@ -193,7 +193,7 @@ def chosen_among(line: Line, finished: int, asked: int) -> Line:
     return replace(line, settings=f"{line.settings}; {said}" if line.settings else said)
 
 
-def nothing(model: str) -> Line:
+def line_without_trials(model: str) -> Line:
     """Make the line of a model of which no trial has a validation AUC."""
     return Line(model, settings="", auc={}, log_loss={}, best_epochs=[], parameters=None)
 
@@ -275,14 +275,14 @@ def main() -> None:
             file, count = searched(
                 options.data, options.out / "ours-search", options.trials, keys, options.jobs
             )
-            line = ours_with(file, f"`{file.name}`", "ours-tuned") if file else nothing(OURS)
+            line = ours_with(file, f"`{file.name}`", "ours-tuned") if file else line_without_trials(OURS)
             line = chosen_among(line, count, options.trials)
             finished = {OURS: count, **finished}
         peers.carry_out(of_the_best())
         lines = [line]
         for peer in options.peers:
             best = peers.best(peer, options.trials)
-            of_peer = peers.line(peer, best, options.seeds) if best else nothing(peer)
+            of_peer = peers.line(peer, best, options.seeds) if best else line_without_trials(peer)
             lines.append(chosen_among(of_peer, finished[peer], options.trials))
         failed += [
             f"{model}: {count} of {options.trials} trials have a validation AUC"
