@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from dien.data.batch import Batch
+from dien.data.dataset import Dataset
 from dien.data.encoding import Hashed, Intervals, Scaled
 from dien.data.prepared import SPLITS, Behaviours, FeatureTable, Prepared, Split, Unclicked
 from dien.data.ragged import Column, Ragged, to_offsets
 from dien.data.schema import TIME_SINCE, Feature, Schema, Side
 from dien.data.vocabulary import Ids, Vocabulary
+from dien.data.writer import write
 
 
 def random_prepared(seed: int = 0, users: int = 9, items: int = 12, behaviours: int = 60) -> Prepared:
@@ -101,6 +104,12 @@ def random_prepared(seed: int = 0, users: int = 9, items: int = 12, behaviours: 
 def _vocabulary(size: int) -> Vocabulary:
     values = pl.Series([None, *(f"v{k}" for k in range(1, size))], dtype=pl.String)
     return Vocabulary(values, np.ones(size, np.int64))
+
+
+def stored(prepared: Prepared, folder: Path) -> Dataset:
+    """Write a dataset and open it."""
+    write(prepared, folder)
+    return Dataset.open(folder)
 
 
 def auxiliary_negatives(batches: Iterable[Batch]) -> dict[tuple[int, int], list[int]]:
