@@ -121,7 +121,9 @@ def relative_improvement(auc: Mapping[Replicate, float], base: Mapping[Replicate
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p values for being several (Holm, 1979): below 0.05, the chance of any false one is below that.
+    """Adjust p values for being several (Holm, 1979).
+
+    Where those at or below 0.05 are taken for real, the chance that any is not is at most 0.05.
 
     Args:
         p_values: of the tests that are made at once.
