@@ -277,7 +277,7 @@ class RocketConfig(DIENConfig):
         booster_head_hidden: widths of the hidden layers of the booster's head.
         hint_weight: lambda, the weight of the mean squared difference of both nets' logits; 0 trains the nets
             without a word between them, but for the embeddings they share. Of 0, 0.3, 1, 3 and 10 the default
-            had the best validation AUC on Amazon's Beauty.
+            had the best validation AUC on Amazon's Beauty (docs/models.md).
     """
 
     name: Literal["rocket"] = "rocket"  # type: ignore[assignment]
