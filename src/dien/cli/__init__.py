@@ -38,7 +38,6 @@ app.command()(compare)
 app.command()(tune)
 app.command("convert-recbole")(convert_recbole)
 
-
 Data = Annotated[Path, typer.Argument(help="DATA folder, as prepare writes it.")]
 
 
@@ -79,7 +78,7 @@ def train(
     finish({"run": str(out), **summary}, summary, f"RUN: {out}", as_json)
 
 
-app.command()(evaluate)
+app.command()(evaluate)  # here, so that --help lists it between train and score
 
 
 @app.command()

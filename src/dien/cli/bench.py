@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import TextColumn
 from rich.table import Table
 
-from dien.cli.output import Json, progress
+from dien.cli.output import Json, progress, table_of
 from dien.config import ConfigError, load_config
 
 
@@ -63,7 +63,7 @@ def bench(
 
 
 def _rates(shapes: Mapping[str, Any]) -> Table:
-    table = _table("shape", "", "ms a batch", "rows/s")
+    table = table_of("shape", "", "ms a batch", "rows/s")
     for name, shape in shapes.items():
         for mode in ("train", "score"):
             if mode in shape:
@@ -74,7 +74,7 @@ def _rates(shapes: Mapping[str, Any]) -> Table:
 
 def _stages(profile: Mapping[str, Any]) -> Table:
     parts = ("forward_ms", "backward_ms", "update_ms")
-    table = _table("stage", "forward ms", "backward ms", "update ms", "share", "GFLOP", "GFLOP/s")
+    table = table_of("stage", "forward ms", "backward ms", "update ms", "share", "GFLOP", "GFLOP/s")
     for name, stage in profile["stages"].items():
         work = (f"{stage['gflop']:.2f}", f"{stage['gflop_per_second']:.0f}") if stage["gflop"] else ("", "")
         table.add_row(name, *_milliseconds(stage[part] for part in parts), f"{stage['share']:.1%}", *work)
@@ -83,13 +83,6 @@ def _stages(profile: Mapping[str, Any]) -> Table:
     gflop = sum(stage["gflop"] for stage in stages)
     rate = f"{1e3 * gflop / profile['sum_ms']:.0f}"
     table.add_row(f"sum: {profile['sum_ms']:.2f} ms", *_milliseconds(sums), "100.0%", f"{gflop:.2f}", rate)
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
     return table
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import TextColumn
 from rich.table import Table
 
-from dien.cli.output import Json, RunFolder, finish, progress
+from dien.cli.output import Json, RunFolder, finish, progress, table_of
 
 if TYPE_CHECKING:
     from dien.training.metrics import Metrics
@@ -60,10 +60,7 @@ def evaluate(
 
 
 def _table(slices: Mapping[str, Metrics]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("slice", no_wrap=True)
-    for name in ("rows", "clicked", "AUC", "GAUC", "LogLoss", "calibration"):
-        table.add_column(name, justify="right")
+    table = table_of("slice", "rows", "clicked", "AUC", "GAUC", "LogLoss", "calibration")
     for name, part in slices.items():
         figures = (part.auc, part.gauc, part.log_loss, part.calibration)
         shown = ("-" if figure is None else f"{figure:.4f}" for figure in figures)

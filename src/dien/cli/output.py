@@ -50,6 +50,14 @@ def finish(result: Mapping[str, Any], rows: Mapping[str, Any], last: str, as_jso
     console.print(last, soft_wrap=True)
 
 
+def table_of(*columns: str) -> Table:
+    """Make a table with a row for each of several things, its figures set right."""
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]

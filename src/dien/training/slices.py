@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dien.data.batch import Batch
+from dien.data.ragged import row_of
 from dien.data.schema import Schema
 
 _BANDS = {"none": 0, "1 to 4": 1, "5 to 19": 5, "20 to 49": 20, "50 and more": 50}
@@ -43,6 +44,6 @@ def slices_of(batch: Batch, schema: Schema) -> dict[str, NDArray[np.bool_]]:
     known = target.numpy() > 0
     repeated = np.isin(  # one number for each pair of history and item
         history_of * item_id.size + target.numpy(),
-        np.repeat(np.arange(len(lengths)), lengths) * item_id.size + steps.numpy(),
+        row_of(lengths) * item_id.size + steps.numpy(),
     )
     return slices | dict(zip(_ITEM, (known & repeated, known & ~repeated, ~known), strict=True))
