@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from dien.config import (
     MODELS,
-    ConfigError,
     DIENConfig,
     DINConfig,
     PNNConfig,
@@ -19,6 +18,7 @@ from dien.config import (
     load_config,
     model_config,
 )
+from dien.errors import ConfigError
 
 ACTIVATIONS = st.sampled_from(["dice", "prelu", "relu", "sigmoid", "silu", "tanh"])
 SIZES, WIDTHS = st.integers(1, 10**6), st.lists(st.integers(1, 4096), min_size=1, max_size=4)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dien.config import ConfigError, RunConfig, load_config, model_config, read_layers
+from dien.config import RunConfig, load_config, model_config, read_layers
+from dien.errors import ConfigError
 from dien.presets import PRESETS
 
 

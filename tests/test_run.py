@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from dien.config import load_config
 from dien.data.dataset import Dataset
-from dien.run import Run, RunError
+from dien.errors import RunError
+from dien.run import Run
 
 
 @pytest.fixture

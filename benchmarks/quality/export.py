@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
 from dien.data.ragged import row_of
+from dien.errors import DataError
 
 
 def arrays(dataset: Dataset, max_history: int) -> dict[str, np.ndarray]:

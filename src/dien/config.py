@@ -18,15 +18,12 @@ from pydantic import (
     field_validator,
 )
 
+from dien.errors import ConfigError
 from dien.presets import PRESETS, preset_or_file
 
 Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
 GRUKind = Literal["gru", "aigru", "agru", "augru", "augru-complement"]
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the key and what was expected."""
 
 
 class _Strict(BaseModel):

@@ -32,22 +32,20 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from dien.config import ConfigError, RocketConfig, RunConfig, load_config
+from dien.config import RocketConfig, RunConfig, load_config
 from dien.data.dataset import Dataset, map_table
 from dien.data.encoding import Encoder
 from dien.data.prepared import FeatureTable
 from dien.data.schema import Feature, Schema, Side
 from dien.data.vocabulary import Ids, Vocabulary
+from dien.errors import ConfigError, RunError
+from dien.files import beside
 from dien.models import Model, build
 
 FORMAT = 2
 WEIGHTS = "model.safetensors"
 BOOSTER_WEIGHTS = "booster.safetensors"
 RESULT = "result.json"
-
-
-class RunError(ValueError):
-    """A RUN that cannot be used; the message names the file and how to mend it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +215,7 @@ def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Pat
     Raises:
         RunError: ``path`` cannot be written; nothing is left of it, as after any other exception.
     """
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(beside(path.name))
     shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
     try:
         new.mkdir(parents=True)
@@ -230,32 +228,6 @@ def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Pat
         raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what a full or forbidden disk raises into an error that says how to go on."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"{path}: could not be written ({error}); make room, then go on with --resume"
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside and rename it into place: it is whole or absent.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    new = path.with_name(f".{path.name}.new")
-    with writing(path):
-        with new.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
 
 
 def differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from dien.bench import SHAPES, Shape, subject
 from dien.cli import app
-from dien.config import ConfigError
+from dien.errors import ConfigError
 from dien.ops.cpu import backends
 
 SMALL = {

@@ -6,11 +6,12 @@ import pytest
 
 from dien.data.append import append
 from dien.data.dataset import Dataset
-from dien.data.log import DataError, FeatureRule, Log
+from dien.data.log import FeatureRule, Log
 from dien.data.prepared import SPLITS, Prepared, no_leak
 from dien.data.recipes import impressions
 from dien.data.recipes.splits import ByTime
 from dien.data.writer import write
+from dien.errors import DataError
 from tests.data.logs import random_log, rows_of
 
 CUT = 250

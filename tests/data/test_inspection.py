@@ -10,10 +10,10 @@ import pytest
 from dien.data import tally
 from dien.data.dataset import Dataset
 from dien.data.inspection import Coverage, Inspection, inspect_data, summary_rows
-from dien.data.log import DataError
 from dien.data.prepared import SPLITS, Prepared
 from dien.data.ragged import Ragged
 from dien.data.writer import write
+from dien.errors import DataError
 from tests.data.datasets import random_prepared
 
 

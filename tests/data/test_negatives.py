@@ -3,9 +3,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dien.data.log import DataError
 from dien.data.negatives import PopularitySampler, _alias_table, sampler
 from dien.data.ragged import Ragged
+from dien.errors import DataError
 
 counts = st.lists(st.integers(0, 20) | st.just(0) | st.integers(0, 10**6), min_size=1, max_size=40)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.log import DataError
 from dien.data.vocabulary import Ids, Vocabulary
+from dien.errors import DataError
 
 values = st.lists(st.one_of(st.none(), st.text(max_size=3), st.sampled_from(["a", "b", "1"])), max_size=30)
 

@@ -10,11 +10,11 @@ import pytest
 
 import dien.data.writer as writer
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
 from dien.data.prepared import Prepared
 from dien.data.recipes import paper, temporal
 from dien.data.vocabulary import Ids
 from dien.data.writer import check_free, write
+from dien.errors import DataError
 from tests.data.logs import random_log
 
 

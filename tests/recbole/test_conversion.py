@@ -19,8 +19,8 @@ from recbole.trainer import Trainer
 from typer.testing import CliRunner
 
 from dien.cli import app
+from dien.errors import RunError
 from dien.recbole import DIEN, DIENTrainer, conversion, convert
-from dien.run import RunError
 from dien.serving import Scorer
 from dien.training import evaluate
 from dien.training.warm import expect_extension

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dien.data.log import DataError
+from dien.errors import DataError
 from dien.run import Run
 from dien.serving import Scorer, score_file
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dien.run import RunError
+from dien.errors import RunError
 from dien.training.checkpoint import Checkpoint
 
 

@@ -17,14 +17,15 @@ import torch
 from typer.testing import CliRunner
 
 from dien.cli import app
-from dien.config import ConfigError, RunConfig
+from dien.config import RunConfig
 from dien.data.dataset import Dataset
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.recipes import temporal
 from dien.data.writer import write
+from dien.errors import ConfigError, DataError, RunError
 from dien.models import build
 from dien.packed import Packed
-from dien.run import Run, RunError
+from dien.run import Run
 from dien.training import evaluate
 from dien.training.compare import COMPARISON, compare, compared_configs, read_curves
 from dien.training.jobs import Job

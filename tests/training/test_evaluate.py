@@ -8,7 +8,8 @@ import torch
 
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
-from dien.run import Run, RunError
+from dien.errors import RunError
+from dien.run import Run
 from dien.training import evaluate, evaluate_model, popularity_baseline, truth_share
 from dien.training.metrics import Metrics, MetricStream
 

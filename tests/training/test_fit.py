@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from dien.config import RunConfig, load_config
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
 from dien.data.prepared import Split
 from dien.data.recipes import temporal
 from dien.data.writer import write
+from dien.errors import DataError, RunError
 from dien.models import DIEN, build
-from dien.run import Run, RunError
+from dien.run import Run
 from dien.training import checkpoint, evaluate, fit, module, optimiser
 from dien.training.log import read_records
 from dien.training.metrics import Metrics

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.run import RunError
+from dien.errors import RunError
 from dien.training.compare import compare, compared_configs
 from dien.training.jobs import Job
 from dien.training.space import search_space

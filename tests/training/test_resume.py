@@ -12,7 +12,8 @@ import pytest
 
 from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
-from dien.run import Run, RunError
+from dien.errors import RunError
+from dien.run import Run
 from dien.training import fit
 from tests.training import killed
 from tests.training.board import read_board

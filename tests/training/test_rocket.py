@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from dien import Scorer, evaluate
 from dien.config import RocketConfig, RunConfig, load_config
 from dien.data.dataset import Dataset
+from dien.errors import RunError
 from dien.models import DIEN, Rocket, build
-from dien.run import Run, RunError
+from dien.run import Run
 from dien.training import fit, module
 from dien.training.log import read_records
 from dien.training.module import ClickModule

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dien.config import ConfigError, RunConfig, model_config
+from dien.config import RunConfig, model_config
+from dien.errors import ConfigError
 from dien.training.space import SPACES, Choice, LogUniform, flat, nested, search_space, with_values
 
 

@@ -22,10 +22,11 @@ from typer.testing import CliRunner
 from dien.cli import app
 from dien.config import RunConfig, load_config, model_config
 from dien.data.dataset import Dataset
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.recipes import temporal
 from dien.data.writer import write
-from dien.run import RESULT, Run, RunError, write_text
+from dien.errors import DataError, RunError
+from dien.run import RESULT, Run, write_text
 from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import TEST, Job

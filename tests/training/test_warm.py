@@ -21,8 +21,9 @@ from dien.data.recipes import temporal
 from dien.data.schema import Schema
 from dien.data.vocabulary import Vocabulary
 from dien.data.writer import write
+from dien.errors import RunError
 from dien.models import Model, build
-from dien.run import Run, RunError
+from dien.run import Run
 from dien.training import fit
 from dien.training.warm import copy_weights
 from tests.training.test_resume import assert_same, train_killed

@@ -14,7 +14,8 @@ from dien.bench.profile import Profile, profile
 from dien.bench.shapes import SHAPES, draws
 from dien.bench.subject import Subject, in_turns
 from dien.bench.work import Sizes
-from dien.config import ConfigError, RunConfig
+from dien.config import RunConfig
+from dien.errors import ConfigError
 from dien.memory import kept_memory
 from dien.ops import cpu
 

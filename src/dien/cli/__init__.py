@@ -20,7 +20,8 @@ from dien.cli.output import Json, RunFolder, finish, messages, progress
 from dien.cli.prepare import prepare
 from dien.cli.prepare_recbole import prepare_recbole
 from dien.cli.tune import tune
-from dien.config import MODELS, ConfigError, load_config
+from dien.config import MODELS, load_config
+from dien.errors import DienError
 
 app = typer.Typer(
     help="Deep Interest Evolution Network: from click logs to scores.",
@@ -104,11 +105,9 @@ def main() -> None:
     # torch's threads wait for each other spinning, also for one whose core another process has. With this
     # they soon sleep instead (docs/performance.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    from dien.data.log import DataError
-    from dien.run import RunError
 
     try:
         app()
-    except (ConfigError, DataError, RunError) as error:
+    except DienError as error:
         messages.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
         sys.exit(1)

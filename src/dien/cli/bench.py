@@ -13,7 +13,8 @@ from rich.progress import TextColumn
 from rich.table import Table
 
 from dien.cli.output import Json, progress, table_of
-from dien.config import ConfigError, load_config
+from dien.config import load_config
+from dien.errors import ConfigError
 
 
 def bench(

@@ -38,7 +38,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Train models on the same rows with the same budget, and say how sure their order is."""
-    from dien.explain.comparison_report import markdown, write_reports
+    from dien.reports.comparison_report import markdown, write_reports
     from dien.training.compare import compare as compare_models
     from dien.training.compare import compared_configs, read_curves
 

@@ -28,7 +28,7 @@ def convert_recbole(
             "put in it, which may read, change or send all that you can. If you "
             "know who wrote it, add --trust"
         )
-    from dien.run import RunError
+    from dien.errors import RunError
 
     try:
         from dien.recbole import convert

@@ -23,7 +23,7 @@ def infer_schema(
 ) -> None:
     """Draft the YAML schema of your tables, each guess with its reason, to read over and correct."""
     from dien.data.sources.table import infer
-    from dien.run import write_text
+    from dien.files import write_text
 
     text = infer(interactions, items, users)
     if out is None:
@@ -43,7 +43,7 @@ def inspect(
     """Check a DATA folder and print its sizes, lengths, coverage, and drift between splits."""
     from dien.data.dataset import Dataset
     from dien.data.inspection import inspect_data, summary_rows
-    from dien.explain.data_report import write_html
+    from dien.reports.data_report import write_html
 
     with messages.status("reading"):
         inspection = inspect_data(Dataset.open(data))

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dien.cli.output import Jobs, Json, RunsFolder
-from dien.config import ConfigError
+from dien.errors import ConfigError
 
 TRIALS_SHOWN = 5
 

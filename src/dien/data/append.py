@@ -10,13 +10,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
-from dien.data.log import DataError, Log, SourceFile
+from dien.data.log import Log, SourceFile
 from dien.data.prepared import Behaviours, FeatureTable, Prepared, Split, SplitName, Unclicked
 from dien.data.ragged import Ragged, ranges, to_offsets
 from dien.data.recipes.features import Features
 from dien.data.recipes.impressions import Earlier, impressions
 from dien.data.recipes.splits import SplitRule
 from dien.data.vocabulary import Ids
+from dien.errors import DataError
 
 
 def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prepared:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.log import DataError
 from dien.data.prepared import (
     FORMAT,
     SPLITS,
@@ -27,6 +26,7 @@ from dien.data.prepared import (
 from dien.data.ragged import Column, Ragged
 from dien.data.schema import TIME_SINCE, Feature, Schema, Side
 from dien.data.vocabulary import Ids, Vocabulary
+from dien.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)

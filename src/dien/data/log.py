@@ -86,7 +86,3 @@ class Log:
     sources: tuple[SourceFile, ...]
     excluded: dict[str, int] = field(default_factory=dict)
     features: Mapping[str, FeatureRule] = field(default_factory=dict)
-
-
-class DataError(ValueError):
-    """Input that cannot be used; the message says where, what was expected and how to mend it."""

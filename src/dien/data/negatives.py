@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.keyed import KeyedStreams
-from dien.data.log import DataError
 from dien.data.ragged import Column, to_offsets
+from dien.errors import DataError
 
 Places = NDArray[np.int64]
 Points = Callable[[NDArray[np.int64]], NDArray[np.int64]]

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.log import DataError
+from dien.errors import DataError
 
 
 class Ids:

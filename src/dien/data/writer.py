@@ -16,9 +16,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.log import DataError
 from dien.data.prepared import FORMAT, FeatureTable, Prepared
 from dien.data.ragged import Ragged
+from dien.errors import DataError
+from dien.files import sync
 
 
 def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
@@ -50,7 +51,7 @@ def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
             (new / "dataset.json").write_text(text + "\n", encoding="utf-8")
             for file in new.rglob("*"):
                 if file.is_file():
-                    _sync(file)
+                    sync(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"{path}: could not be written: {error}; nothing is left of it. Free some space or choose "
@@ -186,9 +187,3 @@ def _save_array(path: Path, array: NDArray[Any]) -> None:
             os.link(str(array.filename), path)
             return
     np.save(path, array, allow_pickle=False)
-
-
-def _sync(path: Path) -> None:
-    """Have a file reach the disk before it counts as written."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -28,9 +28,10 @@ from dien.data.ragged import Column, Ragged, to_offsets
 from dien.data.schema import TAKEN, Feature, Schema, Side, is_file_name
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.data.writer import flat
+from dien.errors import RunError
 from dien.models import build
 from dien.recbole.switches import Switches
-from dien.run import RESULT, WEIGHTS, Run, RunError, new_run
+from dien.run import RESULT, WEIGHTS, Run, new_run
 
 _MODULES = {
     "interset_extractor.": "extractor.",

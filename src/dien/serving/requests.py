@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dien.data.log import DataError
 from dien.data.ragged import to_offsets
 from dien.data.sources.lines import LineFile
+from dien.errors import DataError
+from dien.files import not_written, replacing
 from dien.serving.features import Field, plain
 from dien.serving.scorer import Scorer
 
@@ -75,9 +75,8 @@ def score_file(
         raise DataError(f"{out.parent}: no such folder; make it first")
     result, fields = ScoredFile(), scorer.fields
     lacking = [field.name for field in fields.all]
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
-        with writer(temporary) as file:
+        with replacing(out) as new, writer(new) as file:
             for table in read_requests(requests, fields.all):
                 lacking = [name for name in lacking if name not in table.columns]
                 scores, unknown_candidates, unknown_users = _score(scorer, table)
@@ -88,14 +87,11 @@ def score_file(
                 result.unknown_users += unknown_users
                 if progress:
                     progress(table.height)
-        temporary.rename(out)
         if result.requests:
             result.missing_context = _named(fields.context, lacking)
             result.missing_behaviours = _named((*fields.behaviours, *fields.times), lacking)
     except OSError as error:
-        raise DataError(f"{out}: could not be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise DataError(not_written(out, error)) from error
     return result
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dien.run import RunError, writing
+from dien.errors import RunError
+from dien.files import replacing
+from dien.training.resumable import resumable
 
 
 @dataclass(frozen=True)
@@ -87,22 +88,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
     Raises:
         RunError: it cannot be written, as on a full disk.
     """
-    new = path.with_name(".new.safetensors")
-    with writing(path):
-        new.unlink(missing_ok=True)
-        new.touch()
+    with resumable(path), replacing(path) as new:
         mode = new.stat().st_mode
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, new, metadata)
         new.chmod(mode)  # safetensors makes files private
-        _sync(new)
-        new.replace(path)
-        _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Have a file or folder reach the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

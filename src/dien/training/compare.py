@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dien.config import ConfigError, RunConfig, model_config, override, read_layers
+from dien.config import RunConfig, model_config, override, read_layers
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
-from dien.run import differences, write_text
+from dien.errors import ConfigError, DataError
+from dien.files import write_text
+from dien.run import differences
 from dien.training.folder import held, settings_now
 from dien.training.jobs import TEST, Job, run_all
 from dien.training.log import read_records

@@ -16,8 +16,9 @@ from dien.data.batches import Batches, core_for_prefetch, ready
 from dien.data.dataset import Dataset
 from dien.data.prepared import SplitName
 from dien.data.ragged import row_of
+from dien.errors import RunError
 from dien.models import Model
-from dien.run import Run, RunError
+from dien.run import Run
 from dien.training.metrics import Metrics, MetricStream
 from dien.training.slices import SLICES, slices_of
 

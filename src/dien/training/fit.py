@@ -23,13 +23,14 @@ from dien.config import RunConfig
 from dien.data.batch import Batch
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
+from dien.errors import DataError, RunError
 from dien.memory import kept_memory
 from dien.models import BOOSTER, build
-from dien.run import BOOSTER_WEIGHTS, RESULT, WEIGHTS, Run, RunError, differences, write_text
+from dien.run import BOOSTER_WEIGHTS, RESULT, WEIGHTS, Run, differences
 from dien.training.checkpoint import save_tensors
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from dien.training.resumable import write_text
 from dien.training.warm import copy_weights, expect_extension, origin
 
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dien.config import ConfigError, RunConfig, override
-from dien.run import RunError, differences
+from dien.config import RunConfig, override
+from dien.errors import ConfigError, RunError
+from dien.run import differences
 
 
 @contextmanager

@@ -19,13 +19,14 @@ from typing import Any
 
 import torch
 
-from dien.config import ConfigError, RunConfig
+from dien.config import RunConfig
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
-from dien.run import RESULT, Run, RunError, write_text
+from dien.errors import DienError
+from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
 from dien.training.fit import FitResult, fit, read_result
 from dien.training.log import read_records
+from dien.training.resumable import write_text
 
 TEST = "test.json"  # in the RUN: metrics of the test split, and the rate they were computed at
 LOOK_SECONDS = 1.0
@@ -165,7 +166,7 @@ def _work(job: Job, send: Connection) -> None:
         send.send("")
     except KeyboardInterrupt:  # Ctrl-C reaches every process of a terminal; the parent says so
         os._exit(1)
-    except (ConfigError, DataError, RunError) as error:
+    except DienError as error:
         send.send(str(error))
     except Exception as error:
         send.send(f"{type(error).__name__}: {error}\n{traceback.format_exc()[-10_000:]}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from dien.run import write_text, writing
+from dien.training.resumable import resumable, write_text
 
 
 class TrainingLog:
@@ -30,7 +30,7 @@ class TrainingLog:
         self._run, self._path = run, run / "metrics.jsonl"
         kept = [record for record in read_records(run) if record["step"] <= step]
         write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
-        with writing(run / "tensorboard"):
+        with resumable(run / "tensorboard"):
             shutil.rmtree(run / "tensorboard", ignore_errors=True)
             self._board = SummaryWriter(str(run / "tensorboard"))
         for record in kept:
@@ -38,7 +38,7 @@ class TrainingLog:
 
     def write(self, record: dict[str, Any]) -> None:
         """Write one record: ``kind`` (steps or epoch), ``epoch``, ``step`` and numbers."""
-        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+        with resumable(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -16,8 +16,9 @@ from dien.config import RocketConfig, loss_weights
 from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
+from dien.errors import RunError
 from dien.models import Model, Rocket
-from dien.run import Run, RunError
+from dien.run import Run
 from dien.training.checkpoint import Checkpoint, save_tensors
 from dien.training.evaluate import evaluate_model, evaluation_batches
 from dien.training.log import TrainingLog

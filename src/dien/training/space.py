@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from dien.config import ConfigError, RunConfig, override, read_layers
+from dien.config import RunConfig, override, read_layers
+from dien.errors import ConfigError
 
 
 @dataclass(frozen=True)

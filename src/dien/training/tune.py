@@ -35,8 +35,8 @@ from optuna.trial import TrialState, create_trial
 from dien.config import RunConfig, model_config
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
-from dien.data.log import DataError
-from dien.run import RunError, write_text
+from dien.errors import DataError, RunError
+from dien.files import write_text
 from dien.training.folder import held, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar

@@ -1,8 +1,8 @@
 from hypothesis import assume, given, settings
 
-from dien.data.log import DataError
 from dien.data.recipes.behaviours import behaviours_of
 from dien.data.recipes.events import Events
+from dien.errors import DataError
 from tests.data.logs import logs
 
 

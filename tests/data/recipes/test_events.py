@@ -3,9 +3,9 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from dien.data.log import DataError
 from dien.data.recipes.behaviours import behaviours_of
 from dien.data.recipes.events import Events
+from dien.errors import DataError
 from tests.data.logs import make_log
 
 LOG = make_log([("u", "a", 2, 1), ("v", "b", 1, 1), ("u", "b", 1, 0), ("u", "c", 1, 1)], "label")

@@ -3,8 +3,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from dien.data.log import DataError
 from dien.data.recipes import paper, temporal
+from dien.errors import DataError
 from tests.data.logs import make_log, random_log
 
 LOG = random_log(users=20, items=10, events=200)

@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.prepared import SPLITS, Prepared, no_leak
 from dien.data.recipes import paper
+from dien.errors import DataError
 from tests.data.logs import logs, make_log, random_log, rows_of, same, same_split
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.log import DataError
 from dien.data.prepared import SPLITS, no_leak
 from dien.data.recipes import impressions
 from dien.data.recipes.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser
+from dien.errors import DataError
 from tests.data.logs import make_log, random_log, rows_of
 
 LOG = random_log(users=60, items=12, events=1200)

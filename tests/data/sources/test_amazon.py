@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.sources import amazon
+from dien.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "../shared/data"
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)

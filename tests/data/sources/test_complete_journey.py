@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dien.data.log import DataError
 from dien.data.sources import complete_journey
+from dien.errors import DataError
 
 
 def write(folder: Path, lines: list[tuple[int, int, int, int, datetime]]) -> None:

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dien.data.log import DataError
 from dien.data.sources import movielens
+from dien.errors import DataError
 
 # number, title as GroupLens has it, genres
 FILMS = [

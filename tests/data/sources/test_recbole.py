@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.log import DataError, FeatureRule, Log
+from dien.data.log import FeatureRule, Log
 from dien.data.sources import table
 from dien.data.sources.recbole import Fields, read
 from dien.data.sources.table import opening
+from dien.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 ROWS = "u1\ti1\t5\t10\nu1\ti2\t3\t20\nu2\ti1\t4\t30\n"

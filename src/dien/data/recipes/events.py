@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.log import DataError, FeatureRule, Log
+from dien.data.log import FeatureRule, Log
 from dien.data.vocabulary import Ids
+from dien.errors import DataError
 
 _NOT_FEATURES = ("user", "item", "time", "label", "impression", "split")
 History = Literal["clicked", "all"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.negatives import Sampler, sampler
 from dien.data.prepared import SPLITS, Prepared, Split, SplitName
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
@@ -18,6 +18,7 @@ from dien.data.recipes.events import Events, History, first_of_moment, first_of_
 from dien.data.recipes.features import Features, Occurrences, fit_features
 from dien.data.recipes.growing import Growing
 from dien.data.recipes.splits import NONE, TRAIN, SplitRule
+from dien.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.negatives import PopularitySampler
 from dien.data.prepared import Behaviours, Prepared, Split, SplitName
 from dien.data.ragged import ranges, to_offsets
 from dien.data.recipes.behaviours import behaviours_of
 from dien.data.recipes.events import Events
 from dien.data.recipes.features import Occurrences, fit_features
+from dien.errors import DataError
 
 
 def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") -> Prepared:

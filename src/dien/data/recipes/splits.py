@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.log import DataError
 from dien.data.recipes.events import Events
+from dien.errors import DataError
 
 Moment = float | datetime
 TRAIN, VALID, TEST, NONE = range(4)

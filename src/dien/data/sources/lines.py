@@ -9,7 +9,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dien.data.log import DataError, SourceFile
+from dien.data.log import SourceFile
+from dien.errors import DataError
 
 _BLOCK = 1 << 20  # bytes read at once
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.schema import TIME_SINCE, Side, is_file_name
 from dien.data.sources import table
 from dien.data.sources.table.atomic import AtomicReader
 from dien.data.sources.table.files import find
 from dien.data.sources.table.spec import RESERVED, TimeUnit
+from dien.errors import DataError
 
 LABEL, RATING = "label", "rating"
 """RecBole's names of what a user answered (LABEL_FIELD, RATING_FIELD)."""

@@ -24,10 +24,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.prepared import HasImpressions, SplitName
 from dien.data.ragged import row_of, to_offsets
 from dien.data.writer import check_free, scratch_beside
+from dien.errors import DataError
 
 SAME, NEIGHBOUR, OTHER = 0.95, 0.5, 0.05
 """P(click) where the category shown is the interest, next to it on the ring, or any other."""

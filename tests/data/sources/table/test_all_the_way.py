@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from dien.data.dataset import Dataset
 from dien.data.inspection import inspect_data
-from dien.data.log import DataError
 from dien.data.recipes import impressions
 from dien.data.recipes.splits import ByColumn, ByLast, ByTime, ByUser
 from dien.data.sources import table
 from dien.data.writer import write
+from dien.errors import DataError
 
 START = 1_700_000_000
 rows = st.lists(

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from dien.data.log import DataError
 from dien.data.sources.table import TableSpec, read
+from dien.errors import DataError
 from tests.data.sources.table.broken import BROKEN, Broken
 
 

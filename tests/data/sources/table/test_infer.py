@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 import yaml
 
-from dien.data.log import DataError
 from dien.data.sources.table import TableSpec, infer, read
+from dien.errors import DataError
 from tests.data.sources.table.test_reading import FORMATS, save
 
 N = 400

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from polars.testing.parametric import series
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.sources.lines import source_file
 from dien.data.sources.table import TableSpec, opening, read
+from dien.errors import DataError
 from tests.data.sources.table.broken import csv, parquet
 
 SPEC = TableSpec.of(

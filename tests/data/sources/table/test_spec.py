@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from dien.data.log import DataError, FeatureRule
+from dien.data.log import FeatureRule
 from dien.data.sources.table import TableSpec
+from dien.errors import DataError
 
 
 def test_an_empty_schema_is_the_usual_columns_without_features(tmp_path: Path) -> None:

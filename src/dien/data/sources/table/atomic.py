@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from dien.data.log import DataError
 from dien.data.sources.table.csv_text import CsvReader
 from dien.data.sources.table.opening import Progress, check_distinct
+from dien.errors import DataError
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 """What a column may hold: a text, texts with spaces between, a number, numbers with spaces between."""

@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 
-from dien.data.log import DataError
 from dien.data.sources.table import opening
 from dien.data.sources.table.files import TableFile
 from dien.data.sources.table.opening import Progress, check_distinct, one_line, open_bytes
+from dien.errors import DataError
 
 csv.field_size_limit(opening.BLOCK)  # Arrow takes such fields, too
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from dien.data.log import DataError, SourceFile
+from dien.data.log import SourceFile
 from dien.data.sources.lines import source_file
+from dien.errors import DataError
 
 Format = Literal["parquet", "csv", "jsonl", "atomic"]
 

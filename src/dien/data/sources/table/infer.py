@@ -10,11 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
-from dien.data.log import DataError
 from dien.data.sources.table.files import TableFile, find
 from dien.data.sources.table.formats import open_table
 from dien.data.sources.table.spec import RESERVED
 from dien.data.sources.table.values import BadValueError, Clock, labels
+from dien.errors import DataError
 
 _ROWS, _FILES = 100_000, 10  # read at most: rows of a file, and files of a table
 _FEW = 20  # integers with so few values are categories

@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, NoReturn
 import msgspec
 import polars as pl
 
-from dien.data.log import DataError
 from dien.data.sources.table import opening
 from dien.data.sources.table.files import TableFile
 from dien.data.sources.table.opening import Progress, one_line, open_bytes
+from dien.errors import DataError
 
 _FIRST_LINES = 100  # that tell the keys
 _IN_LISTS = {str, int, bool, type(None)}

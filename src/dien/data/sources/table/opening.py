@@ -7,9 +7,9 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
-from dien.data.log import DataError
 from dien.data.sources.lines import Tap
 from dien.data.sources.table.files import TableFile
+from dien.errors import DataError
 
 CHUNK_ROWS = 1 << 18
 """Rows that become columns at once."""

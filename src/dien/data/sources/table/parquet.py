@@ -9,10 +9,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
-from dien.data.log import DataError
 from dien.data.sources.table import opening
 from dien.data.sources.table.files import TableFile
 from dien.data.sources.table.opening import Progress, check_distinct, one_line
+from dien.errors import DataError
 
 
 class ParquetReader:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dien.data.log import DataError, Log
+from dien.data.log import Log
 from dien.data.schema import TIME_SINCE
 from dien.data.sources.table.duplicates import first_of_each
 from dien.data.sources.table.files import TableFile, find
@@ -27,6 +27,7 @@ from dien.data.sources.table.values import (
     labels,
     splits,
 )
+from dien.errors import DataError
 
 _DTYPES: dict[str, pl.DataType] = {
     "categorical": pl.String(), "multi": pl.List(pl.String), "numeric": pl.Float64()

@@ -21,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 
-from dien.data.log import DataError, FeatureRule
+from dien.data.log import FeatureRule
 from dien.data.schema import TAKEN, TIME_SINCE, Kind, Pooling, Side, is_file_name
+from dien.errors import DataError
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 

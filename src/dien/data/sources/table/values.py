@@ -6,8 +6,8 @@ from typing import NoReturn
 
 import polars as pl
 
-from dien.data.log import DataError
 from dien.data.sources.table.spec import FeatureSpec, TimeUnit
+from dien.errors import DataError
 
 LAST_TIME = 4_102_444_800
 """The year 2100 in seconds since 1970: a time from there on is a mistake."""

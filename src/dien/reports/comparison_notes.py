@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dien.explain.comparison import Comparison
+from dien.reports.comparison import Comparison
 
 
 def notes(comparison: Comparison) -> Iterator[str]:

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from dien.explain.charts import MOST_POINTS, Curve, Interval, hues, intervals, legend, line_chart
+from dien.reports.charts import MOST_POINTS, Curve, Interval, hues, intervals, legend, line_chart
 
 NAME = '<b>&"'
 

@@ -1,5 +1,5 @@
 """Reports for people: what a dataset holds, how models compare."""
 
-from dien.explain.data_report import write_html
+from dien.reports.data_report import write_html
 
 __all__ = ["write_html"]

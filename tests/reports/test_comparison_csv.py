@@ -2,8 +2,8 @@ import csv
 import io
 from typing import Any
 
-from dien.explain.comparison_csv import models_csv, pairs_csv, runs_csv
-from tests.explain.pages import NAME
+from dien.reports.comparison_csv import models_csv, pairs_csv, runs_csv
+from tests.reports.pages import NAME
 
 
 def lines(text: str) -> list[dict[str, str]]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from dien.data.distribution import DRIFT_BINS, PERCENTS, Distribution
 from dien.data.inspection import Coverage, Drift, Inspection
-from dien.explain.page import (
+from dien.files import write_text
+from dien.reports.page import (
     Cell,
     beside,
     bullets,
@@ -22,7 +23,6 @@ from dien.explain.page import (
     percent,
     table,
 )
-from dien.run import write_text
 
 MODERATE_PSI, LARGE_PSI = 0.1, 0.25
 _Of = TypeVar("_Of", Coverage, Drift)

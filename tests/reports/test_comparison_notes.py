@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from dien.explain.comparison_notes import notes
-from dien.explain.comparison_report import markdown
-from tests.explain.comparisons import OVER, record
-from tests.explain.pages import NAME
+from dien.reports.comparison_notes import notes
+from dien.reports.comparison_report import markdown
+from tests.reports.comparisons import OVER, record
+from tests.reports.pages import NAME
 
 
 def said(comparison: dict[str, Any]) -> str:

@@ -2,9 +2,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dien.explain.comparison_report import markdown, write_reports
-from tests.explain.comparisons import OVER
-from tests.explain.pages import NAME, Page
+from dien.reports.comparison_report import markdown, write_reports
+from tests.reports.comparisons import OVER
+from tests.reports.pages import NAME, Page
 
 
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dien.explain.charts import Curve, Interval, hues, intervals, legend, line_chart
-from dien.explain.comparison import METRICS, Comparison, Curves
-from dien.explain.comparison_csv import models_csv, pairs_csv, runs_csv
-from dien.explain.comparison_notes import best_is_tested, notes
-from dien.explain.page import Cell, beside, bullets, heading, page, table
-from dien.run import write_text
+from dien.files import write_text
+from dien.reports.charts import Curve, Interval, hues, intervals, legend, line_chart
+from dien.reports.comparison import METRICS, Comparison, Curves
+from dien.reports.comparison_csv import models_csv, pairs_csv, runs_csv
+from dien.reports.comparison_notes import best_is_tested, notes
+from dien.reports.page import Cell, beside, bullets, heading, page, table
 
 
 def write_reports(comparison: Comparison, curves: Curves, folder: Path) -> None:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dien.explain.comparison import METRICS, Comparison, Curves
+from dien.reports.comparison import METRICS, Comparison, Curves
 
 _RATES = ("training_rows_per_second", "scoring_rows_per_second")
 

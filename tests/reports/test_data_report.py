@@ -9,10 +9,10 @@ from dien.data.dataset import Dataset
 from dien.data.distribution import Distance
 from dien.data.inspection import Inspection, inspect_data
 from dien.data.writer import write
-from dien.explain import write_html
-from dien.run import RunError
+from dien.errors import DienError
+from dien.reports import write_html
 from tests.data.datasets import random_prepared
-from tests.explain.pages import NAME, Page
+from tests.reports.pages import NAME, Page
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +107,9 @@ def test_what_is_unknown_in_test_alone_stands_out(inspection, tmp_path, in_train
 
 def test_a_disk_that_cannot_be_written_is_said_and_nothing_is_left(inspection, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(RunError, match=r"report.html: could not be written"):
+    with pytest.raises(DienError, match=r"report.html: could not be written"):
         write_html(inspection, tmp_path / "file" / "report.html")
-    with pytest.raises(RunError, match=r"could not be written"):
+    with pytest.raises(DienError, match=r"could not be written.*make its folder first") as error:
         write_html(inspection, tmp_path / "nowhere" / "report.html")
+    assert "--resume" not in str(error.value)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]

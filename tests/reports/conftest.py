@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.explain.comparisons import ONE, OVER, record, run
-from tests.explain.pages import NAME
+from tests.reports.comparisons import ONE, OVER, record, run
+from tests.reports.pages import NAME
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""Errors in what the program was given. The command line prints them without a traceback."""
+
+from __future__ import annotations
+
+
+class DienError(ValueError):
+    """Input that cannot be used; the message says where, what was expected and how to mend it."""
+
+
+class ConfigError(DienError):
+    """A configuration that cannot be used; the message names the key."""
+
+
+class DataError(DienError):
+    """A file or dataset folder that cannot be used; the message names the file, and the row and column."""
+
+
+class RunError(DienError):
+    """A run folder that cannot be used; the message names the file."""
