@@ -11,7 +11,7 @@ from rich.table import Table
 
 from dien import Dataset, Scorer, evaluate, fit
 from dien.config import RunConfig, load_config
-from dien.data import recipes
+from dien.data.prepare import temporal
 from dien.data.sources import complete_journey
 from dien.data.writer import write
 from dien.training import popularity_baseline
@@ -35,7 +35,7 @@ def prepare() -> Dataset:
     step(f"prepare complete-journey --negatives 1 --max-train-rows {MAX_TRAIN_ROWS} --out {DATA}")
     if not DATA.exists():
         log = complete_journey.read()
-        write(recipes.temporal(log, negatives=1, max_train_rows=MAX_TRAIN_ROWS), DATA)
+        write(temporal(log, negatives=1, max_train_rows=MAX_TRAIN_ROWS), DATA)
     data = Dataset.open(DATA)
     sizes = data.info["sizes"]
     console.print(

@@ -35,8 +35,8 @@ from safetensors.torch import load_file
 from dien.config import RocketConfig, RunConfig, load_config
 from dien.data.dataset import Dataset, map_table
 from dien.data.encoding import Encoder
-from dien.data.prepared import FeatureTable
 from dien.data.schema import Feature, Schema, Side
+from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
 from dien.files import beside

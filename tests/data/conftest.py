@@ -6,7 +6,7 @@ import pytest
 
 from dien.data.dataset import Dataset
 from dien.data.log import Log
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
 from tests.data.datasets import stored
 from tests.data.logs import random_log
 

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from dien.data.log import Log, SourceFile
-from dien.data.prepared import Prepared
+from dien.data.prepare.prepared import Prepared
 
 
 def make_log(rows: Sequence[tuple[Any, ...]], *more: str, **features: dict[str, str | None]) -> Log:

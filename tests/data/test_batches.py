@@ -13,11 +13,11 @@ from dien.data.batch import Batch
 from dien.data.batches import Batches, prefetch
 from dien.data.dataset import Dataset
 from dien.data.log import Log
-from dien.data.prepared import SPLITS, Split
+from dien.data.prepare import impressions as impression_recipe
+from dien.data.prepare import paper, temporal
+from dien.data.prepare.splits import ByTime
 from dien.data.ragged import Ragged, to_offsets
-from dien.data.recipes import impressions as impression_recipe
-from dien.data.recipes import paper, temporal
-from dien.data.recipes.splits import ByTime
+from dien.data.tables import SPLITS, Split
 from dien.packed import Packed
 from tests.data.datasets import random_prepared, stored
 from tests.data.logs import make_log, random_log

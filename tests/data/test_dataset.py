@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.errors import DataError
 from tests.data.logs import random_log

@@ -10,8 +10,8 @@ import pytest
 
 import dien.data.writer as writer
 from dien.data.dataset import Dataset
-from dien.data.prepared import Prepared
-from dien.data.recipes import paper, temporal
+from dien.data.prepare import paper, temporal
+from dien.data.prepare.prepared import Prepared
 from dien.data.vocabulary import Ids
 from dien.data.writer import check_free, write
 from dien.errors import DataError
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_nothing_behind(prepared, other, tmp_path, room):
     assert content(tmp_path / "DATA") == before
 
 
-@pytest.mark.parametrize("step", ["_save_array", "_description", "_sync", "first rename", "second rename"])
+@pytest.mark.parametrize("step", ["_save_array", "_description", "sync", "first rename", "second rename"])
 def test_ctrl_c_leaves_nothing_behind_and_what_stood_there(prepared, other, tmp_path, monkeypatch, step):
     write(other, tmp_path / "DATA")
     before = content(tmp_path / "DATA")

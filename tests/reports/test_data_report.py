@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.data.distribution import Distance
 from dien.data.inspection import Inspection, inspect_data
+from dien.data.inspection.distribution import Distance
 from dien.data.writer import write
 from dien.errors import DienError
 from dien.reports import write_html

@@ -10,7 +10,7 @@ import pytest
 from dien.config import load_config
 from dien.data.dataset import Dataset
 from dien.data.log import FeatureRule, Log
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.run import Run
 from dien.training import fit

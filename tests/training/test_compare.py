@@ -20,7 +20,7 @@ from dien.cli import app
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
 from dien.data.log import Log
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.errors import ConfigError, DataError, RunError
 from dien.models import build

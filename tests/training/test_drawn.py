@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dien.data import recipes
+from dien.data import prepare
 from dien.data.log import Log
-from dien.data.prepared import Prepared
-from dien.data.recipes import impressions, paper, splits, temporal
-from dien.data.recipes.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser, SplitRule
+from dien.data.prepare import impressions, paper, splits, temporal
+from dien.data.prepare.prepared import Prepared
+from dien.data.prepare.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser, SplitRule
 from dien.data.writer import write
 from dien.training.compare import compare, compared_configs
 from tests.data.logs import random_log, rows_of
@@ -68,7 +68,7 @@ def test_every_recipe_and_rule_is_asked() -> None:
         if isinstance(value, type) and value.__module__ == splits.__name__ and value is not SplitRule
     }
     assert rules == RULES.keys()
-    assert set(recipes.__all__) == {"impressions", "paper", "temporal"}
+    assert set(prepare.__all__) == {"impressions", "paper", "temporal"}
 
 
 def positives(prepared: Prepared) -> dict[str, list[Any]]:

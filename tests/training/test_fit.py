@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from dien.config import RunConfig, load_config
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
-from dien.data.prepared import Split
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
+from dien.data.tables import Split
 from dien.data.writer import write
 from dien.errors import DataError, RunError
 from dien.models import DIEN, build

@@ -23,7 +23,7 @@ from dien.cli import app
 from dien.config import RunConfig, load_config, model_config
 from dien.data.dataset import Dataset
 from dien.data.log import Log
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.errors import DataError, RunError
 from dien.run import RESULT, Run, write_text

@@ -16,9 +16,10 @@ from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.data.encoding import Hashed
 from dien.data.log import Log
-from dien.data.prepared import FeatureTable, Prepared
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
+from dien.data.prepare.prepared import Prepared
 from dien.data.schema import Schema
+from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Vocabulary
 from dien.data.writer import write
 from dien.errors import RunError

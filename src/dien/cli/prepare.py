@@ -16,8 +16,8 @@ from dien.cli.output import Json, finish, messages, progress
 
 if TYPE_CHECKING:  # a command imports what it needs
     from dien.data.log import Log
-    from dien.data.prepared import Prepared
-    from dien.data.recipes.splits import SplitRule
+    from dien.data.prepare.prepared import Prepared
+    from dien.data.prepare.splits import SplitRule
 
 prepare = typer.Typer(help="Make a DATA folder from a click log.", no_args_is_help=True)
 
@@ -203,9 +203,9 @@ def _prepare(
     read: Callable[[], Log], recipe: Recipe, seed: int, options: dict[str, Any], out: Path, as_json: bool
 ) -> None:
     def build(logs: list[Log], _: Path) -> Prepared:
-        from dien.data import recipes
+        from dien.data.prepare import paper, temporal
 
-        made: Callable[..., Prepared] = recipes.paper if recipe is Recipe.paper else recipes.temporal
+        made: Callable[..., Prepared] = paper if recipe is Recipe.paper else temporal
         return made(logs.pop(), seed=seed, **options)
 
     write_data(read, build, out, False, as_json)
@@ -334,9 +334,9 @@ def prepare_table(
             return table.read(interactions, items, users, spec, progress=advance)
 
     def build(logs: list[Log], scratch: Path) -> Prepared:
-        from dien.data.append import append as append_to
         from dien.data.dataset import Dataset
-        from dien.data.recipes import impressions
+        from dien.data.prepare import impressions
+        from dien.data.prepare.append import append as append_to
 
         if append is not None:
             return append_to(Dataset.open(append), logs.pop(), rule, scratch=scratch, **options)
@@ -360,7 +360,7 @@ def split_rule(
     split: Split, valid_from: str | None, test_from: str | None, gap: int | None, seed: int
 ) -> SplitRule:
     """Make the rule of the options; refuse those it does not have."""
-    from dien.data.recipes import splits
+    from dien.data.prepare import splits
 
     of_time = {"--valid-from": valid_from, "--test-from": test_from, "--gap": gap}
     if split is not Split.time and (given := [name for name, value in of_time.items() if value is not None]):
@@ -390,7 +390,7 @@ def prepare_synthetic(
     as_json: Json = False,
 ) -> None:
     """Make logs whose truth is known: interests that drift, clicks by a stated probability."""
-    from dien.data.recipes import temporal
+    from dien.data.prepare import temporal
     from dien.data.sources import synthetic
 
     if (out is None) == (log is None):

@@ -28,7 +28,7 @@ from dien.cli.prepare import (
 
 if TYPE_CHECKING:  # a command imports what it needs
     from dien.data.log import Log
-    from dien.data.prepared import Prepared
+    from dien.data.prepare.prepared import Prepared
 
 
 class RecBoleSplit(str, Enum):
@@ -129,7 +129,7 @@ def prepare_recbole(
         return log
 
     def build(logs: list[Log], scratch: Path) -> Prepared:
-        from dien.data.recipes import impressions
+        from dien.data.prepare import impressions
 
         return impressions(
             logs.pop(),  # nobody else holds a large log while its rows are made

@@ -1,6 +1,7 @@
-"""From logs to batches, in reading order.
+"""From logs to batches.
 
-``log`` (what a source gives) → ``vocabulary`` and ``encoding`` → ``prepared``, ``recipes`` and ``append`` →
-``writer`` → ``dataset`` (what lies on disk) → ``inspection`` → ``negatives``, ``order`` and ``batches``;
-``schema`` and ``batch`` are what models see of it.
+``sources`` read a ``log`` → ``prepare`` makes ``tables`` of it → ``writer`` writes them → ``dataset`` opens
+them from disk → ``batches`` builds each ``batch`` for the model (``batch_sampler`` chooses the impressions,
+``negative_sampling`` draws negatives). ``schema``, ``encoding`` and ``vocabulary`` say what the features are
+and how raw values become indices; ``inspection`` describes a dataset folder.
 """

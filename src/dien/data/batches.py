@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from dien.data.batch import Batch, Columns
+from dien.data.batch_sampler import BatchSampler
 from dien.data.dataset import Dataset
 from dien.data.encoding import encode
-from dien.data.keyed import KeyedStreams
-from dien.data.negatives import PopularitySampler, sampler
-from dien.data.order import Order
-from dien.data.prepared import FeatureTable, SplitName
+from dien.data.negative_sampling import PopularitySampler, sampler
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
+from dien.data.random_streams import RandomStreams
 from dien.data.schema import TIME_SINCE
+from dien.data.tables import FeatureTable, SplitName
 from dien.packed import Packed
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Batches:
 
     A batch depends on the seed, its epoch and its index alone: a run that stopped goes on with the next
     index. Batches hold whole impressions, and there are equally many in every epoch;
-    :class:`~dien.data.order.Order` says where they are cut and how well they are shuffled.
+    :class:`~dien.data.batch_sampler.BatchSampler` says where they are cut and how well they are shuffled.
 
     Args:
         dataset: where from.
@@ -125,7 +125,7 @@ class Batches:
         self._sampler = sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
         self._auxiliary_fixed = auxiliary_negatives == "fixed"
-        self._order = Order(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
+        self._order = BatchSampler(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
         self.rows = self._order.rows
         self._window = (-1, -1)
 
@@ -204,7 +204,7 @@ class Batches:
     ) -> NDArray[np.int32]:
         """Draw one item other than each behaviour ``[N]``."""
         assert self._auxiliary is not None
-        streams = KeyedStreams(self._seed, place) if self._auxiliary_fixed else None
+        streams = RandomStreams(self._seed, place) if self._auxiliary_fixed else None
         if streams is None:
             drawn = self._auxiliary.draw_other_than(rng, history)
         else:

@@ -13,45 +13,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.prepared import (
+from dien.data.ragged import Column, Ragged
+from dien.data.schema import TIME_SINCE, Feature, Schema, Side
+from dien.data.tables import (
     FORMAT,
     SPLITS,
     Behaviours,
     FeatureTable,
     Split,
-    SplitName,
+    Tables,
     Unclicked,
     newest_time,
 )
-from dien.data.ragged import Column, Ragged
-from dien.data.schema import TIME_SINCE, Feature, Schema, Side
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Tables):
     """A prepared dataset on disk; :meth:`open` makes one.
 
     Attributes:
         path: the DATA folder.
         info: the content of ``dataset.json``: sizes, recipe, how negatives were made, sources.
-        schema: the features.
-        items: item features of the item rows.
-        popularity: ``[items]`` int64 what negatives are drawn by.
-        users: user features of the user rows.
-        behaviours: of all users.
-        splits: impressions of ``train``, ``valid`` and ``test``.
     """
 
     path: Path
     info: dict[str, Any]
-    schema: Schema
-    items: FeatureTable
-    popularity: NDArray[np.int64]
-    users: FeatureTable
-    behaviours: Behaviours
-    splits: dict[SplitName, Split]
 
     @classmethod
     def open(cls, path: Path | str) -> Dataset:

@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.prepared import FORMAT, FeatureTable, Prepared
+from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Ragged
+from dien.data.tables import FORMAT, FeatureTable
 from dien.errors import DataError
 from dien.files import sync
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from dien.data.distribution import DRIFT_BINS, PERCENTS, Distribution
 from dien.data.inspection import Coverage, Drift, Inspection
+from dien.data.inspection.distribution import DRIFT_BINS, PERCENTS, Distribution
 from dien.files import write_text
 from dien.reports.page import (
     Cell,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from dien.data.distribution import Distribution
+from dien.data.inspection.distribution import Distribution
 
 Cell = str | int | float | None | tuple[str, str]
 """A number, None (a dash), a text, or a text with its class: ``some`` and ``much`` are marked."""

@@ -13,9 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.encoding import Intervals, encode
-from dien.data.prepared import FeatureTable
 from dien.data.ragged import Column, row_of
 from dien.data.schema import TIME_SINCE, Feature
+from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Ids
 from dien.run import Run
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from dien.data.batches import assemble
-from dien.data.prepared import FeatureTable
 from dien.data.ragged import ranges, row_of, to_offsets
+from dien.data.tables import FeatureTable
 from dien.run import Run
 from dien.serving.features import TIME, TIMES, Field, RequestFields
 

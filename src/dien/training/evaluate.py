@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from dien.data.batch import Batch
 from dien.data.batches import Batches, core_for_prefetch, ready
 from dien.data.dataset import Dataset
-from dien.data.prepared import SplitName
 from dien.data.ragged import row_of
+from dien.data.tables import SplitName
 from dien.errors import RunError
 from dien.models import Model
 from dien.run import Run

@@ -3,7 +3,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from dien.data.recipes import paper, temporal
+from dien.data.prepare import paper, temporal
 from dien.errors import DataError
 from tests.data.logs import make_log, random_log
 

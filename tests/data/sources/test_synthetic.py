@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
 from dien.data.sources import synthetic
 from dien.data.sources.synthetic import best_auc, generate, write_log
 from dien.errors import DataError

@@ -1,7 +1,3 @@
-"""Recipes: from a log to training, validation and test rows."""
+"""The features of a log."""
 
-from dien.data.recipes.impressions import impressions
-from dien.data.recipes.paper import paper
-from dien.data.recipes.temporal import temporal
-
-__all__ = ["impressions", "paper", "temporal"]
+import dien.data.prepare  # noqa: F401  # first: its modules and ``features`` import each other

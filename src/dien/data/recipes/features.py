@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from dien.data.encoding import Encoder, Hashed, Intervals, Scaled, encode, flatten, signed_log
 from dien.data.log import FeatureRule, Log
-from dien.data.prepared import FeatureTable
+from dien.data.prepare.events import EVENTS_AT_ONCE, Events
 from dien.data.ragged import Column
-from dien.data.recipes.events import EVENTS_AT_ONCE, Events
 from dien.data.schema import TAKEN, TIME_SINCE, Feature, Kind, Schema, Side, is_file_name
+from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Vocabulary
 from dien.errors import DataError
 

@@ -25,8 +25,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.log import Log
-from dien.data.prepared import HasImpressions, SplitName
 from dien.data.ragged import row_of, to_offsets
+from dien.data.tables import SplitName, Tables
 from dien.data.writer import check_free, scratch_beside
 from dien.errors import DataError
 
@@ -155,7 +155,7 @@ def write_log(
         ) from error
 
 
-def best_auc(truth: Synthetic, data: HasImpressions) -> dict[SplitName, float | None]:
+def best_auc(truth: Synthetic, data: Tables) -> dict[SplitName, float | None]:
     """Compute the AUC of the best score on each split of a dataset that was prepared from the log.
 
     Args:

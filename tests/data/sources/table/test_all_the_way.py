@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dien.data.dataset import Dataset
 from dien.data.inspection import inspect_data
-from dien.data.recipes import impressions
-from dien.data.recipes.splits import ByColumn, ByLast, ByTime, ByUser
+from dien.data.prepare import impressions
+from dien.data.prepare.splits import ByColumn, ByLast, ByTime, ByUser
 from dien.data.sources import table
 from dien.data.writer import write
 from dien.errors import DataError

@@ -4,10 +4,11 @@ import polars as pl
 import pytest
 
 from dien.data.log import Log
-from dien.data.prepared import SPLITS, Prepared
-from dien.data.recipes import impressions, temporal
-from dien.data.recipes.splits import ByTime
+from dien.data.prepare import impressions, temporal
+from dien.data.prepare.prepared import Prepared
+from dien.data.prepare.splits import ByTime
 from dien.data.sources import table
+from dien.data.tables import SPLITS
 from tests.data.logs import random_log, rows_of
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
-class KeyedStreams:
+class RandomStreams:
     """A stream of random numbers for each of some keys, SplitMix64's (Steele et al., 2014).
 
     A key's numbers follow from the seed and the key alone, and nothing is held but one number for each key

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.log import Log
-from dien.data.negatives import Sampler, sampler
-from dien.data.prepared import SPLITS, Prepared, Split, SplitName
+from dien.data.negative_sampling import Sampler, sampler
+from dien.data.prepare.columns import ColumnWriter
+from dien.data.prepare.events import Events, History, first_of_moment, first_of_user
+from dien.data.prepare.histories import behaviours_of
+from dien.data.prepare.prepared import Prepared
+from dien.data.prepare.splits import NONE, TRAIN, SplitRule
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
-from dien.data.recipes.behaviours import behaviours_of
-from dien.data.recipes.events import Events, History, first_of_moment, first_of_user
 from dien.data.recipes.features import Features, Occurrences, fit_features
-from dien.data.recipes.growing import Growing
-from dien.data.recipes.splits import NONE, TRAIN, SplitRule
+from dien.data.tables import SPLITS, Split, SplitName
 from dien.errors import DataError
 
 
@@ -261,7 +262,7 @@ def _rows(
     scratch: Path | None,
 ) -> dict[SplitName, Split]:
     """Go through the log again and write the impressions of each split."""
-    growing = {name: Growing(scratch and scratch / name) for name in SPLITS}
+    growing = {name: ColumnWriter(scratch and scratch / name) for name in SPLITS}
     # A stream for each split, so that max_train_rows leaves validation and test as they are.
     streams = {name: np.random.default_rng([seed, stream]) for stream, name in enumerate(SPLITS, 1)}
     rows = dict.fromkeys(SPLITS, 0)
@@ -300,7 +301,7 @@ def _rows(
     return {name: _finish(into, features) for name, into in growing.items()}
 
 
-def _finish(growing: Growing, features: Features) -> Split:
+def _finish(growing: ColumnWriter, features: Features) -> Split:
     columns = growing.finish()
     context = {
         feature.name: Ragged(

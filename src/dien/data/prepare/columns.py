@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _HEADER = 128  # bytes: numpy pads the header of a column of any length to this
 
 
-class Growing:
+class ColumnWriter:
     """Named columns that are appended to.
 
     Args:

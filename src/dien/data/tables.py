@@ -1,18 +1,18 @@
-"""What a recipe makes of a log: the arrays of docs/data-format.md, before they are written."""
+"""The tables of a dataset, in memory or memory-mapped: behaviours, impressions, features.
+
+Their files: docs/data-format.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.log import SourceFile
 from dien.data.ragged import Column
 from dien.data.schema import Schema
-from dien.data.vocabulary import Ids, Vocabulary
 
 FeatureTable = dict[str, Column]
 """Feature name -> its values ``[rows]``; row 0 of items and users is unknown."""
@@ -86,59 +86,27 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A dataset in memory.
+class Tables:
+    """What a prepared and an opened dataset both have.
 
     Attributes:
-        schema: the features that have at least one known value.
-        dropped: features that have none and were left out of the schema.
-        vocabularies: of each feature of the schema that has its own and no encoder.
-        item_ids: raw ids of the item rows.
-        items: item features of each row.
+        schema: the features.
+        items: item features of each item row.
         popularity: ``[items]`` int64, how often each occurs among the events negatives are drawn from.
-        user_ids: raw ids of the user rows.
-        users: user features of each row.
+        users: user features of each user row.
         behaviours: of all users.
         splits: the impressions to train, validate and test with.
-        recipe: its name, options and seed.
-        split_rule: how the rows were split, for people.
-        negatives: ``sampled`` (bool: drawn, or real), ``per_positive`` and ``rule`` (for people).
-        excluded: what was left out, and how often.
-        sources: the files the log was read from.
-        truth: of synthetic logs: ``best_auc`` of any model in each split, and the rule of clicks.
     """
 
     schema: Schema
-    dropped: tuple[str, ...]
-    vocabularies: dict[str, Vocabulary]
-    item_ids: Ids
     items: FeatureTable
     popularity: NDArray[np.int64]
-    user_ids: Ids
     users: FeatureTable
     behaviours: Behaviours
     splits: dict[SplitName, Split]
-    recipe: dict[str, Any]
-    split_rule: str
-    negatives: dict[str, Any]
-    excluded: dict[str, int]
-    sources: tuple[SourceFile, ...]
-    truth: dict[str, Any] | None = None
 
 
-class HasImpressions(Protocol):
-    """A prepared or an opened dataset."""
-
-    @property
-    def behaviours(self) -> Behaviours:
-        """Behaviours of all users."""
-
-    @property
-    def splits(self) -> Mapping[SplitName, Split]:
-        """The impressions of each split."""
-
-
-def no_leak(data: HasImpressions) -> bool:
+def no_leak(data: Tables) -> bool:
     """Tell whether every history lies strictly before its impression: not at the same second either."""
     return all(bool((newest_time(data.behaviours, s) < s.time).all()) for s in data.splits.values())
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.prepared import Split
 from dien.data.ragged import ranges, to_offsets
+from dien.data.tables import Split
 
 WINDOW = 2**20
 """Impressions that are permuted fully, and held in memory, at once."""
@@ -16,7 +16,7 @@ BLOCK = 256
 """Consecutive impressions that stay together in one window, where a split has several."""
 
 
-class Order:
+class BatchSampler:
     """The order of each epoch, and its batches.
 
     Up to ``WINDOW`` impressions an epoch is one full permutation. More are cut into blocks of about ``BLOCK``

@@ -4,12 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dien.data.append import append
 from dien.data.dataset import Dataset
 from dien.data.log import FeatureRule, Log
-from dien.data.prepared import SPLITS, Prepared, no_leak
-from dien.data.recipes import impressions
-from dien.data.recipes.splits import ByTime
+from dien.data.prepare import impressions
+from dien.data.prepare.append import append
+from dien.data.prepare.prepared import Prepared
+from dien.data.prepare.splits import ByTime
+from dien.data.tables import SPLITS, no_leak
 from dien.data.writer import write
 from dien.errors import DataError
 from tests.data.logs import random_log, rows_of

@@ -3,8 +3,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from dien.data.recipes.behaviours import behaviours_of
-from dien.data.recipes.events import Events
+from dien.data.prepare.events import Events
+from dien.data.prepare.histories import behaviours_of
 from dien.errors import DataError
 from tests.data.logs import make_log
 

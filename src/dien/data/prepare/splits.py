@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.recipes.events import Events
+from dien.data.prepare.events import Events
 from dien.errors import DataError
 
 Moment = float | datetime

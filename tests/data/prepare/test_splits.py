@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.prepared import SPLITS, no_leak
-from dien.data.recipes import impressions
-from dien.data.recipes.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser
+from dien.data.prepare import impressions
+from dien.data.prepare.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser
+from dien.data.tables import SPLITS, no_leak
 from dien.errors import DataError
 from tests.data.logs import make_log, random_log, rows_of
 

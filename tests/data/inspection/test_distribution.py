@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.distribution import DRIFT_BINS, PERCENTS, Distribution, distance, gini, top_share
+from dien.data.inspection.distribution import DRIFT_BINS, PERCENTS, Distribution, distance, gini, top_share
 
 numbers = st.lists(st.integers(0, 300), max_size=40)
 counts = st.integers(1, 80).flatmap(

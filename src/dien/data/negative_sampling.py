@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.keyed import KeyedStreams
 from dien.data.ragged import Column, to_offsets
+from dien.data.random_streams import RandomStreams
 from dien.errors import DataError
 
 Places = NDArray[np.int64]
@@ -108,7 +108,7 @@ class PopularitySampler:
         """
         return self._other_than(items, self._points_of(rng))
 
-    def draw_keyed_other_than(self, streams: KeyedStreams, items: NDArray[np.integer]) -> NDArray[np.int32]:
+    def draw_keyed_other_than(self, streams: RandomStreams, items: NDArray[np.integer]) -> NDArray[np.int32]:
         """Draw one item for each of ``items [n]``, other than it, each from the stream of its own key.
 
         Raises:

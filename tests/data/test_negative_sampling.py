@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dien.data.negatives import PopularitySampler, _alias_table, sampler
+from dien.data.negative_sampling import PopularitySampler, _alias_table, sampler
 from dien.data.ragged import Ragged
 from dien.errors import DataError
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.log import Log
-from dien.data.negatives import PopularitySampler
-from dien.data.prepared import Behaviours, Prepared, Split, SplitName
+from dien.data.negative_sampling import PopularitySampler
+from dien.data.prepare.events import Events
+from dien.data.prepare.histories import behaviours_of
+from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import ranges, to_offsets
-from dien.data.recipes.behaviours import behaviours_of
-from dien.data.recipes.events import Events
 from dien.data.recipes.features import Occurrences, fit_features
+from dien.data.tables import Behaviours, Split, SplitName
 from dien.errors import DataError
 
 

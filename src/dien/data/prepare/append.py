@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
 from dien.data.log import Log, SourceFile
-from dien.data.prepared import Behaviours, FeatureTable, Prepared, Split, SplitName, Unclicked
+from dien.data.prepare.impressions import Earlier, impressions
+from dien.data.prepare.prepared import Prepared
+from dien.data.prepare.splits import SplitRule
 from dien.data.ragged import Ragged, ranges, to_offsets
 from dien.data.recipes.features import Features
-from dien.data.recipes.impressions import Earlier, impressions
-from dien.data.recipes.splits import SplitRule
+from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, Unclicked
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dien.data.log import Log
-from dien.data.prepared import Prepared
-from dien.data.recipes.impressions import impressions
-from dien.data.recipes.splits import ByTime, Moment
+from dien.data.prepare.impressions import impressions
+from dien.data.prepare.prepared import Prepared
+from dien.data.prepare.splits import ByTime, Moment
 
 
 def temporal(

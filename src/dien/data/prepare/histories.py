@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.prepared import Behaviours, FeatureTable, Unclicked
+from dien.data.prepare.events import Events, first_of_moment, first_of_user
 from dien.data.ragged import to_offsets
-from dien.data.recipes.events import Events, first_of_moment, first_of_user
+from dien.data.tables import Behaviours, FeatureTable, Unclicked
 
 
 def behaviours_of(

@@ -1,7 +1,7 @@
 from hypothesis import assume, given, settings
 
-from dien.data.recipes.behaviours import behaviours_of
-from dien.data.recipes.events import Events
+from dien.data.prepare.events import Events
+from dien.data.prepare.histories import behaviours_of
 from dien.errors import DataError
 from tests.data.logs import logs
 

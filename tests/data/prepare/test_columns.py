@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from dien.data.recipes.growing import Growing
+from dien.data.prepare.columns import ColumnWriter
 
 
 @pytest.mark.parametrize("lengths", [[3, 0, 5], [0], [1000]])
 def test_on_disk_and_in_memory_columns_are_alike_and_the_file_is_what_numpy_writes(lengths, tmp_path):
     rng = np.random.default_rng(0)
-    disk, memory = Growing(tmp_path / "a"), Growing()
+    disk, memory = ColumnWriter(tmp_path / "a"), ColumnWriter()
     for length in lengths:
         for name, dtype in (("user", np.int32), ("context/hour", np.float32)):
             array = rng.integers(0, 100, length).astype(dtype)

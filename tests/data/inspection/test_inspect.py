@@ -7,11 +7,12 @@ from statistics import fmean, pstdev
 import numpy as np
 import pytest
 
-from dien.data import tally
 from dien.data.dataset import Dataset
 from dien.data.inspection import Coverage, Inspection, inspect_data, summary_rows
-from dien.data.prepared import SPLITS, Prepared
+from dien.data.inspection import counts as counting
+from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Ragged
+from dien.data.tables import SPLITS
 from dien.data.writer import write
 from dien.errors import DataError
 from tests.data.datasets import random_prepared
@@ -23,7 +24,7 @@ def inspected(request, tmp_path_factory) -> tuple[Prepared, Inspection]:
     prepared, path = random_prepared(request.param), tmp_path_factory.mktemp("random") / "DATA"
     write(prepared, path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tally, "CHUNK", 1 + 3 * request.param)
+        patch.setattr(counting, "CHUNK", 1 + 3 * request.param)
         return prepared, inspect_data(Dataset.open(path))
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
-from dien.data.prepared import Behaviours, FeatureTable, Split, SplitName, newest_time
 from dien.data.ragged import Column, Ragged, row_of
 from dien.data.schema import Feature, Side
+from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, newest_time
 
 CHUNK = 1 << 21
 

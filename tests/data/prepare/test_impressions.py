@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from dien.data.dataset import Dataset
 from dien.data.log import FeatureRule
-from dien.data.prepared import SPLITS, no_leak
-from dien.data.recipes import events as events_module
-from dien.data.recipes import impressions
-from dien.data.recipes.splits import ByLast, ByTime
+from dien.data.prepare import events as events_module
+from dien.data.prepare import impressions
+from dien.data.prepare.splits import ByLast, ByTime
+from dien.data.tables import SPLITS, no_leak
 from dien.data.writer import arrays_of, write
 from dien.errors import DataError
 from tests.data.logs import logs, random_log, rows_of

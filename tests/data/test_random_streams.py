@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.keyed import KeyedStreams, _mixed
+from dien.data.random_streams import RandomStreams, _mixed
 
 HIGHS = st.integers(1, 2**63) | st.integers(1, 100)
 
@@ -15,12 +15,12 @@ HIGHS = st.integers(1, 2**63) | st.integers(1, 100)
     st.data(),
 )
 def test_a_keys_numbers_do_not_depend_on_its_company(keys, high, seed, data):
-    def numbers(streams: KeyedStreams, which: np.ndarray) -> list:
+    def numbers(streams: RandomStreams, which: np.ndarray) -> list:
         return [streams.integers(high, which), streams.random(which), streams.integers(high, which)]
 
-    all_of_them = numbers(KeyedStreams(seed, np.array(keys)), np.arange(len(keys)))
+    all_of_them = numbers(RandomStreams(seed, np.array(keys)), np.arange(len(keys)))
     some = np.array(data.draw(st.lists(st.integers(0, len(keys) - 1), min_size=1, unique=True)))
-    streams = KeyedStreams(seed, np.array(keys)[some])
+    streams = RandomStreams(seed, np.array(keys)[some])
     order = np.array(data.draw(st.permutations(range(len(some)))))
     for found, expected in zip(numbers(streams, order), all_of_them, strict=True):
         assert np.array_equal(found, expected[some[order]])
@@ -43,7 +43,7 @@ def test_the_bits_are_those_of_splitmix64():
 def test_every_integer_is_equally_likely_however_large_they_are():
     n = 40_000
     for high in (7, 3 * 2**61):  # of which a mere remainder would draw the lower two thirds more often
-        drawn = KeyedStreams(1, np.arange(n)).integers(high, np.arange(n))
+        drawn = RandomStreams(1, np.arange(n)).integers(high, np.arange(n))
         found = np.bincount(drawn // -(-high // 7), minlength=7)
         assert (np.abs(found - n / 7) <= 4 * np.sqrt(n / 7)).all()
 
@@ -51,12 +51,12 @@ def test_every_integer_is_equally_likely_however_large_they_are():
 def test_neighbours_seeds_and_successive_numbers_have_nothing_in_common():
     n = 10_000
     keys, which = np.arange(n), np.arange(n)
-    streams = KeyedStreams(0, keys)
+    streams = RandomStreams(0, keys)
     first = streams.random(which)
     others = [
         streams.random(which),
-        KeyedStreams(0, keys + 1).random(which),
-        KeyedStreams(1, keys).random(which),
+        RandomStreams(0, keys + 1).random(which),
+        RandomStreams(1, keys).random(which),
     ]
     assert np.array_equal(others[1][:-1], first[1:])
     for other in others:

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data import order as order_module
-from dien.data.order import Order
-from dien.data.prepared import Split
+from dien.data import batch_sampler
+from dien.data.batch_sampler import BatchSampler
 from dien.data.ragged import to_offsets
+from dien.data.tables import Split
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Windows of 64 impressions in blocks of 4."""
-    monkeypatch.setattr(order_module, "WINDOW", 64)
-    monkeypatch.setattr(order_module, "BLOCK", 4)
+    monkeypatch.setattr(batch_sampler, "WINDOW", 64)
+    monkeypatch.setattr(batch_sampler, "BLOCK", 4)
 
 
 def split_of(sizes: np.ndarray, time: np.ndarray | None = None) -> Split:
@@ -32,7 +32,7 @@ def split_of(sizes: np.ndarray, time: np.ndarray | None = None) -> Split:
     )
 
 
-def epoch_of(order: Order, epoch: int) -> list[np.ndarray]:
+def epoch_of(order: BatchSampler, epoch: int) -> list[np.ndarray]:
     return [order.batch(epoch, index) for index in range(len(order))]
 
 
@@ -51,7 +51,7 @@ def test_every_epoch_has_every_impression_once_in_equally_many_batches_none_of_t
     sizes = np.array(sizes)
     time = np.random.default_rng(seed).integers(0, 10, len(sizes))
     wanted = np.flatnonzero(time >= (since or 0))
-    order = Order(split_of(sizes, time), batch_size, seed=seed, shuffle=shuffle, since=since)
+    order = BatchSampler(split_of(sizes, time), batch_size, seed=seed, shuffle=shuffle, since=since)
     assert order.rows == sizes[wanted].sum()
     assert abs(len(order) - order.rows / batch_size) <= 1 or len(order) < order.rows / batch_size
     for epoch in (0, 1):
@@ -66,7 +66,7 @@ def test_every_epoch_has_every_impression_once_in_equally_many_batches_none_of_t
 @given(st.integers(65, 1000), st.integers(5, 60), st.integers(0, 99))
 def test_batches_of_a_window_are_of_about_the_size(impressions, batch_size, seed):
     sizes = np.random.default_rng(seed).integers(1, 4, impressions)
-    batches = epoch_of(Order(split_of(sizes), batch_size, seed=seed, shuffle=True), 1)
+    batches = epoch_of(BatchSampler(split_of(sizes), batch_size, seed=seed, shuffle=True), 1)
     assert max(sizes[batch].sum() for batch in batches) <= 2 * batch_size + 6
     assert min(sizes[batch].sum() for batch in batches) >= batch_size / 2 - 6
 
@@ -76,7 +76,7 @@ def test_batches_of_a_window_are_of_about_the_size(impressions, batch_size, seed
 @given(st.integers(1, 500), st.integers(0, 99), st.integers(0, 9), st.data())
 def test_a_batch_is_the_same_whatever_was_read_before_it(impressions, seed, epoch, draw):
     split = split_of(np.ones(impressions, np.int64))
-    gone_through, jumped = (Order(split, 7, seed=seed, shuffle=True) for _ in range(2))
+    gone_through, jumped = (BatchSampler(split, 7, seed=seed, shuffle=True) for _ in range(2))
     batches = epoch_of(gone_through, epoch)
     for _ in range(3):
         index = draw.draw(st.integers(0, len(batches) - 1))
@@ -88,7 +88,7 @@ def test_a_batch_is_the_same_whatever_was_read_before_it(impressions, seed, epoc
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 3000), st.integers(0, 2**40), st.integers(0, 9))
 def test_a_split_of_one_window_is_permuted_fully_by_a_stream_that_stays_as_it_is(impressions, seed, epoch):
-    order = Order(split_of(np.full(impressions, 2)), 20, seed=seed, shuffle=True)
+    order = BatchSampler(split_of(np.full(impressions, 2)), 20, seed=seed, shuffle=True)
     seen = np.concatenate(epoch_of(order, epoch))
     expected = np.random.default_rng([0, seed, epoch, 0]).permutation(impressions)
     assert np.array_equal(seen, expected)
@@ -98,7 +98,7 @@ def test_a_split_of_one_window_is_permuted_fully_by_a_stream_that_stays_as_it_is
 @pytest.mark.usefixtures("small")
 def test_rows_of_one_block_meet_as_often_as_is_said_and_all_others_as_in_a_full_shuffle():
     impressions, each, epochs = 512, 8, 200  # 8 windows of 16 blocks, 64 batches
-    order = Order(split_of(np.ones(impressions, np.int64)), each, seed=3, shuffle=True)
+    order = BatchSampler(split_of(np.ones(impressions, np.int64)), each, seed=3, shuffle=True)
     batches = np.stack([np.stack(epoch_of(order, epoch)) for epoch in range(epochs)])  # [epochs, 64, 8]
     pairs = batches.size * (each - 1)  # ordered
     blocks = batches // 4
@@ -126,7 +126,7 @@ def test_memory_does_not_grow_with_the_split():
     for impressions in (2**22, 2**23):
         split = split_of(np.ones(impressions, np.int8), np.arange(impressions))
         tracemalloc.start()
-        order = Order(split, 128, shuffle=True, since=impressions // 2)
+        order = BatchSampler(split, 128, shuffle=True, since=impressions // 2)
         for index in (0, len(order) - 1):
             order.batch(0, index)
         peaks.append(tracemalloc.get_traced_memory()[1])

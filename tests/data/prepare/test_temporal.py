@@ -6,8 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dien.data.log import Log
-from dien.data.prepared import SPLITS, Prepared, no_leak
-from dien.data.recipes import temporal
+from dien.data.prepare import temporal
+from dien.data.prepare.prepared import Prepared
+from dien.data.tables import SPLITS, no_leak
 from dien.errors import DataError
 from tests.data.logs import logs, make_log, random_log, rows_of, same, same_split
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
-from dien.data.distribution import Distance, Distribution, distance, gini, top_share
-from dien.data.prepared import SPLITS, SplitName
-from dien.data.tally import Counts, Place, Tally, count_split, lengths_of, slices
+from dien.data.inspection.counts import Counts, Place, Tally, count_split, lengths_of, slices
+from dien.data.inspection.distribution import Distance, Distribution, distance, gini, top_share
+from dien.data.tables import SPLITS, SplitName
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""What a dataset folder holds: counted, compared between splits, and summed up for a report."""
+
+from dien.data.inspection.inspect import Coverage, Drift, Inspection, inspect_data, summary_rows
+
+__all__ = ["Coverage", "Drift", "Inspection", "inspect_data", "summary_rows"]
