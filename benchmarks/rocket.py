@@ -35,7 +35,7 @@ from torch import nn
 from dien import Dataset, Scorer, evaluate, fit
 from dien.config import RocketConfig, RunConfig, load_config
 from dien.data.batch import Batch
-from dien.models.prediction import Prediction
+from dien.models.model import Prediction
 from dien.models.rocket import Rocket
 from dien.run import Run
 from dien.training import FitResult, Metrics
@@ -96,7 +96,7 @@ class Beside(nn.Module):
 
     def __init__(self, run: Run) -> None:
         super().__init__()
-        model = run.load_model(booster=True)
+        model = run.load_model(training=True)
         assert isinstance(model, Rocket)
         self.nets = model.to("cuda" if torch.cuda.is_available() else "cpu")  # where evaluate computes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import (
@@ -30,7 +30,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class SumPoolingConfig(_Strict):
+class _Model(_Strict):
+    @property
+    def needs_negatives(self) -> bool:
+        """Whether training needs a negative for each behaviour, as DIEN's auxiliary loss does."""
+        return False
+
+    def serving(self) -> ModelConfig:
+        """Configure what scores: the model itself, unless training needs more than scoring."""
+        return cast("ModelConfig", self)
+
+
+class SumPoolingConfig(_Model):
     """BaseModel of the paper: embeddings, the history sum-pooled, an MLP.
 
     Attributes:
@@ -47,7 +58,7 @@ class SumPoolingConfig(_Strict):
     head_activation: Activation = "dice"
 
 
-class WideDeepConfig(_Strict):
+class WideDeepConfig(_Model):
     """Wide & Deep (Cheng et al., 2016): a linear model beside the network of BaseModel.
 
     Attributes:
@@ -68,7 +79,7 @@ class WideDeepConfig(_Strict):
     head_activation: Activation = "dice"
 
 
-class PNNConfig(_Strict):
+class PNNConfig(_Model):
     """Product-based neural network (Qu et al., 2016), with inner products.
 
     Attributes:
@@ -88,7 +99,7 @@ class PNNConfig(_Strict):
     head_activation: Activation = "dice"
 
 
-class DINConfig(_Strict):
+class DINConfig(_Model):
     """Deep Interest Network; the defaults are what DIEN's authors ran beside DIEN.
 
     Attributes:
@@ -116,7 +127,7 @@ class DINConfig(_Strict):
     head_activation: Activation = "dice"
 
 
-class DIENConfig(_Strict):
+class DIENConfig(_Model):
     """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for the auxiliary loss.
 
     The paper sums that over a history's steps (eq. 6), so that it grows with the histories and, where they
@@ -192,6 +203,11 @@ class DIENConfig(_Strict):
     head_activation: Activation = "dice"
     head_batch_norm: bool = False
     head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @property
+    def needs_negatives(self) -> bool:
+        """Whether there is an auxiliary loss."""
+        return self.auxiliary_weight > 0
 
     @classmethod
     def paper(cls) -> DIENConfig:
@@ -296,6 +312,10 @@ class RocketConfig(DIENConfig):
         """Configure the light net, as a DIEN alone."""
         return DIENConfig(**{key: getattr(self, key) for key in DIENConfig.model_fields if key != "name"})
 
+    def serving(self) -> DIENConfig:
+        """Configure what scores: the light net."""
+        return self.light()
+
     def booster(self) -> DIENConfig:
         """Configure the booster, as a DIEN alone."""
         sizes = {"hidden_size": self.booster_hidden_size, "head_hidden": self.booster_head_hidden}
@@ -380,13 +400,6 @@ def model_config(name: str) -> ModelConfig:
     if name not in MODELS:
         raise ConfigError(f"unknown model {name!r}; expected one of: {', '.join(MODELS)}")
     return MODELS[name]
-
-
-def loss_weights(config: ModelConfig) -> tuple[float, float]:
-    """Give the weights of eq. (7), the auxiliary loss's and the target's; 0 and 1 for models without."""
-    if isinstance(config, DIENConfig):
-        return config.auxiliary_weight, config.target_weight
-    return 0.0, 1.0
 
 
 def load_config(

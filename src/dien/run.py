@@ -32,7 +32,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from dien.config import RocketConfig, RunConfig, load_config
+from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset, map_table
 from dien.data.encoding import Encoder
 from dien.data.schema import Feature, Schema, Side
@@ -44,7 +44,6 @@ from dien.models import Model, build
 
 FORMAT = 2
 WEIGHTS = "model.safetensors"
-BOOSTER_WEIGHTS = "booster.safetensors"
 RESULT = "result.json"
 
 
@@ -134,12 +133,12 @@ class Run:
                 f"{was!r}, is {now!r}; the same index would mean another item"
             )
 
-    def load_model(self, *, booster: bool = False) -> Model:
+    def load_model(self, *, training: bool = False) -> Model:
         """Build the model with its trained weights, in evaluation mode.
 
         Args:
-            booster: whether a model of Rocket Launching has its booster; without, it is the light net, a
-                DIEN. Other models are the same either way.
+            training: whether to load what only training needs as well, as the booster of Rocket Launching;
+                without, it is what scores. Most models are the same either way.
 
         Raises:
             RunError: training has not ended, or the weights do not fit the configuration.
@@ -147,14 +146,12 @@ class Run:
         file, config = self.path / WEIGHTS, self.config.model
         if not self.finished:
             raise RunError(f"{self.path}: training has not ended; go on with dien train ... --resume")
-        if isinstance(config, RocketConfig) and not booster:
-            config = config.light()
         with torch.random.fork_rng(devices=()):  # its fresh weights are overwritten
-            model = build(config, self.schema)
+            model = build(config if training else config.serving(), self.schema)
         try:
             weights = load_file(file)
-            if isinstance(config, RocketConfig):
-                file = self.path / BOOSTER_WEIGHTS
+            if model.training_only:
+                file = self.path / training_weights(model.training_only)
                 weights |= load_file(file)
             model.load_state_dict(weights)
         except (OSError, SafetensorError) as error:
@@ -228,6 +225,11 @@ def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Pat
         raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def training_weights(name: str) -> str:
+    """Name the file of the weights of a submodule that only training needs."""
+    return f"{name}.safetensors"
 
 
 def differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -77,7 +77,7 @@ def slow_down(owner: object, method: str, monkeypatch: pytest.MonkeyPatch) -> No
         ("model.extractor", "_loss", "auxiliary network"),
         ("model.head", "forward", "head"),
         ("model.logit", "forward", "head"),
-        ("", "loss", "loss"),
+        ("model", "loss", "loss"),
         ("model", "forward", "rest"),
     ],
 )
@@ -86,7 +86,7 @@ def test_time_goes_to_the_stage_that_takes_it(
 ) -> None:
     slowed = subject()
     owner: Any = slowed
-    for name in filter(None, place.split(".")):
+    for name in place.split("."):
         owner = getattr(owner, name)
     slow_down(owner, method, monkeypatch)
     stages = profile(slowed, rounds=2).stages
@@ -124,7 +124,7 @@ def test_being_watched_changes_no_result_and_leaves_nothing_behind() -> None:
     def gradients() -> list[Tensor]:
         model.zero_grad()
         prediction: Prediction = model(batch)
-        watched.loss(prediction, batch).backward()  # type: ignore[no-untyped-call]
+        model.loss(prediction, batch).backward()  # type: ignore[no-untyped-call]
         found = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
         return [prediction.logits.detach(), *(grad.to_dense() for grad in found)]
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -170,14 +171,12 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
     preset: DIENConfig,
 ) -> None:
     batch = random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
-    assert batch.label is not None
 
     def what_is_trained(config: DIENConfig) -> list[Tensor]:
         torch.manual_seed(0)
         dien = DIEN(config, EVERY_KIND).double()
         enlarge(dien)
-        loss = dien(batch).loss(batch.label.double(), config.auxiliary_weight, config.target_weight)
-        return [loss, *dien.parameters()]
+        return [dien.losses(batch).total, *dien.parameters()]
 
     usual, base = DIENConfig(), what_is_trained(DIENConfig())
     differing = [key for key, value in preset if value != getattr(usual, key)]
@@ -221,12 +220,12 @@ def test_null_makes_states_as_wide_as_items() -> None:
 
 
 def test_the_authors_loss_is_half_the_cross_entropy_and_the_whole_auxiliary_loss() -> None:
-    prediction, label = Prediction(torch.tensor([0.3, -1.2]), torch.tensor(2.0)), torch.tensor([1.0, 0.0])
+    prediction = Prediction(torch.tensor([0.3, -1.2]), torch.tensor(2.0))
+    batch = replace(random_batch([3], [0, 0]), label=(label := torch.tensor([1.0, 0.0])))
     two = torch.softmax(torch.stack([prediction.logits, torch.zeros(2)], 1), 1)  # a click, none
     one_hot = torch.stack([label, 1 - label], 1)
     expected = -(torch.log(two) * one_hot).mean() + 2.0
-    authors = DIENConfig.authors()
-    found = prediction.loss(label, authors.auxiliary_weight, authors.target_weight)
+    found = DIEN(DIENConfig.authors(), SCHEMA).loss(prediction, batch)
     torch.testing.assert_close(found, expected)
 
 
@@ -324,8 +323,7 @@ def test_gradients_reach_every_parameter(gru: str, attention: str, pooled: bool)
 def test_gradients_reach_every_parameter_of_the_authors() -> None:
     dien = model(EVERY_KIND, **dict(DIENConfig.authors()) | SMALL).train()
     batch = random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)
-    assert batch.label is not None
-    dien(batch).loss(batch.label.double(), 1.0, 0.5).backward()
+    dien.losses(batch).total.backward()
     for name, parameter in dien.named_parameters():
         assert parameter.grad is not None, name
         if name != "evolution.attention_layer.dense.bias":  # the softmax takes it away

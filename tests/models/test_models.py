@@ -78,13 +78,10 @@ def losses_and_gradients(
     name: str, batch: Batch, device: str, dtype: torch.dtype, *, steps: int
 ) -> list[torch.Tensor]:
     """Losses of some steps of Adam, and the gradients of the last."""
-    config = MODELS[name]
-    weights = (config.auxiliary_weight, config.target_weight) if isinstance(config, DIENConfig) else (0, 1)
     found, batch, losses = model(name, EVERY_KIND).train().to(device, dtype), batch.to(device), []
     optimiser = RowAdam(found.parameters(), lr=0.01)
-    assert batch.label is not None
     for _ in range(steps):
-        loss = found(batch).loss(batch.label, *weights)
+        loss = found.losses(batch).total
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -110,19 +107,17 @@ def test_histories_of_one_behaviour_or_none_give_finite_logits_losses_and_gradie
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_learns_a_batch_by_heart(name: str) -> None:
     torch.manual_seed(0)
-    found, config = build(MODELS[name], EVERY_KIND).train(), MODELS[name]
-    weights = (config.auxiliary_weight, config.target_weight) if isinstance(config, DIENConfig) else (0, 1)
+    found = build(MODELS[name], EVERY_KIND).train()
     optimiser = RowAdam(found.parameters(), lr=0.01)
     batch = random_batch([5, 7, 3, 6, 1, 4, 2, 8], list(range(8)) * 2, EVERY_KIND)
-    assert batch.label is not None
     targets = []
     for _ in range(60):
-        prediction = found(batch)
-        loss = prediction.loss(batch.label, *weights)
+        loss, parts = found.losses(batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        targets.append(prediction._replace(auxiliary_loss=None).loss(batch.label, 0).item())
+        sums = {"loss": loss.item()} | {part: value.item() for part, value in parts.items()}
+        targets.append(found.record(sums).get("target_loss", loss.item()))
     assert targets[-1] < 0.5 * targets[0]
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,12 +8,13 @@ from torch import Tensor, nn
 from dien.config import RocketConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
-from dien.models import BOOSTER, DIEN, Rocket, build
+from dien.models import DIEN, Rocket, build
 from tests.embeddings import enlarge
 from tests.equations import assert_same, under, weights_of
 from tests.models.batches import EVERY_KIND, SCHEMA, random_batch
 from tests.models.test_dien import HISTORY_OF, LENGTHS, averaged, by_hand
 
+BOOSTER = Rocket.training_only + "."
 SMALL = {
     "embedding_size": 2,
     "hidden_size": 3,
@@ -43,9 +45,11 @@ def apart(rocket: Rocket, schema: Schema) -> tuple[DIEN, DIEN]:
     return light, booster
 
 
-def labels(batch: Batch) -> Tensor:
+def batch_of(lengths: list[int], history_of: list[int], schema: Schema = SCHEMA) -> Batch:
+    """A random batch with labels as precise as the models."""
+    batch = random_batch(lengths, history_of, schema)
     assert batch.label is not None
-    return batch.label.double()
+    return replace(batch, label=batch.label.double())
 
 
 def gradients(loss: Tensor, rocket: nn.Module) -> dict[str, Tensor]:
@@ -61,10 +65,11 @@ def gradients(loss: Tensor, rocket: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("alpha", [0.3, 0])
 @pytest.mark.parametrize("schema", [SCHEMA, EVERY_KIND], ids=["plain", "every kind"])
 def test_the_losses_are_those_of_the_equations(schema: Schema, alpha: float) -> None:
-    rocket = model(schema, auxiliary_weight=alpha)
-    batch = random_batch(LENGTHS, HISTORY_OF, schema)
-    label = labels(batch)
-    found = rocket.launch(batch).losses(label, alpha, 0.7)
+    rocket = model(schema, auxiliary_weight=alpha, target_weight=0.7, hint_weight=2)
+    batch = batch_of(LENGTHS, HISTORY_OF, schema)
+    label = batch.label
+    assert label is not None
+    total, found = rocket.losses(batch)
 
     expected, logits = [], []
     for net in apart(rocket, schema):
@@ -74,18 +79,24 @@ def test_the_losses_are_those_of_the_equations(schema: Schema, alpha: float) -> 
         expected.append(0.7 * target + alpha * averaged(terms, "pairs"))
         logits.append(z)
     hint = sum((a - b) ** 2 for a, b in zip(*logits, strict=True)) / len(label)
-    for value, by_the_equation in zip(found, [*expected, hint], strict=False):
-        torch.testing.assert_close(value, by_the_equation, rtol=1e-11, atol=1e-11)
-    assert (found.light_auxiliary is None) == (alpha == 0)
+    light, booster = expected
+    by_the_equations = {"booster_loss": booster, "hint_loss": hint}
     if alpha:
         _, terms = by_hand(apart(rocket, schema)[0], schema, batch)
-        torch.testing.assert_close(found.light_auxiliary, averaged(terms, "pairs"))
+        by_the_equations["auxiliary_loss"] = averaged(terms, "pairs")
+    assert found.keys() == by_the_equations.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, by_the_equations[name], rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(total, light + booster + 2 * hint, rtol=1e-11, atol=1e-11)
+    recorded = rocket.record({"loss": total.item(), **{name: value.item() for name, value in found.items()}})
+    target = (light - alpha * by_the_equations.get("auxiliary_loss", 0)) / 0.7
+    assert recorded["target_loss"] == pytest.approx(target.item())
 
 
 def test_the_hint_does_not_reach_the_booster_and_moves_all_of_the_light_net() -> None:
-    rocket, batch = model(EVERY_KIND), random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)
-    losses = rocket.launch(batch).losses(labels(batch), 1)
-    with_hint, without = (gradients(losses.total(weight), rocket) for weight in (3, 0))
+    batch = batch_of([5, 7, 3, 6], [0, 1, 2, 3] * 4, EVERY_KIND)
+    rockets = [model(EVERY_KIND, auxiliary_weight=1, hint_weight=weight) for weight in (3, 0)]
+    with_hint, without = (gradients(rocket.losses(batch).total, rocket) for rocket in rockets)
     for name, gradient in with_hint.items():
         if name.startswith(BOOSTER):
             assert gradient.any(), name
@@ -95,8 +106,9 @@ def test_the_hint_does_not_reach_the_booster_and_moves_all_of_the_light_net() ->
 
 
 def test_each_nets_loss_reaches_its_own_weights_and_the_shared_embeddings_alone() -> None:
-    rocket, batch = model(), random_batch([5, 7, 3, 6], [0, 1, 2, 3] * 4)
-    light, booster, *_ = rocket.launch(batch).losses(labels(batch), 1)
+    rocket, batch = model(), batch_of([5, 7, 3, 6], [0, 1, 2, 3] * 4)
+    launch = rocket.launch(batch)
+    light, booster = rocket.loss(launch.light, batch), rocket.booster.loss(launch.booster, batch)
     for loss, of_booster in ((light, False), (booster, True)):
         for name, gradient in gradients(loss, rocket).items():
             reached = name.startswith("inputs.") or name.startswith(BOOSTER) == of_booster
@@ -106,18 +118,16 @@ def test_each_nets_loss_reaches_its_own_weights_and_the_shared_embeddings_alone(
 def test_the_shared_embeddings_get_the_gradients_of_both_labels_and_of_the_hint_through_the_light_net() -> (
     None
 ):
-    rocket, batch = model(EVERY_KIND), random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
-    label = labels(batch)
-    found = gradients(rocket.launch(batch).losses(label, 0.3).total(2), rocket)
+    rocket = model(EVERY_KIND, auxiliary_weight=0.3, hint_weight=2)
+    batch = batch_of(LENGTHS, HISTORY_OF, EVERY_KIND)
+    found = gradients(rocket.losses(batch).total, rocket)
 
     nets = apart(rocket, EVERY_KIND)
     predictions = [net(batch) for net in nets]
     constant = predictions[1].logits.detach()
-    of_light = predictions[0].loss(label, 0.3) + 2 * ((predictions[0].logits - constant) ** 2).mean()
-    each = [
-        gradients(loss, net)
-        for loss, net in zip((of_light, predictions[1].loss(label, 0.3)), nets, strict=True)
-    ]
+    losses = [net.loss(prediction, batch) for net, prediction in zip(nets, predictions, strict=True)]
+    losses[0] = losses[0] + 2 * ((predictions[0].logits - constant) ** 2).mean()
+    each = [gradients(loss, net) for loss, net in zip(losses, nets, strict=True)]
     shared = [name for name in found if name.startswith("inputs.")]
     assert len(shared) == 12
     for name in shared:
@@ -129,7 +139,7 @@ def test_the_shared_embeddings_get_the_gradients_of_both_labels_and_of_the_hint_
     "options", [{}, {"pooled_history": True, "attention": "mlp", "gru": "agru"}], ids=str
 )
 def test_both_nets_predict_as_diens_of_their_weights(options: dict[str, Any], mode: bool) -> None:
-    rocket, batch = model(EVERY_KIND, **options), random_batch(LENGTHS, HISTORY_OF, EVERY_KIND)
+    rocket, batch = model(EVERY_KIND, **options), batch_of(LENGTHS, HISTORY_OF, EVERY_KIND)
     nets = apart(rocket, EVERY_KIND)
     launch = rocket.train(mode).launch(batch)
     for found, net in zip(launch, nets, strict=True):
@@ -142,7 +152,7 @@ def test_both_nets_predict_as_diens_of_their_weights(options: dict[str, Any], mo
 def test_called_with_a_batch_it_is_the_light_net_and_runs_nothing_of_the_booster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rocket, batch = model(), random_batch(LENGTHS, HISTORY_OF)
+    rocket, batch = model(), batch_of(LENGTHS, HISTORY_OF)
     light, _ = apart(rocket, SCHEMA)
     predict = DIEN.predict
 

@@ -220,7 +220,9 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
     target = -(batch.label * p.log() + (1 - batch.label) * (1 - p).log()).mean()
     expected = target + 0.3 * prediction.auxiliary_loss
     torch.testing.assert_close(clicks.training_step(batch, 0), expected)
-    assert clicks.recent.tolist() == pytest.approx([expected.item(), prediction.auxiliary_loss.item()])
+    recent = {name: loss.item() for name, loss in clicks.recent.items()}
+    expected_sums = {"loss": expected.item(), "auxiliary_loss": prediction.auxiliary_loss.item()}
+    assert recent == pytest.approx(expected_sums)
 
 
 def test_what_a_layer_draws_follows_from_the_step(small_data: Dataset, tmp_path: Path) -> None:

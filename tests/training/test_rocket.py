@@ -112,8 +112,11 @@ def test_the_loss_is_that_of_both_nets_and_the_weighted_hint(
     batch = next(clicks.batches())
     assert batch.label is not None
     assert isinstance(clicks.model, Rocket)
-    losses = clicks.model.launch(batch).losses(batch.label, 0.3)
-    expected = losses.light + losses.booster + 0.5 * losses.hint
+    launch = clicks.model.launch(batch)
+    light = clicks.model.loss(launch.light, batch)
+    booster = clicks.model.booster.loss(launch.booster, batch)
+    hint = (launch.light.logits - launch.booster.logits).square().mean()
+    expected = light + booster + 0.5 * hint
     torch.testing.assert_close(clicks.training_step(batch, 0), expected)
 
 

@@ -159,11 +159,10 @@ class _Clock:
 def _step(subject: Subject, batch: Batch, clock: _Clock) -> dict[tuple[str, Part], float]:
     """Take a step like :meth:`Subject.train`, of a model that is watched."""
     clock.switch("rest", "forward")
-    prediction = subject.model(batch)
-    loss = _timed(subject.loss, "loss", clock)(prediction, batch)
+    loss = subject.model.losses(batch).total
     clock.switch("rest", "backward")
     subject.optimiser.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     clock.switch("optimiser", "update")
     subject.optimiser.step()
     return clock.stop()
@@ -183,6 +182,7 @@ def _watched(model: DIEN) -> Iterator[_Clock]:
         (model.extractor, "packed_auxiliary_loss", "auxiliary network"),
         (model.head, "forward", "head"),
         (model.logit, "forward", "head"),
+        (model, "loss", "loss"),
     )
     # An instance's own attributes hide the methods of its class.
     before = [dict(vars(module)) for module, _, _ in stages]

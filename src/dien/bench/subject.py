@@ -8,12 +8,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from dien.bench.shapes import ITEMS, schema
-from dien.config import RunConfig, loss_weights
+from dien.config import RunConfig
 from dien.data.batch import Batch
-from dien.models import Prediction, Rocket, build
+from dien.models import build
 from dien.training.optimiser import RowAdam
 
 K = TypeVar("K", bound=Hashable)
@@ -42,21 +41,10 @@ class Subject:
             self.model = build(config.model, schema(items))
         self.batches = batches
         self.optimiser = RowAdam(self.model.parameters(), lr=config.training.learning_rate)
-        self._weights = loss_weights(config.model)
-
-    def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
-        """Compute the loss of a batch."""
-        assert batch.label is not None
-        return prediction.loss(batch.label, *self._weights)
 
     def train(self, batch: Batch) -> None:
         """Take a step of training."""
-        if isinstance(self.model, Rocket):
-            assert batch.label is not None
-            losses = self.model.launch(batch).losses(batch.label, *self._weights)
-            loss = losses.total(self.model.config.hint_weight)
-        else:
-            loss = self.loss(self.model(batch), batch)
+        loss = self.model.losses(batch).total
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()

@@ -6,13 +6,11 @@ from dien.config import DIENConfig, DINConfig, ModelConfig, PNNConfig, RocketCon
 from dien.data.schema import Schema
 from dien.models.dien import DIEN
 from dien.models.din import DIN
+from dien.models.model import Losses, Model, Prediction
 from dien.models.pnn import PNN
-from dien.models.prediction import Prediction
-from dien.models.rocket import BOOSTER, Rocket
+from dien.models.rocket import Rocket
 from dien.models.sum_pooling import SumPooling
 from dien.models.wide_deep import WideDeep
-
-Model = DIEN | Rocket | DIN | PNN | WideDeep | SumPooling
 
 
 def build(config: ModelConfig, schema: Schema) -> Model:
@@ -31,10 +29,10 @@ def build(config: ModelConfig, schema: Schema) -> Model:
 
 
 __all__ = [
-    "BOOSTER",
     "DIEN",
     "DIN",
     "PNN",
+    "Losses",
     "Model",
     "Prediction",
     "Rocket",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import MLP, Affine, InterestEvolvingLayer, InterestExtractorNetwork, set_gate_bias
 from dien.models.inputs import Embedded, Inputs, pooled_items
-from dien.models.prediction import Prediction
+from dien.models.model import Losses, Model, Prediction, cross_entropy
 from dien.packed import Packed, Pairs
 
 
-class DIEN(nn.Module):
+class DIEN(Model):
     """DIEN over packed, shared histories.
 
     The extractor runs once a history; attention and the evolving GRU run for each candidate over the shared
@@ -29,6 +29,8 @@ class DIEN(nn.Module):
     Attributes:
         hidden_size: ``H``.
     """
+
+    config: DIENConfig
 
     def __init__(self, config: DIENConfig, schema: Schema, inputs: Inputs | None = None) -> None:
         super().__init__()
@@ -102,3 +104,32 @@ class DIEN(nn.Module):
             items = Packed(embedded.items, batch.offsets)  # values [N, D]
             loss = self.extractor.packed_auxiliary_loss(states, items, embedded.negatives)
         return Prediction(logits, loss)
+
+    def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
+        """Compute the loss of a prediction, ``L = L_target + alpha L_aux`` (eq. 7).
+
+        Returns:
+            A scalar; the target's part alone where there is no auxiliary loss.
+        """
+        loss = self.config.target_weight * cross_entropy(prediction, batch)
+        if prediction.auxiliary_loss is not None:
+            loss = loss + self.config.auxiliary_weight * prediction.auxiliary_loss
+        return loss
+
+    def losses(self, batch: Batch) -> Losses:
+        """Compute the loss of eq. (7); the auxiliary loss is a part of it."""
+        prediction = self(batch)
+        auxiliary = prediction.auxiliary_loss
+        parts = {} if auxiliary is None else {"auxiliary_loss": auxiliary}
+        return Losses(self.loss(prediction, batch), parts)
+
+    def record(self, sums: dict[str, float]) -> dict[str, float]:
+        """Record the target's cross-entropy too: what the auxiliary loss leaves of the total."""
+        if "auxiliary_loss" not in sums:
+            return sums
+        loss, auxiliary = sums["loss"], sums["auxiliary_loss"]
+        return {"loss": loss, "target_loss": self.target(loss, auxiliary), "auxiliary_loss": auxiliary}
+
+    def target(self, loss: float, auxiliary: float) -> float:
+        """Solve eq. (7) for the target's cross-entropy."""
+        return (loss - self.config.auxiliary_weight * auxiliary) / self.config.target_weight

@@ -10,12 +10,12 @@ from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import MLP, SequenceAttention
 from dien.models.inputs import Inputs, pooled_items
-from dien.models.prediction import Prediction
+from dien.models.model import Model, Prediction
 from dien.ops import segment_sum
 from dien.packed import Pairs
 
 
-class DIN(nn.Module):
+class DIN(Model):
     """DIN over packed, shared histories: behaviours are summed by their attention to the target.
 
     By default a softmax over the history normalises the attention, as in the code of DIEN's authors. Without
@@ -25,6 +25,8 @@ class DIN(nn.Module):
         config: sizes.
         schema: the data's features.
     """
+
+    config: DINConfig
 
     def __init__(self, config: DINConfig, schema: Schema) -> None:
         super().__init__()

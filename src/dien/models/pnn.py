@@ -13,10 +13,10 @@ from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import MLP
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.prediction import Prediction
+from dien.models.model import Model, Prediction
 
 
-class PNN(nn.Module):
+class PNN(Model):
     """The inner-product network, IPNN: fields and the inner products of their pairs go into an MLP.
 
     A field is a feature of the target, of the summed history, of the user or of the context. Every pair of
@@ -29,6 +29,8 @@ class PNN(nn.Module):
         config: sizes.
         schema: the data's features.
     """
+
+    config: PNNConfig
 
     def __init__(self, config: PNNConfig, schema: Schema) -> None:
         super().__init__()

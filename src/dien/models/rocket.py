@@ -4,56 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from torch import Tensor
-
 from dien.config import RocketConfig
 from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.models.dien import DIEN
-from dien.models.prediction import Prediction
-
-BOOSTER = "booster."
-"""What the names of the booster's weights begin with: what scoring does without."""
-
-
-class Losses(NamedTuple):
-    """What training minimises the sum of.
-
-    Attributes:
-        light: the light net's loss (DIEN's eq. 7).
-        booster: the booster's.
-        hint: mean squared difference of the logits, of which only the light net's are to move.
-        light_auxiliary: the light net's auxiliary loss, a part of ``light``; None where there is none.
-    """
-
-    light: Tensor
-    booster: Tensor
-    hint: Tensor
-    light_auxiliary: Tensor | None
-
-    def total(self, hint_weight: float) -> Tensor:
-        """Add up the losses, ``light + booster + lambda hint``."""
-        return self.light + self.booster + hint_weight * self.hint
+from dien.models.model import Losses, Prediction
 
 
 class Launch(NamedTuple):
-    """What both nets say of a batch."""
+    """What both nets predict for a batch."""
 
     light: Prediction
     booster: Prediction
-
-    def losses(self, label: Tensor, auxiliary_weight: float, target_weight: float = 1.0) -> Losses:
-        """Compute the losses.
-
-        Args:
-            label: ``[B]``, 1 clicked and 0 not.
-            auxiliary_weight: ``alpha`` of eq. (7), for both nets.
-            target_weight: what the cross-entropies are multiplied with.
-        """
-        light, booster = (net.loss(label, auxiliary_weight, target_weight) for net in self)
-        # The gradient block: the booster learns from labels alone, and is not held back by the light net.
-        hint = (self.light.logits - self.booster.logits.detach()).square().mean()
-        return Losses(light, booster, hint, self.light.auxiliary_loss)
 
 
 class Rocket(DIEN):
@@ -72,6 +34,7 @@ class Rocket(DIEN):
     """
 
     config: RocketConfig
+    training_only = "booster"
 
     def __init__(self, config: RocketConfig, schema: Schema) -> None:
         super().__init__(config, schema)
@@ -81,3 +44,26 @@ class Rocket(DIEN):
         """Predict a batch by both nets, from the same embeddings."""
         embedded = self.inputs(batch, negatives=self.config.auxiliary_weight > 0)
         return Launch(self.predict(embedded, batch), self.booster.predict(embedded, batch))
+
+    def losses(self, batch: Batch) -> Losses:
+        """Add up the losses, ``light + booster + lambda hint``.
+
+        Light and booster each have DIEN's loss (eq. 7). The hint is the mean squared difference of their
+        logits, of which only the light net's are to move. The auxiliary loss among the parts is the light
+        net's.
+        """
+        launch = self.launch(batch)
+        light, booster = self.loss(launch.light, batch), self.booster.loss(launch.booster, batch)
+        # The gradient block: the booster learns from labels alone, and is not held back by the light net.
+        hint = (launch.light.logits - launch.booster.logits.detach()).square().mean()
+        auxiliary = launch.light.auxiliary_loss
+        parts = {} if auxiliary is None else {"auxiliary_loss": auxiliary}
+        total = light + booster + self.config.hint_weight * hint
+        return Losses(total, {**parts, "booster_loss": booster, "hint_loss": hint})
+
+    def record(self, sums: dict[str, float]) -> dict[str, float]:
+        """Record the light net's cross-entropy too: what the other parts leave of the total."""
+        booster, hint = sums["booster_loss"], sums["hint_loss"]
+        light = sums["loss"] - (booster + self.config.hint_weight * hint)
+        target = self.target(light, sums.get("auxiliary_loss", 0.0))
+        return {"loss": sums["loss"], "target_loss": target} | sums

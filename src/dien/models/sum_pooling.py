@@ -10,16 +10,18 @@ from dien.data.batch import Batch
 from dien.data.schema import Schema
 from dien.layers import MLP
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.prediction import Prediction
+from dien.models.model import Model, Prediction
 
 
-class SumPooling(nn.Module):
+class SumPooling(Model):
     """Embedding, sum pooling of the behaviours and an MLP (the paper's BaseModel).
 
     Args:
         config: sizes.
         schema: the data's features.
     """
+
+    config: SumPoolingConfig
 
     def __init__(self, config: SumPoolingConfig, schema: Schema) -> None:
         super().__init__()

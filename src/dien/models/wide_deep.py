@@ -13,11 +13,11 @@ from dien.data.batch import Batch
 from dien.data.schema import Feature, Schema
 from dien.layers import MLP, FeatureEmbedding
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.prediction import Prediction
+from dien.models.model import Model, Prediction
 from dien.ops import segment_sum
 
 
-class WideDeep(nn.Module):
+class WideDeep(Model):
     """A wide and a deep part whose logits are added up, trained together (section 3.3).
 
     The deep part is BaseModel. The wide part is linear in the sparse features (of the target, of all
@@ -31,6 +31,8 @@ class WideDeep(nn.Module):
         config: sizes.
         schema: the data's features.
     """
+
+    config: WideDeepConfig
 
     def __init__(self, config: WideDeepConfig, schema: Schema) -> None:
         super().__init__()

@@ -25,8 +25,8 @@ from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
 from dien.memory import kept_memory
-from dien.models import BOOSTER, build
-from dien.run import BOOSTER_WEIGHTS, RESULT, WEIGHTS, Run, differences
+from dien.models import build
+from dien.run import RESULT, WEIGHTS, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
 from dien.training.module import ClickModule
 from dien.training.progress import Bar
@@ -46,7 +46,7 @@ class FitResult:
         valid_gauc: its GAUC.
         valid_log_loss: its LogLoss.
         stopped: why it ended: ``epochs`` (as many as were asked for) or ``patience`` (nothing got better).
-        parameters: trained numbers, without those of a booster, which scoring does without.
+        parameters: trained numbers, without those that only training needs, as a booster's.
         steps: training steps.
         seconds: of this call; a run that was resumed took longer.
         rows_per_second: candidates trained on, validation left out, whether or not it was resumed.
@@ -125,9 +125,9 @@ def fit(
                 module.close()
     standing = module.standing
     best = load_file(run.path / "checkpoints" / standing.best_file)
-    booster = {name: best.pop(name) for name in list(best) if name.startswith(BOOSTER)}
-    if booster:
-        save_tensors(run.path / BOOSTER_WEIGHTS, booster)
+    if only := module.model.training_only:
+        apart = {name: best.pop(name) for name in list(best) if name.startswith(only + ".")}
+        save_tensors(run.path / training_weights(only), apart)
     save_tensors(run.path / WEIGHTS, best)
     result = FitResult(
         run=str(out),

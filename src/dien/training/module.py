@@ -12,12 +12,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from dien.config import RocketConfig, loss_weights
 from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
 from dien.errors import RunError
-from dien.models import Model, Rocket
+from dien.models import Model
 from dien.run import Run
 from dien.training.checkpoint import Checkpoint, save_tensors
 from dien.training.evaluate import evaluate_model, evaluation_batches
@@ -28,6 +27,7 @@ from dien.training.progress import Bar
 from dien.training.warm import since
 
 LOG_STEPS = 100
+_RECENT = "recent."
 
 
 @dataclass
@@ -37,9 +37,7 @@ class Standing:
     Attributes:
         steps: done.
         epochs: done.
-        epoch_loss: sum of the loss over the steps of this epoch that are in a record already.
-        epoch_auxiliary: the same of the auxiliary loss.
-        epoch_rocket: the same of Rocket Launching's booster and hint; empty for other models.
+        epoch_losses: sums of the losses over the steps of this epoch that are in a record already, by name.
         best_epoch: the best so far, from 1; 0 before the first validation.
         best_file: its weights, in ``checkpoints``.
         best: its validation metrics.
@@ -51,9 +49,7 @@ class Standing:
 
     steps: int = 0
     epochs: int = 0
-    epoch_loss: float = 0.0
-    epoch_auxiliary: float = 0.0
-    epoch_rocket: list[float] = field(default_factory=list)
+    epoch_losses: dict[str, float] = field(default_factory=dict)
     best_epoch: int = 0
     best_file: str = ""
     best: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +60,7 @@ class Standing:
 
 
 class ClickModule(LightningModule):
-    """Trains a click model (eq. 7), or two by Rocket Launching, of which the light one is validated.
+    """Trains a click model.
 
     Lightning is given the rest of training as one stream of batches, and epochs are counted here: each batch
     is a function of (seed, epoch, index), so a run that was stopped anywhere goes on with the very batch that
@@ -79,9 +75,8 @@ class ClickModule(LightningModule):
     Attributes:
         standing: how far training has come.
         train_rows: candidates it is trained on in an epoch.
+        recent: sums of the losses over the steps since the last record, by name, on the model's device.
     """
-
-    recent: Tensor
 
     def __init__(self, model: Model, run: Run, dataset: Dataset, bar: Bar) -> None:
         super().__init__()
@@ -90,8 +85,6 @@ class ClickModule(LightningModule):
         self._run, self._bar = run, bar
         self._settings = settings = run.config.training
         config = run.config.model
-        self._auxiliary_weight, self._target_weight = loss_weights(config)
-        self._hint_weight = config.hint_weight if isinstance(config, RocketConfig) else 0.0
         self._valid_rows = len(dataset.splits["valid"].item)
         self._train = Batches(
             dataset,
@@ -101,20 +94,19 @@ class ClickModule(LightningModule):
             seed=settings.seed,
             shuffle=True,
             negatives=settings.negatives,
-            auxiliary=self._auxiliary_weight > 0,
+            auxiliary=config.needs_negatives,
             auxiliary_negatives=settings.auxiliary_negatives,
             since=since(run),
         )
         self.train_rows = self._train.rows
         self._valid = evaluation_batches(dataset, "valid", config.max_history)
-        # Loss and auxiliary loss, with Rocket Launching also the booster's loss and the hint, summed over the
-        # steps since the last record; stays on the device.
-        sums = 4 if isinstance(model, Rocket) else 2
-        self.register_buffer("recent", torch.zeros(sums, dtype=torch.float64))
+        self.recent: dict[str, Tensor] = {}
         self._optimiser_state: dict[int, dict[str, Tensor | int]] = {}
         checkpoint = Checkpoint.newest(self._folder)
         if checkpoint is not None:
             self.standing = Standing(**checkpoint.progress)
+            sums = [name for name in checkpoint.tensors if name.startswith(_RECENT)]
+            self.recent = {name.removeprefix(_RECENT): checkpoint.tensors.pop(name) for name in sums}
             self.load_state_dict(checkpoint.tensors)
             self._optimiser_state = checkpoint.optimiser
         self._log = TrainingLog(run.path, self.standing.steps)
@@ -151,20 +143,12 @@ class ClickModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch."""
         self._seed()
-        assert batch.label is not None
-        given = batch.label, self._auxiliary_weight, self._target_weight
-        if isinstance(self.model, Rocket):
-            losses = self.model.launch(batch).losses(*given)
-            loss, auxiliary = losses.total(self._hint_weight), losses.light_auxiliary
-            self.recent[2] += losses.booster.detach()
-            self.recent[3] += losses.hint.detach()
-        else:
-            prediction = self.model(batch)
-            loss, auxiliary = prediction.loss(*given), prediction.auxiliary_loss
-        if auxiliary is not None:
-            self.recent[1] += auxiliary.detach()
-        self.recent[0] += loss.detach()
-        return loss
+        losses = self.model.losses(batch)
+        self.recent = {
+            name: loss.detach().double() + self.recent.get(name, 0.0)
+            for name, loss in {"loss": losses.total, **losses.parts}.items()
+        }
+        return losses.total
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Count the step; record, validate and checkpoint where it is time to."""
@@ -209,14 +193,12 @@ class ClickModule(LightningModule):
         """Write the mean losses since the last record."""
         standing = self.standing
         done = (standing.steps - 1) % len(self._train) + 1  # in this epoch
-        loss, auxiliary, *rocket = self.recent.tolist()
-        self.recent.zero_()
-        standing.epoch_loss += loss
-        standing.epoch_auxiliary += auxiliary
-        before = standing.epoch_rocket or [0.0] * len(rocket)
-        standing.epoch_rocket = [a + b for a, b in zip(before, rocket, strict=True)]
+        recent = {name: loss.item() for name, loss in self.recent.items()}
+        self.recent = {}
+        before = standing.epoch_losses
+        standing.epoch_losses = {name: before.get(name, 0.0) + loss for name, loss in recent.items()}
         steps = min(done, standing.steps % LOG_STEPS or LOG_STEPS)
-        self._write("steps", self._means(loss, auxiliary, rocket, steps))
+        self._write("steps", self._means(recent, steps))
 
     def _end_epoch(self) -> None:
         """Validate, keep the best weights, and stop when nothing gets better."""
@@ -225,9 +207,8 @@ class ClickModule(LightningModule):
         seconds = time.perf_counter() - self._started
         standing.timed_rows += self._seen
         standing.timed_seconds += seconds
-        sums = standing.epoch_loss, standing.epoch_auxiliary, standing.epoch_rocket
-        means = self._means(*sums, len(self._train))
-        standing.epoch_loss, standing.epoch_auxiliary, standing.epoch_rocket = 0.0, 0.0, []
+        means = self._means(standing.epoch_losses, len(self._train))
+        standing.epoch_losses = {}
         self._bar.begin("validation", self._valid_rows)
         try:
             valid = evaluate_model(self.model, self._valid, self._bar.advance)
@@ -264,20 +245,9 @@ class ClickModule(LightningModule):
         best = self.standing.best.get("auc")
         return best is None or (valid.auc is not None and valid.auc > best)
 
-    def _means(self, loss: float, auxiliary: float, rocket: list[float], steps: int) -> dict[str, float]:
-        """Take the loss apart; what it says of target and auxiliary loss is of the net that is validated."""
-        sums = {"loss": loss}
-        rest = loss
-        if rocket:
-            booster, hint = rocket
-            rest -= booster + self._hint_weight * hint
-        if self._auxiliary_weight or rocket:
-            sums["target_loss"] = (rest - self._auxiliary_weight * auxiliary) / self._target_weight
-        if self._auxiliary_weight:
-            sums["auxiliary_loss"] = auxiliary
-        if rocket:
-            sums |= {"booster_loss": booster, "hint_loss": hint}
-        return {name: total / steps for name, total in sums.items()}
+    def _means(self, sums: dict[str, float], steps: int) -> dict[str, float]:
+        """Take the means of losses that were summed up over steps, as the model has them recorded."""
+        return {name: total / steps for name, total in self.model.record(sums).items()}
 
     def _write(self, kind: str, numbers: dict[str, Any]) -> None:
         steps = self.standing.steps
@@ -288,7 +258,8 @@ class ClickModule(LightningModule):
     def _checkpoint(self) -> None:
         optimiser = self.trainer.optimizers[0]
         state = optimiser.state_dict()["state"]
-        Checkpoint(asdict(self.standing), self.state_dict(), state).save(self._folder, self.standing.steps)
+        tensors = self.state_dict() | {_RECENT + name: loss for name, loss in self.recent.items()}
+        Checkpoint(asdict(self.standing), tensors, state).save(self._folder, self.standing.steps)
         for file in self._folder.glob("best-*.safetensors"):  # no checkpoint speaks of the others any more
             if file.name != self.standing.best_file:
                 file.unlink()

@@ -102,7 +102,7 @@ def copy_weights(source: Run, model: Model) -> None:
     Raises:
         RunError: the weights cannot be read, or a shape differs.
     """
-    weights = source.load_model(booster=True).state_dict()
+    weights = source.load_model(training=True).state_dict()
     tables = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Embedding)}
     with torch.no_grad():
         for name, new in model.state_dict().items():
