@@ -89,7 +89,7 @@ def test_without_json_a_command_prints_a_table_and_where_the_result_lies(data: P
     done = dien("prepare", "amazon", *write_amazon(data.parent), "--out", data.parent / "other")
     assert done.returncode == 0, done.stderr
     assert "train rows" in done.stdout
-    assert done.stdout.strip().endswith(f"DATA: {data.parent / 'other'}")
+    assert done.stdout.strip().endswith(f"dataset folder: {data.parent / 'other'}")
 
 
 def test_the_same_command_writes_the_same_bytes(data: Path) -> None:

@@ -94,7 +94,7 @@ def test_without_a_label_every_interaction_is_a_click_and_negatives_are_drawn(
     ("arguments", "message"),
     [
         (["--threshold", "rating=4", "--label", "rating"], "--label and --threshold both say"),
-        (["--threshold", "rating"], "--threshold rating: expected a column and a number"),
+        (["--threshold", "rating"], "found 'rating', expected a column and a number"),
         (["--threshold", "rating=high"], "as rating=4"),
         (["--threshold", "=4"], "as rating=4"),
         (["--threshold", "rating=nan"], "as rating=4"),

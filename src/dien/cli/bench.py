@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.progress import TextColumn
 from rich.table import Table
 
-from dien.cli.output import Json, progress, table_of
-from dien.config import load_config
+from dien.cli import checks, options
+from dien.cli.output import print_json, progress, table_of
 from dien.errors import ConfigError
 
 
 def bench(
     shapes: Annotated[
         list[str] | None,
-        typer.Option(
-            "--shape", metavar="NAME", help="mean-15, full, paired or request; all where none is given."
+        options.option(
+            "--shape",
+            "NAME",
+            "mean-15, full, paired or request (default: all of them). Can be repeated.",
+            checks.text,
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measurements of each.")] = 11,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="As torch has, where none.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as model.hidden_size=64."),
+    rounds: Annotated[int, options.option("--rounds", "N", "Measurements of each shape.", checks.count)] = 11,
+    threads: Annotated[
+        int | None,
+        options.option("--threads", "N", "Threads (default: as many as PyTorch takes).", checks.count),
     ] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Take a training step apart.")] = False,
-    as_json: Json = False,
+    settings: Annotated[list[str] | None, options.settings(" Keys of the model only.")] = None,
+    profile: Annotated[
+        bool, options.flag("--profile", "Also measure the stages of a training step.")
+    ] = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Measure rows/s of training and scoring, on random batches of the paper's sizes."""
+    """Measure rows/s of training and scoring on this machine, on random batches of the paper's sizes.
+
+    For example:
+
+        dien bench --shape mean-15 --profile
+    """
     for setting in settings or ():
         if not setting.startswith("model."):
             raise ConfigError(f"--set {setting}: nothing of it is measured; expected a key of the model")
     from dien.bench import SHAPES, measure, measurements, paper
+    from dien.config import load_config
 
     config = load_config(None, settings or (), paper())
     names = list(dict.fromkeys(shapes or SHAPES))
@@ -47,7 +55,7 @@ def bench(
             config, names, rounds=rounds, threads=threads, profiled=profile, progress=lambda: advance(1)
         )
     if as_json:
-        sys.stdout.write(json.dumps(result) + "\n")
+        print_json(result)
         return
     console = Console(highlight=False, soft_wrap=True)
     console.print(

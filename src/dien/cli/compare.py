@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dien.cli.output import Jobs, Json, RunsFolder
+from dien.cli import checks, options
+from dien.cli.output import print_json
 
 
 def compare(
     data: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="DATA...", help="DATA folders: one, or the same prepared with several --seed."
+        options.argument("DATA", "Dataset folders: one, or the same log prepared with several --seed."),
+    ],
+    models: Annotated[
+        list[str],
+        options.option(
+            "--models", "NAMES", "Models with commas between, as sum-pooling,din,dien.", checks.names
         ),
     ],
-    models: Annotated[str, typer.Option("--models", help="Their names, as sum-pooling,din,dien.")],
-    out: RunsFolder,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Training seeds for each DATA.")] = 1,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="YAML of keys for all models, under models: NAME: for one; or a preset's name."
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override a key of every model, as training.epochs=3."
-        ),
-    ] = None,
-    jobs: Jobs = None,
-    as_json: Json = False,
+    out: Annotated[Path, options.out_runs],
+    seeds: options.Seeds = 1,
+    config: Annotated[Path | None, options.config(" Keys below models: NAME: are for one model.")] = None,
+    settings: Annotated[list[str] | None, options.settings(" It holds for every model.")] = None,
+    jobs: options.Jobs = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Train models on the same rows with the same budget, and say how sure their order is."""
+    """Train models on the same rows with the same budget, and say how sure their order is.
+
+    For example:
+
+        dien compare data/shop --models sum-pooling,din,dien --seeds 5 --out comparisons/shop
+    """
     from dien.reports.comparison_report import markdown, write_reports
     from dien.training.compare import compare as compare_models
     from dien.training.compare import compared_configs, read_curves
 
-    configs = compared_configs(
-        [name.strip() for name in models.split(",") if name.strip()], config, settings or ()
-    )
+    configs = compared_configs(models, config, settings or ())
     comparison = compare_models(data, configs, out, seeds=seeds, jobs=jobs)
     write_reports(comparison, read_curves(out, comparison), out)
     if as_json:
-        sys.stdout.write(json.dumps(comparison) + "\n")
+        print_json(comparison)
     else:
         typer.echo(markdown(comparison, details=False))
         typer.echo(

@@ -1,4 +1,4 @@
-"""The command that makes a RUN of a checkpoint of RecBole's DIEN."""
+"""The command that makes a run folder of a checkpoint of RecBole's DIEN."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from typing import Annotated
 
 import typer
 
-from dien.cli.output import Json, finish, messages
+from dien.cli import options
+from dien.cli.output import finish, messages
 
 
 def convert_recbole(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint that RecBole saved, a .pth file.")],
-    out: Annotated[Path, typer.Option("--out", help="RUN folder to write.")],
+    checkpoint: Annotated[
+        Path, options.argument("CHECKPOINT", "Checkpoint that RecBole saved, a .pth file.")
+    ],
+    out: Annotated[Path, options.out_run],
     trust: Annotated[
-        bool, typer.Option("--trust", help="Read the pickle that it is, and run whatever code is in it.")
+        bool, options.flag("--trust", "Read the checkpoint, a pickle, which can run any code that is in it.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of RecBole's atomic files, if it has moved.")
+        Path | None,
+        options.option("--data", "DIR", "Where RecBole's atomic files are now, if they were moved."),
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Make a RUN of a checkpoint of DIEN in RecBole; needs RecBole, and --trust (docs/recbole.md)."""
+    """Make a run folder of a checkpoint of RecBole's DIEN.
+
+    Needs RecBole: pip install 'dien[recbole]' (docs/recbole.md). For example:
+
+        dien convert-recbole saved/DIEN.pth --trust --out runs/ml-100k
+    """
     if not trust:
         raise typer.BadParameter(
             f"{checkpoint} is a pickle, as every checkpoint of RecBole's: reading it runs whatever code was "
@@ -39,4 +48,4 @@ def convert_recbole(
         run = convert(checkpoint, out, data)
     sizes, of_recbole = run.info["dataset"]["sizes"], run.info["recbole"]
     summary = {**of_recbole, **sizes, "features": len(run.schema.features)}
-    finish({"run": str(out), **summary}, summary, f"RUN: {out}", as_json)
+    finish({"run": str(out), **summary}, summary, f"run folder: {out}", as_json)

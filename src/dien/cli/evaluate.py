@@ -1,4 +1,4 @@
-"""The command that evaluates a RUN."""
+"""The command that evaluates a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import TextColumn
 from rich.table import Table
 
-from dien.cli.output import Json, RunFolder, finish, progress, table_of
+from dien.cli import options
+from dien.cli.output import finish, progress, table_of
 
 if TYPE_CHECKING:
     from dien.training.metrics import Metrics
@@ -27,16 +28,23 @@ class SplitChoice(str, Enum):
 
 
 def evaluate(
-    run: RunFolder,
+    run: options.RunFolder,
     split: Annotated[SplitChoice, typer.Option("--split", help="Rows to evaluate on.")] = SplitChoice.test,
-    data: Annotated[Path | None, typer.Option("--data", help="DATA folder, if it has moved.")] = None,
+    data: Annotated[Path | None, options.moved_data] = None,
     slices: Annotated[
         bool,
-        typer.Option("--slices", help="Also by length of history, and by what is known of the candidate."),
+        options.flag(
+            "--slices", "Also by length of history, and by whether the history holds the candidate."
+        ),
     ] = False,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Print AUC, GAUC, LogLoss and calibration; of synthetic logs also the best AUC of any model."""
+    """Print AUC, GAUC, LogLoss and calibration of a run; of synthetic logs also the best possible AUC.
+
+    For example:
+
+        dien evaluate runs/shop --slices
+    """
     from dien.run import Run
     from dien.training import evaluate as evaluate_run
     from dien.training import evaluate_slices, truth_share
@@ -56,7 +64,7 @@ def evaluate(
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}
         if not as_json:
             Console(highlight=False).print(_table(parts), "")
-    finish(result, metrics, f"RUN: {run}", as_json)
+    finish(result, metrics, f"run folder: {run}", as_json)
 
 
 def _table(slices: Mapping[str, Metrics]) -> Table:

@@ -1,29 +1,22 @@
-"""What commands print: progress on standard error, the result on standard output."""
+"""What commands print: progress, warnings and errors on standard error, the result on standard output."""
 
 from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TextIO
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="RUN folder, as train writes it.")]
-RunsFolder = Annotated[
-    Path, typer.Option("--out", help="Folder to write; one of the same command is gone on with.")
-]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Runs at a time, one thread each; as many as cores.")
-]
-
 messages = Console(stderr=True, highlight=False)
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 @contextmanager
@@ -38,7 +31,7 @@ def progress(what: str, total: float | None, amount: Any) -> Iterator[Callable[[
 def finish(result: Mapping[str, Any], rows: Mapping[str, Any], last: str, as_json: bool) -> None:
     """Print the result: one JSON object, or a short table and a last line."""
     if as_json:
-        sys.stdout.write(json.dumps(result, default=str) + "\n")
+        print_json(result)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column()
@@ -47,7 +40,38 @@ def finish(result: Mapping[str, Any], rows: Mapping[str, Any], last: str, as_jso
         table.add_row(name.replace("_", " "), _text(value))
     console = Console(highlight=False)
     console.print(table)
-    console.print(last, soft_wrap=True)
+    console.print(last, soft_wrap=True, markup=False)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print one JSON object, a line."""
+    sys.stdout.write(json.dumps(result, default=str) + "\n")
+
+
+def print_error(text: str) -> None:
+    """Print an error on standard error."""
+    messages.print(f"error: {text}", style="red", soft_wrap=True, markup=False)
+
+
+def plain_warnings() -> None:
+    """Print the warnings of dien as one line each, every text once; others stay as Python prints them."""
+    as_python, seen = warnings.showwarning, set[str]()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not (issubclass(category, UserWarning) or filename.startswith(_PACKAGE)):
+            as_python(message, category, filename, lineno, file, line)
+        elif (text := " ".join(str(message).split())) not in seen:
+            seen.add(text)
+            messages.print(f"warning: {text}", style="yellow", soft_wrap=True, markup=False)
+
+    warnings.showwarning = show
 
 
 def table_of(*columns: str) -> Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,31 +10,30 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dien.cli.output import Jobs, Json, RunsFolder
+from dien.cli import checks, options
+from dien.cli.output import print_json
 from dien.errors import ConfigError
 
 TRIALS_SHOWN = 5
 
 
 def tune(
-    data: Annotated[Path, typer.Argument(help="DATA folder, as prepare writes it.")],
-    model: Annotated[str, typer.Option("--model", help="Its name, as for train.")],
-    trials: Annotated[int, typer.Option("--trials", min=1, help="Sets of values to train.")],
-    out: RunsFolder,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Training seeds for each trial.")] = 1,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="YAML of keys to set; they are not searched.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Set a key, as training.epochs=5; it is not searched."
-        ),
-    ] = None,
-    jobs: Jobs = None,
-    as_json: Json = False,
+    data: options.DataFolder,
+    model: Annotated[str, options.model()],
+    trials: Annotated[int, options.option("--trials", "N", "Number of sets of values to try.", checks.count)],
+    out: Annotated[Path, options.out_runs],
+    seeds: options.Seeds = 1,
+    config: Annotated[Path | None, options.config(" Its keys are not searched.")] = None,
+    settings: Annotated[list[str] | None, options.settings(" It is not searched.")] = None,
+    jobs: options.Jobs = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Search for the values with the best validation AUC; best.yaml is for --config of train and compare."""
+    """Search for the configuration with the best validation AUC.
+
+    The folder's best.yaml is for --config of dien train and dien compare. For example:
+
+        dien tune data/shop --model dien --trials 30 --out tuned/shop
+    """
     from dien.training.compare import compared_configs
     from dien.training.space import search_space
 
@@ -50,7 +47,7 @@ def tune(
     space = search_space(model, config, settings or ())
     found = tune_model(data, model, chosen, space, out, trials=trials, seeds=seeds, jobs=jobs)
     if as_json:
-        sys.stdout.write(json.dumps(found) + "\n")
+        print_json(found)
     else:
         _print(found, out)
     if any(trial["status"] != "done" for trial in found["trials"]):

@@ -1,0 +1,154 @@
+"""What a value on the command line may be; it is checked before any work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from math import inf, isfinite
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import typer
+
+LARGEST = 2**63 - 1  # of a seed: what torch and numpy both take
+
+
+class Threshold(NamedTuple):
+    """A limit on a column: so much or more is clicked, less is not."""
+
+    column: str
+    limit: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time of a log.
+
+    Attributes:
+        text: as it was given.
+        value: the share of the behaviours that came before it, in (0, 1), or a date (UTC where it names no
+            zone).
+    """
+
+    text: str
+    value: float | datetime
+
+
+VALID_FROM = Moment("0.8 (the default)", 0.8)
+TEST_FROM = Moment("0.9 (the default)", 0.9)
+
+
+def refuse(found: object, expected: str) -> NoReturn:
+    """Refuse a value; the command line puts the option's name before the message.
+
+    Raises:
+        BadParameter: always.
+    """
+    raise typer.BadParameter(f"found {str(found)!r}, expected {expected}")
+
+
+def whole(least: int, most: int = LARGEST, what: str = "a whole number") -> Callable[[object], int]:
+    """Make the check of a whole number from ``least`` to ``most``."""
+    expected = f"{what}, {least} or more" + (f", at most {most:,}" if most < LARGEST else "")
+
+    def check(value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            refuse(value, expected)
+        return number if least <= number <= most else refuse(value, expected)
+
+    return check
+
+
+count = whole(1)
+seed = whole(0)
+
+
+def positive(most: float = inf) -> Callable[[object], float]:
+    """Make the check of a number above 0."""
+    expected = "a number above 0" + (f", at most {most:,}" if isfinite(most) else "")
+
+    def check(value: object) -> float:
+        number = _number(str(value))
+        return number if number is not None and 0 < number <= most else refuse(value, expected)
+
+    return check
+
+
+def text(value: object) -> str:
+    """Check that a text is not empty."""
+    return str(value) if str(value).strip() else refuse(value, "a name")
+
+
+def path(value: object) -> Path:
+    """Check that a path is not empty: it would mean the folder that one is in."""
+    return Path(str(value)) if str(value) else refuse(value, "a path")
+
+
+def names(value: object) -> list[str]:
+    """Check names with commas between them."""
+    found = [name.strip() for name in str(value).split(",")]
+    return found if all(found) else refuse(value, "names with commas between, as sum-pooling,din,dien")
+
+
+def moment(value: object) -> Moment:
+    """Check a share of the behaviours or a date."""
+    given = str(value)
+    share = _number(given)
+    if share is not None and 0 < share < 1:
+        return Moment(given, share)
+    try:
+        if share is not None:  # Python 3.11 and later would read 20171001 as a date
+            raise ValueError
+        return Moment(given, datetime.fromisoformat(given.replace("Z", "+00:00")))
+    except ValueError:
+        refuse(value, "a share above 0 and below 1, as 0.8, or a date, as 2017-10-01")
+
+
+def threshold(value: object) -> Threshold:
+    """Check a column and a number, as ``rating=4``."""
+    column, _, number = str(value).rpartition("=")
+    limit = _number(number)
+    if not column or limit is None:
+        refuse(value, "a column and a number, as rating=4")
+    return Threshold(column, limit)
+
+
+def expect_order(valid_from: Moment | None, test_from: Moment | None, gap: int | None = None) -> None:
+    """Refuse a validation that does not begin before the test; of a share and a date the log has to tell.
+
+    Args:
+        valid_from: where validation begins, None for the default.
+        test_from: where the test begins, None for the default.
+        gap: seconds before both that are in no split.
+
+    Raises:
+        BadParameter: it begins later, or within the gap.
+    """
+    first, second = valid_from or VALID_FROM, test_from or TEST_FROM
+    valid, test = first.value, second.value
+    if isinstance(valid, datetime) and isinstance(test, datetime):
+        between = _seconds(test) - _seconds(valid)
+        late = between < (gap or 0) or between == 0
+    else:
+        late = isinstance(valid, float) and isinstance(test, float) and valid >= test
+    if late:
+        by = f" by the {gap} seconds of --gap" if gap else ""
+        raise typer.BadParameter(
+            f"--valid-from {first.text} is not before --test-from {second.text}{by}; set them further apart"
+        )
+
+
+def _number(text: str) -> float | None:
+    """Read a finite number; None where the text is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _seconds(date: datetime) -> float:
+    return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()

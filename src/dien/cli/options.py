@@ -1,0 +1,141 @@
+"""The arguments and options that commands share, each spelled once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from dien.cli import checks
+from dien.presets import PRESETS
+
+Check = Callable[[Any], Any]
+
+
+def argument(metavar: str, help: str, check: Check = checks.path) -> Any:
+    """Make an argument, which is checked."""
+    return typer.Argument(metavar=metavar, parser=check, help=help)
+
+
+def option(name: str, metavar: str, help: str, check: Check = checks.path) -> Any:
+    """Make an option with a value, which is checked."""
+    return typer.Option(name, metavar=metavar, parser=check, help=help)
+
+
+def flag(name: str, help: str) -> Any:
+    """Make an option without a value."""
+    return typer.Option(name, metavar="", help=help)
+
+
+def tagged(tag: str, help: str) -> str:
+    """Begin a help text with where the option counts, as ``[temporal]``."""
+    return f"[{tag}] {help}" if tag else help
+
+
+DataFolder = Annotated[Path, argument("DATA", "Dataset folder, as dien prepare writes it.")]
+RunFolder = Annotated[Path, argument("RUN", "Run folder, as dien train writes it.")]
+Json = Annotated[bool, flag("--json", "Print one JSON object on standard output, and nothing else there.")]
+
+out_data = option("--out", "DATA", "Dataset folder to write; it must not exist yet.")
+out_run = option("--out", "RUN", "Run folder to write.")
+out_runs = option(
+    "--out", "DIR", "Folder to write. If it holds the same command's unfinished work, that is continued."
+)
+moved_data = option("--data", "DATA", "Where the dataset folder is now, if it was moved after training.")
+Seed = Annotated[
+    int,
+    option("--seed", "N", "Random seed of the sampled negatives and of a split by user.", checks.seed),
+]
+Seeds = Annotated[
+    int, option("--seeds", "N", "Number of training seeds; the seeds are 0, 1, 2, ....", checks.count)
+]
+Jobs = Annotated[
+    int | None,
+    option("--jobs", "N", "Runs at the same time, one thread each (default: one a core).", checks.count),
+]
+
+items = option("--items", "FILES", "Table of items and their features.")
+users = option("--users", "FILES", "Table of users and their features.")
+
+
+def column(name: str, help: str) -> Any:
+    """Make an option that names a column."""
+    return option(name, "COLUMN", f"Column of {help}.", checks.text)
+
+
+def model(more: str = "") -> Any:
+    """Make the option ``--model``."""
+    return option("--model", "NAME", f"Model, as dien or din; docs/models.md lists them{more}.", checks.text)
+
+
+def config(more: str = "") -> Any:
+    """Make the option ``--config``."""
+    presets = ", ".join(PRESETS)
+    return option("--config", "FILE", f"YAML file of configuration keys, or a preset: {presets}.{more}")
+
+
+def settings(more: str = "") -> Any:
+    """Make the option ``--set``."""
+    help = f"Set a configuration key, as model.hidden_size=64. Can be repeated.{more}"
+    return option("--set", "KEY=VALUE", help, checks.text)
+
+
+def valid_from(tag: str) -> Any:
+    """Make the option ``--valid-from``."""
+    help = "Validation starts here: a date (UTC), or a share of the behaviours by time (default 0.8)."
+    return option("--valid-from", "WHEN", tagged(tag, help), checks.moment)
+
+
+def test_from(tag: str) -> Any:
+    """Make the option ``--test-from``."""
+    help = "The test starts here: a date (UTC), or a share of the behaviours by time (default 0.9)."
+    return option("--test-from", "WHEN", tagged(tag, help), checks.moment)
+
+
+def warmup(tag: str, default: str = "") -> Any:
+    """Make the option ``--warmup``."""
+    help = f"Behaviours a user must have before the first impression{default}."
+    return option("--warmup", "N", tagged(tag, help), checks.whole(0))
+
+
+def negatives(tag: str) -> Any:
+    """Make the option ``--negatives``."""
+    return option("--negatives", "N", tagged(tag, "Sampled for each positive (default 4)."), checks.count)
+
+
+def max_train_rows(tag: str) -> Any:
+    """Make the option ``--max-train-rows``."""
+    return option("--max-train-rows", "N", tagged(tag, "Keep only the latest N training rows."), checks.count)
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take groups of options: a parameter whose type is a dataclass stands for its fields."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    spread: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            members = get_type_hints(groups[name], include_extras=True)
+            spread += [
+                inspect.Parameter(
+                    field.name, parameter.KEYWORD_ONLY, default=field.default, annotation=members[field.name]
+                )
+                for field in fields(groups[name])
+            ]
+        else:
+            spread.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name]))
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        command(**given)
+
+    call.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in spread}
+    return call

@@ -1,0 +1,91 @@
+"""The command that prepares one's own tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import DownloadColumn
+
+from dien.cli import options
+from dien.cli.output import progress
+from dien.cli.prepare.splits import Split, SplitOptions, split_option
+from dien.cli.prepare.writing import write_data
+
+if TYPE_CHECKING:
+    from dien.data.log import Log
+    from dien.data.prepare.prepared import Prepared
+
+
+@options.with_groups
+def table(
+    *,
+    interactions: Annotated[
+        list[Path],
+        options.option(
+            "--interactions", "FILES", "Clicks or impressions: a file, a folder or a glob. Can be repeated."
+        ),
+    ],
+    out: Annotated[Path | None, options.out_data] = None,
+    append: Annotated[
+        Path | None,
+        options.option("--append", "DATA", "Dataset folder to add later interactions to, instead of --out."),
+    ] = None,
+    items: Annotated[list[Path] | None, options.items] = None,
+    users: Annotated[list[Path] | None, options.users] = None,
+    schema: Annotated[
+        Path | None,
+        options.option(
+            "--schema", "FILE", "YAML file of columns and features; dien schema infer drafts one."
+        ),
+    ] = None,
+    user: Annotated[str | None, options.column("--user", "the user's id (default user)")] = None,
+    item: Annotated[str | None, options.column("--item", "the item's id (default item)")] = None,
+    time: Annotated[str | None, options.column("--time", "the time (default time)")] = None,
+    label: Annotated[
+        str | None,
+        options.column(
+            "--label", "the label: 1 clicked, 0 shown and not clicked. Without one, each row is a click"
+        ),
+    ] = None,
+    split: Annotated[Split, split_option(" column: as interactions.split of the schema says.")] = Split.time,
+    chosen: SplitOptions,
+    as_json: options.Json = False,
+) -> None:
+    """Prepare your own Parquet, CSV or JSON lines, with or without labels (docs/data.md).
+
+    --user, --item, --time and --label go before what the schema says. For example:
+
+        dien prepare table --interactions clicks/ --items items.parquet --schema schema.yaml --out data/shop
+
+        dien prepare table --interactions clicks.csv --user uid --item sku --time ts --out data/shop
+    """
+    from dien.data.dataset import Dataset
+    from dien.data.sources import table
+
+    if (out is None) == (append is None):
+        raise typer.BadParameter("give --out to make a dataset folder, or --append to add to one")
+    rule = chosen.rule(split)
+    spec = table.TableSpec.load(schema) if schema is not None else table.TableSpec()
+    columns = {"user": user, "item": item, "time": time, "label": label}
+    named = {name: column for name, column in columns.items() if column is not None}
+    spec = spec.model_copy(update={"interactions": spec.interactions.model_copy(update=named)})
+    arguments = chosen.of_impressions(labelled=spec.interactions.label is not None)
+    earlier = Dataset.open(append) if append is not None else None
+
+    def read() -> Log:
+        with progress("reading", None, DownloadColumn()) as advance:
+            return table.read(interactions, items, users, spec, progress=advance)
+
+    def build(logs: list[Log], scratch: Path) -> Prepared:
+        from dien.data.prepare import impressions
+        from dien.data.prepare.append import append as append_to
+
+        if earlier is not None:
+            return append_to(earlier, logs.pop(), rule, scratch=scratch, **arguments)
+        return impressions(logs.pop(), rule, scratch=scratch, **arguments)
+
+    path = append or out
+    assert path is not None
+    write_data(read, build, path, as_json, overwrite=append is not None)

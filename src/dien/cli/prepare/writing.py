@@ -1,0 +1,51 @@
+"""What every source's command ends with: read a log, prepare it, write the dataset folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dien.cli.output import finish, messages
+
+if TYPE_CHECKING:  # a command imports what it needs
+    from dien.data.log import Log
+    from dien.data.prepare.prepared import Prepared
+
+
+def write_data(
+    read: Callable[[], Log],
+    build: Callable[[list[Log], Path], Prepared],
+    out: Path,
+    as_json: bool,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Read a log, prepare it, write the dataset folder, and print its sizes.
+
+    Args:
+        read: reads the log.
+        build: prepares it: takes it out of the list that holds it, so that nobody else holds a large log,
+            and a folder for what grows on the way.
+        out: the dataset folder.
+        as_json: whether one JSON object is printed.
+        overwrite: whether a dataset folder that is there is replaced.
+    """
+    from dien.data.dataset import Dataset
+    from dien.data.writer import check_free, scratch_beside, write
+
+    check_free(out, overwrite)
+    with scratch_beside(out) as scratch:
+        logs = [read()]
+        with messages.status("preparing"):
+            prepared = build(logs, scratch)
+        with messages.status("writing"):
+            write(prepared, out, overwrite)
+    info = Dataset.open(out).info
+    rows: dict[str, Any] = {name: info["sizes"][name] for name in ("users", "items", "behaviours")}
+    for split, size in info["sizes"]["splits"].items():
+        rows[f"{split} rows"] = f"{size['rows']:,} in {size['impressions']:,} impressions"
+    rows |= {f"excluded: {what}": count for what, count in info["excluded"].items()}
+    if "truth" in info:
+        rows["best AUC of any model (test)"] = info["truth"]["best_auc"]["test"]
+    finish({"data": str(out), **info}, rows, f"dataset folder: {out}", as_json)

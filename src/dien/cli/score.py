@@ -1,0 +1,37 @@
+"""The command that scores a file of requests."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from rich.progress import TextColumn
+
+from dien.cli import options
+from dien.cli.output import finish, progress
+
+
+def score(
+    run: options.RunFolder,
+    requests: Annotated[
+        Path,
+        options.argument("REQUESTS", "Parquet or JSON lines: user, history, candidates, context features."),
+    ],
+    out: Annotated[Path, options.option("--out", "FILE", "File of scores to write: .parquet or .jsonl.")],
+    as_json: options.Json = False,
+) -> None:
+    """Score a file of requests, which hold raw ids.
+
+    For example:
+
+        dien score runs/shop requests.jsonl --out scores.jsonl
+    """
+    from dien.serving import Scorer, score_file
+
+    started = time.perf_counter()
+    scorer = Scorer.load(run)
+    with progress("scoring", None, TextColumn("{task.completed:,} requests")) as advance:
+        result = score_file(scorer, requests, out, advance)
+    summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
+    finish({"scores": str(out), **summary}, summary, f"scores: {out}", as_json)
