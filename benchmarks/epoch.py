@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,16 @@ from unittest.mock import patch
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `dien` does; OpenMP reads it when torch is loaded
 
 import torch
-from lightning.pytorch import Trainer
 
 from dien.config import RunConfig, load_config
 from dien.data.batch import Batch
 from dien.data.dataset import Dataset
-from dien.training import fit, module
-from dien.training.module import ClickModule
+from dien.training import fit, trainer
 from dien.training.optimiser import RowAdam
+from dien.training.trainer import Trainer
 
 STEP = ("forward", "backward", "optimiser")
-EPOCH = (*STEP, "batches", "records and progress", "Lightning")
+EPOCH = (*STEP, "batches", "records, progress and the loop")
 BESIDE = ("validation", "checkpoints and weights", "before and after")
 
 
@@ -82,39 +81,35 @@ class Ledger:
 
 def clocks(ledger: Ledger, most: int | None) -> ExitStack:
     """Set the clocks, until the stack is closed; training ends with Enough after so many steps."""
-    step, batch_end, batches = RowAdam.step, ClickModule.on_train_batch_end, ClickModule.batches
+    step, ready = Trainer.step, trainer.ready
 
-    def waited_for(self: ClickModule) -> Iterator[Batch]:
+    def waited_for(batches: Iterable[Batch]) -> Iterator[Batch]:
         following = ledger.timed("batches", next)
-        iterator = batches(self)
+        iterator = ready(batches)
         while (batch := following(iterator, None)) is not None:
             yield batch
 
-    def update(self: RowAdam, closure: Callable[[], Any]) -> Any:
-        # Lightning computes forward and backward within the optimiser's step.
-        return step(self, ledger.timed("Lightning", closure))
-
-    def end(self: ClickModule, outputs: object, batch: Batch, index: int) -> None:
-        ledger.steps += 1
-        ledger.rows += len(batch)
-        batch_end(self, outputs, batch, index)
+    def counted(self: Trainer, batch: Batch) -> None:
         if ledger.steps == most:
             raise Enough
+        step(self, batch)
+        ledger.steps += 1
+        ledger.rows += len(batch)
 
     stack = ExitStack()
     for owner, name, part, call in (
-        (Trainer, "fit", "Lightning", Trainer.fit),
-        (ClickModule, "training_step", "forward", ClickModule.training_step),
+        (Trainer, "train", "records, progress and the loop", Trainer.train),
+        (Trainer, "loss", "forward", Trainer.loss),
         (torch.Tensor, "backward", "backward", torch.Tensor.backward),
-        (RowAdam, "step", "optimiser", update),
+        (RowAdam, "step", "optimiser", RowAdam.step),
         (RowAdam, "zero_grad", "optimiser", RowAdam.zero_grad),
-        (ClickModule, "on_train_batch_end", "records and progress", end),
-        (module, "evaluate_model", "validation", module.evaluate_model),
-        (module, "save_tensors", "checkpoints and weights", module.save_tensors),
-        (ClickModule, "_checkpoint", "checkpoints and weights", ClickModule._checkpoint),
+        (trainer, "evaluate_model", "validation", trainer.evaluate_model),
+        (trainer, "save_tensors", "checkpoints and weights", trainer.save_tensors),
+        (Trainer, "_save_checkpoint", "checkpoints and weights", Trainer._save_checkpoint),
     ):
         stack.enter_context(patch.object(owner, name, ledger.timed(part, call)))
-    stack.enter_context(patch.object(ClickModule, "batches", waited_for))
+    stack.enter_context(patch.object(trainer, "ready", waited_for))
+    stack.enter_context(patch.object(Trainer, "step", counted))
     return stack
 
 

@@ -1,6 +1,8 @@
 """The import table of the architecture: who may import whom inside the package."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,20 +61,34 @@ def test_every_file_imports_only_what_stands_before_it(file: Path) -> None:
         assert ok, f"{file.relative_to(PACKAGE)} imports dien.{name}; {part} may import {sorted(allowed)}"
 
 
+def roots_of(file: Path) -> set[str]:
+    """Packages that a file imports from, at any place in it."""
+    tree = ast.parse(file.read_text())
+    modules = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+    modules += [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
+    return {module.split(".")[0] for module in modules}
+
+
 def test_only_the_drop_in_imports_recbole() -> None:
     for file in PACKAGE.rglob("*.py"):
-        if part_of(file) != "recbole":
-            tree = ast.parse(file.read_text())
-            roots = {
-                alias.name.split(".")[0]
-                for n in ast.walk(tree)
-                if isinstance(n, ast.Import)
-                for alias in n.names
-            }
-            roots |= {
-                n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module
-            }
-            assert "recbole" not in roots, file
+        assert part_of(file) == "recbole" or "recbole" not in roots_of(file), file
+
+
+HEAVY = {"lightning", "pytorch_lightning", "torchmetrics"}
+"""What the tests or the machine may have, and the package does without."""
+
+
+def test_no_file_imports_lightning_or_torchmetrics() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        assert not HEAVY & roots_of(file), file
+
+
+def test_importing_training_loads_neither_lightning_nor_torchmetrics() -> None:
+    program = "import sys, dien.training; print(*{name.partition('.')[0] for name in sys.modules})"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(result.stdout.split())
+    assert "torch" in loaded
+    assert not HEAVY & loaded
 
 
 def test_nothing_in_the_package_unpickles_but_the_conversion_of_a_checkpoint() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DIEN", "DIENConfig", "Dataset", "Scorer", "evaluate", "fit"]
 
-# Loaded at first use: torch and Lightning take seconds, and `dien --help` needs neither.
+# Loaded at first use: torch takes seconds, and `dien --help` needs neither.
 _HOME = {
     "DIEN": "dien.models",
     "DIENConfig": "dien.config",

@@ -29,8 +29,8 @@ from dien.run import Run
 from dien.training import evaluate
 from dien.training.compare import COMPARISON, compare, compared_configs, read_curves
 from dien.training.jobs import Job
-from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from dien.training.trainer import Trainer
 
 MODELS = ["sum-pooling", "dien"]
 SETTINGS = [
@@ -111,9 +111,10 @@ def test_every_model_gets_the_same_impressions_and_negatives_in_the_same_order(
         run = Run.open(shutil.copytree(finished / "runs" / f"{model}-1", tmp_path / model))
         for file in (run.path / "checkpoints").iterdir():
             file.unlink()  # begin anew
-        module = ClickModule(build(run.config.model, run.schema), run, small_data, Bar(False))
-        streams.append(list(module.batches()))
-        module.close()
+        trainer = Trainer(build(run.config.model, run.schema), run, small_data, Bar(False))
+        epochs = range(run.config.training.epochs)
+        streams.append([batch for epoch in epochs for batch in trainer.batches.epoch(epoch)])
+        trainer.close()
     assert len(streams[0]) == len(streams[1]) > 2
     assert streams[0][0].negatives is None
     assert streams[1][0].negatives is not None

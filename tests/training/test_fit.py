@@ -1,7 +1,9 @@
 import json
-import logging
 import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from dien.config import RunConfig, load_config
+from dien.data.batch import Batch
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.data.prepare import temporal
@@ -19,11 +22,11 @@ from dien.data.writer import write
 from dien.errors import DataError, RunError
 from dien.models import DIEN, build
 from dien.run import Run
-from dien.training import checkpoint, evaluate, fit, module, optimiser
+from dien.training import checkpoint, evaluate, fit, optimiser, trainer
 from dien.training.log import read_records
 from dien.training.metrics import Metrics
-from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from dien.training.trainer import Trainer
 from tests.data.datasets import auxiliary_negatives
 from tests.data.logs import make_log
 from tests.training.board import read_board
@@ -74,7 +77,6 @@ def test_training_leaves_global_state_and_standard_output_alone(
             torch.are_deterministic_algorithms_enabled(),
             signal.getsignal(signal.SIGINT),
             signal.getsignal(signal.SIGTERM),
-            logging.getLogger("lightning.pytorch").level,
         ]
 
     before = state()
@@ -93,10 +95,91 @@ def test_control_c_reaches_the_caller_and_the_next_one_too(
         signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(ClickModule, "training_step", interrupted)
+    monkeypatch.setattr(Trainer, "loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(small_data, config_of(), tmp_path / "run", progress=False)
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_sigterm_ends_training_when_its_step_is_done(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, done, loss, step = [], [], Trainer.loss, Trainer.step
+
+    def terminated(self: Trainer, batch: Batch) -> torch.Tensor:
+        began.append(self.state.steps)
+        if len(began) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return loss(self, batch)
+
+    def noted(self: Trainer, batch: Batch) -> None:
+        step(self, batch)
+        done.append(self.state.steps)
+
+    monkeypatch.setattr(Trainer, "loss", terminated)
+    monkeypatch.setattr(Trainer, "step", noted)
+    with pytest.raises(SystemExit) as stopped:
+        fit(small_data, config_of(), tmp_path / "run", progress=False)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert (began, done) == ([0, 1, 2], [1, 2, 3])
+
+
+def test_sigterm_does_not_wait_for_the_end_of_a_validation(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validated: list[bool] = []
+    forward = DIEN.forward
+
+    def noted(self: DIEN, batch: Batch) -> Any:
+        if not self.training:
+            validated.append(True)
+            signal.raise_signal(signal.SIGTERM)
+        return forward(self, batch)
+
+    monkeypatch.setattr(sys.modules["dien.training.evaluate"], "EVALUATION_ROWS", 64)
+    monkeypatch.setattr(DIEN, "forward", noted)
+    with pytest.raises(SystemExit) as stopped:
+        fit(small_data, config_of(), tmp_path / "run", progress=False)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert len(validated) == 1
+
+
+def test_the_programs_own_handler_of_sigterm_is_called_and_back_afterwards(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+
+    def own(number: int, _: Any) -> None:
+        heard.append(number)
+
+    def terminated(*_: Any) -> Metrics:
+        signal.raise_signal(signal.SIGTERM)
+        return metrics_with(0.6)
+
+    monkeypatch.setattr(trainer, "evaluate_model", terminated)
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        with pytest.raises(SystemExit):
+            fit(small_data, config_of("training.epochs=2"), tmp_path / "run", progress=False)
+        assert (heard, signal.getsignal(signal.SIGTERM)) == ([signal.SIGTERM], own)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_training_in_a_thread_leaves_signals_to_the_program(small_data: Dataset, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        training = threads.submit(
+            fit, small_data, config_of("training.epochs=1"), tmp_path / "run", progress=False
+        )
+        assert training.result().epochs == 1
+
+
+def test_training_within_no_grad_trains(small_data: Dataset, tmp_path: Path) -> None:
+    config = config_of("training.epochs=1")
+    fit(small_data, config, tmp_path / "plain", progress=False)
+    with torch.no_grad():
+        fit(small_data, config, tmp_path / "run", progress=False)
+    assert weights(tmp_path / "run") == weights(tmp_path / "plain")
 
 
 class Untouchable(Split):
@@ -134,7 +217,7 @@ def test_training_stops_on_validation_auc_and_keeps_the_best_weights(
         seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         return metrics_with(scores[len(seen) - 1])
 
-    monkeypatch.setattr(module, "evaluate_model", evaluated)
+    monkeypatch.setattr(trainer, "evaluate_model", evaluated)
     config = config_of("training.epochs=5", "training.patience=2")
     result = fit(small_data, config, tmp_path / "run", progress=False)
     assert (result.epochs, result.best_epoch, result.valid_auc) == (epochs, best, scores[best - 1])
@@ -177,8 +260,9 @@ def test_auxiliary_negatives_are_redrawn_or_fixed_as_the_configuration_says(
 ) -> None:
     config = config_of(f"training.auxiliary_negatives={kind}", "model.max_history=1000", "training.epochs=2")
     run = Run.create(tmp_path / "run", config, small_data)
-    clicks = ClickModule(build(config.model, small_data.schema), run, small_data, Bar(False))
-    found = [drawn for drawn in auxiliary_negatives(clicks.batches()).values() if len(drawn) > 1]
+    training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
+    batches = chain.from_iterable(training.batches.epoch(epoch) for epoch in range(2))
+    found = [drawn for drawn in auxiliary_negatives(batches).values() if len(drawn) > 1]
     assert len(found) > 100
     assert least <= sum(len(set(drawn)) == 1 for drawn in found) / len(found) <= most
 
@@ -211,16 +295,16 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
 ) -> None:
     config = config_of("model.auxiliary_weight=0.3")
     run = Run.create(tmp_path / "run", config, small_data)
-    clicks = ClickModule(build(config.model, small_data.schema), run, small_data, Bar(False))
-    batch = next(clicks.batches())
+    training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
+    batch = next(training.batches.epoch(0))
     assert batch.negatives is not None
     assert batch.label is not None
-    prediction = clicks.model(batch)
+    prediction = training.model(batch)
     p = prediction.logits.sigmoid()
     target = -(batch.label * p.log() + (1 - batch.label) * (1 - p).log()).mean()
     expected = target + 0.3 * prediction.auxiliary_loss
-    torch.testing.assert_close(clicks.training_step(batch, 0), expected)
-    recent = {name: loss.item() for name, loss in clicks.recent.items()}
+    torch.testing.assert_close(training.loss(batch), expected)
+    recent = {name: loss.item() for name, loss in training.recent.items()}
     expected_sums = {"loss": expected.item(), "auxiliary_loss": prediction.auxiliary_loss.item()}
     assert recent == pytest.approx(expected_sums)
 
@@ -228,13 +312,13 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
 def test_what_a_layer_draws_follows_from_the_step(small_data: Dataset, tmp_path: Path) -> None:
     config = config_of()
     run = Run.create(tmp_path / "run", config, small_data)
-    clicks = ClickModule(build(config.model, small_data.schema), run, small_data, Bar(False))
-    clicks.model.logit = torch.nn.Sequential(torch.nn.Dropout(0.5), clicks.model.logit)
-    batch = next(clicks.batches())
+    training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
+    training.model.logit = torch.nn.Sequential(torch.nn.Dropout(0.5), training.model.logit)
+    batch = next(training.batches.epoch(0))
     with torch.random.fork_rng():
-        first, again = clicks.training_step(batch, 0), clicks.training_step(batch, 0)
-        clicks.standing.steps += 1
-        later = clicks.training_step(batch, 0)
+        first, again = training.loss(batch), training.loss(batch)
+        training.state.steps += 1
+        later = training.loss(batch)
     assert torch.equal(first, again)
     assert not torch.equal(first, later)
 
@@ -242,16 +326,16 @@ def test_what_a_layer_draws_follows_from_the_step(small_data: Dataset, tmp_path:
 def test_records_tell_the_mean_losses_and_agree_in_all_three_forms(
     small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOG_STEPS", 4)
+    monkeypatch.setattr(trainer, "LOG_STEPS", 4)
     losses: list[float] = []
-    step = ClickModule.training_step
+    step = Trainer.loss
 
-    def recorded(self: ClickModule, *arguments: Any) -> torch.Tensor:
-        loss = step(self, *arguments)
+    def recorded(self: Trainer, batch: Batch) -> torch.Tensor:
+        loss = step(self, batch)
         losses.append(loss.item())
         return loss
 
-    monkeypatch.setattr(ClickModule, "training_step", recorded)
+    monkeypatch.setattr(Trainer, "loss", recorded)
     config = config_of("training.epochs=2", "model.auxiliary_weight=0.5")
     fit(small_data, config, tmp_path / "run", progress=False)
     records = read_records(tmp_path / "run")
@@ -289,7 +373,7 @@ def test_a_resumed_run_has_each_scalar_once(
     small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It fails in the second epoch, after more records than its checkpoint knows of."""
-    monkeypatch.setattr(module, "LOG_STEPS", 2)
+    monkeypatch.setattr(trainer, "LOG_STEPS", 2)
     config = config_of("training.epochs=3", "training.patience=3")
     batch = Batches.batch
 

@@ -11,14 +11,15 @@ from safetensors.torch import load_file
 
 from dien import Scorer, evaluate
 from dien.config import RocketConfig, RunConfig, load_config
+from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.errors import RunError
 from dien.models import DIEN, Rocket, build
 from dien.run import Run
-from dien.training import fit, module
+from dien.training import fit, trainer
 from dien.training.log import read_records
-from dien.training.module import ClickModule
 from dien.training.progress import Bar
+from dien.training.trainer import Trainer
 from dien.training.warm import copy_weights
 
 SETTINGS = [
@@ -87,7 +88,7 @@ def test_the_parameters_are_those_of_what_scores(
 def test_records_tell_the_mean_losses_of_both_nets_and_the_hint(
     small_data: Dataset, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOG_STEPS", 4)
+    monkeypatch.setattr(trainer, "LOG_STEPS", 4)
     fit(small_data, config, tmp_path / "run", progress=False)
     records = read_records(tmp_path / "run")
     assert {record["kind"] for record in records} == {"steps", "epoch"}
@@ -108,16 +109,16 @@ def test_the_loss_is_that_of_both_nets_and_the_weighted_hint(
     small_data: Dataset, config: RunConfig, tmp_path: Path
 ) -> None:
     run = Run.create(tmp_path / "run", config, small_data)
-    clicks = ClickModule(build(config.model, small_data.schema), run, small_data, Bar(False))
-    batch = next(clicks.batches())
+    training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
+    batch = next(training.batches.epoch(0))
     assert batch.label is not None
-    assert isinstance(clicks.model, Rocket)
-    launch = clicks.model.launch(batch)
-    light = clicks.model.loss(launch.light, batch)
-    booster = clicks.model.booster.loss(launch.booster, batch)
+    assert isinstance(training.model, Rocket)
+    launch = training.model.launch(batch)
+    light = training.model.loss(launch.light, batch)
+    booster = training.model.booster.loss(launch.booster, batch)
     hint = (launch.light.logits - launch.booster.logits).square().mean()
     expected = light + booster + 0.5 * hint
-    torch.testing.assert_close(clicks.training_step(batch, 0), expected)
+    torch.testing.assert_close(training.loss(batch), expected)
 
 
 def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
@@ -126,17 +127,17 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
     class StoppedError(Exception):
         pass
 
-    step, steps = ClickModule.training_step, 0
+    step, steps = Trainer.loss, 0
 
-    def stopping(self: ClickModule, *arguments: Any) -> torch.Tensor:
+    def stopping(self: Trainer, batch: Batch) -> torch.Tensor:
         nonlocal steps
         steps += 1
         if steps == 13:  # in the middle of an epoch, between two checkpoints
             raise StoppedError
-        return step(self, *arguments)
+        return step(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ClickModule, "training_step", stopping)
+        patch.setattr(Trainer, "loss", stopping)
         with pytest.raises(StoppedError):
             fit(small_data, config, tmp_path / "run", progress=False)
     fit(small_data, config, tmp_path / "run", resume=True, progress=False)

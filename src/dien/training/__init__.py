@@ -1,4 +1,4 @@
-"""Training and evaluation: Lightning, row-wise Adam, streamed metrics, checkpoints to go on from."""
+"""Training and evaluation: the loop, row-wise Adam, streamed metrics, checkpoints to go on from."""
 
 from dien.training.evaluate import evaluate, evaluate_model, evaluate_slices, popularity_baseline, truth_share
 from dien.training.fit import FitResult, fit

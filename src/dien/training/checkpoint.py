@@ -6,15 +6,46 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from dien.errors import RunError
 from dien.files import replacing
+from dien.training.metrics import Metrics
 from dien.training.resumable import resumable
+
+
+class TrainState(msgspec.Struct):
+    """How far training has come; JSON keeps every number exactly.
+
+    Attributes:
+        steps: done.
+        epochs: done.
+        epoch_losses: by name, the sum of a loss over the steps of this epoch that are in a record already.
+        best_epoch: the best so far, from 1; 0 before the first validation.
+        best_file: its weights, in ``checkpoints``.
+        best: its validation metrics; None before the first validation.
+        waited: epochs since then.
+        timed_rows: trained on in the epochs that ended, as far as the process that ended them did it.
+        timed_seconds: what that took, without validation.
+        stopped: why training has ended: as many ``epochs`` as were asked for, or ``patience``, since nothing
+            got better; None while it has not.
+    """
+
+    steps: int = 0
+    epochs: int = 0
+    epoch_losses: dict[str, float] = msgspec.field(default_factory=dict)
+    best_epoch: int = 0
+    best_file: str = ""
+    best: Metrics | None = None
+    waited: int = 0
+    timed_rows: int = 0
+    timed_seconds: float = 0.0
+    stopped: Literal["epochs", "patience"] | None = None
 
 
 @dataclass(frozen=True)
@@ -22,31 +53,32 @@ class Checkpoint:
     """All that training goes on from, to the bit.
 
     Attributes:
-        progress: counters and sums, as JSON knows them.
+        state: how far training has come.
         tensors: by name, weights and sums.
         optimiser: state of each parameter by its number, tensors and integers.
     """
 
-    progress: dict[str, Any]
+    state: TrainState
     tensors: dict[str, Tensor]
     optimiser: dict[int, dict[str, Tensor | int]]
 
-    def save(self, folder: Path, step: int) -> None:
+    def save(self, folder: Path) -> None:
         """Write ``folder/step-N.safetensors``, then drop the checkpoints before it.
 
         Raises:
             RunError: it cannot be written; the checkpoint before it still stands.
         """
-        path = folder / f"step-{step:09d}.safetensors"
+        path = folder / f"step-{self.state.steps:09d}.safetensors"
         tensors, numbers = {f"tensors.{name}": tensor for name, tensor in self.tensors.items()}, {}
-        for index, state in self.optimiser.items():
-            for key, value in state.items():
+        for index, entries in self.optimiser.items():
+            for key, value in entries.items():
                 name = f"optimiser.{index}.{key}"
                 if isinstance(value, Tensor):
                     tensors[name] = value
                 else:
                     numbers[name] = value
-        save_tensors(path, tensors, {"progress": json.dumps(self.progress), "numbers": json.dumps(numbers)})
+        state = msgspec.to_builtins(self.state)  # for json, which keeps a NaN
+        save_tensors(path, tensors, {"progress": json.dumps(state), "numbers": json.dumps(numbers)})
         for old in folder.glob("step-*.safetensors"):
             if old != path:
                 old.unlink()
@@ -65,21 +97,34 @@ class Checkpoint:
             with safe_open(files[-1], "pt") as file:
                 values: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 metadata = file.metadata()
-            progress, numbers = json.loads(metadata["progress"]), json.loads(metadata["numbers"])
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            numbers = json.loads(metadata["numbers"])
+            tensors: dict[str, Tensor] = {}
+            optimiser: dict[int, dict[str, Tensor | int]] = {}
+            for name, value in {**values, **numbers}.items():
+                kind, _, rest = name.partition(".")
+                if kind == "tensors":
+                    tensors[rest] = value
+                else:
+                    index, _, key = rest.partition(".")
+                    optimiser.setdefault(int(index), {})[key] = value
+            progress = json.loads(metadata["progress"])
+            if "epoch_loss" in progress:
+                _name_losses(progress, tensors)
+            return cls(msgspec.convert(progress, TrainState), tensors, optimiser)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError, msgspec.ValidationError) as error:
             raise RunError(
-                f"{files[-1]}: cannot be read ({error}); remove the RUN and train again"
+                f"{files[-1]}: cannot be read ({error}); remove the run folder and train again"
             ) from error
-        tensors: dict[str, Tensor] = {}
-        optimiser: dict[int, dict[str, Tensor | int]] = {}
-        for name, value in {**values, **numbers}.items():
-            kind, _, rest = name.partition(".")
-            if kind == "tensors":
-                tensors[rest] = value
-            else:
-                index, _, key = rest.partition(".")
-                optimiser.setdefault(int(index), {})[key] = value
-        return cls(progress, tensors, optimiser)
+
+
+def _name_losses(progress: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Bring a checkpoint of the time when losses went by their place to today's form."""
+    recent = tensors.pop("recent")  # [losses]
+    epoch = [progress.pop("epoch_loss"), progress.pop("epoch_auxiliary"), *progress.pop("epoch_rocket")]
+    names = ("loss", "auxiliary_loss", "booster_loss", "hint_loss")
+    progress["epoch_losses"] = {name: total for name, total in zip(names, epoch, strict=False) if total}
+    tensors |= {f"recent.{name}": total for name, total in zip(names, recent, strict=False) if total}
+    progress["best"] = progress["best"] or None
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:

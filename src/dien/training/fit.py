@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,13 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from safetensors.torch import load_file
-from torch.utils.data import IterableDataset
 
 from dien.config import RunConfig
-from dien.data.batch import Batch
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
@@ -28,9 +21,9 @@ from dien.memory import kept_memory
 from dien.models import build
 from dien.run import RESULT, WEIGHTS, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
-from dien.training.module import ClickModule
 from dien.training.progress import Bar
 from dien.training.resumable import write_text
+from dien.training.trainer import Trainer
 from dien.training.warm import copy_weights, expect_extension, origin
 
 
@@ -115,32 +108,32 @@ def fit(
             bar.print(f"{out}: training has finished already; nothing to do")
             return read_result(run)
         with kept_memory(), core_for_prefetch(), _repeatable(config.training.seed):
-            module = ClickModule(build(config.model, dataset.schema), run, dataset, bar)
+            trainer = Trainer(build(config.model, dataset.schema), run, dataset, bar)
             try:
-                if "from" in run.info and not module.standing.steps:
-                    _start_warm(module, run, dataset, bar)
-                if not module.standing.stopped:
-                    _train(module)
+                if "from" in run.info and not trainer.state.steps:
+                    _start_warm(trainer, run, dataset, bar)
+                trainer.train()
             finally:
-                module.close()
-    standing = module.standing
-    best = load_file(run.path / "checkpoints" / standing.best_file)
-    if only := module.model.training_only:
+                trainer.close()
+    state = trainer.state
+    assert state.best is not None
+    best = load_file(run.path / "checkpoints" / state.best_file)
+    if only := trainer.model.training_only:
         apart = {name: best.pop(name) for name in list(best) if name.startswith(only + ".")}
         save_tensors(run.path / training_weights(only), apart)
     save_tensors(run.path / WEIGHTS, best)
     result = FitResult(
         run=str(out),
-        epochs=standing.epochs,
-        best_epoch=standing.best_epoch,
-        valid_auc=standing.best["auc"],
-        valid_gauc=standing.best["gauc"],
-        valid_log_loss=standing.best["log_loss"],
-        stopped=str(standing.stopped),
-        parameters=sum(p.numel() for name, p in module.model.named_parameters() if name in best),
-        steps=standing.steps,
+        epochs=state.epochs,
+        best_epoch=state.best_epoch,
+        valid_auc=state.best.auc,
+        valid_gauc=state.best.gauc,
+        valid_log_loss=state.best.log_loss,
+        stopped=str(state.stopped),
+        parameters=sum(p.numel() for name, p in trainer.model.named_parameters() if name in best),
+        steps=state.steps,
         seconds=round(time.perf_counter() - started, 3),
-        rows_per_second=round(standing.timed_rows / standing.timed_seconds, 1),
+        rows_per_second=round(state.timed_rows / state.timed_seconds, 1),
     )
     write_text(run.path / RESULT, json.dumps(result.to_dict(), indent=2) + "\n")
     return result
@@ -151,66 +144,31 @@ def read_result(run: Run) -> FitResult:
     return FitResult(**json.loads((run.path / RESULT).read_text(encoding="utf-8")))
 
 
-class _Stream(IterableDataset[Batch]):
-    """The batches of a module as Lightning takes them."""
-
-    def __init__(self, module: ClickModule) -> None:
-        self._module = module
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self._module.batches()
-
-
-def _start_warm(module: ClickModule, run: Run, dataset: Dataset, bar: Bar) -> None:
-    """Give a module its first weights from an earlier RUN, and say which rows it will see."""
+def _start_warm(trainer: Trainer, run: Run, dataset: Dataset, bar: Bar) -> None:
+    """Give a model its first weights from an earlier run, and say which rows it will see."""
     try:
         source = Run.open(run.info["from"]["run"])
         expect_extension(source, run.config.model, dataset)  # what lies there may be another RUN by now
-        copy_weights(source, module.model)
+        copy_weights(source, trainer.model)
     except RunError as error:
         raise RunError(
             f"{run.path}: has no checkpoint yet and cannot start from the earlier RUN: {error}; put it back, "
             f"or remove {run.path} and train anew"
         ) from error
-    rows, seen = f"{module.train_rows:,} rows", "later than what it was trained on"
+    rows, seen = f"{trainer.batches.rows:,} rows", "later than what it was trained on"
     if run.info["from"]["rows_after"] is None:
         bar.print(f"from {source.path}: none of the {rows} is {seen}; training on all")
     else:
         bar.print(f"from {source.path}: training on the {rows} {seen}")
 
 
-def _train(module: ClickModule) -> None:
-    """Have Lightning train; epochs, checkpoints, records and progress are the module's."""
-    trainer = Trainer(
-        accelerator="cuda" if torch.cuda.is_available() else "cpu",
-        devices=1,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-    )
-    try:
-        trainer.fit(module, _Stream(module))
-    except SIGTERMException:
-        raise SystemExit(128 + signal.SIGTERM) from None
-    except SystemExit:  # what Lightning makes of Ctrl-C
-        raise KeyboardInterrupt from None
-
-
 @contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Seed torch, have it choose repeatable kernels, keep Lightning quiet; then all is as it was."""
+    """Seed torch and have it choose repeatable kernels; then all is as it was."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    lightning = logging.getLogger("lightning.pytorch")
-    level = lightning.level
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        lightning.setLevel(logging.ERROR)
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -219,7 +177,6 @@ def _repeatable(seed: int) -> Iterator[None]:
         finally:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
             torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-            lightning.setLevel(level)
 
 
 def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:

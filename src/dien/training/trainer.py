@@ -1,0 +1,276 @@
+"""The training loop: steps, validation, checkpoints; where it stops and how it goes on from there."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dien.data.batch import Batch
+from dien.data.batches import Batches, ready
+from dien.data.dataset import Dataset
+from dien.errors import RunError
+from dien.models import Model
+from dien.run import Run
+from dien.training.checkpoint import Checkpoint, TrainState, save_tensors
+from dien.training.evaluate import evaluate_model, evaluation_batches
+from dien.training.log import TrainingLog
+from dien.training.metrics import Metrics
+from dien.training.optimiser import RowAdam
+from dien.training.progress import Bar
+from dien.training.warm import since
+
+LOG_STEPS = 100
+
+
+class Trainer:
+    """Trains a click model (eq. 7) and keeps the weights of the epoch with the best validation AUC.
+
+    Training goes on to the bit from the run's newest checkpoint. That holds the weights, the optimiser's
+    state and the :class:`~dien.training.checkpoint.TrainState`; all else follows from numbers in there: a
+    batch from (seed, epoch, index), what a layer draws from (seed, step), the learning rate from the epoch.
+
+    Args:
+        model: the model; it is moved to the GPU where there is one.
+        run: where checkpoints and records go, and the configuration.
+        dataset: what it is trained and validated on.
+        bar: what is shown.
+
+    Attributes:
+        model: the model.
+        state: how far training has come.
+        batches: of the training split.
+        recent: by name, the sum of a loss over the steps since the last record, float64.
+
+    Raises:
+        RunError: the newest checkpoint cannot be read, or a file cannot be written; so do the methods.
+    """
+
+    def __init__(self, model: Model, run: Run, dataset: Dataset, bar: Bar) -> None:
+        self._run, self._bar, self._settings = run, bar, run.config.training
+        self._folder = run.path / "checkpoints"
+        config, settings = run.config.model, run.config.training
+        self.batches = Batches(
+            dataset,
+            "train",
+            batch_size=settings.batch_size,
+            max_history=config.max_history,
+            seed=settings.seed,
+            shuffle=True,
+            negatives=settings.negatives,
+            auxiliary=config.needs_negatives,
+            auxiliary_negatives=settings.auxiliary_negatives,
+            since=since(run),
+        )
+        self._valid = evaluation_batches(dataset, "valid", config.max_history)
+        self._valid_rows = len(dataset.splits["valid"].item)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.to(self._device)
+        self._optimiser = RowAdam(model.parameters(), lr=settings.learning_rate)
+        self.state = TrainState()
+        self.recent: dict[str, Tensor] = {}
+        if (checkpoint := Checkpoint.newest(self._folder)) is not None:
+            self.state = checkpoint.state
+            self._load(checkpoint)
+        self._log = TrainingLog(run.path, self.state.steps)
+        self._epoch_began, self._epoch_rows = time.perf_counter(), 0  # of this epoch, in this process
+
+    def train(self) -> None:
+        """Train until the epochs are over or ``patience`` ends.
+
+        Ctrl-C raises ``KeyboardInterrupt`` wherever it comes, SIGTERM raises ``SystemExit`` (exit code 143)
+        between two batches. Both leave the run to be resumed from its newest checkpoint: every file is whole.
+        """
+        state, settings, steps_an_epoch = self.state, self._settings, len(self.batches)
+        with torch.enable_grad(), _sigterm_between_batches() as stop_if_asked:
+            while state.stopped is None:
+                epoch, done = divmod(state.steps, steps_an_epoch)
+                self._begin_epoch(epoch, done)
+                for batch in ready(self.batches.epoch(epoch, done)):
+                    self.step(batch)
+                    self._bar.advance(len(batch))
+                    epoch_ends = state.steps % steps_an_epoch == 0
+                    if epoch_ends or state.steps % LOG_STEPS == 0:
+                        self._record_losses()
+                    if epoch_ends:
+                        self._validate(stop_if_asked)
+                    if epoch_ends or state.steps % settings.checkpoint_steps == 0:
+                        self._save_checkpoint()
+                    stop_if_asked()
+
+    def step(self, batch: Batch) -> None:
+        """Update the weights by the gradient of a batch."""
+        batch = batch if self._device.type == "cpu" else batch.to(self._device)
+        loss = self.loss(batch)
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self.state.steps += 1
+        self._epoch_rows += len(batch)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Compute what a step minimises, and add the batch's losses to those since the last record."""
+        # What a layer draws follows from the step, not from what was drawn before training was stopped.
+        seed = self._settings.seed * 1_000_003 + self.state.steps
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed costs as much as a small model
+        if self._device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        losses = self.model.losses(batch)
+        for name, value in {"loss": losses.total, **losses.parts}.items():
+            if name not in self.recent:
+                self.recent[name] = torch.zeros((), dtype=torch.float64, device=self._device)
+            self.recent[name] += value.detach()
+        return losses.total
+
+    def close(self) -> None:
+        """End what is being written, however training ended."""
+        self._log.close()
+
+    # Epochs
+
+    def _begin_epoch(self, epoch: int, done: int) -> None:
+        """Set the learning rate of an epoch (from 0), and show that ``done`` of its steps are done."""
+        settings = self._settings
+        for group in self._optimiser.param_groups:
+            group["lr"] = settings.learning_rate * settings.learning_rate_decay**epoch
+        rows = self.batches.rows
+        self._bar.begin(f"epoch {epoch + 1}/{settings.epochs}", rows, rows * done // len(self.batches))
+        self._epoch_began, self._epoch_rows = time.perf_counter(), 0
+
+    def _record_losses(self) -> None:
+        """Write the mean losses of the steps since the last record."""
+        state = self.state
+        done = (state.steps - 1) % len(self.batches) + 1  # in this epoch
+        sums = dict(zip(self.recent, torch.stack(list(self.recent.values())).tolist(), strict=True))
+        for name, total in sums.items():
+            self.recent[name].zero_()
+            state.epoch_losses[name] = state.epoch_losses.get(name, 0.0) + total
+        self._write("steps", self._means(sums, min(done, state.steps % LOG_STEPS or LOG_STEPS)))
+
+    def _validate(self, stop_if_asked: Callable[[], None]) -> None:
+        """End an epoch: keep the weights where they are the best so far, stop where nothing gets better."""
+        state, settings = self.state, self._settings
+        seconds = time.perf_counter() - self._epoch_began
+        state.epochs = state.steps // len(self.batches)
+        state.timed_rows += self._epoch_rows
+        state.timed_seconds += seconds
+        valid = self._evaluate(stop_if_asked)
+        best = None if state.best is None else state.best.auc
+        # Without an AUC (labels of one kind) the newest weights are the best.
+        better = best is None or (valid.auc is not None and valid.auc > best)
+        if better:
+            state.best_epoch, state.best, state.waited = state.epochs, valid, 0
+            state.best_file = f"best-{state.steps:09d}.safetensors"
+            save_tensors(self._folder / state.best_file, self.model.state_dict())
+        else:
+            state.waited += 1
+        if state.waited >= settings.patience:
+            state.stopped = "patience"
+        elif state.epochs == settings.epochs:
+            state.stopped = "epochs"
+        means = self._means(state.epoch_losses, len(self.batches))
+        state.epoch_losses = {}
+        known = {name: value for name, value in valid.to_dict().items() if value is not None}
+        self._write(
+            "epoch", means | {f"valid_{name}": value for name, value in known.items()} | {"best": better}
+        )
+        self._bar.print(
+            "  ".join(
+                [
+                    f"epoch {state.epochs}",
+                    *(f"{name.replace('_', ' ')} {mean:.4f}" for name, mean in means.items()),
+                    f"valid AUC {valid.auc:.4f}" if valid.auc is not None else f"valid: {valid.note}",
+                    f"{self._epoch_rows / seconds:,.0f} rows/s",
+                    "best so far" if better else "",
+                ]
+            )
+        )
+
+    def _evaluate(self, stop_if_asked: Callable[[], None]) -> Metrics:
+        """Compute the metrics of the validation split."""
+        self._bar.begin("validation", self._valid_rows)
+
+        def advance(rows: int) -> None:
+            self._bar.advance(rows)
+            stop_if_asked()
+
+        try:
+            return evaluate_model(self.model, self._valid, advance)
+        except FloatingPointError as error:
+            raise RunError(
+                f"{self._run.path}: training diverged in epoch {self.state.epochs}: {error}; train again "
+                f"with a smaller training.learning_rate (now {self._settings.learning_rate})"
+            ) from error
+
+    def _means(self, sums: dict[str, float], steps: int) -> dict[str, float]:
+        """Turn losses that were summed up over steps into the means that the model has recorded."""
+        return {name: total / steps for name, total in self.model.record(sums).items()}
+
+    def _write(self, kind: str, numbers: dict[str, Any]) -> None:
+        steps = self.state.steps
+        epoch = (steps - 1) // len(self.batches) + 1
+        self._log.write({"kind": kind, "epoch": epoch, "step": steps, **numbers})
+
+    # Checkpoints
+
+    def _save_checkpoint(self) -> None:
+        """Write all that training goes on from, then remove what the checkpoints before it needed."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors |= {f"recent.{name}": total for name, total in self.recent.items()}
+        optimiser = self._optimiser.state_dict()["state"]
+        Checkpoint(self.state, tensors, optimiser).save(self._folder)
+        for file in self._folder.glob("best-*.safetensors"):
+            if file.name != self.state.best_file:
+                file.unlink()
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        """Take over what :meth:`_save_checkpoint` has written."""
+        weights: dict[str, Tensor] = {}
+        for name, tensor in checkpoint.tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "model":
+                weights[rest] = tensor
+            else:
+                self.recent[rest] = tensor.to(self._device)
+        self.model.load_state_dict(weights)
+        fresh = self._optimiser.state_dict()
+        self._optimiser.load_state_dict({**fresh, "state": checkpoint.optimiser})
+
+
+@contextmanager
+def _sigterm_between_batches() -> Iterator[Callable[[], None]]:
+    """Have SIGTERM take effect where the function that is handed out is called, and nowhere else.
+
+    A handler that was there before is called, too, and is back afterwards. Python lets the main thread alone
+    set one: in another, SIGTERM does what it did before.
+
+    Yields:
+        What raises ``SystemExit`` with the exit code of a process that SIGTERM has ended, if one has come.
+    """
+    before, came = signal.getsignal(signal.SIGTERM), False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        if callable(before):
+            before(number, frame)
+
+    def stop_if_asked() -> None:
+        if came:
+            raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop_if_asked
+        return
+    signal.signal(signal.SIGTERM, note)
+    try:
+        yield stop_if_asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
