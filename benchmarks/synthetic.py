@@ -42,10 +42,10 @@ def main() -> None:
                 assert auc is not None
                 aucs.append(auc)
                 print(f"seed {seed}  {name}  {auc:.4f}", flush=True)
-    print(f"best possible  {data.info['truth']['best_auc']['test']:.4f}")
+    print(f"best possible  {data.info.truth.best_auc['test']:.4f}")
     for name, aucs in found.items():
         spread = statistics.stdev(aucs) if len(aucs) > 1 else 0.0
-        share = truth_share(data.info, "test", statistics.mean(aucs))["share_of_best"]
+        share = truth_share(data.info.to_json(), "test", statistics.mean(aucs))["share_of_best"]
         print(f"{name}  {statistics.mean(aucs):.4f} ± {spread:.4f}  {share:.1%}")
 
 

@@ -37,10 +37,10 @@ def prepare() -> Dataset:
         log = complete_journey.read()
         write(temporal(log, negatives=1, max_train_rows=MAX_TRAIN_ROWS), DATA)
     data = Dataset.open(DATA)
-    sizes = data.info["sizes"]
+    sizes = data.info.sizes
     console.print(
-        f"{sizes['users']:,} households, {sizes['items']:,} products, {sizes['behaviours']:,} purchases; "
-        + ", ".join(f"{split['rows']:,} {name} rows" for name, split in sizes["splits"].items())
+        f"{sizes.users:,} households, {sizes.items:,} products, {sizes.behaviours:,} purchases; "
+        + ", ".join(f"{split.rows:,} {name} rows" for name, split in sizes.splits.items())
         + f" (training rows are capped at the latest {MAX_TRAIN_ROWS:,})"
     )
     return data
@@ -84,7 +84,7 @@ def main() -> None:
         "# DIEN on The Complete Journey\n\n"
         + "\n".join(lines)
         + "\n\nTest split; popularity scores an item by its purchases in the training period.\n\n"
-        + f"## Data\n\n```json\n{json.dumps(data.info, indent=2)}\n```\n\n"
+        + f"## Data\n\n```json\n{json.dumps(data.info.to_json(), indent=2)}\n```\n\n"
         + f"## Configuration\n\n```yaml\n{(RUN / 'config.yaml').read_text()}```\n"
     )
     console.print(f"report: {report}\nRUN: {RUN}")

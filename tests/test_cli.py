@@ -62,7 +62,7 @@ def test_the_whole_way_from_reviews_to_scores(data: Path, tmp_path: Path) -> Non
     assert trained["run"] == str(run)
     evaluated = ok("evaluate", run)
     assert 0 <= evaluated["auc"] <= 1
-    assert evaluated["rows"] == Dataset.open(data).info["sizes"]["splits"]["test"]["rows"]
+    assert evaluated["rows"] == Dataset.open(data).info.sizes.splits["test"].rows
     slices = ok("evaluate", run, "--slices")["slices"]
     assert sum(part["rows"] for name, part in slices.items() if name.startswith("item")) == evaluated["rows"]
     printed = dien("evaluate", run, "--slices").stdout

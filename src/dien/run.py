@@ -80,7 +80,7 @@ class Run:
             raise RunError(
                 f"{path}: exists already; choose another folder, remove it, or go on with it (--resume)"
             )
-        info = {"data": str(data.path.resolve()), "dataset": data.info, **(extra or {})}
+        info = {"data": str(data.path.resolve()), "dataset": data.info.to_json(), **(extra or {})}
         with new_run(path, config, info) as new:
             (new / "checkpoints").mkdir()
             for file in _catalogue(data.schema):
@@ -127,7 +127,7 @@ class Run:
         Raises:
             RunError: naming what of its ``dataset.json`` differs.
         """
-        for key, was, now in differences(self.info["dataset"], data.info):
+        for key, was, now in differences(self.info["dataset"], data.info.to_json()):
             raise RunError(
                 f"{data.path}: not the DATA that {self.path} was started on: {key} of its dataset.json was "
                 f"{was!r}, is {now!r}; the same index would mean another item"

@@ -11,6 +11,7 @@ import polars as pl
 
 from dien.data.batch import Batch
 from dien.data.dataset import Dataset
+from dien.data.dataset_info import Negatives, Recipe
 from dien.data.encoding import Hashed, Intervals, Scaled
 from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Column, Ragged, to_offsets
@@ -94,9 +95,9 @@ def random_prepared(seed: int = 0, users: int = 9, items: int = 12, behaviours: 
             ),
         ),
         splits={name: split(n) for name, n in zip(SPLITS, (30, int(rng.integers(0, 3)), 20), strict=True)},
-        recipe={"name": "random", "seed": seed},
+        recipe=Recipe(name="random", seed=seed),
         split_rule="at random",
-        negatives={"sampled": False, "per_positive": None, "rule": "shown and not clicked"},
+        negatives=Negatives(sampled=False, per_positive=None, rule="shown and not clicked"),
         excluded={"null ids": 0, "duplicates": 3},
         sources=(),
     )

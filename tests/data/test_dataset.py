@@ -128,7 +128,7 @@ def test_checking_finds_ids_and_vocabularies_of_the_wrong_length(data):
 
 
 def test_what_is_no_dataset_is_refused(data, tmp_path):
-    with pytest.raises(DataError, match="name a DATA folder that dien prepare wrote"):
+    with pytest.raises(DataError, match="name a dataset folder that dien prepare wrote"):
         Dataset.open(tmp_path / "nowhere")
     file = data / "dataset.json"
     info = json.loads(file.read_text())

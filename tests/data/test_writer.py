@@ -52,11 +52,12 @@ def test_what_is_written_comes_back(prepared, tmp_path):
     for ours, theirs in groups:
         for name, column in vars(theirs).items():
             assert np.array_equal(getattr(ours, name), column), name
-    assert data.info["recipe"] == {"name": "paper", "seed": 0, "targets": "last"}
-    assert data.info["sources"] == [{"name": "hand-made", "sha256": "0" * 64, "size": 1}]
-    assert (
-        data.info["sizes"]["splits"]["test"]["rows"] == 2 * data.info["sizes"]["splits"]["test"]["positives"]
-    )
+    info = json.loads((data.path / "dataset.json").read_text(encoding="utf-8"))
+    assert info == data.info.to_json()
+    assert info["recipe"] == {"name": "paper", "seed": 0, "targets": "last"}
+    assert info["sources"] == [{"name": "hand-made", "sha256": "0" * 64, "size": 1}]
+    sizes = data.info.sizes.splits["test"]
+    assert sizes.rows == 2 * sizes.positives
 
 
 def test_the_same_log_and_options_give_the_same_bytes(prepared, tmp_path):
@@ -107,7 +108,7 @@ def test_a_full_disk_leaves_nothing_behind(prepared, other, tmp_path, room):
     assert content(tmp_path / "DATA") == before
 
 
-@pytest.mark.parametrize("step", ["_save_array", "_description", "sync", "first rename", "second rename"])
+@pytest.mark.parametrize("step", ["_save_array", "_info", "sync", "first rename", "second rename"])
 def test_ctrl_c_leaves_nothing_behind_and_what_stood_there(prepared, other, tmp_path, monkeypatch, step):
     write(other, tmp_path / "DATA")
     before = content(tmp_path / "DATA")

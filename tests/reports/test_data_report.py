@@ -4,6 +4,7 @@ from html import unescape
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from dien.data.dataset import Dataset
 from dien.data.inspection import Inspection, inspect_data
@@ -41,13 +42,14 @@ def test_names_are_text_whatever_they_hold(inspection, tmp_path):
     named = replace(
         inspection,
         data=f"/tmp/{NAME}",
-        origin={
-            "recipe": {"name": NAME},
-            "split_rule": NAME,
-            "negatives": {"rule": NAME},
-            "excluded": {NAME: 7},
-            "dropped_features": [NAME],
-        },
+        info=structs.replace(
+            inspection.info,
+            recipe=structs.replace(inspection.info.recipe, name=NAME),
+            split_rule=NAME,
+            negatives=structs.replace(inspection.info.negatives, rule=NAME),
+            excluded={NAME: 7},
+            dropped_features=[NAME],
+        ),
         coverage=tuple(replace(cover, feature=NAME) for cover in inspection.coverage),
         tables=tuple(replace(use, feature=NAME, unknown=0) for use in inspection.tables),
         drift=tuple(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
@@ -49,7 +50,7 @@ def test_data_that_has_moved_must_be_pointed_at_and_be_the_same(
     with pytest.raises(RunError, match=r"gone.*no longer there.*--data"):
         evaluate(lost)
     assert evaluate(lost, tmp_path / "moved") == here
-    other = replace(small_data, info={**small_data.info, "split_rule": "by the moon"})
+    other = replace(small_data, info=structs.replace(small_data.info, split_rule="by the moon"))
     with pytest.raises(RunError, match=r"split_rule of its dataset.json was .* is 'by the moon'"):
         evaluate(small_run, other)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from msgspec import structs
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -422,7 +423,7 @@ def test_resuming_with_another_configuration_or_data_names_what_differs(
     )
     with pytest.raises(RunError, match=r"training.learning_rate = 0.002, not 0.5"):
         fit(small_data, other, small_run.path, resume=True, progress=False)
-    info = {**small_data.info, "recipe": {**small_data.info["recipe"], "seed": 9}}
+    info = structs.replace(small_data.info, recipe=structs.replace(small_data.info.recipe, seed=9))
     with pytest.raises(RunError, match=r"recipe.seed of its dataset.json was 0, is 9"):
         fit(replace(small_data, info=info), small_run.config, small_run.path, resume=True, progress=False)
 

@@ -119,9 +119,9 @@ class Batches:
         self._split = dataset.splits[split]
         self._max_history = max_history
         self._seed = seed
-        self._per_positive = dataset.info["negatives"].get("per_positive")
+        self._per_positive = dataset.info.negatives.per_positive or 0
         redraw = negatives == "redrawn" and split == "train" and dataset.negatives_sampled
-        by = dataset.info["negatives"].get("by") or "popularity"
+        by = dataset.info.negatives.by or "popularity"
         self._sampler = sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
         self._auxiliary_fixed = auxiliary_negatives == "fixed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.dataset_info import NAME, DatasetInfo
 from dien.data.ragged import Column, Ragged
 from dien.data.schema import TIME_SINCE, Feature, Schema, Side
 from dien.data.tables import (
-    FORMAT,
     SPLITS,
     Behaviours,
     FeatureTable,
@@ -34,12 +33,12 @@ class Dataset(Tables):
     """A prepared dataset on disk; :meth:`open` makes one.
 
     Attributes:
-        path: the DATA folder.
+        path: the dataset folder.
         info: the content of ``dataset.json``: sizes, recipe, how negatives were made, sources.
     """
 
     path: Path
-    info: dict[str, Any]
+    info: DatasetInfo
 
     @classmethod
     def open(cls, path: Path | str) -> Dataset:
@@ -51,17 +50,13 @@ class Dataset(Tables):
             DataError: there is no DATA folder, or a file is missing or does not fit the others.
         """
         path = Path(path)
-        info = _read_info(path)
+        info = DatasetInfo.load(path)
         try:
-            schema = Schema.from_json(info["schema"])
-            n_items, n_users = info["sizes"]["items"] + 1, info["sizes"]["users"] + 1
-            n_behaviours = info["sizes"]["behaviours"]
-            sizes = {name: info["sizes"]["splits"][name] for name in SPLITS}
-            n_rows = {name: (size["impressions"], size["rows"]) for name, size in sizes.items()}
-            bool(info["negatives"]["sampled"])
-            auxiliary = info["auxiliary_negatives"]
+            schema = Schema.from_json(info.schema)
         except (KeyError, TypeError) as error:
-            raise _broken(path / "dataset.json", f"not as prepare writes it ({error!r})") from error
+            raise _broken(path / NAME, f"schema: not as prepare writes it ({error!r})") from error
+        n_items, n_users = info.sizes.items + 1, info.sizes.users + 1
+        n_behaviours = info.sizes.behaviours
 
         def table(folder: str, side: Side, length: int) -> FeatureTable:
             return map_table(path / folder, schema.of(side), length)
@@ -72,7 +67,7 @@ class Dataset(Tables):
             offsets=_offsets(path / "behaviours/offsets.npy", n_users, n_behaviours),
             features=table("behaviours/features", "behaviour", n_behaviours),
             unclicked=_unclicked(path / "behaviours/unclicked", n_behaviours)
-            if auxiliary == "unclicked"
+            if info.auxiliary_negatives == "unclicked"
             else None,
         )
         splits = {
@@ -85,7 +80,9 @@ class Dataset(Tables):
                 item=map_column(path / name / "item.npy", np.int32, rows),
                 label=map_column(path / name / "label.npy", np.int8, rows),
             )
-            for name, (impressions, rows) in n_rows.items()
+            for name, impressions, rows in (
+                (name, info.sizes.splits[name].impressions, info.sizes.splits[name].rows) for name in SPLITS
+            )
         }
         dataset = cls(
             path=path,
@@ -106,7 +103,7 @@ class Dataset(Tables):
     @property
     def negatives_sampled(self) -> bool:
         """Whether candidates that were not clicked were drawn, and may be drawn anew; else they are real."""
-        return bool(self.info["negatives"]["sampled"])
+        return self.info.negatives.sampled
 
     @cached_property
     def item_ids(self) -> Ids:
@@ -215,20 +212,6 @@ class Dataset(Tables):
 
 def _broken(file: Path, what: str) -> DataError:
     return DataError(f"{file}: {what}; prepare the data again")
-
-
-def _read_info(path: Path) -> dict[str, Any]:
-    file = path / "dataset.json"
-    try:
-        info = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}; name a DATA folder that dien prepare wrote") from error
-    except ValueError as error:
-        raise _broken(file, f"not JSON: {error}") from error
-    found = info.get("format") if isinstance(info, dict) else None
-    if found != FORMAT:
-        raise _broken(file, f"format {found}, this version of dien reads {FORMAT}")
-    return dict(info)
 
 
 def map_column(path: Path, dtype: type[np.generic], length: int | None) -> NDArray[Any]:

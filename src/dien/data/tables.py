@@ -17,9 +17,6 @@ from dien.data.schema import Schema
 FeatureTable = dict[str, Column]
 """Feature name -> its values ``[rows]``; row 0 of items and users is unknown."""
 
-FORMAT = 2
-"""Version of docs/data-format.md; a dataset of another one is refused."""
-
 SplitName = Literal["train", "valid", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
 

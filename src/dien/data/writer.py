@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dien.data.dataset_info import FORMAT, NAME, DatasetInfo, Sizes, SplitSizes
 from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Ragged
-from dien.data.tables import FORMAT, FeatureTable
+from dien.data.tables import FeatureTable
 from dien.errors import DataError
 from dien.files import sync
 
@@ -48,8 +47,7 @@ def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
                 vocabulary.save(new / "vocabularies" / f"{name}.parquet")
             prepared.item_ids.save(new / "items" / "ids.parquet")
             prepared.user_ids.save(new / "users" / "ids.parquet")
-            text = json.dumps(_description(prepared), indent=2, ensure_ascii=False)
-            (new / "dataset.json").write_text(text + "\n", encoding="utf-8")
+            _info(prepared).save(new)
             for file in new.rglob("*"):
                 if file.is_file():
                     sync(file)
@@ -68,7 +66,7 @@ def check_free(path: Path, overwrite: bool = False) -> None:
     """
     if not (path.exists() or path.is_symlink()):
         return
-    if not (path / "dataset.json").is_file():
+    if not (path / NAME).is_file():
         raise DataError(f"{path}: exists and is no DATA folder; choose another path")
     if not overwrite:
         raise DataError(f"{path}: exists already; remove it or choose another path")
@@ -147,38 +145,37 @@ def flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _description(prepared: Prepared) -> dict[str, Any]:
-    """Make the content of ``dataset.json``."""
-    return {
-        "format": FORMAT,
-        "schema": prepared.schema.to_json(),
-        "dropped_features": list(prepared.dropped),
-        "sizes": {
-            "items": len(prepared.item_ids) - 1,
-            "users": len(prepared.user_ids) - 1,
-            "behaviours": len(prepared.behaviours.item),
-            "splits": {
-                name: {
-                    "impressions": len(split),
-                    "rows": len(split.item),
-                    "positives": int(split.label.sum(dtype=np.int64)),
-                }
+def _info(prepared: Prepared) -> DatasetInfo:
+    return DatasetInfo(
+        format=FORMAT,
+        schema=prepared.schema.to_json(),
+        dropped_features=list(prepared.dropped),
+        sizes=Sizes(
+            items=len(prepared.item_ids) - 1,
+            users=len(prepared.user_ids) - 1,
+            behaviours=len(prepared.behaviours.item),
+            splits={
+                name: SplitSizes(
+                    impressions=len(split),
+                    rows=len(split.item),
+                    positives=int(split.label.sum(dtype=np.int64)),
+                )
                 for name, split in prepared.splits.items()
             },
-        },
-        "time": {name: _first_and_last(split.time) for name, split in prepared.splits.items()},
-        "recipe": prepared.recipe,
-        "split_rule": prepared.split_rule,
-        "negatives": prepared.negatives,
-        "auxiliary_negatives": "sampled" if prepared.behaviours.unclicked is None else "unclicked",
-        "excluded": prepared.excluded,
-        "sources": [asdict(source) for source in prepared.sources],
-        **({"truth": prepared.truth} if prepared.truth else {}),
-    }
+        ),
+        time={name: _first_and_last(split.time) for name, split in prepared.splits.items()},
+        recipe=prepared.recipe,
+        split_rule=prepared.split_rule,
+        negatives=prepared.negatives,
+        auxiliary_negatives="sampled" if prepared.behaviours.unclicked is None else "unclicked",
+        excluded=prepared.excluded,
+        sources=list(prepared.sources),
+        truth=prepared.truth,
+    )
 
 
-def _first_and_last(time: NDArray[np.int64]) -> list[int] | None:
-    return [int(time.min()), int(time.max())] if len(time) else None
+def _first_and_last(time: NDArray[np.int64]) -> tuple[int, int] | None:
+    return (int(time.min()), int(time.max())) if len(time) else None
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:

@@ -53,18 +53,16 @@ def _parts(inspection: Inspection) -> Iterator[str]:
 
 
 def _origin(inspection: Inspection) -> Iterator[str]:
-    origin = inspection.origin
-    negatives = origin["negatives"] or {}
+    info = inspection.info
     yield paragraph(
         f"{inspection.users:,} users, {inspection.items:,} items, {inspection.behaviours:,} behaviours. "
-        f"Recipe: {(origin['recipe'] or {}).get('name', '-')}. Split: {origin['split_rule'] or '-'}. "
-        f"Negatives: {negatives.get('rule') or '-'}."
+        f"Recipe: {info.recipe.name}. Split: {info.split_rule}. Negatives: {info.negatives.rule}."
     )
-    excluded = {what: count for what, count in (origin["excluded"] or {}).items() if count}
+    excluded = {what: count for what, count in info.excluded.items() if count}
     if excluded:
         yield table(["Left out by prepare", "count"], excluded.items())
-    if origin["dropped_features"]:
-        yield paragraph("Features without a known value: " + ", ".join(origin["dropped_features"]))
+    if info.dropped_features:
+        yield paragraph("Features without a known value: " + ", ".join(info.dropped_features))
 
 
 def _findings(inspection: Inspection) -> Iterator[str]:

@@ -254,13 +254,13 @@ def _expect_one_source(datasets: Sequence[Dataset]) -> None:
 
 def _drawn(dataset: Dataset) -> list[str]:
     """Name what the seed of the preparation has drawn: ``split``, ``negatives``, both or nothing."""
-    recipe = dataset.info["recipe"] or {}
-    by_chance = recipe.get("name") == "paper" or recipe.get("split") == "user"
+    recipe = dataset.info.recipe
+    by_chance = recipe.name == "paper" or recipe.split == "user"
     return [*(["split"] if by_chance else []), *(["negatives"] if dataset.negatives_sampled else [])]
 
 
 def _origin(dataset: Dataset) -> dict[str, Any]:
-    info = dataset.info
-    recipe = {key: value for key, value in (info["recipe"] or {}).items() if key != "seed"}
+    info = dataset.info.to_json()
+    recipe = {key: value for key, value in info["recipe"].items() if key != "seed"}
     features = [feature.name for feature in dataset.schema.features]
     return {"recipe": recipe, "features": features, "sources": info["sources"]}

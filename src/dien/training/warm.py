@@ -48,8 +48,9 @@ def origin(source: Run, config: ModelConfig, dataset: Dataset) -> dict[str, Any]
         RunError: as :func:`expect_extension`.
     """
     expect_extension(source, config, dataset)
+    newest_row = dataset.info.time["train"]
     last = int(source.info["dataset"]["time"]["train"][1])
-    newer = dataset.info["time"]["train"][1] > last
+    newer = newest_row is not None and newest_row[1] > last
     return {"run": str(source.path.resolve()), "rows_after": last if newer else None}
 
 

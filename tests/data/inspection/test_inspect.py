@@ -195,9 +195,9 @@ def test_what_is_found_is_plain_json_and_a_short_table(inspected):
 def test_the_data_of_a_recipe_does_not_leak(small_data):
     inspection = inspect_data(small_data)
     assert inspection.leaks == 0
-    sizes = small_data.info["sizes"]["splits"]
+    sizes = small_data.info.sizes.splits
     assert {name: (f.rows, f.positives) for name, f in inspection.splits.items()} == {
-        name: (size["rows"], size["positives"]) for name, size in sizes.items()
+        name: (size.rows, size.positives) for name, size in sizes.items()
     }
 
 

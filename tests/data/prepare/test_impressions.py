@@ -69,7 +69,7 @@ def test_a_history_is_what_was_clicked_before_or_all_that_was_shown(log, warmup,
     assert sum(len(row["items"]) for row in found) == left
     beside = history == "clicked" and 0 in log.events["label"]
     assert (prepared.behaviours.unclicked is not None) == beside
-    assert prepared.recipe.get("history", "clicked") == history
+    assert prepared.recipe.history == history
 
 
 @settings(max_examples=80, deadline=None)
@@ -115,7 +115,7 @@ def test_negatives_within_a_category_have_the_positives_category():
             item, label = split.item[shown], split.label[shown]
             positives, negatives = item[label == 1], item[label == 0]
             assert np.array_equal(category[negatives], np.repeat(category[positives], 2))
-    assert prepared.negatives["by"] == "category"
+    assert prepared.negatives.by == "category"
     with pytest.raises(DataError, match="negatives by 'brand': expected popularity, uniform or a"):
         impressions(log, ByLast(), negatives_by="brand")
 
@@ -168,7 +168,7 @@ def test_features_of_every_kind_are_encoded_by_what_trains():
     for row, expected in enumerate([None, *tags]):
         values = tags_of[np.array([row])].values
         assert prepared.vocabularies["tags"].decode(values).to_list() == (expected or [])
-    train = prepared.behaviours.time < prepared.recipe["valid_from"]
+    train = prepared.behaviours.time < prepared.recipe.valid_from
     dwell = prepared.behaviours.features["dwell"][train]
     assert abs(dwell.mean()) < 1e-3
     assert abs(dwell.std() - 1) < 1e-3

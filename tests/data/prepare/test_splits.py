@@ -115,7 +115,7 @@ def test_by_column_the_log_decides_and_what_it_leaves_out_is_counted():
 def test_the_gap_before_a_cut_is_in_no_split():
     whole = impressions(LOG, ByTime(0.5, 0.8), warmup=0)
     prepared = impressions(LOG, ByTime(0.5, 0.8, gap=20), warmup=0)
-    valid, test = whole.recipe["valid_from"], whole.recipe["test_from"]
+    valid, test = whole.recipe.valid_from, whole.recipe.test_from
     assert prepared.splits["train"].time.max() < valid - 20
     assert prepared.splits["valid"].time.min() >= valid
     assert prepared.splits["valid"].time.max() < test - 20

@@ -43,7 +43,7 @@ def impressions(log: Log, warmup: int) -> list[dict]:
 
 
 def cut_points(prepared: Prepared) -> tuple[int, int]:
-    return prepared.recipe["valid_from"], prepared.recipe["test_from"]
+    return prepared.recipe.valid_from, prepared.recipe.test_from
 
 
 def period(time: int, cuts: tuple[int, int]) -> str:
@@ -77,7 +77,7 @@ def test_every_moment_after_the_warm_up_is_an_impression_with_the_history_before
 def test_in_a_log_with_labels_the_candidates_are_what_was_shown(log, warmup):
     prepared = prepare(log, warmup=warmup, valid_from=0.5, test_from=0.75)
     assert no_leak(prepared)
-    assert prepared.negatives["sampled"] is False
+    assert prepared.negatives.sampled is False
     cuts = cut_points(prepared)
     expected = impressions(log, warmup)
     for split in SPLITS:
@@ -127,7 +127,7 @@ def test_the_cut_points_are_shares_of_the_behaviours_or_moments():
 def test_popularity_and_vocabularies_know_the_training_period_alone():
     log = random_log(users=20, items=300, events=600)
     prepared = temporal(log, warmup=2)
-    early = log.events.filter(log.events["time"] < prepared.recipe["valid_from"])["item"].value_counts()
+    early = log.events.filter(log.events["time"] < prepared.recipe.valid_from)["item"].value_counts()
     expected = dict(early.iter_rows())
     found = dict(zip(prepared.item_ids.values[1:].to_list(), prepared.popularity[1:].tolist(), strict=True))
     assert {item: count for item, count in found.items() if count} == expected

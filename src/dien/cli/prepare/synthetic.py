@@ -51,6 +51,7 @@ def synthetic(
 
         dien prepare synthetic --users 2000 --items 200 --days 10 --out data/synthetic
     """
+    from dien.data.dataset_info import Truth
     from dien.data.prepare import temporal
     from dien.data.sources import synthetic
 
@@ -73,11 +74,8 @@ def synthetic(
 
     def build(logs: list[Log], _: Path) -> Prepared:
         prepared = temporal(logs.pop(), seed=seed, warmup=1)
-        truth = {
-            "best_auc": synthetic.best_auc(made[0], prepared),
-            "click_probability": made[0].rule,
-        }
-        return replace(prepared, truth=truth)
+        best = synthetic.best_auc(made[0], prepared)
+        return replace(prepared, truth=Truth(best_auc=best, click_probability=made[0].rule))
 
     assert out is not None
     write_data(read, build, out, as_json)

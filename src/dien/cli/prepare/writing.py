@@ -42,10 +42,10 @@ def write_data(
         with messages.status("writing"):
             write(prepared, out, overwrite)
     info = Dataset.open(out).info
-    rows: dict[str, Any] = {name: info["sizes"][name] for name in ("users", "items", "behaviours")}
-    for split, size in info["sizes"]["splits"].items():
-        rows[f"{split} rows"] = f"{size['rows']:,} in {size['impressions']:,} impressions"
-    rows |= {f"excluded: {what}": count for what, count in info["excluded"].items()}
-    if "truth" in info:
-        rows["best AUC of any model (test)"] = info["truth"]["best_auc"]["test"]
-    finish({"data": str(out), **info}, rows, f"dataset folder: {out}", as_json)
+    rows: dict[str, Any] = {name: getattr(info.sizes, name) for name in ("users", "items", "behaviours")}
+    for split, size in info.sizes.splits.items():
+        rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions"
+    rows |= {f"excluded: {what}": count for what, count in info.excluded.items()}
+    if info.truth is not None:
+        rows["best AUC of any model (test)"] = info.truth.best_auc["test"]
+    finish({"data": str(out), **info.to_json()}, rows, f"dataset folder: {out}", as_json)

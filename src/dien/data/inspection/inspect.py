@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
+from dien.data.dataset_info import DatasetInfo
 from dien.data.inspection.counts import Counts, Place, Tally, count_split, lengths_of, slices
 from dien.data.inspection.distribution import Distance, Distribution, distance, gini, top_share
 from dien.data.tables import SPLITS, SplitName
@@ -142,7 +144,7 @@ class Inspection:
 
     Attributes:
         data: the folder.
-        origin: what ``dataset.json`` says of how it was made.
+        info: its ``dataset.json``.
         users: how many.
         items: how many.
         behaviours: how many.
@@ -156,7 +158,7 @@ class Inspection:
     """
 
     data: str
-    origin: dict[str, Any]
+    info: DatasetInfo
     users: int
     items: int
     behaviours: int
@@ -175,7 +177,13 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {**asdict(self), "leaks": self.leaks}
+        found = dict(msgspec.json.decode(msgspec.json.encode(self)))
+        data, info = found.pop("data"), found.pop("info")
+        origin = {name: info[name] for name in _ORIGIN}
+        return {"data": data, "origin": origin, **found, "leaks": self.leaks}
+
+
+_ORIGIN = ("recipe", "split_rule", "negatives", "excluded", "dropped_features")
 
 
 def inspect_data(dataset: Dataset) -> Inspection:
@@ -194,10 +202,7 @@ def inspect_data(dataset: Dataset) -> Inspection:
     unclicked = behaviours.unclicked
     return Inspection(
         data=str(dataset.path),
-        origin={
-            key: dataset.info.get(key)
-            for key in ("recipe", "split_rule", "negatives", "excluded", "dropped_features")
-        },
+        info=dataset.info,
         users=len(behaviours.offsets) - 2,
         items=len(behaviours_of) - 1,
         behaviours=len(behaviours.item),

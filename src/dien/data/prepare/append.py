@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
-from dien.data.log import Log, SourceFile
+from dien.data.log import Log
 from dien.data.prepare.impressions import Earlier, impressions
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.splits import SplitRule
@@ -69,9 +70,9 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         excluded={**log.excluded, "interactions not later than the DATA": left_out},
     )
     before = np.diff(dataset.behaviours.offsets)
-    known = Features(dataset.schema, tuple(dataset.info["dropped_features"]), dataset.vocabularies)
+    known = Features(dataset.schema, tuple(dataset.info.dropped_features), dataset.vocabularies)
     earlier = Earlier(known, _filled(before, users.height + 1), _filled(dataset.popularity, items.height + 1))
-    history = dataset.info["recipe"].get("history", "clicked")
+    history = dataset.info.recipe.history
     new = impressions(log, split, earlier=earlier, history=history, **options)
     return _merge(dataset, new, newest)
 
@@ -83,7 +84,7 @@ def _filled(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 def newest_event(dataset: Dataset) -> int:
     """Find the newest second of anything in a DATA."""
-    times = [int(end) for span in dataset.info["time"].values() if span for end in span]
+    times = [second for span in dataset.info.time.values() if span for second in span]
     behaviours = dataset.behaviours.time
     return max([*times, int(behaviours.max()) if len(behaviours) else 0])
 
@@ -140,8 +141,8 @@ def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
         users=_old_rows_kept(dataset.users, new.users, len(old.offsets) - 1),
         behaviours=behaviours,
         splits=splits,
-        recipe={**new.recipe, "appended_after": newest},
-        sources=(*(SourceFile(**source) for source in dataset.info["sources"]), *new.sources),
+        recipe=msgspec.structs.replace(new.recipe, appended_after=newest),
+        sources=(*dataset.info.sources, *new.sources),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.dataset_info import Negatives, Recipe
 from dien.data.log import Log
 from dien.data.negative_sampling import Sampler, sampler
 from dien.data.prepare.columns import ColumnWriter
@@ -156,22 +157,22 @@ def impressions(
         users=features.users,
         behaviours=behaviours,
         splits=splits,
-        recipe={
-            "name": name,
-            "seed": seed,
+        recipe=Recipe(
+            name=name,
+            seed=seed,
             **split.options(),
-            "warmup": warmup,
-            "negatives": each or None,
-            "max_train_rows": max_train_rows,
-            **({"history": history} if history != "clicked" else {}),
-        },
+            warmup=warmup,
+            negatives=each or None,
+            max_train_rows=max_train_rows,
+            history=history,
+        ),
         split_rule=split.text(),
-        negatives={
-            "sampled": not events.labelled,
-            "per_positive": each or None,
-            "by": None if events.labelled else negatives_by,
-            "rule": "shown and not clicked" if events.labelled else _RULES.get(negatives_by, negatives_by),
-        },
+        negatives=Negatives(
+            sampled=not events.labelled,
+            per_positive=each or None,
+            by=None if events.labelled else negatives_by,
+            rule="shown and not clicked" if events.labelled else _RULES.get(negatives_by, negatives_by),
+        ),
         excluded={**log.excluded, **{what: n for what, n in counted.excluded.items() if n}},
         sources=log.sources,
     )

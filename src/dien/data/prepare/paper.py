@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.dataset_info import Negatives, Recipe
 from dien.data.log import Log
 from dien.data.negative_sampling import PopularitySampler
 from dien.data.prepare.events import Events
@@ -119,14 +120,14 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
             behaviours, features=features.encode(events.features_of(events.clicked), "behaviour")
         ),
         splits={name: split(*pairs) for name, pairs in drawn.items()},
-        recipe={"name": "paper", "seed": seed, "targets": targets},
+        recipe=Recipe(name="paper", seed=seed, targets=targets),
         split_rule="by user: test with probability 1/10, of the others validation with probability 1/10",
-        negatives={
-            "sampled": True,
-            "per_positive": 1,
-            "by": "popularity",
-            "rule": "uniform over all behaviours, other than the positive",
-        },
+        negatives=Negatives(
+            sampled=True,
+            per_positive=1,
+            by="popularity",
+            rule="uniform over all behaviours, other than the positive",
+        ),
         excluded={
             **log.excluded,
             **{

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from dien.data.dataset_info import Negatives, Recipe, Truth
 from dien.data.log import SourceFile
 from dien.data.tables import Tables
 from dien.data.vocabulary import Ids, Vocabulary
@@ -19,21 +19,21 @@ class Prepared(Tables):
         vocabularies: of each feature of the schema that has its own and no encoder.
         item_ids: raw ids of the item rows.
         user_ids: raw ids of the user rows.
-        recipe: its name, options and seed.
-        split_rule: how the rows were split, for people.
-        negatives: ``sampled`` (bool: drawn, or real), ``per_positive`` and ``rule`` (for people).
+        recipe: what made it, with its options.
+        split_rule: how the rows were split, in words.
+        negatives: where candidates that were not clicked are from.
         excluded: what was left out, and how often.
         sources: the files the log was read from.
-        truth: of synthetic logs: ``best_auc`` of any model in each split, and the rule of clicks.
+        truth: what is known of a synthetic log.
     """
 
     dropped: tuple[str, ...]
     vocabularies: dict[str, Vocabulary]
     item_ids: Ids
     user_ids: Ids
-    recipe: dict[str, Any]
+    recipe: Recipe
     split_rule: str
-    negatives: dict[str, Any]
+    negatives: Negatives
     excluded: dict[str, int]
     sources: tuple[SourceFile, ...]
-    truth: dict[str, Any] | None = None
+    truth: Truth | None = None

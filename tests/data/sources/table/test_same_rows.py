@@ -51,7 +51,7 @@ def test_a_log_with_labels_gives_the_rows_of_the_temporal_recipe(warmup, tmp_pat
     for name in SPLITS:
         key = lambda row: (row["user"], row["time"])  # noqa: E731
         assert sorted(with_features(ours, name), key=key) == sorted(with_features(direct, name), key=key)
-    assert ours.recipe["valid_from"] == direct.recipe["valid_from"]
+    assert ours.recipe.valid_from == direct.recipe.valid_from
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
+
+from msgspec import structs
 
 from dien.data.log import SourceFile
 from dien.data.sources.lines import source_file
@@ -63,7 +65,7 @@ class TableFile:
 
     def source(self) -> SourceFile:
         """Describe it for the report: its name below the folder given, and the hash of its bytes."""
-        return replace(source_file(self.path), name=self.name)
+        return structs.replace(source_file(self.path), name=self.name)
 
 
 def find(paths: Sequence[Path]) -> list[TableFile]:

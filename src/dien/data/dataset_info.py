@@ -1,0 +1,191 @@
+"""``dataset.json``: what a dataset folder holds and how it was made. Read and written here alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from dien.data.log import SourceFile
+from dien.data.tables import SPLITS, SplitName
+from dien.errors import DataError
+
+FORMAT = 2
+"""Version of docs/data-format.md; a dataset folder of another one is refused."""
+
+NAME = "dataset.json"
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A JSON object whose keys and types are checked."""
+
+
+class SplitSizes(_Record, frozen=True, kw_only=True):
+    """Sizes of a split.
+
+    Attributes:
+        impressions: how many.
+        rows: candidates of all impressions.
+        positives: rows that were clicked.
+    """
+
+    impressions: Count
+    rows: Count
+    positives: Count
+
+
+class Sizes(_Record, frozen=True, kw_only=True):
+    """Sizes of a dataset.
+
+    Attributes:
+        items: rows of the item table, "unknown" left out.
+        users: rows of the user table, likewise.
+        behaviours: of all users.
+        splits: of train, valid and test.
+    """
+
+    items: Count
+    users: Count
+    behaviours: Count
+    splits: dict[SplitName, SplitSizes]
+
+    def __post_init__(self) -> None:
+        if set(self.splits) != set(SPLITS):
+            raise ValueError(f"splits {', '.join(self.splits) or 'none'}, expected {', '.join(SPLITS)}")
+
+
+class Recipe(_Record, frozen=True, kw_only=True, omit_defaults=True):
+    """The recipe and its options; one that the recipe has not is left out of the file.
+
+    Attributes:
+        name: ``paper``, ``temporal`` or ``table``.
+        seed: what was drawn follows from it.
+        targets: of the recipe paper.
+        split: ``last``, ``ratio``, ``user`` or ``column``; None where the split is by time.
+        valid_from: first second of validation.
+        test_from: first second of the test.
+        gap: seconds before both that are in no split.
+        valid_share: share of each user's events, or of users, that validates.
+        test_share: share that tests.
+        warmup: behaviours a user had before the first impression.
+        negatives: sampled for each positive; None where they are real.
+        max_train_rows: so many training rows were kept at most; None for all.
+        history: which events are behaviours.
+        appended_after: newest second of the dataset that the newest log was added to.
+    """
+
+    name: str
+    seed: int
+    targets: Literal["last", "all"] | None = None
+    split: str | None = None
+    valid_from: int | None = None
+    test_from: int | None = None
+    gap: int = 0
+    valid_share: float | None = None
+    test_share: float | None = None
+    warmup: int | None = None
+    negatives: int | UnsetType | None = UNSET
+    max_train_rows: int | UnsetType | None = UNSET
+    history: Literal["clicked", "all"] = "clicked"
+    appended_after: int | None = None
+
+
+class Negatives(_Record, frozen=True, kw_only=True):
+    """Where candidates that were not clicked are from.
+
+    Attributes:
+        sampled: whether they were drawn, and may be drawn anew; else they are real: shown and not clicked.
+        per_positive: how many were drawn for each positive; None where they are real.
+        by: what they are drawn by (``popularity``, ``uniform`` or an item feature); None where they are real.
+        rule: all that in words.
+    """
+
+    sampled: bool
+    per_positive: int | None
+    by: str | None = None
+    rule: str
+
+
+class Truth(_Record, frozen=True, kw_only=True):
+    """What is known of a synthetic log.
+
+    Attributes:
+        best_auc: the highest AUC any model can reach on each split; None where it has rows of one class only.
+        click_probability: the rule by which clicks were drawn, in words.
+    """
+
+    best_auc: dict[SplitName, float | None]
+    click_probability: str
+
+
+class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of ``dataset.json``.
+
+    Attributes:
+        format: version of the folder's layout.
+        schema: the features, as :meth:`dien.data.schema.Schema.to_json` gives them.
+        dropped_features: names of features without a known value, which are in no file.
+        sizes: of every table.
+        time: first and last second of the impressions of each split; None where it has none.
+        recipe: what made it, with its options.
+        split_rule: how the rows were split, in words.
+        negatives: where candidates that were not clicked are from.
+        auxiliary_negatives: what the auxiliary loss has for each behaviour: items sampled while training, or
+            what was shown and not clicked.
+        excluded: what was left out, and how often.
+        sources: the files it was read from.
+        truth: of synthetic logs.
+    """
+
+    format: int
+    schema: dict[str, Any]
+    dropped_features: list[str]
+    sizes: Sizes
+    time: dict[SplitName, tuple[int, int] | None]
+    recipe: Recipe
+    split_rule: str
+    negatives: Negatives
+    auxiliary_negatives: Literal["sampled", "unclicked"]
+    excluded: dict[str, int]
+    sources: list[SourceFile]
+    truth: Truth | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> DatasetInfo:
+        """Read the ``dataset.json`` of a folder.
+
+        Raises:
+            DataError: there is none, or it is of another format, or a field is missing, unknown or of the
+                wrong type; the message names the file and the field.
+        """
+        file = folder / NAME
+        try:
+            found = msgspec.json.decode(file.read_bytes())
+            version = found.get("format") if isinstance(found, dict) else None
+            if version != FORMAT:
+                raise DataError(
+                    f"{file}: format {version}, this version of dien reads {FORMAT}; prepare the data again"
+                )
+            return msgspec.convert(found, cls)
+        except OSError as error:
+            raise DataError(
+                f"{file}: {error.strerror}; name a dataset folder that dien prepare wrote"
+            ) from error
+        except msgspec.ValidationError as error:
+            raise DataError(f"{file}: not as prepare writes it: {error}; prepare the data again") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{file}: not JSON: {error}; prepare the data again") from error
+
+    def save(self, folder: Path) -> None:
+        """Write the ``dataset.json`` of a folder."""
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False)
+        (folder / NAME).write_text(text + "\n", encoding="utf-8")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as in the file."""
+        return dict(msgspec.json.decode(msgspec.json.encode(self)))
