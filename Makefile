@@ -8,7 +8,7 @@ RECBOLE_VENV   ?= .recbole-venv
 # Threads that wait soon sleep, as in dien's commands: beside other processes, spinning costs a multiple.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: help quickstart test test-recbole lint bench bench-files bench-recbole bench-peers clean
+.PHONY: help quickstart test test-recbole lint docs bench bench-files bench-recbole bench-peers clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -21,6 +21,10 @@ $(VENV)/.quickstart: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,quickstart]'
+	@touch $@
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 $(RECBOLE_VENV)/.done: tests/recbole/requirements.txt pyproject.toml constraints.txt
@@ -43,6 +47,10 @@ lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs  ## the documentation as a site, in build/docs; Python 3.11 or later
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/docs/index.html"
 
 # Asked for before anything is installed.
 bench-files:

@@ -1,0 +1,63 @@
+"""The fenced blocks of a page, run one after the other as a reader would."""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+DOCS = Path(__file__).parents[2] / "docs"
+FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the file it is said to be, its text, and its line in the page."""
+
+    language: str
+    title: str | None
+    text: str
+    line: int
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [Block(m[1], m[2], m[3], text.count("\n", 0, m.start()) + 2) for m in FENCE.finditer(text)]
+
+
+def run_blocks(page: Path, folder: Path) -> None:
+    """Run a page in a folder, the current one: files are written, commands and Python are run.
+
+    ``sh`` is bash, stopping at the first error. ``python`` and ``pycon`` share their names; what ``pycon``
+    shows is compared. A block with a title is a file; blocks of other languages are only shown.
+    """
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in blocks_of(page):
+        where = f"{page.name}:{block.line}"
+        if block.title is not None:
+            (folder / block.title).write_text(block.text, encoding="utf-8")
+        elif block.language == "sh":
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            done = subprocess.run(
+                ["bash", "-e", "-c", block.text],
+                cwd=folder,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
+        elif block.language == "python":
+            exec(compile(block.text, where, "exec"), names)
+        elif block.language == "pycon":
+            _run_session(block, where, names)
+
+
+def _run_session(block: Block, where: str, names: dict[str, Any]) -> None:
+    session = doctest.DocTestParser().get_doctest(block.text, names, where, where, 0)
+    assert session.examples, f"{where}: no >>> in a pycon block"
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL)
+    runner.run(session, out=said.append, clear_globs=False)
+    assert not runner.failures, "".join(said)
+    names.update(session.globs)

@@ -1,0 +1,25 @@
+"""The tutorial, run block by block."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import DOCS, blocks_of, run_blocks
+
+
+def test_the_tutorial_leads_from_a_click_log_to_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_blocks(DOCS / "tutorial.md", tmp_path)
+    scores = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert [line["user"] for line in scores] == ["user-7", "somebody-new"]
+    assert [len(line["scores"]) for line in scores] == [3, 2]
+    results = [
+        json.loads((tmp_path / f"runs/{run}/result.json").read_text()) for run in ("shop", "shop-sum-pooling")
+    ]
+    assert all(0.5 < result["valid_auc"] < 1 for result in results)
+    assert (tmp_path / "shop.html").stat().st_size > 0
+    (shown,) = (block.text for block in blocks_of(DOCS / "tutorial.md") if block.language == "csv")
+    assert (tmp_path / "clicks.csv").read_text().startswith(shown)
