@@ -118,7 +118,7 @@ def epoch(dataset: Dataset, config: RunConfig, most: int | None) -> Ledger:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger()
         with clocks(ledger, most), suppress(Enough):
-            fit(dataset, config, Path(folder) / "run", progress=False)
+            fit(dataset, config, Path(folder) / "run", show_progress=False)
         ledger.count()
     return ledger
 

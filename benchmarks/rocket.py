@@ -186,7 +186,7 @@ def main() -> None:
             for seed in range(given.seeds):
                 for name, config in configurations([*given.set, f"training.seed={seed}"]).items():
                     out = (given.out or Path(scratch)) / f"{name.replace(' ', '-')}-{number}-{seed}"
-                    result = fit(data, config, out, resume=True, progress=False)
+                    result = fit(data, config, out, resume=True, show_progress=False)
                     run = Run.open(out)
                     found[name].add(evaluate(run, data), result)
                     if name == ROCKET:

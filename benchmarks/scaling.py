@@ -64,7 +64,7 @@ def measure(name: str, make: Make, hidden: tuple[int, ...], varied: tuple[int, .
                 timers[of_hidden, of_varied, mode] = subject.timer(mode)
     done = iter(range(1, rounds * len(timers) + 1))
 
-    def report() -> None:
+    def report(_: int) -> None:
         print(f"{name}: {next(done)} of {rounds * len(timers)}", end="\r", file=sys.stderr)
 
     seconds = in_turns(timers, rounds, report)

@@ -66,5 +66,5 @@ def small_run(small_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> 
     """DIEN trained for one epoch on the small data."""
     path = tmp_path_factory.mktemp("small") / "run"
     config = load_config(overrides=["training.epochs=1", "model.max_history=12", "model.hidden_size=10"])
-    fit(small_data, config, path, progress=False)
+    fit(small_data, config, path, show_progress=False)
     return Run.open(path)

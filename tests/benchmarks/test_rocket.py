@@ -42,7 +42,9 @@ def test_every_net_has_its_line_and_is_gone_on_with(small_data, tmp_path, monkey
 
 def test_the_booster_beside_a_light_net_is_scored_as_in_training(small_data, tmp_path, monkeypatch):
     overrides = [*SMALL, "training.epochs=1"]
-    rocket.fit(small_data, rocket.configurations(overrides)[rocket.ROCKET], tmp_path / "run", progress=False)
+    rocket.fit(
+        small_data, rocket.configurations(overrides)[rocket.ROCKET], tmp_path / "run", show_progress=False
+    )
     run = rocket.Run.open(tmp_path / "run")
     batch = rocket.evaluation_batches(small_data, "test", 12).batch(0, 0)
     nets = run.load_model(training=True)

@@ -83,7 +83,7 @@ def rich_data(rich_log: Log, tmp_path_factory: pytest.TempPathFactory) -> Datase
 def rich_run(rich_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     path = tmp_path_factory.mktemp("rich") / "run"
     config = load_config(overrides=["training.epochs=1", "model.max_history=6", "model.hidden_size=6"])
-    fit(rich_data, config, path, progress=False)
+    fit(rich_data, config, path, show_progress=False)
     return Run.open(path)
 
 

@@ -35,7 +35,7 @@ def train(
         return original(*args, **kwargs)
 
     setattr(owner, name, watched)
-    fit(data, config, out, start_from=start_from, resume=True, progress=False)
+    fit(data, config, out, start_from=start_from, resume=True, show_progress=False)
 
 
 def half_a_line(log: TrainingLog, record: dict[str, Any]) -> None:

@@ -262,7 +262,9 @@ def test_a_name_that_is_no_name_of_a_folder_is_spelt_as_one(
 ) -> None:
     monkeypatch.setattr("dien.training.compare.run_all", lambda *_: None)
     config = compared_configs(["din"])["din"]
-    found = compare([small_data.path], {"a:b/c": config, "a+b": config}, tmp_path / "out", progress=False)
+    found = compare(
+        [small_data.path], {"a:b/c": config, "a+b": config}, tmp_path / "out", show_progress=False
+    )
     assert [run["run"] for run in found["runs"]] == ["runs/a%3Ab%2Fc-0", "runs/a+b-0"]
 
 
@@ -277,7 +279,9 @@ def test_several_data_each_have_seeds_of_their_own(
     monkeypatch.setattr("dien.training.compare.run_all", note)
     write(temporal(small_log, seed=1), tmp_path / "other")
     configs = compared_configs(["din"], settings=SETTINGS)
-    found = compare([small_data.path, tmp_path / "other"], configs, tmp_path / "out", seeds=2, progress=False)
+    found = compare(
+        [small_data.path, tmp_path / "other"], configs, tmp_path / "out", seeds=2, show_progress=False
+    )
     assert [(job.data, job.config.training.seed) for job in started] == [
         (path, seed)
         for path, seeds in ((small_data.path, (0, 1)), (tmp_path / "other", (2, 3)))

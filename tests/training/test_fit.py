@@ -58,7 +58,7 @@ def test_the_seed_alone_decides_the_weights(small_data: Dataset, tmp_path: Path)
             small_data,
             config_of("training.epochs=1", f"training.seed={seed}"),
             tmp_path / name,
-            progress=False,
+            show_progress=False,
         )
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert weights(tmp_path / "a") != weights(tmp_path / "c")
@@ -98,7 +98,7 @@ def test_control_c_reaches_the_caller_and_the_next_one_too(
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(Trainer, "loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit(small_data, config_of(), tmp_path / "run", progress=False)
+        fit(small_data, config_of(), tmp_path / "run", show_progress=False)
     assert signal.getsignal(signal.SIGINT) == before
 
 
@@ -120,7 +120,7 @@ def test_sigterm_ends_training_when_its_step_is_done(
     monkeypatch.setattr(Trainer, "loss", terminated)
     monkeypatch.setattr(Trainer, "step", noted)
     with pytest.raises(SystemExit) as stopped:
-        fit(small_data, config_of(), tmp_path / "run", progress=False)
+        fit(small_data, config_of(), tmp_path / "run", show_progress=False)
     assert stopped.value.code == 128 + signal.SIGTERM
     assert (began, done) == ([0, 1, 2], [1, 2, 3])
 
@@ -140,7 +140,7 @@ def test_sigterm_does_not_wait_for_the_end_of_a_validation(
     monkeypatch.setattr(sys.modules["dien.training.evaluate"], "EVALUATION_ROWS", 64)
     monkeypatch.setattr(DIEN, "forward", noted)
     with pytest.raises(SystemExit) as stopped:
-        fit(small_data, config_of(), tmp_path / "run", progress=False)
+        fit(small_data, config_of(), tmp_path / "run", show_progress=False)
     assert stopped.value.code == 128 + signal.SIGTERM
     assert len(validated) == 1
 
@@ -161,7 +161,7 @@ def test_the_programs_own_handler_of_sigterm_is_called_and_back_afterwards(
     before = signal.signal(signal.SIGTERM, own)
     try:
         with pytest.raises(SystemExit):
-            fit(small_data, config_of("training.epochs=2"), tmp_path / "run", progress=False)
+            fit(small_data, config_of("training.epochs=2"), tmp_path / "run", show_progress=False)
         assert (heard, signal.getsignal(signal.SIGTERM)) == ([signal.SIGTERM], own)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -170,16 +170,16 @@ def test_the_programs_own_handler_of_sigterm_is_called_and_back_afterwards(
 def test_training_in_a_thread_leaves_signals_to_the_program(small_data: Dataset, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
         training = threads.submit(
-            fit, small_data, config_of("training.epochs=1"), tmp_path / "run", progress=False
+            fit, small_data, config_of("training.epochs=1"), tmp_path / "run", show_progress=False
         )
         assert training.result().epochs == 1
 
 
 def test_training_within_no_grad_trains(small_data: Dataset, tmp_path: Path) -> None:
     config = config_of("training.epochs=1")
-    fit(small_data, config, tmp_path / "plain", progress=False)
+    fit(small_data, config, tmp_path / "plain", show_progress=False)
     with torch.no_grad():
-        fit(small_data, config, tmp_path / "run", progress=False)
+        fit(small_data, config, tmp_path / "run", show_progress=False)
     assert weights(tmp_path / "run") == weights(tmp_path / "plain")
 
 
@@ -190,7 +190,12 @@ class Untouchable(Split):
 
 def test_the_test_split_is_never_read(small_data: Dataset, tmp_path: Path) -> None:
     hidden = {**small_data.splits, "test": object.__new__(Untouchable)}
-    fit(replace(small_data, splits=hidden), config_of("training.epochs=1"), tmp_path / "run", progress=False)
+    fit(
+        replace(small_data, splits=hidden),
+        config_of("training.epochs=1"),
+        tmp_path / "run",
+        show_progress=False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,7 +225,7 @@ def test_training_stops_on_validation_auc_and_keeps_the_best_weights(
 
     monkeypatch.setattr(trainer, "evaluate_model", evaluated)
     config = config_of("training.epochs=5", "training.patience=2")
-    result = fit(small_data, config, tmp_path / "run", progress=False)
+    result = fit(small_data, config, tmp_path / "run", show_progress=False)
     assert (result.epochs, result.best_epoch, result.valid_auc) == (epochs, best, scores[best - 1])
     assert result.stopped == stopped
     kept = load_file(tmp_path / "run/model.safetensors")
@@ -248,7 +253,7 @@ def test_each_epochs_learning_rate_is_that_of_the_one_before_times_the_decay(
         monkeypatch.setattr(optimiser, name, noting(name))
     settings = ["training.epochs=3", "training.patience=3", "training.learning_rate=0.01"]
     config = config_of(*settings, f"training.learning_rate_decay={decay}")
-    result = fit(small_data, config, tmp_path / "run", progress=False)
+    result = fit(small_data, config, tmp_path / "run", show_progress=False)
     for rates in used.values():
         assert rates == [0.01 * decay**epoch for epoch in range(3) for _ in range(len(rates) // 3)]
     assert len(used["adam"]) == result.steps
@@ -283,7 +288,7 @@ def test_training_validation_and_test_cut_histories_where_the_model_says(
 
     monkeypatch.setattr(DIEN, "forward", noted)
     config = load_config(overrides=[*SMALL, "training.epochs=1"], model=name)
-    fit(tmp_path / "data", config, tmp_path / "run", progress=False)
+    fit(tmp_path / "data", config, tmp_path / "run", show_progress=False)
     trained, validated = ([n for training, n in read if training == mode] for mode in (True, False))
     assert max(trained) == max(validated) == longest
     read.clear()
@@ -338,7 +343,7 @@ def test_records_tell_the_mean_losses_and_agree_in_all_three_forms(
 
     monkeypatch.setattr(Trainer, "loss", recorded)
     config = config_of("training.epochs=2", "model.auxiliary_weight=0.5")
-    fit(small_data, config, tmp_path / "run", progress=False)
+    fit(small_data, config, tmp_path / "run", show_progress=False)
     records = read_records(tmp_path / "run")
     length = len(losses) // 2
     steps = [record["step"] for record in records if record["kind"] == "steps"]
@@ -386,9 +391,9 @@ def test_a_resumed_run_has_each_scalar_once(
     with monkeypatch.context() as patched:
         patched.setattr(Batches, "batch", failing)
         with pytest.raises(RuntimeError, match="no batch"):
-            fit(small_data, config, tmp_path / "run", progress=False)
+            fit(small_data, config, tmp_path / "run", show_progress=False)
     before = read_board(tmp_path / "run")
-    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     scalars = [(tag, step) for tag, step, _ in read_board(tmp_path / "run")]
     assert set(scalars) > {(tag, step) for tag, step, _ in before}
     assert len(scalars) == len(set(scalars))
@@ -397,10 +402,10 @@ def test_a_resumed_run_has_each_scalar_once(
 def test_what_stands_at_the_path_is_left_alone(small_data: Dataset, small_run: Run, tmp_path: Path) -> None:
     before = contents(small_run.path)
     with pytest.raises(RunError, match=r"exists already.*--resume"):
-        fit(small_data, small_run.config, small_run.path, progress=False)
+        fit(small_data, small_run.config, small_run.path, show_progress=False)
     (tmp_path / "other").mkdir()
     with pytest.raises(RunError, match=r"run\.json"):
-        fit(small_data, small_run.config, tmp_path / "other", resume=True, progress=False)
+        fit(small_data, small_run.config, tmp_path / "other", resume=True, show_progress=False)
     assert contents(small_run.path) == before
     assert not list((tmp_path / "other").iterdir())
 
@@ -422,10 +427,12 @@ def test_resuming_with_another_configuration_or_data_names_what_differs(
         update={"training": small_run.config.training.model_copy(update={"learning_rate": 0.5})}
     )
     with pytest.raises(RunError, match=r"training.learning_rate = 0.002, not 0.5"):
-        fit(small_data, other, small_run.path, resume=True, progress=False)
+        fit(small_data, other, small_run.path, resume=True, show_progress=False)
     info = structs.replace(small_data.info, recipe=structs.replace(small_data.info.recipe, seed=9))
     with pytest.raises(RunError, match=r"recipe.seed of its dataset.json was 0, is 9"):
-        fit(replace(small_data, info=info), small_run.config, small_run.path, resume=True, progress=False)
+        fit(
+            replace(small_data, info=info), small_run.config, small_run.path, resume=True, show_progress=False
+        )
 
 
 def test_data_without_training_rows_leaves_no_run(small_data: Dataset, tmp_path: Path) -> None:
@@ -438,14 +445,14 @@ def test_data_without_training_rows_leaves_no_run(small_data: Dataset, tmp_path:
             replace(small_data, splits={**small_data.splits, "train": empty}),
             config_of(),
             tmp_path / "run",
-            progress=False,
+            show_progress=False,
         )
     assert not list(tmp_path.iterdir())
 
 
 def test_training_that_diverges_says_so(small_data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"diverged in epoch 1.*learning_rate"):
-        fit(small_data, config_of("training.learning_rate=1e30"), tmp_path / "run", progress=False)
+        fit(small_data, config_of("training.learning_rate=1e30"), tmp_path / "run", show_progress=False)
 
 
 def test_a_full_disk_is_reported_and_leaves_a_run_that_resumes(
@@ -463,7 +470,7 @@ def test_a_full_disk_is_reported_and_leaves_a_run_that_resumes(
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(RunError, match=r"step-0.*No space left.*--resume"):
-        fit(small_data, config, tmp_path / "run", progress=False)
-    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
-    fit(small_data, config, tmp_path / "straight", progress=False)
+        fit(small_data, config, tmp_path / "run", show_progress=False)
+    fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
+    fit(small_data, config, tmp_path / "straight", show_progress=False)
     assert weights(tmp_path / "run") == weights(tmp_path / "straight")

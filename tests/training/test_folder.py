@@ -23,13 +23,15 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks")
 
 
 def compared(data: Dataset, out: Path) -> dict[str, Any]:
-    return compare([data.path], compared_configs(["din"], settings=SETTINGS), out, progress=False)
+    return compare([data.path], compared_configs(["din"], settings=SETTINGS), out, show_progress=False)
 
 
 def tuned(data: Dataset, out: Path) -> dict[str, Any]:
     settings = [*SETTINGS, "model.pooled_history=true"]
     config = compared_configs(["din"], settings=settings)["din"]
-    return tune(data.path, "din", config, search_space("din", None, settings), out, trials=1, progress=False)
+    return tune(
+        data.path, "din", config, search_space("din", None, settings), out, trials=1, show_progress=False
+    )
 
 
 def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:

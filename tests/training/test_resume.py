@@ -41,7 +41,7 @@ def config() -> RunConfig:
 def straight(small_data: Dataset, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     out = tmp_path_factory.mktemp("straight") / "run"
-    result = fit(small_data, config, out, progress=False)
+    result = fit(small_data, config, out, show_progress=False)
     assert (result.epochs, result.steps) == (3, 3 * STEPS)
     return out
 
@@ -86,7 +86,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(
     moment: str, count: int, small_data: Dataset, config: RunConfig, straight: Path, tmp_path: Path
 ) -> None:
     train_killed(small_data.path, config, tmp_path / "run", moment, count)
-    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     assert_same(tmp_path / "run", straight)
 
 
@@ -95,7 +95,7 @@ def test_a_run_killed_again_and_again_resumes_to_the_same_bytes(
 ) -> None:
     for count in (8, 7, 12, 2):
         train_killed(small_data.path, config, tmp_path / "run", "a training batch", count)
-    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     assert_same(tmp_path / "run", straight)
 
 
@@ -104,12 +104,12 @@ def test_a_run_whose_learning_rate_falls_resumes_in_any_epoch_to_the_same_bytes(
 ) -> None:
     keys = ["training.learning_rate_decay=0.3", "training.auxiliary_negatives=fixed"]
     config = load_config(overrides=[*SETTINGS, *keys])
-    fit(small_data, config, tmp_path / "whole", progress=False)
+    fit(small_data, config, tmp_path / "whole", show_progress=False)
     weights = "model.safetensors"
     assert (tmp_path / "whole" / weights).read_bytes() != (straight / weights).read_bytes()
     for count in (STEPS + 10, STEPS):  # in the second epoch, and from a checkpoint there in the third
         train_killed(small_data.path, config, tmp_path / "run", "a training batch", count)
-    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+    fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     assert_same(tmp_path / "run", tmp_path / "whole")
 
 
@@ -135,5 +135,5 @@ def test_the_command_stopped_by_a_signal_fails_and_resumes_to_the_same_bytes(
     if number == signal.SIGKILL:
         subprocess.run([*command, "--resume"], check=True, capture_output=True)
     else:
-        fit(small_data, config, out, resume=True, progress=False)
+        fit(small_data, config, out, resume=True, show_progress=False)
     assert_same(out, straight)

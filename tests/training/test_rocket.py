@@ -42,7 +42,7 @@ def config() -> RunConfig:
 @pytest.fixture(scope="module")
 def trained(small_data: Dataset, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
     path = tmp_path_factory.mktemp("rocket") / "run"
-    fit(small_data, config, path, progress=False)
+    fit(small_data, config, path, show_progress=False)
     return Run.open(path)
 
 
@@ -80,7 +80,7 @@ def test_evaluation_and_scores_are_those_of_the_light_net_and_need_no_booster(
 def test_the_parameters_are_those_of_what_scores(
     small_data: Dataset, config: RunConfig, tmp_path: Path
 ) -> None:
-    result = fit(small_data, config, tmp_path / "run", progress=False)
+    result = fit(small_data, config, tmp_path / "run", show_progress=False)
     light = Run.open(tmp_path / "run").load_model()
     assert result.parameters == sum(p.numel() for p in light.parameters())
 
@@ -89,7 +89,7 @@ def test_records_tell_the_mean_losses_of_both_nets_and_the_hint(
     small_data: Dataset, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer, "LOG_STEPS", 4)
-    fit(small_data, config, tmp_path / "run", progress=False)
+    fit(small_data, config, tmp_path / "run", show_progress=False)
     records = read_records(tmp_path / "run")
     assert {record["kind"] for record in records} == {"steps", "epoch"}
     for record in records:
@@ -139,8 +139,8 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "loss", stopping)
         with pytest.raises(StoppedError):
-            fit(small_data, config, tmp_path / "run", progress=False)
-    fit(small_data, config, tmp_path / "run", resume=True, progress=False)
+            fit(small_data, config, tmp_path / "run", show_progress=False)
+    fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     for name in ("model.safetensors", "booster.safetensors", "metrics.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (trained.path / name).read_bytes(), name
 

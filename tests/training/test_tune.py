@@ -374,7 +374,7 @@ def test_thirteen_trials_follow_from_their_numbers_alone_with_the_same_shared_va
     for model in ("dien", "dien:recbole"):
         config, space, out = compared_configs([model])[model], search_space(model), tmp_path / model
         alike = [key for key, choices in SPACES["sum-pooling"].items() if str(choices) == str(space[key])]
-        trials = tune(small_data.path, model, config, space, out, trials=first, progress=False)["trials"]
+        trials = tune(small_data.path, model, config, space, out, trials=first, show_progress=False)["trials"]
         assert len(alike) == (4 if model == "dien" else 2)
         for trial, found in zip(trials, values[0], strict=False):
             assert {key: trial["values"][key] for key in alike}.items() <= found.items()

@@ -117,7 +117,7 @@ def grown(extended: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Datas
 @pytest.fixture(scope="module")
 def run(early: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     path = tmp_path_factory.mktemp("early") / "run"
-    fit(early, config_of(), path, progress=False)
+    fit(early, config_of(), path, show_progress=False)
     return Run.open(path)
 
 
@@ -125,7 +125,7 @@ def run(early: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def warm(run: Run, grown: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained on with nothing to disturb it."""
     path = tmp_path_factory.mktemp("warm") / "run"
-    fit(grown, config_of(), path, start_from=run, progress=False)
+    fit(grown, config_of(), path, start_from=run, show_progress=False)
     return path
 
 
@@ -214,7 +214,7 @@ def test_the_training_part_of_the_configuration_may_differ(
         config_of("training.batch_size=50", "training.epochs=2", "training.learning_rate=0.01"),
         tmp_path / "run",
         start_from=run,
-        progress=False,
+        show_progress=False,
     )
     assert result.epochs == 2
     assert (tmp_path / "run/model.safetensors").read_bytes() != (warm / "model.safetensors").read_bytes()
@@ -235,7 +235,7 @@ def test_a_warm_run_killed_at_any_moment_resumes_to_the_same_bytes(
 ) -> None:
     out = tmp_path / "run"
     train_killed(grown.path, config_of(), out, moment, count, run.path)
-    fit(grown, config_of(), out, start_from=run if named else None, resume=True, progress=False)
+    fit(grown, config_of(), out, start_from=run if named else None, resume=True, show_progress=False)
     assert_same(out, warm)
 
 
@@ -248,8 +248,8 @@ def test_only_before_its_first_checkpoint_does_a_warm_run_need_the_earlier_one(
     train_killed(grown.path, config_of(), tmp_path / "one", "the rename of a checkpoint", 2, earlier)
     shutil.rmtree(earlier)
     with pytest.raises(RunError, match=rf"none: has no checkpoint yet.*{earlier}.*put it back"):
-        fit(grown, config_of(), tmp_path / "none", resume=True, progress=False)
-    fit(grown, config_of(), tmp_path / "one", start_from=earlier, resume=True, progress=False)
+        fit(grown, config_of(), tmp_path / "none", resume=True, show_progress=False)
+    fit(grown, config_of(), tmp_path / "one", start_from=earlier, resume=True, show_progress=False)
     assert_same(tmp_path / "one", warm)
 
 
@@ -257,15 +257,15 @@ def test_a_run_resumes_from_no_other_run_than_it_was_started_from(
     run: Run, warm: Path, early: Dataset, grown: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match=r"was started from fresh weights, not from .*without --from"):
-        fit(early, config_of(), run.path, start_from=warm, resume=True, progress=False)
+        fit(early, config_of(), run.path, start_from=warm, resume=True, show_progress=False)
     with pytest.raises(RunError, match=rf"was started from {run.path}, not from {tmp_path / 'other'}"):
-        fit(grown, config_of(), warm, start_from=tmp_path / "other", resume=True, progress=False)
+        fit(grown, config_of(), warm, start_from=tmp_path / "other", resume=True, show_progress=False)
 
 
 def refused(run: Run, data: Dataset, out: Path, *overrides: str) -> str:
     """The message of a refusal, which leaves nothing behind."""
     with pytest.raises(RunError) as error:
-        fit(data, config_of(*overrides), out, start_from=run, progress=False)
+        fit(data, config_of(*overrides), out, start_from=run, show_progress=False)
     assert not out.exists()
     assert not list(out.parent.glob(".*"))
     return str(error.value)

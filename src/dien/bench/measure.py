@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from dien.config import RunConfig
 from dien.errors import ConfigError
 from dien.memory import kept_memory
 from dien.ops import cpu
+from dien.progress import Progress
 
 
 def measure(
@@ -27,7 +28,7 @@ def measure(
     rounds: int = 11,
     threads: int | None = None,
     profiled: bool = False,
-    progress: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure a model on random batches; shapes, training and scoring take turns in every round.
 
@@ -37,7 +38,7 @@ def measure(
         rounds: measurements of each, at least 1.
         threads: of torch and of the C++ backend; None for as many as torch has.
         profiled: whether to take the training step of each shape apart, too.
-        progress: called :func:`measurements` times.
+        progress: called with 1 after each measurement, :func:`measurements` times.
 
     Returns:
         Plain data for JSON: what ran, and by shape the rates and the profile, quartiles over rounds.

@@ -24,6 +24,7 @@ from dien.bench.work import Sizes, operations
 from dien.data.batch import Batch
 from dien.models import DIEN
 from dien.packed import Packed
+from dien.progress import Progress
 
 Part = Literal["forward", "backward", "update"]
 
@@ -85,13 +86,13 @@ class Profile:
         return sum(stage.seconds for stage in self.stages.values())
 
 
-def profile(subject: Subject, rounds: int, done: Callable[[], None] = lambda: None) -> Profile:
+def profile(subject: Subject, rounds: int, progress: Progress | None = None) -> Profile:
     """Take training steps apart.
 
     Args:
         subject: a DIEN with its batches.
         rounds: passes over the batches, half of the steps as they are and half looked at.
-        done: called after each round.
+        progress: called with 1 after each round.
 
     Raises:
         TypeError: the model is no DIEN.
@@ -114,7 +115,8 @@ def profile(subject: Subject, rounds: int, done: Callable[[], None] = lambda: No
             for batch in subject.batches:
                 for moment, seconds in _step(subject, batch, clock).items():
                     found[moment].append(seconds)
-        done()
+        if progress:
+            progress(1)
     sizes = Sizes.mean(subject.batches)
     counted = operations(model, sizes)
 

@@ -13,6 +13,7 @@ from dien.bench.shapes import ITEMS, schema
 from dien.config import RunConfig
 from dien.data.batch import Batch
 from dien.models import build
+from dien.progress import Progress
 from dien.training.optimiser import RowAdam
 
 K = TypeVar("K", bound=Hashable)
@@ -80,14 +81,14 @@ class Subject:
 
 
 def in_turns(
-    timers: Mapping[K, Callable[[], float]], rounds: int, done: Callable[[], None]
+    timers: Mapping[K, Callable[[], float]], rounds: int, progress: Progress | None = None
 ) -> dict[K, list[float]]:
     """Have every timer measure once a round, so that what slows the machine down slows all of them.
 
     Args:
         timers: what measures, by anything.
         rounds: how many.
-        done: called after each measurement.
+        progress: called with 1 after each measurement.
 
     Returns:
         By the same, what was measured in each round.
@@ -96,5 +97,6 @@ def in_turns(
     for _ in range(rounds):
         for key, timer in timers.items():
             found[key].append(timer())
-            done()
+            if progress:
+                progress(1)
     return found

@@ -51,9 +51,7 @@ def bench(
     names = list(dict.fromkeys(shapes or SHAPES))
     total = measurements(names, rounds, profile)
     with progress("measuring", total, TextColumn("{task.completed} of {task.total}")) as advance:
-        result = measure(
-            config, names, rounds=rounds, threads=threads, profiled=profile, progress=lambda: advance(1)
-        )
+        result = measure(config, names, rounds=rounds, threads=threads, profiled=profile, progress=advance)
     if as_json:
         print_json(result)
         return

@@ -1,4 +1,4 @@
-"""What the reports on a comparison are made from: its content, its learning curves, its metrics."""
+"""What the reports on a comparison are made from: its content and its learning curves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,3 @@ Comparison = Mapping[str, Any]
 """The content of ``comparison.json``."""
 Curves = Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
 """For each model the records of its runs' ``metrics.jsonl``."""
-
-METRICS = {
-    "auc": "AUC",
-    "gauc": "GAUC",
-    "log_loss": "LogLoss",
-    "calibration": "calibration",
-    "calibration_error": "calibration error",
-}
-"""What a split is measured by, and what tables call it."""

@@ -7,7 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dien.reports.comparison import METRICS, Comparison, Curves
+from dien.reports.comparison import Comparison, Curves
+from dien.training.metrics import METRICS
 
 _RATES = ("training_rows_per_second", "scoring_rows_per_second")
 

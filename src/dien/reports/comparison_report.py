@@ -8,10 +8,11 @@ from typing import Any
 
 from dien.files import write_text
 from dien.reports.charts import Curve, Interval, hues, intervals, legend, line_chart
-from dien.reports.comparison import METRICS, Comparison, Curves
+from dien.reports.comparison import Comparison, Curves
 from dien.reports.comparison_csv import models_csv, pairs_csv, runs_csv
 from dien.reports.comparison_notes import best_is_tested, notes
 from dien.reports.page import Cell, beside, bullets, heading, page, table
+from dien.training.metrics import METRICS
 
 
 def write_reports(comparison: Comparison, curves: Curves, folder: Path) -> None:

@@ -83,7 +83,7 @@ def compare(
     *,
     seeds: int = 1,
     jobs: int | None = None,
-    progress: bool = True,
+    show_progress: bool = True,
 ) -> dict[str, Any]:
     """Train and evaluate every model on every replicate.
 
@@ -98,7 +98,7 @@ def compare(
         out: the folder to write.
         seeds: training seeds for each DATA; they are numbered through, so that no two replicates share one.
         jobs: processes at a time, of one thread each; None for as many as this process may use cores.
-        progress: whether to show progress on standard error.
+        show_progress: whether to show a bar and lines on standard error.
 
     Returns:
         The content of ``comparison.json`` (docs/compare.md). A run that failed has its error there.
@@ -151,7 +151,7 @@ def compare(
         content = write()
         waiting = {run.job.out: run for run in runs if not run.job.done}
         with RunsBar(
-            "comparing", progress, len(runs), sum(run.job.config.training.epochs for run in runs)
+            "comparing", show_progress, len(runs), sum(run.job.config.training.epochs for run in runs)
         ) as bar:
 
             def look() -> None:

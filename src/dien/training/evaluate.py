@@ -18,6 +18,7 @@ from dien.data.ragged import row_of
 from dien.data.tables import SplitName
 from dien.errors import RunError
 from dien.models import Model
+from dien.progress import Progress
 from dien.run import Run
 from dien.training.metrics import Metrics, MetricStream
 from dien.training.slices import SLICES, slices_of
@@ -30,7 +31,7 @@ def evaluate(
     data: Dataset | Path | str | None = None,
     *,
     split: SplitName = "test",
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Metrics:
     """Evaluate a finished RUN.
 
@@ -53,7 +54,7 @@ def evaluate_slices(
     data: Dataset | Path | str | None = None,
     *,
     split: SplitName = "test",
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Metrics]:
     """Evaluate a finished RUN on a split and on parts of it, in one pass.
 
@@ -106,7 +107,7 @@ def evaluation_batches(dataset: Dataset, split: SplitName, max_history: int) -> 
     return Batches(dataset, split, batch_size=EVALUATION_ROWS, max_history=max_history)
 
 
-def evaluate_model(model: Model, batches: Batches, progress: Callable[[int], None] | None = None) -> Metrics:
+def evaluate_model(model: Model, batches: Batches, progress: Progress | None = None) -> Metrics:
     """Evaluate a model on batches, in evaluation mode, and leave its mode as it was.
 
     Raises:
@@ -121,7 +122,7 @@ def _score(
     model: Model,
     batches: Batches,
     add: Callable[[Batch, NDArray[Any], NDArray[Any], NDArray[Any]], None],
-    progress: Callable[[int], None] | None,
+    progress: Progress | None,
 ) -> None:
     """Call ``add`` with each batch, and the scores, labels and users ``[B]`` of its candidates."""
     device = next(model.parameters()).device

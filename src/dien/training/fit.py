@@ -69,7 +69,7 @@ def fit(
     *,
     start_from: Run | Path | str | None = None,
     resume: bool = False,
-    progress: bool = True,
+    show_progress: bool = True,
 ) -> FitResult:
     """Train a model; the epoch with the best validation AUC is kept, and the test split is not read.
 
@@ -84,7 +84,7 @@ def fit(
             (:mod:`dien.training.warm`); None for fresh weights and all rows. A RUN that is resumed knows
             where it started.
         resume: go on where ``out`` was stopped; starts where there is no RUN yet.
-        progress: whether to show progress on standard error.
+        show_progress: whether to show a bar and lines on standard error.
 
     Returns:
         What training came to. For a RUN that has finished: what it came to then.
@@ -103,7 +103,7 @@ def fit(
         run = _resumed(out, config, dataset, start_from)
     else:
         run = _created(out, config, dataset, start_from)
-    with Bar(progress) as bar:
+    with Bar(show_progress) as bar:
         if run.finished:
             bar.print(f"{out}: training has finished already; nothing to do")
             return read_result(run)

@@ -84,7 +84,7 @@ def carry_out(job: Job) -> None:
     """
     torch.set_num_threads(1)
     dataset = Dataset.open(job.data)
-    fit(dataset, job.config, job.out, resume=True, progress=False)
+    fit(dataset, job.config, job.out, resume=True, show_progress=False)
     if not job.test:
         return
     seen: list[tuple[int, float]] = []

@@ -9,6 +9,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+METRICS = {
+    "auc": "AUC",
+    "gauc": "GAUC",
+    "log_loss": "LogLoss",
+    "calibration": "calibration",
+    "calibration_error": "calibration error",
+}
+"""What models are compared by, as :class:`Metrics` has it, and what tables call it."""
+
 CALIBRATION_BINS = 20
 CHUNK = 1 << 16
 

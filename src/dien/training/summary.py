@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
+from dien.training.metrics import METRICS
+
 CONFIDENCE = 0.95
-METRICS = ("auc", "gauc", "log_loss", "calibration", "calibration_error")
 BASE_MODEL = "sum-pooling"
 
 Replicate = tuple[str, int]

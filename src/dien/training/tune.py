@@ -60,7 +60,7 @@ def tune(
     trials: int,
     seeds: int = 1,
     jobs: int | None = None,
-    progress: bool = True,
+    show_progress: bool = True,
 ) -> dict[str, Any]:
     """Search a space for the values with the highest validation AUC.
 
@@ -79,7 +79,7 @@ def tune(
         trials: how many sets of values.
         seeds: training seeds for each trial; its figure is the mean over them.
         jobs: processes at a time, of one thread each; None for as many as this process may use cores.
-        progress: whether to show progress on standard error.
+        show_progress: whether to show a bar and lines on standard error.
 
     Returns:
         The content of ``tune.json`` (docs/tune.md). A run that failed has its error there.
@@ -138,7 +138,7 @@ def tune(
                 write_text(out / "best.yaml", _config_file(model, best, space))
             return content
 
-        with RunsBar("tuning", progress, trials * seeds, trials * seeds * config.training.epochs) as bar:
+        with RunsBar("tuning", show_progress, trials * seeds, trials * seeds * config.training.epochs) as bar:
 
             def look() -> None:
                 if bar.drawn:
