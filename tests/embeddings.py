@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dien.data.batch import Batch, Columns
-from dien.data.schema import Feature, Schema, Side
+from dien.data.features import Feature, Schema, Side
 from dien.packed import Packed
 from tests.equations import Weights, under
 

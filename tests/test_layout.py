@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "memory": set(),
     "ops": {"packed"},
     "layers": {"ops", "packed"},
-    "models": {"layers", "ops", "packed", "data.schema", "data.batch"},
+    "models": {"layers", "ops", "packed", "data.features", "data.batch"},
     "data": {"packed"},
     "run": {"models", "data"},
     "training": {"models", "ops", "data", "run", "memory"},

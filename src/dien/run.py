@@ -34,8 +34,7 @@ from safetensors.torch import load_file
 
 from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset, map_table
-from dien.data.encoding import Encoder
-from dien.data.schema import Feature, Schema, Side
+from dien.data.features import Schema, Side
 from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
@@ -188,13 +187,6 @@ class Run:
             for name in self.schema.vocabularies
         }
 
-    def encoder(self, feature: Feature) -> Vocabulary | Encoder:
-        """Look up what encodes a feature's raw values: its vocabulary or its encoder."""
-        if feature.vocabulary is not None:
-            return self.vocabularies[feature.vocabulary]
-        assert feature.encoder is not None
-        return feature.encoder
-
     def _table(self, folder: str, side: Side) -> FeatureTable:
         length = self.info["dataset"]["sizes"][folder] + 1
         return map_table(self.path / folder, self.schema.of(side), length)
@@ -246,15 +238,10 @@ def _catalogue(schema: Schema) -> list[str]:
     return [
         "items/ids.parquet",
         "users/ids.parquet",
-        *(f"items/{file}" for feature in schema.of("item") for file in _files(feature)),
-        *(f"users/{file}" for feature in schema.of("user") for file in _files(feature)),
+        *(f"items/{file}" for feature in schema.of("item") for file in feature.files),
+        *(f"users/{file}" for feature in schema.of("user") for file in feature.files),
         *(f"vocabularies/{name}.parquet" for name in schema.vocabularies),
     ]
-
-
-def _files(feature: Feature) -> list[str]:
-    column = f"{feature.name}.npy"
-    return [column, f"{feature.name}.offsets.npy"] if feature.kind == "multi" else [column]
 
 
 def _link(source: Path, target: Path) -> None:

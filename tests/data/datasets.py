@@ -12,10 +12,10 @@ import polars as pl
 from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.data.dataset_info import Negatives, Recipe
-from dien.data.encoding import Hashed, Intervals, Scaled
+from dien.data.features import TIME_SINCE, Feature, Schema, Side
+from dien.data.features.encoders import Hashed, Intervals, Scaled
 from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Column, Ragged, to_offsets
-from dien.data.schema import TIME_SINCE, Feature, Schema, Side
 from dien.data.tables import SPLITS, Behaviours, FeatureTable, Split, Unclicked
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.data.writer import write

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import dien.layers.embedding
 from dien.data.batch import Columns
-from dien.data.schema import Feature
+from dien.data.features import Feature
 from dien.layers import FeatureEmbedding
 from dien.layers.embedding import embedding_tables
 from dien.packed import Packed

@@ -3,7 +3,7 @@
 import torch
 
 from dien.data.batch import Batch, Columns
-from dien.data.schema import Feature, Schema, Side
+from dien.data.features import Feature, Schema, Side
 from dien.packed import Packed
 
 SCHEMA = Schema(

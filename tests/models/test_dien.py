@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dien.config import DIENConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models import DIEN, Prediction
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import (

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dien.config import DINConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models import DIN
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import assert_same, attention_logit, mlp, under, weights_of

@@ -15,7 +15,7 @@ from dien.config import (
     WideDeepConfig,
 )
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models import DIEN, DIN, PNN, Model, Rocket, SumPooling, WideDeep, build
 from dien.training.optimiser import RowAdam
 from tests.embeddings import enlarge

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dien.config import PNNConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models import PNN
 from dien.models.pnn import inner_products, pairs_of_one_width
 from tests.embeddings import InputsByHand, enlarge

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dien.config import RocketConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models import DIEN, Rocket, build
 from tests.embeddings import enlarge
 from tests.equations import assert_same, under, weights_of

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dien.config import SumPoolingConfig
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models import SumPooling
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import assert_same, mlp, under, weights_of

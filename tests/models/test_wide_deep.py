@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dien.config import SumPoolingConfig, WideDeepConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models import SumPooling, WideDeep
 from tests.embeddings import InputsByHand, embedded, enlarge, weights_by_feature
 from tests.equations import assert_same, mlp, under, weights_of

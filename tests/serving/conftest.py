@@ -9,7 +9,8 @@ import pytest
 
 from dien.config import load_config
 from dien.data.dataset import Dataset
-from dien.data.log import FeatureRule, Log
+from dien.data.features import Categorical, Multi, Numeric
+from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.run import Run
@@ -61,13 +62,13 @@ def rich_log() -> Log:
         ),
         sources=(),
         features={
-            "action": FeatureRule(side="behaviour"),
-            "dwell": FeatureRule(side="behaviour", scale="log"),
-            "labels": FeatureRule(side="behaviour", pooling="max"),
-            "time_since": FeatureRule(side="behaviour", edges=(100.0, 1000.0, 10_000.0)),
-            "zone": FeatureRule(buckets=16),
-            "age_of_page": FeatureRule(quantiles=4),
-            "wanted": FeatureRule(table="tags", pooling="sum"),
+            "action": Categorical(side="behaviour"),
+            "dwell": Numeric(side="behaviour", scale="log"),
+            "labels": Multi(side="behaviour", pooling="max"),
+            "time_since": Numeric(side="behaviour", edges=(100.0, 1000.0, 10_000.0)),
+            "zone": Categorical(buckets=16),
+            "age_of_page": Numeric(quantiles=4),
+            "wanted": Multi(shares="tags", pooling="sum"),
         },
     )
 

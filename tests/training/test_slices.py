@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from dien.data.batch import Batch
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
-from dien.data.encoding import Hashed
-from dien.data.schema import Feature, Schema
+from dien.data.features import Feature, Schema
+from dien.data.features.encoders import Hashed
 from dien.run import Run
 from dien.training import evaluate, evaluate_slices
 from dien.training.metrics import MetricStream

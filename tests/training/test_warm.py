@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from dien.config import RunConfig, load_config
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
-from dien.data.encoding import Hashed
+from dien.data.features import Schema
+from dien.data.features.encoders import Hashed
 from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.prepare.prepared import Prepared
-from dien.data.schema import Schema
 from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Vocabulary
 from dien.data.writer import write

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dien.config import DIENConfig, RunConfig, TrainConfig
 from dien.data.batch import Batch, Columns
-from dien.data.schema import Feature, Schema
+from dien.data.features import Feature, Schema
 from dien.packed import lengths_to_offsets
 
 ITEMS, CATEGORIES, USERS = 50_000, 500, 100_000

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from dien.data.batch import Batch, Columns
 from dien.data.batch_sampler import BatchSampler
 from dien.data.dataset import Dataset
-from dien.data.encoding import encode
+from dien.data.features import TIME_SINCE
 from dien.data.negative_sampling import PopularitySampler, sampler
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
 from dien.data.random_streams import RandomStreams
-from dien.data.schema import TIME_SINCE
 from dien.data.tables import FeatureTable, SplitName
 from dien.packed import Packed
 
@@ -192,9 +191,8 @@ class Batches:
         table: FeatureTable = {}
         for feature in self._dataset.schema.of("behaviour"):
             if feature.name == TIME_SINCE:
-                assert feature.encoder is not None
                 since = now - behaviours.time[place]
-                table[feature.name] = encode(feature.encoder, pl.Series(since))
+                table[feature.name] = feature.encode(pl.Series(since), {})
             else:
                 table[feature.name] = behaviours.features[feature.name][place]
         return table

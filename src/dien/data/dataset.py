@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset_info import NAME, DatasetInfo
-from dien.data.ragged import Column, Ragged
-from dien.data.schema import TIME_SINCE, Feature, Schema, Side
+from dien.data.features import TIME_SINCE, Feature, Schema, Side
+from dien.data.features.columns import files_of
+from dien.data.ragged import Column
 from dien.data.tables import (
     SPLITS,
     Behaviours,
@@ -53,7 +54,7 @@ class Dataset(Tables):
         info = DatasetInfo.load(path)
         try:
             schema = Schema.from_json(info.schema)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise _broken(path / NAME, f"schema: not as prepare writes it ({error!r})") from error
         n_items, n_users = info.sizes.items + 1, info.sizes.users + 1
         n_behaviours = info.sizes.behaviours
@@ -134,12 +135,9 @@ class Dataset(Tables):
         tables = [vars(self.behaviours), self.behaviours.features, vars(split), split.context]
         if self.behaviours.unclicked is not None:
             tables.append(vars(self.behaviours.unclicked))
-        columns = [column for table in tables for column in table.values()]
-        columns += [
-            part for column in columns if isinstance(column, Ragged) for part in vars(column).values()
-        ]
-        for column in columns:
-            mapped = getattr(column, "base", None)
+        columns = [column for table in tables for column in table.values() if column is not None]
+        for array in (array for column in columns for array in files_of(column).values()):
+            mapped = getattr(array, "base", None)
             if isinstance(mapped, np.memmap):
                 mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
@@ -149,7 +147,7 @@ class Dataset(Tables):
         Raises:
             DataError: naming the first file in which something is wrong.
         """
-        sizes = {feature.name: feature.size for feature in self.schema.features}
+        features = {feature.name: feature for feature in self.schema.features}
         tables = (
             ("items", self.items),
             ("users", self.users),
@@ -157,7 +155,7 @@ class Dataset(Tables):
         )
         for folder, table in tables:
             for name, column in table.items():
-                self._expect(_fits(column, sizes[name]), f"{folder}/{name}.npy")
+                self._expect(features[name].fits(column), f"{folder}/{name}.npy")
         self._expect(_within(self.popularity) and self.popularity[0] == 0, "items/popularity.npy")
 
         behaviours = self.behaviours
@@ -177,10 +175,10 @@ class Dataset(Tables):
             )
 
         for name, split in self.splits.items():
-            self._check_split(name, split, sizes)
+            self._check_split(name, split, features)
         _ = self.item_ids, self.user_ids, self.vocabularies
 
-    def _check_split(self, name: str, split: Split, sizes: dict[str, int]) -> None:
+    def _check_split(self, name: str, split: Split, features: dict[str, Feature]) -> None:
         offsets = self.behaviours.offsets
         self._expect(_ascending(split.offsets, strictly=True), f"{name}/offsets.npy")
         self._expect(_within(split.item, len(self.popularity), least=1), f"{name}/item.npy")
@@ -193,7 +191,7 @@ class Dataset(Tables):
         rising = (split.time[1:] >= split.time[:-1]) | (split.user[1:] != split.user[:-1])
         self._expect(bool(past.all() and rising.all()), f"{name}/time.npy")
         for feature, column in split.context.items():
-            self._expect(_fits(column, sizes[feature]), f"{name}/context/{feature}.npy")
+            self._expect(features[feature].fits(column), f"{name}/context/{feature}.npy")
 
     def _expect(self, fits: bool, file: str) -> None:
         if not fits:
@@ -214,7 +212,7 @@ def _broken(file: Path, what: str) -> DataError:
     return DataError(f"{file}: {what}; prepare the data again")
 
 
-def map_column(path: Path, dtype: type[np.generic], length: int | None) -> NDArray[Any]:
+def map_column(path: Path, dtype: type[np.generic], *shape: int | None) -> NDArray[Any]:
     """Map a column and check its header; None takes any length."""
     try:
         column = np.load(path, mmap_mode="r")
@@ -222,9 +220,12 @@ def map_column(path: Path, dtype: type[np.generic], length: int | None) -> NDArr
         raise _broken(path, "missing") from error
     except (OSError, ValueError, EOFError) as error:
         raise _broken(path, f"not a whole .npy file: {error}") from error
-    if column.dtype != dtype or column.shape != (len(column) if length is None else length,):
+    fits = len(shape) == column.ndim and all(
+        n in (None, found) for n, found in zip(shape, column.shape, strict=True)
+    )
+    if column.dtype != dtype or not fits:
         found = f"{column.dtype} {list(column.shape)}"
-        raise _broken(path, f"{found}, expected {np.dtype(dtype)} [{length}]")
+        raise _broken(path, f"{found}, expected {np.dtype(dtype)} {list(shape)}")
     return np.asarray(column)
 
 
@@ -234,16 +235,14 @@ def map_table(folder: Path, features: Iterable[Feature], length: int) -> Feature
     Raises:
         DataError: a file is missing or does not fit.
     """
-    table: FeatureTable = {}
-    for feature in features:
-        file = folder / f"{feature.name}.npy"
-        if feature.kind == "multi":
-            offsets = map_column(folder / f"{feature.name}.offsets.npy", np.int64, length + 1)
-            table[feature.name] = Ragged(map_column(file, np.int32, int(offsets[-1])), offsets)
-        elif feature.name != TIME_SINCE:
-            dtype = np.float32 if feature.kind == "numeric" else np.int32
-            table[feature.name] = map_column(file, dtype, length)
-    return table
+
+    def column(feature: Feature) -> Column:
+        def file(suffix: str, dtype: type[np.generic], *shape: int) -> NDArray[Any]:
+            return map_column(folder / f"{feature.name}{suffix}.npy", dtype, *shape)
+
+        return feature.stored.open(file, length, feature.size)
+
+    return {feature.name: column(feature) for feature in features if feature.name != TIME_SINCE}
 
 
 def _unclicked(folder: Path, behaviours: int) -> Unclicked:
@@ -267,15 +266,6 @@ def _within(column: NDArray[np.integer], size: int | None = None, least: int = 0
     if not len(column):
         return True
     return bool(column.min() >= least and (size is None or column.max() < size))
-
-
-def _fits(column: Column, size: int) -> bool:
-    """Whether a feature's column holds nothing but its indices, or numbers."""
-    if isinstance(column, Ragged):
-        return bool(column.offsets[0] == 0) and _ascending(column.offsets) and _within(column.values, size)
-    if column.dtype == np.float32:
-        return not bool(np.isinf(column).any())
-    return _within(column.astype(np.int32, copy=False), size)
 
 
 def _ascending(column: NDArray[np.integer], strictly: bool = False) -> bool:

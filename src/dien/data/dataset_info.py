@@ -128,7 +128,7 @@ class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         format: version of the folder's layout.
-        schema: the features, as :meth:`dien.data.schema.Schema.to_json` gives them.
+        schema: the features, as :meth:`dien.data.features.Schema.to_json` gives them.
         dropped_features: names of features without a known value, which are in no file.
         sizes: of every table.
         time: first and last second of the impressions of each split; None where it has none.

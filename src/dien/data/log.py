@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import msgspec
 import polars as pl
+
+from dien.data.features import KINDS, Definition
+from dien.errors import DataError
 
 
 class SourceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,43 +27,12 @@ class SourceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class FeatureRule:
-    """How a feature's raw values are encoded and embedded.
-
-    Attributes:
-        side: of a column of the events: of the impression, or of the behaviour that a click becomes.
-        min_count: a value that occurs less often among the training rows is unknown.
-        max_size: at most so many values, the most frequent; the others are unknown.
-        rare_share: share of the values that occur once which are unknown, so that "unknown" is trained.
-        buckets: hash into so many buckets instead of counting a vocabulary.
-        scale: of numbers: ``standard`` (mean 0, standard deviation 1), or ``log`` (that after a logarithm).
-        quantiles: of numbers: index of one of so many intervals that hold equally many training values,
-            instead of the number itself.
-        edges: of numbers: index of one of the intervals between these.
-        width: width of the embedding; None for the model's.
-        pooling: of lists.
-        table: the feature whose vocabulary and embedding table it shares.
-    """
-
-    side: Literal["context", "behaviour"] = "context"
-    min_count: int = 1
-    max_size: int | None = None
-    rare_share: float = 0.0
-    buckets: int | None = None
-    scale: Literal["standard", "log"] = "standard"
-    quantiles: int | None = None
-    edges: tuple[float, ...] | None = None
-    width: int | None = None
-    pooling: Literal["mean", "sum", "max"] = "mean"
-    table: str | None = None
-
-
-@dataclass(frozen=True)
 class Log:
     """A click log with raw ids, before any recipe.
 
-    A feature is categorical where its column holds strings (or categories), multi-valued where it holds lists
-    of strings, and numeric where it holds floats; null is unknown.
+    A feature is of the kind that its definition says. Without one, it is categorical where its column holds
+    strings (or categories), multi-valued where it holds lists of strings, and numeric where it holds floats.
+    Null is unknown.
 
     Attributes:
         events: in the order of the source. Columns ``user`` and ``item`` (String, or Int32: the row of the
@@ -75,9 +46,9 @@ class Log:
             has a row.
         sources: the files that were read.
         excluded: what was left out, and how often, for the report.
-        features: rules of features by name, ``item`` and ``user`` (their ids) among them; the others have the
-            usual one. A rule named ``time_since`` (edges in seconds) asks for that behaviour feature, which
-            has no column.
+        features: definitions of features by name, ``item`` and ``user`` (their ids) among them; the others
+            are as usual for their kind. One named ``time_since`` (edges in seconds) asks for that behaviour
+            feature, which has no column.
     """
 
     events: pl.DataFrame
@@ -85,4 +56,26 @@ class Log:
     users: pl.DataFrame
     sources: tuple[SourceFile, ...]
     excluded: dict[str, int] = field(default_factory=dict)
-    features: Mapping[str, FeatureRule] = field(default_factory=dict)
+    features: Mapping[str, Definition] = field(default_factory=dict)
+
+    def definition(self, column: pl.Series) -> Definition:
+        """Find the definition of the feature in a column.
+
+        Raises:
+            DataError: the column does not hold what its definition says, or what no kind of feature has.
+        """
+        defined = self.features.get(column.name)
+        if defined is None:
+            found = next((kind for kind in KINDS.values() if kind.holds(column.dtype)), None)
+            if found is None:
+                raise DataError(
+                    f"feature {column.name}: its column holds {column.dtype}, which no kind of feature has "
+                    f"({', '.join(KINDS)}); cast the column"
+                )
+            return found()
+        if not defined.holds(column.dtype):
+            raise DataError(
+                f"feature {column.name}: is defined as {defined.kind}, but its column holds {column.dtype}; "
+                "say another kind, or cast the column"
+            )
+        return defined

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.features import Schema
 from dien.data.ragged import Column
-from dien.data.schema import Schema
 
 FeatureTable = dict[str, Column]
 """Feature name -> its values ``[rows]``; row 0 of items and users is unknown."""

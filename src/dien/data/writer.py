@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.dataset_info import FORMAT, NAME, DatasetInfo, Sizes, SplitSizes
+from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
-from dien.data.ragged import Ragged
 from dien.data.tables import FeatureTable
 from dien.errors import DataError
 from dien.files import sync
@@ -135,14 +135,11 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
 
 def flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
     """Name the arrays of a feature table, without the suffix; a multi-valued column has two."""
-    arrays: dict[str, NDArray[Any]] = {}
-    for name, column in table.items():
-        if isinstance(column, Ragged):
-            arrays[f"{folder}/{name}"] = column.values
-            arrays[f"{folder}/{name}.offsets"] = column.offsets
-        else:
-            arrays[f"{folder}/{name}"] = column
-    return arrays
+    return {
+        f"{folder}/{name}{suffix}": array
+        for name, column in table.items()
+        for suffix, array in files_of(column).items()
+    }
 
 
 def _info(prepared: Prepared) -> DatasetInfo:

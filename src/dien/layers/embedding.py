@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, cast
 
 import torch
@@ -16,7 +16,7 @@ INITIAL_STD = 0.01
 
 
 class Feature(Protocol):
-    """What an embedding has to know of a feature; ``data.schema.Feature`` explains each."""
+    """What an embedding has to know of a feature; ``dien.data.features.Feature`` explains each."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -32,6 +32,10 @@ class Feature(Protocol):
     def table(self) -> str | None: ...  # noqa: D102
 
 
+Columns = Sequence[Tensor | Packed]
+"""The columns of one feature, of one list of items each."""
+
+
 def embedding_tables(features: Iterable[Feature], width: int) -> dict[str, nn.Embedding]:
     """Make the tables that features own.
 
@@ -39,7 +43,7 @@ def embedding_tables(features: Iterable[Feature], width: int) -> dict[str, nn.Em
     at zero: an index no training row has ever held adds nothing.
 
     Args:
-        features: those that share another's table, and numeric ones, get none.
+        features: those that share another's table, and those of :data:`NUMBERS`, get none.
         width: width of an embedding whose feature names none.
 
     Returns:
@@ -48,7 +52,7 @@ def embedding_tables(features: Iterable[Feature], width: int) -> dict[str, nn.Em
     tables = {
         f.name: nn.Embedding(f.size, f.width or width, sparse=True)
         for f in features
-        if f.kind != "numeric" and f.table is None
+        if f.kind not in NUMBERS and f.table is None
     }
     for table in tables.values():
         _initialise(table.weight)
@@ -73,6 +77,39 @@ class NumberEmbedding(nn.Module):
         # Zero in place of NaN before anything is multiplied: NaN times zero would be NaN in the gradient.
         factors = torch.stack([missing.to(numbers.dtype), numbers.masked_fill(missing, 0)], 1)  # [n, 2]
         return factors.to(self.weight.dtype) @ self.weight
+
+
+def pool(feature: Feature, table: nn.Embedding, columns: Columns) -> Tensor:
+    """Pool the embeddings of each packed list of indices, ``[n, width]``, zero for an empty one."""
+    lists = [column for column in columns if isinstance(column, Packed)]
+    indices = torch.cat([column.values for column in lists])  # [V]
+    offsets = lengths_to_offsets(torch.cat([column.lengths for column in lists]))  # [n + 1]
+    if feature.pooling != "max":
+        return F.embedding_bag(
+            indices,
+            table.weight,
+            offsets,
+            mode=feature.pooling,
+            sparse=table.sparse,
+            include_last_offset=True,
+        )
+    # The maximum has no sparse gradient: it is taken over rows looked up before.
+    every = torch.arange(indices.shape[0], device=indices.device)
+    return F.embedding_bag(every, table(indices), offsets, mode="max", include_last_offset=True)
+
+
+TABLES: dict[str, Callable[[Feature, nn.Embedding, Columns], Tensor] | None] = {
+    "categorical": None,
+    "multi": pool,
+}
+"""How each kind of feature that holds indices is embedded by a table; None looks up one row for each index,
+for all such features at once."""
+
+NUMBERS: dict[str, Callable[[Feature, int], nn.Module]] = {
+    "numeric": lambda feature, width: NumberEmbedding(width),
+}
+"""What embeds each kind of feature that holds numbers: a module, of the feature and the width, that makes
+``[n, width]`` of its columns, joined."""
 
 
 class FeatureEmbedding(nn.Module):
@@ -101,15 +138,21 @@ class FeatureEmbedding(nn.Module):
         super().__init__()
         if tables is None:
             tables = embedding_tables(features, width)
-        numbers = {f.name: NumberEmbedding(f.width or width) for f in features if f.kind == "numeric"}
+        widths = {f.name: f.width or width for f in features}
+        numbers = {f.name: NUMBERS[f.kind](f, widths[f.name]) for f in features if f.kind in NUMBERS}
         # Lists, since a ModuleDict takes no name with a dot nor one of nn.Module's own, as "type".
         self.tables = nn.ModuleList(tables[f.name] for f in features if f.name in tables)
         self.numbers = nn.ModuleList(numbers.values())
         self.features = tuple(features)
         # What embeds each feature; a tuple registers nothing a second time.
         self._embeddings = tuple(numbers.get(f.name) or _table_of(f, tables) for f in features)
-        self._looked_up = tuple(k for k, f in enumerate(features) if f.kind == "categorical")
-        self.widths = tuple(embedding.weight.shape[1] for embedding in self._embeddings)
+        self._looked_up = tuple(
+            k for k, f in enumerate(features) if f.kind not in NUMBERS and TABLES[f.kind] is None
+        )
+        self.widths = tuple(
+            embedding.embedding_dim if isinstance(embedding, nn.Embedding) else widths[feature.name]
+            for feature, embedding in zip(features, self._embeddings, strict=True)
+        )
         self.width = sum(self.widths)
 
     def forward(self, *parts: Mapping[str, Tensor | Packed]) -> tuple[Tensor, ...]:
@@ -117,7 +160,7 @@ class FeatureEmbedding(nn.Module):
 
         Args:
             parts: for each list, columns of ``n`` values by name, other features' among them: int64 indices
-                (categorical), numbers, NaN where missing (numeric), or packed int64 indices (multi).
+                (categorical), packed int64 indices (multi), or numbers, NaN where missing.
 
         Returns:
             For each list ``[n, width]``.
@@ -130,7 +173,7 @@ class FeatureEmbedding(nn.Module):
             return rows
         first = self.features[0].name
         sizes = [_rows(part[first]) for part in parts]
-        widths = [self._embeddings[k].weight.shape[1] for k in self._looked_up]
+        widths = [self.widths[k] for k in self._looked_up]
         blocks = [iter(torch.split(of_part, widths, 1)) for of_part in rows]
         embedded: list[list[Tensor]] = [[] for _ in parts]
         for k, (feature, embedding) in enumerate(zip(self.features, self._embeddings, strict=True)):
@@ -138,15 +181,17 @@ class FeatureEmbedding(nn.Module):
                 of_parts: Iterable[Tensor] = [next(block) for block in blocks]
             else:
                 columns = [part[feature.name] for part in parts]
-                if feature.kind == "multi":
-                    assert isinstance(embedding, nn.Embedding)
-                    values = _pooled(embedding, cast("list[Packed]", columns), feature.pooling)
-                else:
-                    values = embedding(torch.cat(cast("list[Tensor]", columns)))
-                of_parts = torch.split(values, sizes)
+                of_parts = torch.split(self._embed(feature, embedding, columns), sizes)
             for mine, values in zip(embedded, of_parts, strict=True):
                 mine.append(values)
         return tuple(torch.cat(mine, 1) for mine in embedded)
+
+    def _embed(self, feature: Feature, embedding: nn.Module, columns: Columns) -> Tensor:
+        """Embed the columns of one feature, ``[n of all, width]``."""
+        if isinstance(embedding, nn.Embedding) and (embed := TABLES[feature.kind]) is not None:
+            return embed(feature, embedding, columns)
+        embedded: Tensor = embedding(torch.cat(cast("list[Tensor]", columns)))
+        return embedded
 
     def _rows_of_tables(self, parts: Sequence[Mapping[str, Tensor | Packed]]) -> tuple[Tensor, ...]:
         """Look up the categorical features of every part, ``[n, their width]``, if there are any."""
@@ -155,7 +200,7 @@ class FeatureEmbedding(nn.Module):
         tables: list[Tensor] = []
         table_of = []
         for k in self._looked_up:
-            weight = self._embeddings[k].weight
+            weight = cast("nn.Embedding", self._embeddings[k]).weight
             at = next((t for t, table in enumerate(tables) if table is weight), len(tables))
             tables += [weight] if at == len(tables) else []
             table_of.append(at)
@@ -190,16 +235,3 @@ def _table_of(feature: Feature, tables: Mapping[str, nn.Embedding]) -> nn.Embedd
 
 def _rows(column: Tensor | Packed) -> int:
     return column.offsets.shape[0] - 1 if isinstance(column, Packed) else column.shape[0]
-
-
-def _pooled(table: nn.Embedding, columns: Sequence[Packed], pooling: str) -> Tensor:
-    """Pool the embeddings of each list of indices, ``[n, width]``, zero for an empty one."""
-    indices = torch.cat([column.values for column in columns])  # [V]
-    offsets = lengths_to_offsets(torch.cat([column.lengths for column in columns]))  # [n + 1]
-    if pooling != "max":
-        return F.embedding_bag(
-            indices, table.weight, offsets, mode=pooling, sparse=table.sparse, include_last_offset=True
-        )
-    # The maximum has no sparse gradient: it is taken over rows looked up before.
-    every = torch.arange(indices.shape[0], device=indices.device)
-    return F.embedding_bag(every, table(indices), offsets, mode="max", include_last_offset=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dien.config import DIENConfig, DINConfig, ModelConfig, PNNConfig, RocketConfig, WideDeepConfig
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models.dien import DIEN
 from dien.models.din import DIN
 from dien.models.model import Losses, Model, Prediction

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dien.config import DIENConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.layers import MLP, Affine, InterestEvolvingLayer, InterestExtractorNetwork, set_gate_bias
 from dien.models.inputs import Embedded, Inputs, pooled_items
 from dien.models.model import Losses, Model, Prediction, cross_entropy

@@ -7,7 +7,7 @@ from torch import nn
 
 from dien.config import DINConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.layers import MLP, SequenceAttention
 from dien.models.inputs import Inputs, pooled_items
 from dien.models.model import Model, Prediction

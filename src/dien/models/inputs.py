@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.layers import FeatureEmbedding
 from dien.layers.embedding import embedding_tables
 from dien.ops import segment_sum

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dien.config import PNNConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.layers import MLP
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction

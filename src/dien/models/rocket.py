@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dien.config import RocketConfig
 from dien.data.batch import Batch
-from dien.data.schema import Schema
+from dien.data.features import Schema
 from dien.models.dien import DIEN
 from dien.models.model import Losses, Prediction
 

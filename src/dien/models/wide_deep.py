@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dien.config import WideDeepConfig
 from dien.data.batch import Batch
-from dien.data.schema import Feature, Schema
+from dien.data.features import Feature, Schema
 from dien.layers import MLP, FeatureEmbedding
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction

@@ -23,9 +23,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dien.config import DIENConfig, RunConfig, TrainConfig
-from dien.data.encoding import Scaled
+from dien.data.features import Feature, Multi, Numeric, Schema, Side
+from dien.data.features.encoders import Scaled
+from dien.data.features.rules import name_problem
 from dien.data.ragged import Column, Ragged, to_offsets
-from dien.data.schema import TAKEN, Feature, Schema, Side, is_file_name
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.data.writer import flat
 from dien.errors import RunError
@@ -68,8 +69,9 @@ def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = N
     saved = _unpickled(checkpoint)
     config, state = saved["config"], saved["state_dict"]
     dataset = _dataset(checkpoint, saved, None if data is None else Path(data))
-    sides = {side: _fields(side, dataset, config, state) for side in ("item", "user")}
-    _expect_other_names(sides)
+    both: tuple[Side, ...] = ("item", "user")
+    sides = {side: _fields(side, dataset, config, state) for side in both}
+    _check_names(sides)
     schema = Schema(tuple(field.feature for fields in sides.values() for field in fields))
     run_config = _run_config(checkpoint, config, schema)
     names = {"item": config["ITEM_ID_FIELD"], "user": config["USER_ID_FIELD"]}
@@ -240,7 +242,7 @@ def _list(
             "embedding of -1e9; train with another pooling_mode, or give each a value, and convert that"
         )
     return _Field(
-        Feature(name, side, len(table), "multi", pooling=pooling),
+        Feature(name, side, len(table), Multi.kind, pooling=pooling),
         column,
         _with_unknown(table, column.values),
         _vocabulary(values, column.values),
@@ -254,7 +256,7 @@ def _number(name: str, side: Side, values: NDArray[np.float32], table: Tensor) -
         raise RunError(f"{side} field {name}: holds what is no finite number; RecBole's scores are NaN then")
     # RecBole has filled in the mean where a number was missing: "missing" is never read.
     vectors = torch.stack([torch.zeros_like(table[1]), table[1]])
-    return _Field(Feature(name, side, 1, "numeric", encoder=Scaled(0.0, 1.0)), numbers, vectors)
+    return _Field(Feature(name, side, 1, Numeric.kind, encoder=Scaled(0.0, 1.0)), numbers, vectors)
 
 
 def _tokens(dataset: Any, name: str) -> pl.Series:
@@ -274,17 +276,17 @@ def _vocabulary(values: pl.Series, used: NDArray[np.integer]) -> Vocabulary:
     return Vocabulary(Ids.of(values).values, counts.astype(np.int64))
 
 
-def _expect_other_names(sides: dict[str, list[_Field]]) -> None:
+def _check_names(sides: dict[Side, list[_Field]]) -> None:
     """Refuse fields whose names are no features'."""
-    names = [field.feature.name for fields in sides.values() for field in fields]
-    for name in names:
-        if names.count(name) > 1:
-            raise RunError(f"field {name}: both users and items have it; features need names of their own")
-        if name in TAKEN or not is_file_name(name):
-            raise RunError(
-                f"field {name}: no name for a feature of a RUN; expected one that can be a file's, none "
-                f"of {', '.join(TAKEN)}"
-            )
+    seen: dict[str, str] = {}
+    for side, fields in sides.items():
+        for name in (field.feature.name for field in fields):
+            problem = name_problem(name, seen)
+            if problem and name != side:  # the id itself may be named so
+                raise RunError(
+                    f"{side} field {name}: {problem}; rename it in the data set, train again and convert that"
+                )
+            seen[name.casefold()] = f"{side} field {name}"
 
 
 def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
@@ -323,7 +325,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
     return RunConfig(model=model, training=training)
 
 
-def _weights(state: dict[str, Tensor], sides: dict[str, list[_Field]]) -> dict[str, Tensor]:
+def _weights(state: dict[str, Tensor], sides: dict[Side, list[_Field]]) -> dict[str, Tensor]:
     """Name RecBole's weights as :class:`dien.models.DIEN` does."""
     weights = {}
     for name, value in state.items():
@@ -332,8 +334,8 @@ def _weights(state: dict[str, Tensor], sides: dict[str, list[_Field]]) -> dict[s
             weights[_MODULES.get(old, "") + name.removeprefix(old)] = value
     for side, fields in sides.items():
         part = f"inputs.{'item' if side == 'item' else 'profile'}"
-        numbers = [field.table for field in fields if field.feature.kind == "numeric"]
-        tables = [field.table for field in fields if field.feature.kind != "numeric"]
+        numbers = [field.table for field in fields if not field.feature.stored.indexed]
+        tables = [field.table for field in fields if field.feature.stored.indexed]
         weights |= {f"{part}.tables.{k}.weight": table for k, table in enumerate(tables)}
         weights |= {f"{part}.numbers.{k}.weight": number for k, number in enumerate(numbers)}
     return weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -12,9 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.encoding import Intervals, encode
+from dien.data.features import TIME_SINCE, Feature
 from dien.data.ragged import Column, row_of
-from dien.data.schema import TIME_SINCE, Feature
 from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Ids
 from dien.run import Run
@@ -141,8 +141,12 @@ class RequestFields:
         return table
 
     def _encode(self, name: str, values: pl.Series) -> Column:
-        encoder = self._run.encoder(self._features[name])
-        return encode(_Dictionary(encoder) if isinstance(encoder, Ids) else encoder, values)
+        return self._features[name].encode(values, self._vocabularies)
+
+    @cached_property
+    def _vocabularies(self) -> dict[str, Ids]:
+        """Every vocabulary by the feature that owns it, read at first use."""
+        return {name: _Dictionary(ids) for name, ids in self._run.vocabularies.items()}
 
 
 class _Dictionary(Ids):
@@ -168,10 +172,11 @@ def plain(value: Any, leaf: Leaf, depth: int) -> Any:
 
 
 def _field(feature: Feature) -> Field:
-    number = feature.kind == "numeric" or isinstance(feature.encoder, Intervals)
     of_history = feature.side == "behaviour"
-    depth = (feature.kind == "multi") + of_history
-    return Field(feature.name, "number" if number else "id", depth, of_history=of_history)
+    dtype, depth = feature.raw.dtype, int(of_history)
+    while isinstance(dtype, pl.List):
+        dtype, depth = dtype.inner, depth + 1  # type: ignore[assignment]  # an instance
+    return Field(feature.name, "number" if dtype.is_float() else "id", depth, of_history=of_history)
 
 
 def _or_nulls(given: Mapping[str, pl.Series], field: Field, rows: int) -> pl.Series:

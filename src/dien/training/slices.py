@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dien.data.batch import Batch
+from dien.data.features import Schema
 from dien.data.ragged import row_of
-from dien.data.schema import Schema
 
 _BANDS = {"none": 0, "1 to 4": 1, "5 to 19": 5, "20 to 49": 20, "50 and more": 50}
 """Bands of history lengths, and where they begin."""

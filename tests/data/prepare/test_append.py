@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.data.log import FeatureRule, Log
+from dien.data.features import Numeric
+from dien.data.log import Log
 from dien.data.prepare import impressions
 from dien.data.prepare.append import append
 from dien.data.prepare.prepared import Prepared
@@ -31,7 +32,7 @@ def whole_log(labelled: bool) -> Log:
         log,
         items=items,
         events=events,
-        features={"dwell": FeatureRule(side="behaviour"), "time_since": FeatureRule(edges=(5.0,))},
+        features={"dwell": Numeric(side="behaviour"), "time_since": Numeric(edges=(5.0,))},
     )
 
 

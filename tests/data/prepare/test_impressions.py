@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dien.data.dataset import Dataset
-from dien.data.log import FeatureRule
+from dien.data.features import Categorical, Numeric
 from dien.data.prepare import events as events_module
 from dien.data.prepare import impressions
 from dien.data.prepare.splits import ByLast, ByTime
@@ -135,12 +135,12 @@ def test_features_of_every_kind_are_encoded_by_what_trains():
             device=pl.Series(["phone", "desk", None] * 300),
         ),
         features={
-            "price": FeatureRule(scale="log", width=3),
-            "score": FeatureRule(quantiles=4),
-            "likes": FeatureRule(table="category"),
-            "dwell": FeatureRule(side="behaviour"),
-            "action": FeatureRule(side="behaviour", buckets=5),
-            "time_since": FeatureRule(edges=(10.0, 100.0)),
+            "price": Numeric(scale="log", width=3),
+            "score": Numeric(quantiles=4),
+            "likes": Categorical(shares="category"),
+            "dwell": Numeric(side="behaviour"),
+            "action": Categorical(side="behaviour", buckets=5),
+            "time_since": Numeric(edges=(10.0, 100.0)),
         },
     )
     prepared = impressions(log, ByTime(0.6, 0.8))
@@ -178,7 +178,7 @@ def test_features_of_every_kind_are_encoded_by_what_trains():
 def test_vocabularies_keep_to_their_rules():
     log = random_log(users=40, items=200, events=900)
     plain = impressions(log, ByTime(0.6, 0.8)).vocabularies["item"]
-    for rule in (FeatureRule(min_count=4), FeatureRule(max_size=7), FeatureRule(rare_share=0.5)):
+    for rule in (Categorical(min_count=4), Categorical(max_size=7), Categorical(rare_share=0.5)):
         made = impressions(replace(log, features={"item": rule}), ByTime(0.6, 0.8)).vocabularies["item"]
         assert made.counts.sum() == plain.counts.sum()
         kept = set(made.values) - {None}
@@ -196,9 +196,12 @@ def test_vocabularies_keep_to_their_rules():
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (FeatureRule(table="brand"), "shares the table of 'brand'; expected a feature that has its own"),
-        (FeatureRule(table="category"), "shares the table of 'category'"),
-        (FeatureRule(quantiles=3), "quantiles and edges are for numbers"),
+        (
+            Categorical(shares="brand"),
+            "shares the table of 'brand', which has none of its own; expected one",
+        ),
+        (Categorical(shares="category"), "shares the table of 'category'"),
+        (Numeric(quantiles=3), "is defined as numeric, but its column holds String"),
     ],
 )
 def test_a_rule_that_does_not_fit_its_feature_is_refused(rule, message):

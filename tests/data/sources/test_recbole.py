@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.log import FeatureRule, Log
+from dien.data.features import Numeric
+from dien.data.log import Log
 from dien.data.sources import table
 from dien.data.sources.recbole import Fields, read
 from dien.data.sources.table import opening
@@ -160,7 +161,7 @@ def test_a_schema_says_of_the_same_files_what_their_types_do(
 def test_a_rating_that_makes_no_label_is_known_of_past_behaviours_alone(tmp_path: Path) -> None:
     log = read(lay(tmp_path))
     assert "label" not in log.events.columns
-    assert log.features["rating"] == FeatureRule(side="behaviour")
+    assert log.features["rating"] == Numeric(side="behaviour")
     assert "rating" not in read(tmp_path, Fields(drop=("rating",))).events.columns
 
 
@@ -251,7 +252,7 @@ INTER_OF = "user_id:token\titem_id:token\ttimestamp:float\t{}\nu1\ti1\t10\t{}\n"
         ),
         ({"toy.inter": INTER_OF.format("a/b:token", 1)}, {}, ["'a/b'", "a file's name", "--drop"]),
         ({"toy.inter": INTER_OF.format("Time:token", 1)}, {}, ["'Time'", "this name is kept", "--drop"]),
-        ({"toy.inter": INTER_OF.format("Age:token", 1)}, {}, ["'Age'", "toy.user has a column of this name"]),
+        ({"toy.inter": INTER_OF.format("Age:token", 1)}, {}, ["'Age'", "toy.user has this name, too"]),
         ({"toy.user": "uid:token\nu1\n"}, {}, ["toy.user: line 1: no column 'user_id'", "--user"]),
         (
             {"toy.item": ITEM + "i1\t\t\t\ni2\t\t\t\ni1\t\t\t\n"},

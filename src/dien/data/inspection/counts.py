@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
-from dien.data.ragged import Column, Ragged, row_of
-from dien.data.schema import Feature, Side
+from dien.data.features import Feature, Side
+from dien.data.features.columns import rows_of
+from dien.data.ragged import Column
 from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, newest_time
 
 CHUNK = 1 << 21
@@ -40,41 +41,33 @@ class Tally:
         self.feature, self.place, self.split = feature, place, split
         self.rows = self.unknown = 0
         self.counts = np.zeros(feature.size, np.int64)
-        self._sum = self._squares = 0.0
+        self._moments: list[float] = []  # sum and sum of squares, of numbers alone
 
     def add(self, column: Column, weight: NDArray[np.int64]) -> None:
         """Count a column ``[n]``, each row as often as ``weight [n]`` says."""
-        if isinstance(column, Ragged):
-            lengths = np.diff(column.offsets)
-            known = np.bincount(row_of(lengths), column.values > 0, minlength=len(column)) > 0
-            self._count(column.values, np.repeat(weight, lengths))
-        elif self.feature.kind == "numeric":
-            known = ~np.isnan(column)
-            numbers, times = column[known].astype(np.float64), weight[known].astype(np.float64)
-            self._sum += float(times @ numbers)
-            self._squares += float(times @ numbers**2)
-        else:
-            known = column > 0
-            self._count(column, weight)
+        kind = self.feature.stored
+        known = kind.known(column)
+        if (indices := kind.indices(column, weight)) is not None:
+            values, times = indices
+            # bincount sums weights as float64, exactly up to 2^53
+            self.counts += np.bincount(values, times, minlength=len(self.counts)).astype(np.int64)
+        if (moments := kind.moments(column, weight)) is not None:
+            self._moments = [a + b for a, b in zip(self._moments or (0.0, 0.0), moments, strict=True)]
         self.rows += int(weight.sum())
         self.unknown += int(weight[~known].sum())
 
     def add_table(self, column: Column, weight: NDArray[np.int64]) -> None:
         """Count a column of items or users ``[n]``, in parts."""
         for rows in slices(len(weight)):
-            self.add(_part(column, rows), weight[rows])
+            self.add(rows_of(column, rows), weight[rows])
 
     def mean_and_std(self) -> tuple[float, float] | tuple[None, None]:
         """Mean and standard deviation of the numbers that are known."""
         known = self.rows - self.unknown
-        if self.feature.kind != "numeric" or not known:
+        if not self._moments or not known:
             return None, None
-        mean = self._sum / known
-        return mean, float(max(0.0, self._squares / known - mean**2) ** 0.5)
-
-    def _count(self, values: NDArray[Any], weight: NDArray[np.int64]) -> None:
-        # bincount sums weights as float64, exactly up to 2^53
-        self.counts += np.bincount(values, weight, minlength=len(self.counts)).astype(np.int64)
+        mean = self._moments[0] / known
+        return mean, float(max(0.0, self._moments[1] / known - mean**2) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -125,7 +118,7 @@ def count_split(dataset: Dataset, name: SplitName) -> Counts:
         leaks += int((newest_time(behaviours, part) >= part.time).sum())
         times += [int(part.time.min()), int(part.time.max())]
         for tally, column in contexts:
-            tally.add(_part(column, rows), np.ones(len(part), np.int64))
+            tally.add(rows_of(column, rows), np.ones(len(part), np.int64))
 
     history_items = np.zeros(n_items, np.int64)
     own = tallies("behaviour", "history", behaviours.features)
@@ -133,7 +126,7 @@ def count_split(dataset: Dataset, name: SplitName) -> Counts:
         weight = _occurrences(behaviours, split, rows)
         history_items += np.bincount(behaviours.item[rows], weight, minlength=n_items).astype(np.int64)
         for tally, column in own:
-            tally.add(_part(column, rows), weight)
+            tally.add(rows_of(column, rows), weight)
 
     targets = tallies("item", "target", dataset.items)
     histories = tallies("item", "history", dataset.items)
@@ -178,11 +171,3 @@ def slices(length: int) -> Iterator[slice]:
 def lengths_of(offsets: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Lengths of slices, from offsets ``[n + 1]``, in parts."""
     return (np.diff(offsets[rows.start : rows.stop + 1]) for rows in slices(len(offsets) - 1))
-
-
-def _part(column: Column, rows: slice) -> Column:
-    """Take some rows of a column without a copy."""
-    if not isinstance(column, Ragged):
-        return column[rows]
-    offsets = column.offsets[rows.start : rows.stop + 1]
-    return Ragged(column.values[offsets[0] : offsets[-1]], offsets - offsets[0])

@@ -306,7 +306,7 @@ def _tables(dataset: Dataset, train: Counts) -> Iterator[TableUse]:
     """Add up what train has for each table, over the features that share it."""
     seen: dict[str, NDArray[np.int64]] = {}
     for tally in train.tallies:
-        if tally.feature.kind != "numeric":
+        if tally.feature.stored.indexed:
             owner = tally.feature.table or tally.feature.name
             seen[owner] = seen.get(owner, 0) + tally.counts
     for feature in dataset.schema.features:
@@ -318,7 +318,7 @@ def _drift(tallies: list[Tally]) -> Iterator[Drift]:
     """Compare every feature of targets, users and contexts with train."""
     train = {(t.place, t.feature.name): t.counts for t in tallies if t.split == "train"}
     for tally in tallies:
-        if tally.split != "train" and tally.place != "history" and tally.feature.kind != "numeric":
+        if tally.split != "train" and tally.place != "history" and tally.feature.stored.indexed:
             apart = distance(train[tally.place, tally.feature.name], tally.counts)
             yield Drift(tally.feature.name, tally.place, tally.split, apart)
 

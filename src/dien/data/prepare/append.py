@@ -11,12 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
+from dien.data.features.columns import concatenated
 from dien.data.log import Log
+from dien.data.prepare.features import Features
 from dien.data.prepare.impressions import Earlier, impressions
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.splits import SplitRule
-from dien.data.ragged import Ragged, ranges, to_offsets
-from dien.data.recipes.features import Features
+from dien.data.ragged import ranges, to_offsets
 from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, Unclicked
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
@@ -151,20 +152,13 @@ def _at(first_place: NDArray[np.int64], first: Any, second_place: NDArray[np.int
     order = np.empty(len(first_place) + len(second_place), np.int64)
     order[first_place] = np.arange(len(first_place))
     order[second_place] = len(first_place) + np.arange(len(second_place))
-    return _concatenated([first, second])[order]
-
-
-def _concatenated(columns: list[Any]) -> Any:
-    if isinstance(columns[0], Ragged):
-        lengths = np.concatenate([np.diff(column.offsets) for column in columns])
-        return Ragged(np.concatenate([column.values for column in columns]), to_offsets(lengths))
-    return np.concatenate(columns)
+    return concatenated([first, second])[order]
 
 
 def _old_rows_kept(old: FeatureTable, new: FeatureTable, rows: int) -> FeatureTable:
     """Give the rows that were there before their features as they were."""
     return {
-        name: _concatenated([old[name], column[np.arange(rows, len(column))]]) for name, column in new.items()
+        name: concatenated([old[name], column[np.arange(rows, len(column))]]) for name, column in new.items()
     }
 
 
@@ -192,8 +186,7 @@ def _sorted(splits: list[Split]) -> Split:
         end=end[order],
         time=time[order],
         context={
-            name: _concatenated([split.context[name] for split in splits])[order]
-            for name in splits[0].context
+            name: concatenated([split.context[name] for split in splits])[order] for name in splits[0].context
         },
         offsets=to_offsets(lengths[order]),
         item=np.concatenate([split.item for split in splits])[candidates],

@@ -23,10 +23,10 @@ class ColumnWriter:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._parts: dict[str, list[NDArray[Any]]] = {}
-        self._files: dict[str, tuple[BufferedWriter, np.dtype[Any], int]] = {}
+        self._files: dict[str, tuple[BufferedWriter, np.dtype[Any], tuple[int, ...]]] = {}
 
     def append(self, name: str, array: NDArray[Any]) -> None:
-        """Append ``[n]`` to a column; its type is that of the first array."""
+        """Append ``[n, ...]`` to a column; its type is that of the first array."""
         if self._folder is None:
             self._parts.setdefault(name, []).append(array)
             return
@@ -35,10 +35,10 @@ class ColumnWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("wb")
             file.write(bytes(_HEADER))
-            self._files[name] = (file, array.dtype, 0)
-        file, dtype, length = self._files[name]
+            self._files[name] = (file, array.dtype, (0, *array.shape[1:]))
+        file, dtype, (length, *rest) = self._files[name]
         np.ascontiguousarray(array, dtype).tofile(file)
-        self._files[name] = (file, dtype, length + len(array))
+        self._files[name] = (file, dtype, (length + len(array), *rest))
 
     def finish(self) -> dict[str, NDArray[Any]]:
         """End all columns and give them, from disk memory-mapped."""
@@ -48,9 +48,9 @@ class ColumnWriter:
                 name, parts = self._parts.popitem()
                 columns[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
             return columns
-        for file, dtype, length in self._files.values():
+        for file, dtype, shape in self._files.values():
             file.seek(0)
-            header = {"descr": dtype.str, "fortran_order": False, "shape": (length,)}
+            header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             assert file.tell() == _HEADER
             file.close()

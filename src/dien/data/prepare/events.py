@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.log import FeatureRule, Log
+from dien.data.features import Definition
+from dien.data.log import Log
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
 
@@ -91,12 +92,7 @@ class Events:
             else None,
             split=events["split"].cast(pl.Int8).to_numpy()[order] if "split" in events.columns else None,
             features=features[order] if features.width else features,
-            context=tuple(
-                column.name
-                for column in features
-                if log.features.get(column.name, FeatureRule()).side == "context"
-                and not isinstance(column.dtype, pl.List)
-            ),
+            context=tuple(column.name for column in features if _tells_apart(log.definition(column))),
             user_ids=user_ids,
             item_ids=item_ids,
         )
@@ -150,6 +146,10 @@ def first_of_user(events: Events) -> NDArray[np.bool_]:
     first = np.ones(len(events), bool)
     first[1:] = np.diff(events.user) != 0
     return first
+
+
+def _tells_apart(definition: Definition) -> bool:
+    return definition.one_value and definition.side in (None, "context")
 
 
 def _check(log: Log) -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset_info import Negatives, Recipe
+from dien.data.features.columns import from_pieces, pieces_of
 from dien.data.log import Log
 from dien.data.negative_sampling import Sampler, sampler
 from dien.data.prepare.columns import ColumnWriter
 from dien.data.prepare.events import Events, History, first_of_moment, first_of_user
+from dien.data.prepare.features import Features, Occurrences, fit_features
 from dien.data.prepare.histories import behaviours_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.splits import NONE, TRAIN, SplitRule
-from dien.data.ragged import Ragged, ranges, row_of, to_offsets
-from dien.data.recipes.features import Features, Occurrences, fit_features
+from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.tables import SPLITS, Split, SplitName
 from dien.errors import DataError
 
@@ -294,24 +296,19 @@ def _rows(
             into.append("item", item)
             into.append("label", label)
             for feature, column in context.items():
-                if isinstance(column, Ragged):
-                    into.append(f"context/{feature}", column.values)
-                    into.append(f"context/{feature}.lengths", np.diff(column.offsets))
-                else:
-                    into.append(f"context/{feature}", column)
+                for piece, values in pieces_of(column).items():
+                    into.append(f"context/{feature}/{piece}", values)
     return {name: _finish(into, features) for name, into in growing.items()}
 
 
 def _finish(growing: ColumnWriter, features: Features) -> Split:
     columns = growing.finish()
-    context = {
-        feature.name: Ragged(
-            columns[f"context/{feature.name}"], to_offsets(columns[f"context/{feature.name}.lengths"])
-        )
-        if feature.kind == "multi"
-        else columns[f"context/{feature.name}"]
-        for feature in features.schema.of("context")
-    }
+    pieces: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, values in columns.items():
+        if name.startswith("context/"):
+            _, feature, piece = name.split("/")
+            pieces.setdefault(feature, {})[piece] = values
+    context = {f.name: from_pieces(pieces[f.name]) for f in features.schema.of("context")}
     return Split(
         user=columns["user"],
         end=columns["end"],
@@ -409,6 +406,4 @@ def _with_negatives(
 
 
 def _is_categorical(features: Features, name: str) -> bool:
-    return any(
-        f.name == name and f.side == "item" and f.kind == "categorical" for f in features.schema.features
-    )
+    return any(f.name == name and f.stored.indexed and f.stored.one_value for f in features.schema.of("item"))

@@ -12,10 +12,10 @@ from dien.data.dataset_info import Negatives, Recipe
 from dien.data.log import Log
 from dien.data.negative_sampling import PopularitySampler
 from dien.data.prepare.events import Events
+from dien.data.prepare.features import Occurrences, fit_features
 from dien.data.prepare.histories import behaviours_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import ranges, to_offsets
-from dien.data.recipes.features import Occurrences, fit_features
 from dien.data.tables import Behaviours, Split, SplitName
 from dien.errors import DataError
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dien.data.features import Side
+from dien.data.features.rules import name_problem
 from dien.data.log import Log
-from dien.data.schema import TIME_SINCE, Side, is_file_name
 from dien.data.sources import table
 from dien.data.sources.table.atomic import AtomicReader
 from dien.data.sources.table.files import find
-from dien.data.sources.table.spec import RESERVED, TimeUnit
+from dien.data.sources.table.spec import TimeUnit
 from dien.errors import DataError
 
 LABEL, RATING = "label", "rating"
@@ -80,7 +81,7 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Callable[[int]
     _check_columns(files, columns, fields, interactions)
     features: dict[Side, dict[str, Any]] = {"item": {}, "user": {}, "behaviour": {}, "context": {}}
     lists: list[str] = []
-    seen: dict[str, Path] = {}
+    seen: dict[str, str] = {}
     for side, name, kind, path in _features(files, columns, fields, set(interactions.values())):
         if kind == "float_seq":
             lists.append(name)
@@ -203,19 +204,12 @@ def _features(
             yield "behaviour" if behaviour else side, name, kind, files[suffix]
 
 
-def _check_name(name: str, path: Path, seen: dict[str, Path]) -> None:
+def _check_name(name: str, path: Path, seen: dict[str, str]) -> None:
     """Raise where a feature cannot have the name of its column."""
-    folded = name.casefold()
-    problem = ""
-    if not is_file_name(name):
-        problem = "a feature's name is a file's name, without / \\ : * ? \" < > | and no dot first"
-    elif folded in (*RESERVED, TIME_SINCE) or name.endswith(".offsets"):
-        problem = "this name is kept, no feature can have it"
-    elif folded in seen:
-        problem = f"{seen[folded]} has a column of this name, too"
+    problem = name_problem(name, seen)
     if problem:
         raise DataError(
             f"{path}: line 1: column {name!r}: {problem}; rename it in the header, or leave it out "
             f"(--drop {name!r})"
         )
-    seen[folded] = path
+    seen[name.casefold()] = str(path)

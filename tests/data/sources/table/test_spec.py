@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from dien.data.log import FeatureRule
+from dien.data.features import Categorical, Multi, Numeric
 from dien.data.sources.table import TableSpec
 from dien.errors import DataError
 
@@ -18,7 +18,10 @@ def test_an_empty_schema_is_the_usual_columns_without_features(tmp_path: Path) -
         "item",
         "time",
     )
-    assert spec.rules() == {"item": FeatureRule(rare_share=0.1), "user": FeatureRule(rare_share=0.1)}
+    assert spec.definitions() == {
+        "item": Categorical(side="item", rare_share=0.1),
+        "user": Categorical(side="user", rare_share=0.1),
+    }
 
 
 def test_every_rule_of_a_feature_reaches_the_log() -> None:
@@ -37,22 +40,23 @@ def test_every_rule_of_a_feature_reaches_the_log() -> None:
         },
         "test",
     )
-    assert spec.rules() == {
-        "item": FeatureRule(rare_share=0.1),
-        "user": FeatureRule(rare_share=0.1, buckets=1000),
-        "brand": FeatureRule(min_count=2, max_size=9, width=4),
-        "tags": FeatureRule(rare_share=0.1, pooling="max", table="brand"),
-        "price": FeatureRule(scale="log", quantiles=8),
-        "action": FeatureRule(side="behaviour", rare_share=0.1),
-        "time_since": FeatureRule(side="behaviour", edges=(1.0, 2.5), width=3),
-        "hour": FeatureRule(rare_share=0.1),
+    assert spec.definitions() == {
+        "item": Categorical(side="item", rare_share=0.1),
+        "user": Categorical(side="user", rare_share=0.1, buckets=1000),
+        "brand": Categorical(side="item", column="b", min_count=2, max_size=9, width=4),
+        "tags": Multi(side="item", rare_share=0.1, pooling="max", shares="brand"),
+        "price": Numeric(side="item", scale="log", quantiles=8),
+        "action": Categorical(side="behaviour", rare_share=0.1),
+        "time_since": Numeric(side="behaviour", edges=(1.0, 2.5), width=3),
+        "hour": Categorical(side="context", rare_share=0.1, from_time="hour", zone="America/New_York"),
     }
 
 
 def test_time_since_has_intervals_of_its_own() -> None:
-    edges = (
-        TableSpec.of({"features": {"behaviour": {"time_since": None}}}, "test").rules()["time_since"].edges
-    )
+    spec = TableSpec.of({"features": {"behaviour": {"time_since": None}}}, "test")
+    since = spec.definitions()["time_since"]
+    assert isinstance(since, Numeric)
+    edges = since.edges
     assert edges is not None
     assert (edges[0], edges[-1], len(edges)) == (60, 365 * 86_400, 15)
     assert sorted(edges) == list(edges)

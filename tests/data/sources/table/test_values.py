@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.sources.table.spec import FeatureSpec
+from dien.data.features import Categorical, Multi
 from dien.data.sources.table.values import (
     BadValueError,
     Clock,
@@ -94,14 +94,14 @@ def test_impressions_are_told_apart_whatever_their_type_and_chunk() -> None:
 
 
 def test_a_category_of_whole_floats_is_that_of_the_integers() -> None:
-    values = feature(pl.Series([1.0, None, float("nan"), 12.0]), FeatureSpec(), pl.Float64())
+    values = feature(pl.Series([1.0, None, float("nan"), 12.0]), Categorical(), pl.Float64())
     assert values.to_list() == ["1", None, None, "12"]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.none() | st.lists(st.text("ab c", min_size=1), max_size=3), min_size=1, max_size=6))
 def test_lists_and_text_with_separators_are_the_same(lists: list[list[str] | None]) -> None:
-    spec = FeatureSpec(kind="multi", separator=";;")
+    spec = Multi(separator=";;")
     text = pl.Series([None if one is None else ";;".join(one) for one in lists], dtype=pl.String)
     wanted = [one or None for one in lists]
     assert feature(pl.Series(lists, dtype=pl.List(pl.String)), spec, pl.Float64()).to_list() == wanted

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from dien.data.features.rules import RESERVED, TIME_SINCE
 from dien.data.sources.table.files import TableFile, find
 from dien.data.sources.table.formats import open_table
-from dien.data.sources.table.spec import RESERVED
 from dien.data.sources.table.values import BadValueError, Clock, labels
 from dien.errors import DataError
 
@@ -117,7 +117,7 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
         "context": [column for column in rest if column not in behaviours],
     }
     lines.append("features:")
-    taken = {*RESERVED, "time_since"}
+    taken = {*RESERVED, TIME_SINCE}
     for side, columns in sides.items():
         lines.append(f"  {side}:")
         if side == "behaviour" and "label" not in used and rest:

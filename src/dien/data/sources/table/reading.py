@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from dien.data.features import TIME_SINCE, Categorical, Definition
 from dien.data.log import Log
-from dien.data.schema import TIME_SINCE
 from dien.data.sources.table.duplicates import first_of_each
 from dien.data.sources.table.files import TableFile, find
 from dien.data.sources.table.formats import Reader, open_table
 from dien.data.sources.table.opening import Progress
-from dien.data.sources.table.spec import FeatureSpec, TableSpec
+from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.values import (
     BadValueError,
     Clock,
@@ -29,9 +29,6 @@ from dien.data.sources.table.values import (
 )
 from dien.errors import DataError
 
-_DTYPES: dict[str, pl.DataType] = {
-    "categorical": pl.String(), "multi": pl.List(pl.String), "numeric": pl.Float64()
-}  # fmt: skip
 _HOURS = pl.Series([str(hour) for hour in range(24)])
 _WEEKDAYS = pl.Series(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
 
@@ -97,7 +94,7 @@ def read(
         users=tables["user"],
         sources=tuple(file.source() for file in files),
         excluded={reason: count for reason, count in excluded.items() if count},
-        features=spec.rules(),
+        features=spec.definitions(),
     )
 
 
@@ -127,11 +124,11 @@ def _read_events(
         parse["impression"] = named.impression, lambda values: impressions(values, shown)
     if named.split is not None:
         parse["split"] = named.split, splits
-    timed: dict[str, tuple[FeatureSpec, Codes]] = {}
+    timed: dict[str, tuple[Categorical, Codes]] = {}
     for side, name, one in spec.features.named():
         if side not in ("behaviour", "context") or name == TIME_SINCE:
             continue
-        if one.from_time is not None:
+        if isinstance(one, Categorical) and one.from_time is not None:
             timed[name] = one, Codes()
         else:
             parse[name] = one.column or name, _event_feature(one)
@@ -170,7 +167,7 @@ def _read_side(
     side: str,
     files: Sequence[TableFile],
     key: str,
-    features: Mapping[str, FeatureSpec],
+    features: Mapping[str, Definition],
     codes: Codes,
     excluded: dict[str, int],
     progress: Progress | None,
@@ -207,7 +204,7 @@ def _read_side(
     return pl.DataFrame(
         {
             side: codes.values(),
-            **{name: frame[name].cast(_DTYPES[one.kind]).gather(rows) for name, one in features.items()},
+            **{name: frame[name].cast(one.dtype).gather(rows) for name, one in features.items()},
         }
     )
 
@@ -324,22 +321,22 @@ def _rows(codes: pl.Series) -> pl.Series:
     return rows
 
 
-def _event_feature(spec: FeatureSpec) -> Callable[[pl.Series], pl.Series]:
+def _event_feature(spec: Definition) -> Callable[[pl.Series], pl.Series]:
     """Make what reads a feature of events: they are many, so categories are numbered and numbers short."""
     codes = Codes()
 
     def parse(values: pl.Series) -> pl.Series:
         parsed = feature(values, spec, pl.Float32())
-        return codes.categories(parsed) if spec.kind == "categorical" else parsed
+        return codes.categories(parsed) if parsed.dtype == pl.String else parsed
 
     return parse
 
 
-def _side_feature(spec: FeatureSpec) -> Callable[[pl.Series], pl.Series]:
+def _side_feature(spec: Definition) -> Callable[[pl.Series], pl.Series]:
     return lambda values: feature(values, spec, pl.Float64())
 
 
-def _from_time(time: pl.Series, spec: FeatureSpec) -> pl.Series:
+def _from_time(time: pl.Series, spec: Categorical) -> pl.Series:
     """Tell the hour (0 to 23) or weekday (Mon to Sun) of times in seconds in a time zone."""
     moment = pl.from_epoch(time, "s").dt.replace_time_zone("UTC").dt.convert_time_zone(spec.zone)
     if spec.from_time == "hour":

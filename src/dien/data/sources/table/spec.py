@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import (
@@ -15,14 +12,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
-    field_validator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from dien.data.log import FeatureRule
-from dien.data.schema import TAKEN, TIME_SINCE, Kind, Pooling, Side, is_file_name
+from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numeric, Side
+from dien.data.features.definition import Text
+from dien.data.features.rules import check_names, check_shared
 from dien.errors import DataError
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
@@ -34,11 +31,9 @@ _SINCE = tuple(float(seconds) for seconds in (
     7 * _DAY, 14 * _DAY, 30 * _DAY, 90 * _DAY, 365 * _DAY,
 ))
 # fmt: on
-RESERVED = ("user", "item", "label", "impression", "split", *TAKEN)
-"""Names that no feature may have."""
-_FOR_IDS = ("min_count", "max_size", "rare_share", "buckets", "shares")
-_FOR_NUMBERS = ("scale", "quantiles", "edges")
-_FOR_LISTS = ("separator", "pooling")
+_RARE_SHARE = 0.1
+"""Of ids, where a schema file does not say it: so that "unknown" is trained."""
+_OF_IDS = ("min_count", "max_size", "rare_share", "buckets", "width")
 
 
 def _or_defaults(value: Any) -> Any:
@@ -47,9 +42,6 @@ def _or_defaults(value: Any) -> Any:
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-_Text = Annotated[str, Field(min_length=1)]
 
 
 class Interactions(_Strict):
@@ -67,14 +59,14 @@ class Interactions(_Strict):
         split: train, valid or test, anything else in none of them; None where the log does not say.
     """
 
-    user: _Text = "user"
-    item: _Text = "item"
-    time: _Text = "time"
+    user: Text = "user"
+    item: Text = "item"
+    time: Text = "time"
     time_unit: TimeUnit | None = None
-    label: _Text | None = None
+    label: Text | None = None
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    impression: _Text | None = None
-    split: _Text | None = None
+    impression: Text | None = None
+    split: Text | None = None
 
     @model_validator(mode="after")
     def _threshold_of_a_label(self) -> Interactions:
@@ -86,123 +78,66 @@ class Interactions(_Strict):
 class Items(_Strict):
     """The items' table: its key column."""
 
-    item: _Text = "item"
+    item: Text = "item"
 
 
 class Users(_Strict):
     """The users' table: its key column."""
 
-    user: _Text = "user"
+    user: Text = "user"
 
 
-class IdRule(_Strict):
-    """How ids are encoded and embedded; as in :class:`~dien.data.log.FeatureRule`."""
+def _feature(side: Side) -> BeforeValidator:
+    """Make options of a feature the definition of its kind."""
 
-    min_count: PositiveInt = 1
-    max_size: PositiveInt | None = None
-    rare_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    buckets: PositiveInt | None = None
-    width: PositiveInt | None = None
+    def define(options: Any) -> Any:
+        options = _or_defaults(options)
+        if not isinstance(options, Mapping):
+            raise ValueError("expected options, as {kind: numeric}, or nothing")
+        kind = options.get("kind", Categorical.kind)
+        if not isinstance(kind, str) or kind not in KINDS:
+            expected = " or ".join(map(repr, KINDS))
+            wrong = PydanticCustomError("kind", "expected {kinds}", {"kinds": expected})
+            raise ValidationError.from_exception_data(
+                "feature", [InitErrorDetails(type=wrong, loc=("kind",), input=kind)]
+            )
+        if "side" in options:
+            raise ValueError(f"side: it stands under {side}; leave it out, or move it under another side")
+        of_kind = KINDS[kind]
+        usual = {"rare_share": _RARE_SHARE} if "rare_share" in of_kind.model_fields else {}
+        given = {key: value for key, value in options.items() if key != "kind"}
+        return of_kind.model_validate({**usual, **given, "side": side})
 
-    def rule(self) -> FeatureRule:
-        """Make the rule for the log."""
-        return FeatureRule(**self.model_dump())
-
-
-class FeatureSpec(IdRule):
-    """A feature: its column, its kind, and how it is encoded and embedded.
-
-    Attributes:
-        column: its column; None for the feature's name.
-        kind: ``categorical``, ``multi`` (lists, or text with a separator) or ``numeric``.
-        separator: between the values of a ``multi`` that is text.
-        scale: see :class:`~dien.data.log.FeatureRule`, as for the others.
-        shares: the feature whose vocabulary and embedding table it shares.
-        from_time: worked out from the time of the interaction instead of read from a column.
-        zone: the time zone of ``from_time``, as America/New_York.
-    """
-
-    column: _Text | None = None
-    kind: Kind = "categorical"
-    separator: _Text = "|"
-    scale: Literal["standard", "log"] = "standard"
-    quantiles: Annotated[int, Field(ge=2)] | None = None
-    edges: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
-    pooling: Pooling = "mean"
-    shares: str | None = None
-    from_time: Literal["hour", "weekday"] | None = None
-    zone: str = "UTC"
-
-    @field_validator("edges")
-    @classmethod
-    def _rising(cls, edges: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if edges is not None:
-            rising = all(low < high for low, high in pairwise(edges))
-            if not rising or not all(math.isfinite(edge) for edge in edges):
-                raise ValueError("expected finite numbers that rise, as [10, 100, 1000]")
-        return edges
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError):  # a folder of zones, as "America", is an OSError
-            raise ValueError("expected a time zone as America/New_York or UTC") from None
-        return zone
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> FeatureSpec:
-        unfit = {
-            "categorical": (*_FOR_NUMBERS, *_FOR_LISTS),
-            "multi": _FOR_NUMBERS,
-            "numeric": (*_FOR_IDS, *_FOR_LISTS),
-        }[self.kind]
-        if wrong := [key for key in unfit if key in self.model_fields_set]:
-            raise ValueError(f"{wrong[0]} is not for a {self.kind} feature; leave it out or change kind")
-        if self.quantiles and self.edges:
-            raise ValueError("quantiles and edges exclude each other; give one of them")
-        if self.from_time is None and "zone" in self.model_fields_set:
-            raise ValueError("zone goes with from_time; leave it out or add from_time: hour")
-        if self.from_time is not None and (self.column is not None or self.kind != "categorical"):
-            raise ValueError("a feature from_time has no column and is categorical; leave them out")
-        return self
-
-    def rule(self, side: Side = "item") -> FeatureRule:
-        """Make the rule for the log.
-
-        Args:
-            side: whose the feature is.
-        """
-        return FeatureRule(
-            side="behaviour" if side == "behaviour" else "context",
-            min_count=self.min_count,
-            max_size=self.max_size,
-            rare_share=self.rare_share if self.kind != "numeric" else 0.0,
-            buckets=self.buckets,
-            scale=self.scale,
-            quantiles=self.quantiles,
-            edges=self.edges,
-            width=self.width,
-            pooling=self.pooling,
-            table=self.shares,
-        )
+    return BeforeValidator(define)
 
 
-_Features = Annotated[
-    dict[str, Annotated[FeatureSpec, BeforeValidator(_or_defaults)]], BeforeValidator(_or_defaults)
-]
+def _id(side: Side) -> BeforeValidator:
+    """Make options of ids their definition."""
+
+    def define(options: Any) -> Any:
+        options = _or_defaults(options)
+        if isinstance(options, Mapping):
+            for key in options:
+                if key not in _OF_IDS:
+                    raise ValueError(f"{key} is not for ids; expected some of {', '.join(_OF_IDS)}")
+            options = {"rare_share": _RARE_SHARE, **options, "side": side}
+        return Categorical.model_validate(options)
+
+    return BeforeValidator(define)
+
+
+_ByName = BeforeValidator(_or_defaults)
 
 
 class Features(_Strict):
     """The features of each side by name."""
 
-    item: _Features = {}
-    user: _Features = {}
-    behaviour: _Features = {}
-    context: _Features = {}
+    item: Annotated[dict[str, Annotated[Definition, _feature("item")]], _ByName] = {}
+    user: Annotated[dict[str, Annotated[Definition, _feature("user")]], _ByName] = {}
+    behaviour: Annotated[dict[str, Annotated[Definition, _feature("behaviour")]], _ByName] = {}
+    context: Annotated[dict[str, Annotated[Definition, _feature("context")]], _ByName] = {}
 
-    def named(self) -> Iterator[tuple[Side, str, FeatureSpec]]:
+    def named(self) -> Iterator[tuple[Side, str, Definition]]:
         """Every feature with its side and name."""
         sides: tuple[Side, ...] = ("item", "user", "behaviour", "context")
         for side in sides:
@@ -211,10 +146,10 @@ class Features(_Strict):
 
 
 class Ids(_Strict):
-    """Rules of the id features."""
+    """Definitions of the id features."""
 
-    item: Annotated[IdRule, BeforeValidator(_or_defaults)] = IdRule()
-    user: Annotated[IdRule, BeforeValidator(_or_defaults)] = IdRule()
+    item: Annotated[Categorical, _id("item")] = Categorical(side="item", rare_share=_RARE_SHARE)
+    user: Annotated[Categorical, _id("user")] = Categorical(side="user", rare_share=_RARE_SHARE)
 
 
 class TableSpec(_Strict):
@@ -268,22 +203,18 @@ class TableSpec(_Strict):
             )
             raise DataError(f"{source}: {problems}") from error
 
-    def rules(self) -> dict[str, FeatureRule]:
-        """Rules of all features, ids among them, for the log."""
-        rules = {"item": self.ids.item.rule(), "user": self.ids.user.rule()}
-        for side, name, feature in self.features.named():
-            if name == TIME_SINCE:
-                rules[name] = FeatureRule(
-                    side="behaviour", edges=feature.edges or _SINCE, width=feature.width
-                )
-            else:
-                rules[name] = feature.rule(side)
-        return rules
+    def definitions(self) -> dict[str, Definition]:
+        """Definitions of all features by name, ids among them, for the log."""
+        return {
+            "item": self.ids.item,
+            "user": self.ids.user,
+            **{name: feature for _, name, feature in self.features.named()},
+        }
 
     @model_validator(mode="before")
     @classmethod
     def _time_since_is_numeric(cls, data: Any) -> Any:
-        """Say for the user that ``time_since`` is a number, so that it takes edges."""
+        """Say for the user that ``time_since`` is a number, and its usual edges."""
         match data:
             case {"features": {"behaviour": {"time_since": since}}}:
                 since = {} if since is None else since
@@ -292,47 +223,24 @@ class TableSpec(_Strict):
                         raise ValueError(
                             f"features.behaviour.time_since.{wrong[0]}: takes only edges (seconds), width"
                         )
-                    behaviour = {**data["features"]["behaviour"], TIME_SINCE: {**since, "kind": "numeric"}}
+                    edges = since.get("edges")
+                    numeric = {**since, "kind": Numeric.kind, "edges": _SINCE if edges is None else edges}
+                    behaviour = {**data["features"]["behaviour"], TIME_SINCE: numeric}
                     return {**data, "features": {**data["features"], "behaviour": behaviour}}
         return data
 
     @model_validator(mode="after")
-    def _names_fit_together(self) -> TableSpec:
-        seen: dict[str, str] = {}
-        kinds: dict[str, FeatureSpec | IdRule] = {"item": self.ids.item, "user": self.ids.user}
-        for side, name, feature in self.features.named():
-            where = f"features.{side}.{name}"
-            if name == TIME_SINCE and side != "behaviour":
-                raise ValueError(f"{where}: this name is kept for the behaviours' feature; rename it")
-            if not is_file_name(name):
-                raise ValueError(
-                    f"{where}: a feature's name is a file's name: rename it, without / \\ : * ? \" < > | "
-                    "and no dot first, and give its column as column"
-                )
-            if name.casefold() in RESERVED or name.endswith(".offsets"):
-                raise ValueError(f"{where}: this name is kept; rename it and give its column as column")
-            if name.casefold() in seen:
-                raise ValueError(
-                    f"{where}: named as {seen[name.casefold()]} is; rename one and give its column as column"
-                )
-            if feature.from_time is not None and side != "context":
-                raise ValueError(f"{where}: from_time is for features of the context; move it there")
-            seen[name.casefold()] = where
-            kinds[name] = feature
-        for side, name, feature in self.features.named():
-            owner = kinds.get(feature.shares) if feature.shares is not None else None
-            if feature.shares is None:
-                continue
-            where = f"features.{side}.{name}.shares"
-            if owner is None or feature.shares == name or owner.model_dump().get("shares") is not None:
-                raise ValueError(
-                    f"{where}: {feature.shares!r} is no feature with a table of its own; "
-                    f"expected one of {', '.join(other for other in kinds if other != name)}"
-                )
-            if isinstance(owner, FeatureSpec) and owner.kind == "numeric":
-                raise ValueError(f"{where}: {feature.shares!r} is numeric and has no table to share")
-            if owner.buckets != feature.buckets:
-                raise ValueError(f"{where}: give {name} the buckets of {feature.shares!r}")
+    def _features_fit_together(self) -> TableSpec:
+        named = [(f"features.{side}.{name}", name, feature) for side, name, feature in self.features.named()]
+        check_names(
+            [(where, name) for where, name, _ in named if where != f"features.behaviour.{TIME_SINCE}"],
+            "rename it and give its column as column",
+        )
+        ids: dict[str, tuple[str, Definition]] = {
+            "item": ("ids.item", self.ids.item),
+            "user": ("ids.user", self.ids.user),
+        }
+        check_shared(ids | {name: (f"{where}.shares", feature) for where, name, feature in named})
         return self
 
 

@@ -6,7 +6,8 @@ from typing import NoReturn
 
 import polars as pl
 
-from dien.data.sources.table.spec import FeatureSpec, TimeUnit
+from dien.data.features import Definition, Multi, Numeric
+from dien.data.sources.table.spec import TimeUnit
 from dien.errors import DataError
 
 LAST_TIME = 4_102_444_800
@@ -159,7 +160,7 @@ def splits(values: pl.Series) -> pl.Series:
     return _series(known.otherwise(3).cast(pl.Int8))
 
 
-def feature(values: pl.Series, spec: FeatureSpec, precision: pl.DataType) -> pl.Series:
+def feature(values: pl.Series, spec: Definition, precision: pl.DataType) -> pl.Series:
     """Read a feature: String, lists of String, or floats; null is unknown.
 
     Args:
@@ -170,9 +171,9 @@ def feature(values: pl.Series, spec: FeatureSpec, precision: pl.DataType) -> pl.
     Raises:
         BadValueError: a value is not of this kind.
     """
-    if spec.kind == "numeric":
+    if isinstance(spec, Numeric):
         return _numbers(values, precision)
-    if spec.kind == "multi":
+    if isinstance(spec, Multi):
         return _lists(values, spec.separator)
     dtype = values.dtype
     if dtype.is_float():  # integers with gaps, as pandas stores them

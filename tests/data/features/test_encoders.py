@@ -6,16 +6,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.encoding import (
-    Encoder,
-    Hashed,
-    Intervals,
-    Scaled,
-    encode,
-    encoder_from_json,
-    encoder_to_json,
-    signed_log,
-)
+from dien.data.features import Categorical, Multi
+from dien.data.features.encoders import Encoder, Hashed, Intervals, Scaled, signed_log
+from dien.data.features.schema import encoder_from_json, encoder_to_json
 from dien.data.ragged import Ragged
 from dien.data.vocabulary import Vocabulary
 
@@ -72,7 +65,7 @@ def test_encoders_come_back_from_json():
 @given(st.lists(st.none() | st.lists(st.none() | st.sampled_from("abcz"), max_size=4), max_size=12))
 def test_lists_keep_their_known_and_unknown_values_and_lose_nulls(lists):
     vocabulary = Vocabulary.count(pl.Series(["a", "b", "c"]))
-    found = encode(vocabulary, pl.Series(lists, dtype=pl.List(pl.String)))
+    found = Multi.encode(vocabulary, pl.Series(lists, dtype=pl.List(pl.String)))
     assert isinstance(found, Ragged)
     assert len(found) == len(lists)
     for row, values in enumerate(lists):
@@ -83,5 +76,6 @@ def test_lists_keep_their_known_and_unknown_values_and_lose_nulls(lists):
 def test_categories_are_encoded_as_their_names_are():
     vocabulary = Vocabulary.count(pl.Series(["a", "b", "b"]))
     names = pl.Series(["b", None, "a", "unheard", "b"])
-    assert encode(vocabulary, names.cast(pl.Categorical)).tolist() == encode(vocabulary, names).tolist()
-    assert len(encode(vocabulary, names.clear().cast(pl.Categorical))) == 0
+    as_names = Categorical.encode(vocabulary, names).tolist()
+    assert Categorical.encode(vocabulary, names.cast(pl.Categorical)).tolist() == as_names
+    assert len(Categorical.encode(vocabulary, names.clear().cast(pl.Categorical))) == 0

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.ragged import Column, Ragged, to_offsets
-from dien.data.vocabulary import Ids
+from dien.data.ragged import Column
+
+
+class Encodes(Protocol):
+    """A vocabulary or an encoder."""
+
+    def encode(self, values: pl.Series) -> Column:
+        """Encode raw values ``[N]``: int32 indices or float32 numbers."""
+
+
+class Encoder(Encodes, Protocol):
+    """What a feature without a vocabulary is encoded by: a frozen dataclass of numbers, for a JSON file.
+
+    Attributes:
+        type: its name in that file.
+        size: number of indices, "unknown" included; of numbers, how many a row has.
+    """
+
+    type: ClassVar[str]
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -23,6 +42,7 @@ class Hashed:
         buckets: how many; indices run from 1 to this.
     """
 
+    type: ClassVar[str] = "hashed"
     buckets: int
 
     @property
@@ -53,6 +73,7 @@ class Intervals:
         edges: rising; index ``k`` (from 1) is the interval from ``edges[k - 2]`` on, below ``edges[k - 1]``.
     """
 
+    type: ClassVar[str] = "intervals"
     edges: tuple[float, ...]
 
     @property
@@ -77,11 +98,15 @@ class Scaled:
         log: whether the logarithm is taken first.
     """
 
+    type: ClassVar[str] = "scaled"
     mean: float
     std: float
     log: bool = False
 
-    size = 1
+    @property
+    def size(self) -> int:
+        """One number a row."""
+        return 1
 
     def encode(self, values: pl.Series) -> NDArray[np.float32]:
         """Scale numbers ``[N]``; what is missing stays missing (NaN)."""
@@ -90,50 +115,6 @@ class Scaled:
             numbers = signed_log(numbers)
         most = float(np.finfo(np.float32).max)
         return np.clip((numbers - self.mean) / self.std, -most, most).astype(np.float32)
-
-
-Encoder = Hashed | Intervals | Scaled
-_ENCODERS: dict[str, type[Encoder]] = {"hashed": Hashed, "intervals": Intervals, "scaled": Scaled}
-
-
-def encoder_to_json(encoder: Encoder) -> dict[str, Any]:
-    """Plain data: the kind of the encoder and its numbers."""
-    name = next(name for name, kind in _ENCODERS.items() if isinstance(encoder, kind))
-    return {"type": name, **asdict(encoder)}
-
-
-def encoder_from_json(data: Mapping[str, Any]) -> Encoder:
-    """Inverse of :func:`encoder_to_json`."""
-    numbers: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in data.items()
-        if name != "type"
-    }
-    return _ENCODERS[data["type"]](**numbers)
-
-
-def encode(encoder: Encoder | Ids, values: pl.Series) -> Column:
-    """Encode a column of any kind of feature.
-
-    Args:
-        encoder: the feature's, or its vocabulary.
-        values: ``[n]`` raw values: strings or categories, numbers, or lists of strings (multi-valued).
-
-    Returns:
-        ``[n]`` int32 indices or float32 numbers; for lists the indices of their values, nulls left out.
-    """
-    if not isinstance(values.dtype, pl.List):
-        return encoder.encode(values)
-    flat, lengths = flatten(values)
-    return Ragged(encoder.encode(flat).astype(np.int32, copy=False), to_offsets(lengths))
-
-
-def flatten(lists: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
-    """Join the lists of a column ``[n]``, nulls left out: their values, and how many each row has."""
-    lists = lists.list.drop_nulls()
-    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-    # explode would put a null in place of an empty list
-    return lists.filter(pl.Series(lengths > 0)).explode(), lengths
 
 
 def signed_log(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 import json
 
-from dien.data.encoding import Intervals, Scaled
-from dien.data.schema import Feature, Schema
+from dien.data.features import Feature, Schema
+from dien.data.features.encoders import Intervals, Scaled
 
 SCHEMA = Schema(
     (

@@ -1,0 +1,247 @@
+"""The features of a log, encoded: vocabularies counted and numbers scaled by what the training rows hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.features import TIME_SINCE, Definition, Feature, Numeric, Schema, Side
+from dien.data.features.encoders import Intervals
+from dien.data.features.indices import Indices
+from dien.data.features.rules import check_names, check_shared
+from dien.data.log import Log
+from dien.data.prepare.events import Events
+from dien.data.tables import FeatureTable
+from dien.data.vocabulary import Vocabulary
+from dien.errors import DataError
+
+
+@dataclass(frozen=True)
+class Occurrences:
+    """How often the training rows hold what features belong to.
+
+    Attributes:
+        item: ``[items]`` of each item row.
+        user: ``[users]`` of each user row.
+        context: ``[E]`` of each event's context; integers.
+        behaviour: ``[E]`` of each event as a behaviour.
+    """
+
+    item: NDArray[np.integer]
+    user: NDArray[np.integer]
+    context: NDArray[np.integer]
+    behaviour: NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of a log, ready to encode with.
+
+    Attributes:
+        schema: those with at least one known value.
+        dropped: names of the others.
+        vocabularies: by the feature that owns each.
+        items: item features of the item rows.
+        users: user features of the user rows.
+    """
+
+    schema: Schema
+    dropped: tuple[str, ...]
+    vocabularies: dict[str, Vocabulary]
+    items: FeatureTable = field(default_factory=dict)
+    users: FeatureTable = field(default_factory=dict)
+
+    def encode(self, events: pl.DataFrame, side: Side) -> FeatureTable:
+        """Encode the columns of some events for the context or for behaviours."""
+        return {
+            feature.name: feature.encode(events[feature.name], self.vocabularies)
+            for feature in self.schema.of(side)
+            if feature.name != TIME_SINCE
+        }
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of a log that is a feature.
+
+    Attributes:
+        side: whose it is.
+        definition: of the feature.
+        values: ``[n]`` raw.
+        counts: ``[n]`` how often each counts in the training rows.
+    """
+
+    side: Side
+    definition: Definition
+    values: pl.Series
+    counts: NDArray[np.integer]
+
+    @property
+    def name(self) -> str:
+        return self.values.name
+
+    @property
+    def vocabulary(self) -> str:
+        """The vocabulary it is counted in, empty where an encoder encodes it."""
+        return self.definition.vocabulary(self.name) or ""
+
+
+def fit_features(
+    log: Log, events: Events, occurrences: Occurrences, known: Features | None = None
+) -> Features:
+    """Count vocabularies, scale numbers, and encode items and users.
+
+    Args:
+        log: the log.
+        events: its events.
+        occurrences: what counts.
+        known: of an earlier log that this one goes on with: its features are kept, its vocabularies extended.
+
+    Raises:
+        DataError: a feature's name cannot be used, or its definition does not fit its values; or ``known``
+            has a feature that the log lacks.
+    """
+    columns = _columns(log, events, occurrences)
+    if known is not None:
+        return _encoded(log, *_extended(columns, known))
+    _check(log, columns)
+    vocabularies = _counted({column.name: column.vocabulary for column in columns}, columns)
+    features: list[Feature] = []
+    dropped: list[str] = []
+    for column in columns:
+        encoder = column.definition.fit(column.values, column.counts)
+        size = len(vocabularies[column.vocabulary]) if encoder is None else encoder.size
+        if encoder is None and size == 1:
+            dropped.append(column.name)
+        else:
+            features.append(column.definition.feature(column.name, column.side, size, encoder))
+    if (since := log.features.get(TIME_SINCE)) is not None:
+        intervals = Intervals((since.edges or ()) if isinstance(since, Numeric) else ())
+        features.append(since.feature(TIME_SINCE, "behaviour", intervals.size, intervals))
+    order: tuple[Side, ...] = ("item", "behaviour", "user", "context")
+    return _encoded(log, Schema(Schema(tuple(features)).of(*order)), tuple(dropped), vocabularies)
+
+
+def _encoded(
+    log: Log, schema: Schema, dropped: tuple[str, ...], vocabularies: dict[str, Vocabulary]
+) -> Features:
+    """Encode items and users."""
+    made = Features(schema, dropped, {name: vocabularies[name] for name in schema.vocabularies})
+    sides: tuple[tuple[Side, pl.DataFrame, FeatureTable], ...] = (
+        ("item", log.items, made.items),
+        ("user", log.users, made.users),
+    )
+    for side, table, into in sides:
+        for feature in schema.of(side):
+            values = table[feature.name]
+            unknown = pl.Series(feature.name, [None], dtype=values.dtype)
+            into[feature.name] = feature.encode(pl.concat([unknown, values]), made.vocabularies)
+    return made
+
+
+def _extended(
+    columns: list[_Column], known: Features
+) -> tuple[Schema, tuple[str, ...], dict[str, Vocabulary]]:
+    """Keep the features of an earlier log; its vocabularies grow at their ends."""
+    by_name = {column.name: column for column in columns}
+    owners: dict[str, str] = {}
+    for feature in known.schema.features:
+        if feature.name == TIME_SINCE:
+            continue
+        column = by_name.get(feature.name)
+        if column is None or column.side != feature.side or not feature.raw.holds(column.values.dtype):
+            raise DataError(
+                f"feature {feature.name} of the earlier log: expected a {feature.raw.kind} column of the "
+                f"{feature.side}; found "
+                f"{'none' if column is None else f'{column.values.dtype} of the {column.side}'}; "
+                "prepare with the same schema"
+            )
+        owners[feature.name] = feature.vocabulary or ""
+    later = _counted(owners, columns)
+    vocabularies = {name: known.vocabularies[name].extend(counted) for name, counted in later.items()}
+    schema = Schema(
+        tuple(
+            replace(feature, size=len(vocabularies[feature.vocabulary])) if feature.vocabulary else feature
+            for feature in known.schema.features
+        )
+    )
+    return schema, known.dropped, vocabularies
+
+
+def _columns(log: Log, events: Events, occurrences: Occurrences) -> list[_Column]:
+    """List the columns of a log that are features."""
+    columns: list[_Column] = []
+    sides: tuple[tuple[Side, pl.DataFrame, NDArray[np.integer]], ...] = (
+        ("item", log.items, occurrences.item[1:]),
+        ("user", log.users, occurrences.user[1:]),
+    )
+    for side, table, counts in sides:
+        names = (side, *(column for column in table.columns if column != side))
+        columns += [_Column(side, log.definition(table[name]), table[name], counts) for name in names]
+    for values in events.features:
+        definition = log.definition(values)
+        of_behaviour = definition.side == "behaviour"
+        columns.append(
+            _Column("behaviour", definition, values, occurrences.behaviour)
+            if of_behaviour
+            else _Column("context", definition, values, occurrences.context)
+        )
+    return columns
+
+
+def _counted(owners: dict[str, str], columns: list[_Column]) -> dict[str, Vocabulary]:
+    """Count vocabularies.
+
+    Args:
+        owners: of features by name: the one that owns its vocabulary, empty where it has none.
+        columns: of these features, and maybe others.
+    """
+    by_name = {column.name: column for column in columns}
+    sharing: dict[str, list[_Column]] = {}
+    for column in columns:
+        if owner := owners.get(column.name):
+            sharing.setdefault(owner, []).append(column)
+    vocabularies = {}
+    for owner, group in sharing.items():
+        rule = by_name[owner].definition
+        assert isinstance(rule, Indices)  # check_shared
+        vocabularies[owner] = rule.count(_entries(group))
+    return vocabularies
+
+
+def _entries(columns: Iterable[_Column]) -> list[tuple[pl.Series, NDArray[np.integer]]]:
+    return [c.definition.entries(c.values, c.counts) for c in columns if isinstance(c.definition, Indices)]
+
+
+def _check(log: Log, columns: list[_Column]) -> None:
+    """Check names, sides and shared tables of the features."""
+    ids = {"item", "user"}
+    defined = {column.name: (f"feature {column.name}", column.definition) for column in columns}
+    try:
+        check_names(
+            (
+                (f"feature {column.name!r} of the {column.side}", column.name)
+                for column in columns
+                if column.name != column.side or column.name not in ids
+            ),
+            "rename the column",
+        )
+        check_shared(defined)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    for column in columns:
+        if column.definition.side not in (None, column.side):
+            raise DataError(
+                f"feature {column.name}: is defined as one of the {column.definition.side}, but its column "
+                f"is one of the {column.side}; define it as what it is, or move the column"
+            )
+    for name in log.features:
+        if name not in defined and name != TIME_SINCE:
+            raise DataError(
+                f"feature {name}: is defined, but no table of the log has its column; found "
+                f"{', '.join(defined)}"
+            )

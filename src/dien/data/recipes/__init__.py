@@ -1,3 +1,0 @@
-"""The features of a log."""
-
-import dien.data.prepare  # noqa: F401  # first: its modules and ``features`` import each other
