@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dien.data.ragged import to_offsets
-from dien.data.sources.lines import LineFile
+from dien.data.readers.lines import LineFile
 from dien.errors import DataError
 from dien.files import not_written, replacing
 from dien.serving.features import Field, plain

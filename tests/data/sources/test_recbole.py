@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dien.data.features import Numeric
 from dien.data.log import Log
+from dien.data.readers import streams
 from dien.data.sources import table
 from dien.data.sources.recbole import Fields, read
-from dien.data.sources.table import opening
 from dien.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -150,7 +150,7 @@ def test_a_schema_says_of_the_same_files_what_their_types_do(
         "features": {"item": {"name": {"kind": "multi", "separator": " "}, "price": {"kind": "numeric"}}},
     }  # fmt: skip
     paths = [tmp_path / "toy.inter"], [tmp_path / "toy.item"]
-    monkeypatch.setattr(opening, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(streams, "CHUNK_ROWS", 1)
     log = table.read(*paths, None, table.TableSpec.of(spec, "schema"))
     ours = read(tmp_path, Fields(threshold=("rating", 4)))
     assert columns(log) == columns(ours)

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from dien.data.log import Log
-from dien.data.sources.lines import BadLines, LineFile
+from dien.data.readers.lines import BadLines, LineFile
 from dien.errors import DataError
 
 _CHUNK = 1 << 17  # reviews held as Python objects before they become columns

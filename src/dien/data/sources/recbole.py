@@ -10,9 +10,9 @@ from typing import Any
 from dien.data.features import Side
 from dien.data.features.rules import name_problem
 from dien.data.log import Log
+from dien.data.readers.atomic import AtomicReader
+from dien.data.readers.files import find
 from dien.data.sources import table
-from dien.data.sources.table.atomic import AtomicReader
-from dien.data.sources.table.files import find
 from dien.data.sources.table.spec import TimeUnit
 from dien.errors import DataError
 

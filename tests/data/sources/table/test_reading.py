@@ -11,8 +11,9 @@ from polars.testing import assert_frame_equal
 from polars.testing.parametric import series
 
 from dien.data.log import Log
-from dien.data.sources.lines import source_file
-from dien.data.sources.table import TableSpec, opening, read
+from dien.data.readers import streams
+from dien.data.readers.lines import source_file
+from dien.data.sources.table import TableSpec, read
 from dien.errors import DataError
 from tests.data.sources.table.broken import csv, parquet
 
@@ -107,7 +108,7 @@ def test_the_same_rows_in_any_format_and_any_chunks_give_the_same_log(
         ]
         made.append(read(*paths, SPEC))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "CHUNK_ROWS", rows)
+        patch.setattr(streams, "CHUNK_ROWS", rows)
         made += [
             read(*([folder / what / name] for what in ("log", "items", "users")), SPEC) for name in FORMATS
         ]

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.data.features import Categorical, Multi
+from dien.data.readers.messages import BadValueError
+from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
-    BadValueError,
-    Clock,
     Codes,
     at_least,
     feature,
@@ -34,8 +34,8 @@ def test_text_as_iso_8601_and_typed_times_are_the_same_moment(
     text = pl.Series([moment.isoformat(between) for moment in aware])
     typed = pl.Series([moment.astimezone(timezone.utc) for moment in aware])
     wanted = [seconds_of(moment) for moment in aware]
-    assert Clock(None).seconds(text).to_list() == wanted
-    assert Clock("iso").seconds(typed).to_list() == wanted
+    assert TimeParser(None).parse(text).to_list() == wanted
+    assert TimeParser("iso").parse(typed).to_list() == wanted
 
 
 @settings(max_examples=60, deadline=None)
@@ -43,16 +43,16 @@ def test_text_as_iso_8601_and_typed_times_are_the_same_moment(
     st.lists(moments, min_size=1, max_size=5),
     st.sampled_from([("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)]),
 )
-def test_the_unit_of_numbers_is_told_from_their_size(
+def test_the_unit_of_numbers_is_detected_from_their_size(
     given_moments: list[datetime], unit: tuple[str, int]
 ) -> None:
     wanted = [seconds_of(moment.replace(tzinfo=timezone.utc)) for moment in given_moments]
     numbers = [second * unit[1] + unit[1] // 2 for second in wanted]
     for values in (pl.Series(numbers), pl.Series([str(number) for number in numbers])):
-        clock = Clock(None)
-        assert clock.seconds(values).to_list() == wanted
-        assert clock.unit == unit[0]
-        assert Clock(unit[0]).seconds(values).to_list() == wanted  # type: ignore[arg-type]
+        times = TimeParser(None)
+        assert times.parse(values).to_list() == wanted
+        assert times.unit == unit[0]
+        assert TimeParser(unit[0]).parse(values).to_list() == wanted  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_the_unit_of_numbers_is_told_from_their_size(
     [("2024-01-31", 1706659200), ("2024-01-31T10:00", 1706695200), ("2024-01-31 10:00:00.999", 1706695200),
      ("2024-01-31T10:00:00Z", 1706695200), ("2024-01-31T10:00:00-0130", 1706700600)],
 )  # fmt: skip
-def test_text_may_leave_out_the_clock_the_seconds_and_the_zone(text: str, wanted: int) -> None:
-    assert Clock(None).seconds(pl.Series([text])).to_list() == [wanted]
+def test_text_may_leave_out_the_time_of_day_the_seconds_and_the_zone(text: str, wanted: int) -> None:
+    assert TimeParser(None).parse(pl.Series([text])).to_list() == [wanted]
 
 
 def test_labels_are_read_however_they_are_written() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import polars as pl
 
 from dien.data.features.rules import RESERVED, TIME_SINCE
-from dien.data.sources.table.files import TableFile, find
-from dien.data.sources.table.formats import open_table
-from dien.data.sources.table.values import BadValueError, Clock, labels
+from dien.data.readers.files import TableFile, find
+from dien.data.readers.messages import BadValueError, listed
+from dien.data.readers.reader import open_table
+from dien.data.sources.table.times import TimeParser
+from dien.data.sources.table.values import labels
 from dien.errors import DataError
 
 _ROWS, _FILES = 100_000, 10  # read at most: rows of a file, and files of a table
@@ -93,7 +95,7 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
         if column is None and role in ("user", "item", "time"):
             raise DataError(
                 f"{interactions[0]}: no column looks like the {role}; found "
-                f"{', '.join(c.name for c in events)}; name it (--{role}, or interactions.{role} in a schema)"
+                f"{listed(c.name for c in events)}; name it (--{role}, or interactions.{role} in a schema)"
             )
         if column is None:
             continue
@@ -101,7 +103,9 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
         lines.append(f"  {role}: {_plain(column.name)}  # {why}; {_contents(column)}")
         if role == "time":
             unit = _time_unit(column)
-            lines.append(f"  # time_unit: {unit}  # told by each file's values; set it where that is wrong")
+            lines.append(
+                f"  # time_unit: {unit}  # detected from the values of each file; set it where that is wrong"
+            )
     for side, table in tables.items():
         key, why = _find_key(side, used[side], table)
         lines += [f"{side}s:", f"  {side}: {_plain(key.name)}  # {why}; {_contents(key)}"]
@@ -188,7 +192,7 @@ def _column(name: str, parts: Sequence[pl.Series]) -> _Column:
                 break
     moments = values.dtype in (pl.Datetime, pl.Date)
     if values.dtype == pl.String and values.null_count() < len(values):
-        moments = _accepts(Clock("iso").seconds, values.drop_nulls())
+        moments = _accepts(TimeParser("iso").parse, values.drop_nulls())
     distinct = values.explode().n_unique() if lists else values.drop_nulls().n_unique()
     return _Column(name, values, distinct, lists, moments)
 
@@ -227,7 +231,7 @@ def _fits(role: str, column: _Column) -> bool:
         case "time":
             if column.moments:
                 return True
-            return values.dtype.is_numeric() and _accepts(Clock(None).seconds, values)
+            return values.dtype.is_numeric() and _accepts(TimeParser(None).parse, values)
         case "label":
             return _accepts(labels, values)
         case _:
@@ -246,7 +250,7 @@ def _find_key(side: str, name: str, table: Sequence[_Column]) -> tuple[_Column, 
         if _fits(side, column) and column.distinct == column.values.len():
             return column, "the first whose values are all different"
     raise DataError(
-        f"no column of the {side}s' table looks like its key; found {', '.join(c.name for c in table)}; "
+        f"no column of the {side}s' table looks like its key; found {listed(c.name for c in table)}; "
         f"name it ({side}s.{side} in a schema)"
     )
 
@@ -307,9 +311,9 @@ def _numeric(values: pl.Series) -> tuple[dict[str, str], str]:
 
 
 def _time_unit(column: _Column) -> str:
-    clock = Clock(None)
-    clock.seconds(column.values.drop_nulls())
-    return clock.unit or "s"
+    times = TimeParser(None)
+    times.parse(column.values.drop_nulls())
+    return times.unit or "s"
 
 
 def _contents(column: _Column) -> str:

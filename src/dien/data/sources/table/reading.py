@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,14 @@ import polars as pl
 
 from dien.data.features import TIME_SINCE, Categorical, Definition
 from dien.data.log import Log
+from dien.data.readers.files import TableFile, find
+from dien.data.readers.messages import no_column
+from dien.data.readers.reader import Chunk, Reader, open_table, read_chunks
+from dien.data.readers.streams import Progress
 from dien.data.sources.table.duplicates import first_of_each
-from dien.data.sources.table.files import TableFile, find
-from dien.data.sources.table.formats import Reader, open_table
-from dien.data.sources.table.opening import Progress
 from dien.data.sources.table.spec import TableSpec
+from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
-    BadValueError,
-    Clock,
     Codes,
     at_least,
     feature,
@@ -108,11 +108,11 @@ def _read_events(
 ) -> pl.DataFrame:
     """Read the events of all files, without those that repeat an earlier one."""
     named = spec.interactions
-    clock, shown = Clock(named.time_unit), Codes()
+    times, impression_codes = TimeParser(named.time_unit), Codes()
     parse: dict[str, tuple[str, Callable[[pl.Series], pl.Series]]] = {
         "user": (named.user, lambda values: _rows(users.encode(ids(values)))),
         "item": (named.item, lambda values: _rows(items.encode(ids(values)))),
-        "time": (named.time, clock.seconds),
+        "time": (named.time, times.parse),
     }
     if named.label is not None:
         limit = named.threshold
@@ -121,9 +121,12 @@ def _read_events(
             labels if limit is None else lambda values: at_least(values, limit),
         )
     if named.impression is not None:
-        parse["impression"] = named.impression, lambda values: impressions(values, shown)
+        parse["impression"] = named.impression, lambda values: impressions(values, impression_codes)
     if named.split is not None:
         parse["split"] = named.split, splits
+    wanted: dict[str, str] = {}
+    for role, (column, _) in parse.items():
+        wanted.setdefault(column, f"interactions.{role}")
     timed: dict[str, tuple[Categorical, Codes]] = {}
     for side, name, one in spec.features.named():
         if side not in ("behaviour", "context") or name == TIME_SINCE:
@@ -132,8 +135,9 @@ def _read_events(
             timed[name] = one, Codes()
         else:
             parse[name] = one.column or name, _event_feature(one)
+            wanted.setdefault(one.column or name, f"features.{side}.{name}")
     columns = _Columns([*parse, *timed])
-    for chunk in _chunks(files, [column for column, _ in parse.values()], clock, excluded, progress):
+    for chunk in _chunks(files, wanted, times, excluded, progress):
         for name, (column, parsed) in parse.items():
             columns.add(name, chunk.parse(column, parsed))
         for name, (one, codes) in timed.items():
@@ -177,7 +181,9 @@ def _read_side(
     columns = _Columns([side, *features])
     starts: list[tuple[int, Reader, int]] = []
     height = 0
-    wanted = [key, *(one.column or name for name, one in features.items())]
+    wanted = {key: f"{side}s.{side}"}
+    for name, one in features.items():
+        wanted.setdefault(one.column or name, f"features.{side}.{name}")
     for chunk in _chunks(files, wanted, None, excluded, progress):
         starts.append((height, chunk.reader, chunk.row))
         height += chunk.frame.height
@@ -240,46 +246,27 @@ class _Columns:
         return pl.DataFrame(joined)
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """Some rows of a file, raw.
-
-    Attributes:
-        reader: of the file.
-        frame: its columns.
-        row: index of the first row in the file.
-    """
-
-    reader: Reader
-    frame: pl.DataFrame
-    row: int
-
-    def parse(self, column: str, parse: Callable[[pl.Series], pl.Series]) -> pl.Series:
-        """Apply to a column what reads its values; an error says where."""
-        try:
-            return parse(self.frame[column])
-        except BadValueError as error:
-            where = f"{self.reader.file.path}: {self.reader.place(self.row + error.index)}"
-            raise DataError(f"{where}: column {column!r}: {error}") from error
-        except pl.exceptions.PolarsError as error:
-            where = f"{self.reader.file.path}: rows from {self.reader.place(self.row)} on"
-            raise DataError(f"{where}: column {column!r}: {error}; expected other values") from error
-
-
 def _chunks(
     files: Sequence[TableFile],
-    wanted: Sequence[str],
-    clock: Clock | None,
+    wanted: Mapping[str, str],
+    times: TimeParser | None,
     excluded: dict[str, int],
     progress: Progress | None,
-) -> Iterator[_Chunk]:
-    """Chunks of all files with the columns wanted; those of the folders' names among them."""
-    wanted = list(dict.fromkeys(wanted))
-    complete: TableFile | None = None
-    lines: list[tuple[Reader, list[str]]] = []
+) -> Iterator[Chunk]:
+    """Read the wanted columns of all files; those of the folders' names are among them.
+
+    Args:
+        files: in this order.
+        wanted: the key of the schema that names a column, by column.
+        times: parser of the time column, told when a file begins.
+        excluded: counts files without rows.
+        progress: as in :func:`read`.
+    """
+    complete: TableFile | None = None  # a file that has all columns
+    json_readers: list[tuple[Reader, list[str]]] = []
     for file in files:
-        if clock is not None:
-            clock.start(str(file.path))
+        if times is not None:
+            times.start_file(str(file.path))
         reader = open_table(file)
         found = reader.columns()
         partition = {
@@ -288,31 +275,32 @@ def _chunks(
         inside = [name for name in wanted if name not in partition]
         missing = [name for name in inside if name not in found]
         if missing and file.format != "jsonl":  # a line may lack a key
-            raise _missing(file, missing[0], [*found, *file.partition], complete)
-        row = 0
-        for frame in reader.chunks(inside, progress):
-            if frame.height:
-                constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
-                yield _Chunk(reader, frame.with_columns(*constant), row)
-            row += frame.height
-        if not row:
+            raise _missing(reader, missing[0], wanted, complete)
+        rows = 0
+        for chunk in read_chunks(reader, inside, progress):
+            rows += chunk.frame.height
+            constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
+            yield replace(chunk, frame=chunk.frame.with_columns(*constant))
+        if not rows:
             excluded["files without rows"] = excluded.get("files without rows", 0) + 1
         elif file.format == "jsonl":
-            lines.append((reader, inside))
+            json_readers.append((reader, inside))
         else:
             complete = file
-    for reader, inside in lines:
+    for reader, inside in json_readers:
         for name in inside:
-            if not any(other.has(name) for other, _ in lines):
-                raise _missing(reader.file, name, reader.columns(), complete)
+            if not any(other.has(name) for other, _ in json_readers):
+                raise _missing(reader, name, wanted, complete)
 
 
-def _missing(file: TableFile, column: str, found: list[str], complete: TableFile | None) -> DataError:
-    also = f"; {complete.path} has it: expected the same columns in all files" if complete else ""
-    return DataError(
-        f"{file.path}: no column {column!r}; found {', '.join(found) or 'none'}{also}; "
-        "name the right one in the schema, or add it to the file"
-    )
+def _missing(reader: Reader, column: str, wanted: Mapping[str, str], complete: TableFile | None) -> DataError:
+    found = [*reader.columns(), *reader.file.partition]
+    also = f"{complete.path} has it: expected the same columns in all files; " if complete else ""
+    key = wanted[column]
+    role = key.removeprefix("interactions.")
+    option = f" (or by --{role})" if role in ("user", "item", "time", "label") else ""
+    mend = f"{also}{key} names it: name the right column in the schema{option}, or add it to the file"
+    return no_column(reader.file.path, column, found, mend)
 
 
 def _rows(codes: pl.Series) -> pl.Series:

@@ -9,9 +9,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
-from dien.data.sources.table import opening
-from dien.data.sources.table.files import TableFile
-from dien.data.sources.table.opening import Progress, check_distinct, one_line
+from dien.data.readers import streams
+from dien.data.readers.files import TableFile
+from dien.data.readers.messages import check_distinct, one_line
+from dien.data.readers.streams import Progress
 from dien.errors import DataError
 
 
@@ -27,39 +28,41 @@ class ParquetReader:
             self._damaged(error)
 
     def columns(self) -> list[str]:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        """See :class:`~dien.data.readers.reader.Reader`."""
         names = list(self._schema.names)
-        check_distinct(self.file, names)
+        check_distinct(self.file.path, names)
         return names
 
     def has(self, column: str) -> bool:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        """See :class:`~dien.data.readers.reader.Reader`."""
         return column in self._schema.names
 
-    def chunks(self, columns: Sequence[str], progress: Progress | None = None) -> Iterator[pl.DataFrame]:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+    def chunks(
+        self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
         for name in columns:
             if not _readable(kind := self._schema.field(name).type):
                 raise DataError(
                     f"{self.file.path}: column {name!r}: holds {kind}; expected text, numbers, times or "
-                    "lists of text; convert it, or leave the column out of the schema"
+                    "lists; convert it, or leave the column out"
                 )
-        rows, size, done = max(self._parquet.metadata.num_rows, 1), self.file.size, 0
+        total, size, done = max(self._parquet.metadata.num_rows, 1), self.file.size, 0
         try:
-            for batch in self._parquet.iter_batches(opening.CHUNK_ROWS, columns=list(columns)):
+            for batch in self._parquet.iter_batches(rows or streams.CHUNK_ROWS, columns=list(columns)):
                 batch.validate(full=True)  # text that is no UTF-8 must not reach Polars
                 table = pa.Table.from_batches([batch]).select(list(columns))
                 yield cast(pl.DataFrame, pl.from_arrow(table))
                 if progress is not None:
                     before, done = done, done + batch.num_rows
-                    progress(size * min(done, rows) // rows - size * min(before, rows) // rows)
+                    progress(size * min(done, total) // total - size * min(before, total) // total)
         except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
             self._damaged(error)
         if progress is not None and not done:
             progress(size)
 
     def place(self, row: int) -> str:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        """See :class:`~dien.data.readers.reader.Reader`."""
         return f"row {row + 1}"
 
     def _damaged(self, error: Exception) -> NoReturn:
@@ -69,12 +72,12 @@ class ParquetReader:
         ) from error
 
 
-def _readable(kind: pa.DataType, lists: bool = True) -> bool:
+def _readable(kind: pa.DataType) -> bool:
     types = pa.types
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return lists and _readable(kind.value_type, lists=False)
+        return _readable(kind.value_type)
     if types.is_dictionary(kind):
-        return _readable(kind.value_type, lists=False)
+        return _readable(kind.value_type)
     return bool(
         types.is_string(kind)
         or types.is_large_string(kind)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dien.data.log import SourceFile
-from dien.data.sources.lines import BadLines, LineFile, source_file
+from dien.data.readers.lines import BadLines, LineFile, source_file
 from dien.errors import DataError
 
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")))

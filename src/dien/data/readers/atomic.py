@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from dien.data.sources.table.csv_text import CsvReader
-from dien.data.sources.table.opening import Progress, check_distinct
+from dien.data.readers.csv_text import CsvReader
+from dien.data.readers.messages import check_distinct
+from dien.data.readers.streams import Progress
 from dien.errors import DataError
 
 TYPES = ("token", "token_seq", "float", "float_seq")
@@ -34,18 +35,20 @@ class AtomicReader(CsvReader):
                     f"user_id:token, with tabs between columns; the types are {', '.join(TYPES)}; mend it"
                 )
             pairs.append((name, kind))
-        check_distinct(self.file, [name for name, _ in pairs])
+        check_distinct(self.file.path, [name for name, _ in pairs])
         return dict(pairs)
 
     def columns(self) -> list[str]:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        """See :class:`~dien.data.readers.reader.Reader`."""
         return list(self.types())
 
-    def chunks(self, columns: Sequence[str], progress: Progress | None = None) -> Iterator[pl.DataFrame]:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+    def chunks(
+        self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
         types = self.types()
         names = {f"{name}:{types[name]}": name for name in columns}
-        for frame in super().chunks(list(names), progress):
+        for frame in super().chunks(list(names), progress, rows):
             yield frame.rename(names)
 
     def _expected(self) -> str:

@@ -13,12 +13,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 
-from dien.data.sources.table import opening
-from dien.data.sources.table.files import TableFile
-from dien.data.sources.table.opening import Progress, check_distinct, one_line, open_bytes
+from dien.data.readers import streams
+from dien.data.readers.files import TableFile
+from dien.data.readers.messages import check_distinct, one_line
+from dien.data.readers.streams import Progress, open_stream, sizes_to
 from dien.errors import DataError
 
-csv.field_size_limit(opening.BLOCK)  # Arrow takes such fields, too
+csv.field_size_limit(streams.BLOCK_BYTES)  # Arrow takes such fields, too
 
 
 class CsvReader:
@@ -31,27 +32,29 @@ class CsvReader:
         self.file = file
 
     def columns(self) -> list[str]:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        """See :class:`~dien.data.readers.reader.Reader`."""
         with self._text() as text:
             try:
                 header = next((row for row in self._rows(text) if row), [])
             except (csv.Error, UnicodeError, EOFError, OSError, zlib.error) as error:
                 self._damaged(error)
-        check_distinct(self.file, header)
+        check_distinct(self.file.path, header)
         return header
 
     def has(self, column: str) -> bool:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        """See :class:`~dien.data.readers.reader.Reader`."""
         return column in self.columns()
 
-    def chunks(self, columns: Sequence[str], progress: Progress | None = None) -> Iterator[pl.DataFrame]:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
-        with open_bytes(self.file, progress) as raw:
+    def chunks(
+        self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        with open_stream(self.file.path, sizes_to(progress)) as raw:
             quotes = _CountQuotes(raw)
             try:
                 stream = pa.csv.open_csv(
                     pa.PythonFile(quotes, mode="r"),
-                    pa.csv.ReadOptions(block_size=opening.BLOCK, use_threads=False),
+                    pa.csv.ReadOptions(block_size=streams.BLOCK_BYTES, use_threads=False),
                     pa.csv.ParseOptions(
                         delimiter=self.file.separator,
                         quote_char='"' if self.quoted else False,
@@ -65,18 +68,15 @@ class CsvReader:
                     ),
                 )
                 for batch in stream:
-                    for start in range(0, batch.num_rows, opening.CHUNK_ROWS):
-                        yield cast(
-                            pl.DataFrame,
-                            pl.from_arrow(pa.Table.from_batches([batch.slice(start, opening.CHUNK_ROWS)])),
-                        )
+                    frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
+                    yield from frame.iter_slices(rows or streams.CHUNK_ROWS)
             except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError) as error:
                 self._damaged(error)
         if self.quoted and quotes.count % 2:
             self._check_last_quote()
 
     def place(self, row: int) -> str:
-        """See :class:`~dien.data.sources.table.formats.Reader`."""
+        """See :class:`~dien.data.readers.reader.Reader`."""
         with self._text("replace") as text, suppress(csv.Error):
             reader, index, begin = self._rows(text), -2, 1
             for fields in reader:
@@ -87,7 +87,7 @@ class CsvReader:
         return f"row {row + 1}"
 
     def _text(self, errors: str = "strict") -> TextIO:
-        return io.TextIOWrapper(open_bytes(self.file), "utf-8-sig", errors, newline="")
+        return io.TextIOWrapper(open_stream(self.file.path), "utf-8-sig", errors, newline="")
 
     def _rows(self, text: TextIO) -> Iterator[list[str]]:
         if self.quoted:
@@ -137,7 +137,7 @@ class CsvReader:
         )
 
     def _line_of_bad_bytes(self) -> int:
-        with open_bytes(self.file) as raw:
+        with open_stream(self.file.path) as raw:
             lines = enumerate(raw)
             return next((n for n, line in lines if "\ufffd" in line.decode(errors="replace")), 0)
 

@@ -1,0 +1,289 @@
+"""Files of JSON objects, one a line, in chunks."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, BinaryIO, NoReturn, cast
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from dien.data.readers import streams
+from dien.data.readers.files import TableFile
+from dien.data.readers.messages import listed, one_line, shown
+from dien.data.readers.streams import Progress, open_stream, sizes_to
+from dien.errors import DataError
+
+_FIRST_LINES = 100  # that tell the keys
+
+
+@dataclass(frozen=True)
+class JsonType:
+    """What a key of JSON lines must hold.
+
+    Attributes:
+        type: of its values, as msgspec takes it.
+        expected: the same in words, and how to mend it.
+        required: whether every line must have the key.
+    """
+
+    type: Any
+    expected: str
+    required: bool = False
+
+
+class JsonReader:
+    """JSON objects, one a line, gzip or plain; a key that a line lacks is null there.
+
+    Args:
+        file: what to read.
+        types: what keys must hold; a key without a type may hold anything.
+    """
+
+    def __init__(self, file: TableFile, types: Mapping[str, JsonType] | None = None) -> None:
+        self.file = file
+        self._types = types or {}
+        self._seen: set[str] = set()
+
+    def columns(self) -> list[str]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        decode = msgspec.json.Decoder(dict[str, Any]).decode
+        names: dict[str, None] = {}
+        number = 0
+        with open_stream(self.file.path) as raw:
+            try:
+                for line in islice(raw, _FIRST_LINES):
+                    number += 1
+                    if not line.isspace():
+                        names |= dict.fromkeys(decode(line.removeprefix(streams.BYTE_ORDER_MARK)))
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                self._damaged(number, error)
+            except (EOFError, OSError, zlib.error) as error:
+                self._truncated(number, error)
+        return list(names)
+
+    def has(self, column: str) -> bool:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return column in self._seen
+
+    def chunks(
+        self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        decoder = msgspec.json.Decoder(self._line_type(columns))
+        lines = row = 0
+        with open_stream(self.file.path, sizes_to(progress)) as raw:
+            for block in self._blocks(raw):
+                try:
+                    objects = decoder.decode_lines(block)
+                    whole = len(objects) == block.count(b"\n") + (not block.endswith(b"\n"))
+                except (msgspec.DecodeError, UnicodeError, RecursionError):
+                    whole = False
+                if not whole:
+                    objects = self._line_by_line(decoder, block, lines)
+                lines += block.count(b"\n")
+                size = rows or streams.CHUNK_ROWS
+                for start in range(0, len(objects), size):
+                    part = objects[start : start + size]
+                    yield self._frame(part, columns, row)
+                    row += len(part)
+
+    def place(self, row: int) -> str:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        index = -1
+        with open_stream(self.file.path) as raw:
+            for number, line in enumerate(raw, 1):
+                index += not line.isspace()
+                if index == row:
+                    return f"line {number}"
+        return f"row {row + 1}"
+
+    def _blocks(self, raw: BinaryIO) -> Iterator[bytes]:
+        """Blocks of whole lines."""
+        rest, lines = b"", 0
+        while True:
+            try:
+                block = raw.read(streams.BLOCK_BYTES)
+            except (EOFError, OSError, zlib.error) as error:
+                self._truncated(lines, error)
+            if not lines and not rest:
+                block = block.removeprefix(streams.BYTE_ORDER_MARK)
+            whole, newline, after = block.rpartition(b"\n")
+            if not block:
+                if rest.strip():
+                    yield rest
+                return
+            if newline:
+                yield rest + whole + newline
+                lines += whole.count(b"\n") + 1
+                rest = after
+            else:
+                rest += block
+
+    def _line_by_line(self, decoder: msgspec.json.Decoder[Any], block: bytes, lines: int) -> list[Any]:
+        values = []
+        for number, line in enumerate(block.split(b"\n"), lines + 1):
+            if line and not line.isspace():
+                try:
+                    values.append(decoder.decode(line))
+                except msgspec.ValidationError as error:
+                    self._unfit(number, line, error)
+                except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                    self._damaged(number, error)
+        return values
+
+    def _line_type(self, columns: Sequence[str]) -> type[msgspec.Struct]:
+        """Make the struct that a line is decoded as; column ``i`` is its attribute ``f{i}``."""
+        fields = []
+        for i, name in enumerate(columns):
+            typed = self._types.get(name)
+            default = msgspec.NODEFAULT if typed is not None and typed.required else msgspec.UNSET
+            kind = Any if typed is None else typed.type | msgspec.UnsetType
+            fields.append((f"f{i}", kind, msgspec.field(name=name, default=default)))
+        return msgspec.defstruct("_Line", fields, gc=False, kw_only=True)
+
+    def _frame(self, objects: list[Any], columns: Sequence[str], row: int) -> pl.DataFrame:
+        """Make typed columns of decoded lines; ``row`` is the index of the first in the file."""
+        series = []
+        for i, name in enumerate(columns):
+            values = [getattr(one, f"f{i}") for one in objects]
+            if name not in self._seen and any(value is not msgspec.UNSET for value in values):
+                self._seen.add(name)
+            series.append(self._column(name, values, row))
+        return pl.DataFrame(series)
+
+    def _column(self, name: str, values: list[Any], row: int) -> pl.Series:
+        """Make a typed column of what JSON held; ``row`` is the index of its first in the file."""
+        values = [None if value is msgspec.UNSET else value for value in values]
+        dtype = _dtype_of(values)
+        if dtype is not None:
+            return _series(name, values, dtype)
+        alike, index = 0, len(values)  # so many are of one type, and so many are not
+        while index - alike > 1:
+            middle = (alike + index) // 2
+            alike, index = (middle, index) if _dtype_of(values[:middle]) is not None else (alike, middle)
+        before = _dtype_of(values[:alike])
+        expected = "text, a number, or a list of text or of numbers"
+        if before != pl.Null():
+            expected = "a list of such values" if isinstance(before, pl.List) else "text or a number"
+            expected += ", as in the lines before"
+        raise DataError(
+            f"{self.file.path}: {self.place(row + alike)}: column {name!r}: found {shown(values[alike])}; "
+            f"expected {expected}; write every line alike"
+        )
+
+    def _unfit(self, number: int, line: bytes, error: msgspec.ValidationError) -> NoReturn:
+        """Raise for a line that is JSON and not what its keys must hold."""
+        with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+            found = msgspec.json.decode(line, type=dict[str, Any])
+            for name, typed in self._types.items():
+                if name not in found and typed.required:
+                    raise DataError(
+                        f"{self.file.path}: line {number}: no key {name!r}; found {listed(found)}; "
+                        f"expected {typed.expected}"
+                    ) from error
+                try:
+                    msgspec.convert(found.get(name), typed.type if name in found else Any)
+                except msgspec.ValidationError:
+                    raise DataError(
+                        f"{self.file.path}: line {number}: column {name!r}: found {shown(found[name])}; "
+                        f"expected {typed.expected}"
+                    ) from error
+        self._damaged(number, error)
+
+    def _damaged(self, line: int, error: Exception) -> NoReturn:
+        raise DataError(
+            f"{self.file.path}: line {line}: {one_line(error)}; expected one JSON object in UTF-8 a line; "
+            "mend or remove the line"
+        ) from error
+
+    def _truncated(self, line: int, error: Exception) -> NoReturn:
+        raise DataError(
+            f"{self.file.path}: the gzip file is truncated or damaged after line {line} ({error}); "
+            "expected a whole file, write it again"
+        ) from error
+
+
+def _dtype_of(values: Sequence[Any], in_list: bool = False) -> pl.DataType | None:
+    """Find the type of column that holds JSON values, None where none does.
+
+    Text holds what is mixed; in lists only text, whole numbers and booleans may be mixed.
+
+    Args:
+        values: decoded; None is of every type.
+        in_list: whether they stand in lists.
+    """
+    types = set(map(type, values)) - {type(None)}
+    if not types:
+        return pl.Null()
+    if types == {list}:
+        inner = _dtype_of(list(chain.from_iterable(one for one in values if one is not None)), in_list=True)
+        return None if inner is None else pl.List(inner)
+    if types & {list, dict}:
+        return None
+    if types == {bool} and not in_list:
+        return pl.Boolean()
+    if float in types and types <= {int, float} and _fits_floats(values):
+        return pl.Float64()
+    if types == {int} and _fits_64_bits(values):
+        return pl.Int64()
+    return None if in_list and float in types else pl.String()
+
+
+def _fits_floats(values: Sequence[float | None]) -> bool:
+    try:
+        sum(map(float, filter(None, values)))
+    except OverflowError:  # an integer beyond all floats
+        return False
+    return True
+
+
+def _fits_64_bits(values: Sequence[int | None]) -> bool:
+    known = [value for value in values if value is not None]
+    return min(known) >= -(1 << 63) and max(known) < 1 << 63
+
+
+def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+    """Make a column of JSON values, of a type that holds them."""
+    if not isinstance(dtype, pl.List):
+        convert = _CONVERT.get(type(dtype))
+        return pl.Series(name, values if convert is None else list(map(convert, values)), dtype=dtype)
+    arrow = _arrow_type(dtype)
+    try:
+        lists = pa.array(values, arrow)
+    except pa.ArrowException:  # not every value is of the type itself
+        lists = pa.array([_converted(value, dtype) for value in values], arrow)
+    return pl.Series(name, pl.from_arrow(lists))
+
+
+def _arrow_type(dtype: pl.DataType) -> pa.DataType:
+    if isinstance(dtype, pl.List):
+        return pa.large_list(_arrow_type(cast(pl.DataType, dtype.inner)))
+    types = {pl.Null: pa.null(), pl.Int64: pa.int64(), pl.Float64: pa.float64()}
+    return types.get(type(dtype), pa.large_string())
+
+
+def _converted(value: Any, dtype: pl.DataType) -> Any:
+    """Make a JSON value one of a column's type, lists within lists too."""
+    if isinstance(dtype, pl.List):
+        inner = cast(pl.DataType, dtype.inner)
+        return None if value is None else [_converted(one, inner) for one in value]
+    return _CONVERT[type(dtype)](value)
+
+
+def _text(value: str | int | float | bool | None) -> str | None:
+    """Write a value as JSON does, text without its quotes."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+_CONVERT: dict[type[pl.DataType], Callable[[Any], Any]] = {pl.String: _text, pl.Float64: _float}

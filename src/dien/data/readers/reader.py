@@ -1,0 +1,127 @@
+"""A file of any format: chunks of its columns in order, and the place of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from dien.data.readers.atomic import AtomicReader
+from dien.data.readers.csv_text import CsvReader
+from dien.data.readers.files import TableFile
+from dien.data.readers.json_lines import JsonReader, JsonType
+from dien.data.readers.messages import BadValueError, no_column, one_line
+from dien.data.readers.parquet import ParquetReader
+from dien.data.readers.streams import Progress
+from dien.errors import DataError
+
+
+class Reader(Protocol):
+    """One file of a table."""
+
+    file: TableFile
+
+    def columns(self) -> list[str]:
+        """Name its columns: those of JSON lines are the keys of the first lines.
+
+        Raises:
+            DataError: the file is damaged, or two columns have one name.
+        """
+
+    def has(self, column: str) -> bool:
+        """Tell whether a column is there; of JSON lines, whether a line read so far has the key."""
+
+    def chunks(
+        self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Read some columns, chunk by chunk.
+
+        Columns of text files hold text, those of Parquet their own types; those of JSON lines are typed by
+        the values of the chunk.
+
+        Args:
+            columns: their names; of JSON lines, a key that no line has gives a column of nulls.
+            progress: gets the bytes of the file as they are read.
+            rows: of a chunk at most; None for :data:`~dien.data.readers.streams.CHUNK_ROWS`.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+
+    def place(self, row: int) -> str:
+        """Say where the row of an index (from 0) is found in the file, for people."""
+
+
+def open_table(file: TableFile, types: Mapping[str, JsonType] | None = None) -> Reader:
+    """Open a file by its format.
+
+    Args:
+        file: what to open.
+        types: what the keys of JSON lines must hold, checked value by value; a key without one may hold
+            anything. Files of other formats type whole columns, which their reader leaves to the caller.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    if file.format == "jsonl":
+        return JsonReader(file, types)
+    readers: dict[str, Callable[[TableFile], Reader]] = {
+        "parquet": ParquetReader,
+        "csv": CsvReader,
+        "atomic": AtomicReader,
+    }
+    return readers[file.format](file)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a file, raw.
+
+    Attributes:
+        reader: of the file.
+        frame: its columns.
+        row: index of the first row in the file.
+    """
+
+    reader: Reader
+    frame: pl.DataFrame
+    row: int
+
+    def parse(self, column: str, parse: Callable[[pl.Series], pl.Series]) -> pl.Series:
+        """Apply to a column what checks and converts its values.
+
+        Args:
+            column: its name.
+            parse: raises ``BadValueError`` for a value it does not take.
+
+        Raises:
+            DataError: the file, the row and the column of such a value.
+        """
+        try:
+            return parse(self.frame[column])
+        except BadValueError as error:
+            if self.frame[column].is_null().all() and not self.reader.has(column):
+                found, mend = self.reader.columns(), "name the right one, or add it to the file"
+                raise no_column(self.reader.file.path, column, found, mend) from error
+            raise DataError(f"{self.place(error.index)}: column {column!r}: {error}") from error
+        except pl.exceptions.PolarsError as error:
+            raise DataError(
+                f"{self.place(0)} and the rows after it: column {column!r}: {one_line(error)}; "
+                "expected other values"
+            ) from error
+
+    def place(self, index: int) -> str:
+        """Say where a row of the chunk is found: file and row."""
+        return f"{self.reader.file.path}: {self.reader.place(self.row + index)}"
+
+
+def read_chunks(
+    reader: Reader, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
+) -> Iterator[Chunk]:
+    """Read some columns of a file as chunks that know their place; see :meth:`Reader.chunks`."""
+    row = 0
+    for frame in reader.chunks(columns, progress, rows):
+        yield Chunk(reader, frame, row)
+        row += frame.height
