@@ -14,6 +14,10 @@ import typer
 LARGEST = 2**63 - 1  # of a seed: what torch and numpy both take
 
 
+class Names(tuple[str, ...]):
+    """Names that were given in one text: of a list Typer would take several."""
+
+
 class Threshold(NamedTuple):
     """A limit on a column: so much or more is clicked, less is not."""
 
@@ -87,9 +91,9 @@ def path(value: object) -> Path:
     return Path(str(value)) if str(value) else refuse(value, "a path")
 
 
-def names(value: object) -> list[str]:
+def names(value: object) -> Names:
     """Check names with commas between them."""
-    found = [name.strip() for name in str(value).split(",")]
+    found = Names(name.strip() for name in str(value).split(","))
     return found if all(found) else refuse(value, "names with commas between, as sum-pooling,din,dien")
 
 

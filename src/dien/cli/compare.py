@@ -17,7 +17,7 @@ def compare(
         options.argument("DATA", "Dataset folders: one, or the same log prepared with several --seed."),
     ],
     models: Annotated[
-        list[str],
+        checks.Names,
         options.option(
             "--models", "NAMES", "Models with commas between, as sum-pooling,din,dien.", checks.names
         ),

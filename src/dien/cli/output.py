@@ -21,9 +21,9 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 @contextmanager
 def progress(what: str, total: float | None, amount: Any) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error; yields what advances it."""
+    """Show a bar on standard error where that is a terminal; yields what advances it."""
     columns = (TextColumn(what), BarColumn(), amount, TimeRemainingColumn())
-    with Progress(*columns, console=messages, transient=True) as bar:
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda step: bar.advance(task, step)
 

@@ -1,26 +1,12 @@
 """RecBole's atomic files from the command line."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from dien.cli import app
 from dien.data.dataset import Dataset
-
-
-def dien(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def ok(*arguments: object) -> dict[str, Any]:
-    done = dien(*arguments, "--json")
-    assert done.exit_code == 0, done.output
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+from tests.cli.running import dien, ok
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +93,6 @@ def test_a_wrong_option_is_named_and_nothing_is_written(
     arguments: list[str], message: str, films: Path, tmp_path: Path
 ) -> None:
     done = dien("prepare", "recbole", films, *arguments, "--out", tmp_path / "data")
-    assert done.exit_code == 2
-    assert message in " ".join(done.output.replace("│", " ").split())
+    assert done.returncode == 2
+    assert message in done.message
     assert not list(tmp_path.iterdir())
