@@ -6,12 +6,13 @@ Needs matplotlib (`pip install 'dien[bench]'`).
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from dien.training.comparison import Comparison, DoneRun
 
 matplotlib.rcParams.update({"svg.hashsalt": "dien", "font.size": 9})  # the same comparison, the same file
 COLOUR, OURS = "#6b7785", "#c8472e"
@@ -19,15 +20,16 @@ COLOUR, OURS = "#6b7785", "#c8472e"
 
 def draw(axes: Axes, title: str, folder: Path) -> None:
     """Draw one comparison, its models from top to bottom."""
-    comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-    for place, record in enumerate(comparison["table"]):
-        model, found = record["model"], record["auc"]
+    comparison = Comparison.load(folder)
+    for place, summary in enumerate(comparison.table):
+        model, found = summary.model, summary.auc
         colour = OURS if model == "dien" else COLOUR
-        each = [run["test"]["auc"] for run in comparison["runs"] if run["model"] == model and "test" in run]
+        runs = [run for run in comparison.runs if run.model == model and isinstance(run, DoneRun)]
+        each = [run.test.auc for run in runs]
         axes.plot(each, [place] * len(each), "o", color=colour, alpha=0.35, markersize=3)
-        axes.plot([found["low"], found["high"]], [place, place], color=colour, linewidth=2)
-        axes.plot(found["mean"], place, "o", color=colour, markersize=6)
-    names = [record["model"] for record in comparison["table"]]
+        axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2)
+        axes.plot(found.mean, place, "o", color=colour, markersize=6)
+    names = [summary.model for summary in comparison.table]
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set(title=title, xlabel="test AUC")

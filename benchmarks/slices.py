@@ -8,29 +8,29 @@ the 95 % confidence interval. Prints Markdown.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from rich.console import Console
 
 from dien import Dataset
 from dien.training import Metrics, evaluate_slices
+from dien.training.comparison import Comparison
 from dien.training.summary import Replicate, difference, spread
 
 Slices = dict[str, dict[Replicate, Metrics]]
 """Slice -> replicate -> metrics of one model."""
 
 
-def slices_of_runs(folder: Path, comparison: dict) -> dict[str, Slices]:
+def slices_of_runs(folder: Path, comparison: Comparison) -> dict[str, Slices]:
     """Evaluate every run that is done; by model."""
-    data = {path: Dataset.open(path) for path in comparison["data"]}
-    found: dict[str, Slices] = {model: {} for model in comparison["models"]}
+    data = {path: Dataset.open(path) for path in comparison.data}
+    found: dict[str, Slices] = {model: {} for model in comparison.models}
     console = Console(stderr=True)
-    for run in comparison["runs"]:
-        if run["status"] == "done":
-            console.print(run["run"])
-            for name, metrics in evaluate_slices(folder / run["run"], data[run["data"]]).items():
-                found[run["model"]].setdefault(name, {})[run["data"], run["seed"]] = metrics
+    for run in comparison.runs:
+        if run.status == "done":
+            console.print(run.run)
+            for name, metrics in evaluate_slices(folder / run.run, data[run.data]).items():
+                found[run.model].setdefault(name, {})[run.data, run.seed] = metrics
     return found
 
 
@@ -62,9 +62,9 @@ def main() -> None:
     )
     parser.add_argument("comparison", type=Path, help="folder of dien compare")
     folder = parser.parse_args().comparison
-    comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    comparison = Comparison.load(folder)
     found = slices_of_runs(folder, comparison)
-    models, several = comparison["models"], len(comparison["data"]) > 1
+    models, several = comparison.models, len(comparison.data) > 1
     print("| slice | model | rows | clicked | AUC | over the model before | calibration |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for name in dict.fromkeys(name for of in found.values() for name in of):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from dien.run import write_text
+from dien.files import write_text
 from dien.training.space import SPACES
 
 DIEN = [sys.executable, "-m", "dien"]

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "run": {"models", "data"},
     "training": {"models", "ops", "data", "run", "memory"},
     "serving": {"models", "data", "run", "memory"},
-    "reports": {"models", "data", "run", "training.metrics"},
+    "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
     "bench": {"training", "models", "ops", "packed", "data", "memory"},
 }
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}

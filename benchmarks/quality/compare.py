@@ -31,8 +31,9 @@ from settings import DEFAULTS, Settings, trials
 
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
-from dien.run import write_text
+from dien.files import write_text
 from dien.training.compare import compare, compared_configs
+from dien.training.comparison import DoneRun
 from dien.training.space import search_space
 
 HERE = Path(__file__).parent
@@ -159,15 +160,15 @@ def ours(
 ) -> Line:
     """Train dien with every seed, by the machinery of ``dien compare``."""
     configs = compared_configs([OURS], config, keys)
-    records = compare([data], configs, out, seeds=seeds, jobs=jobs)["runs"]
-    done = [record for record in records if record["status"] == "done"]
+    runs = compare([data], configs, out, seeds=seeds, jobs=jobs).runs
+    done = [run for run in runs if isinstance(run, DoneRun)]
     return Line(
         model=OURS,
         settings=what,
-        auc={record["seed"]: record["test"]["auc"] for record in done},
-        log_loss={record["seed"]: record["test"]["log_loss"] for record in done},
-        best_epochs=[record["best_epoch"] for record in done],
-        parameters=done[0]["parameters"] if done else None,
+        auc={run.seed: run.test.auc for run in done},
+        log_loss={run.seed: run.test.log_loss for run in done},
+        best_epochs=[run.best_epoch for run in done],
+        parameters=done[0].parameters if done else None,
     )
 
 

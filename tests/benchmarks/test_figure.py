@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from dien.training.comparison import Spread, UnfinishedRun
+from tests.reports.comparisons import comparison, run, summary
+
 pytest.importorskip("matplotlib")
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -16,14 +19,13 @@ def test_a_figure_has_every_replicate(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(figure.Axes, "plot", lambda self, x, y, *_, **__: drawn.append((x, y)))
     models = {"din": [0.7, 0.72], "dien": [0.8, 0.81]}
-    comparison = {
-        "table": [
-            {"model": m, "auc": {"mean": sum(v) / 2, "low": v[0], "high": v[1]}} for m, v in models.items()
-        ],
-        "runs": [{"model": m, "test": {"auc": auc}} for m, v in models.items() for auc in v]
-        + [{"model": "din"}],
-    }
-    (tmp_path / "comparison.json").write_text(figure.json.dumps(comparison))
+    made = comparison(
+        list(models),
+        [run(model, seed, auc) for model, aucs in models.items() for seed, auc in enumerate(aucs)]
+        + [UnfinishedRun("din", "/data/beauty", 2, "runs/x")],
+    )
+    made.table = [summary(model, auc=Spread(sum(aucs) / 2, None, *aucs, 2)) for model, aucs in models.items()]
+    made.save(tmp_path)
     monkeypatch.setattr(sys, "argv", ["figure.py", f"Beauty={tmp_path}", "--out", str(tmp_path / "auc.svg")])
     figure.main()
     assert ([0.7, 0.72], [0, 0]) in drawn

@@ -1,9 +1,12 @@
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from dien.training import evaluate_slices
+from dien.training.comparison import FailedRun
+from tests.reports.comparisons import comparison, run
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -17,13 +20,10 @@ def test_every_slice_has_a_line_for_each_model_with_its_gain_over_the_one_before
     small_data, small_run, tmp_path, monkeypatch, capsys
 ):
     models = ["din", "dien"]
-    runs = [
-        {"model": m, "data": str(small_data.path), "seed": seed, "status": "done", "run": str(small_run.path)}
-        for seed in (0, 1)
-        for m in models
-    ]
-    comparison = {"data": [str(small_data.path)], "models": models, "runs": [*runs, {"status": "failed"}]}
-    (tmp_path / "comparison.json").write_text(json.dumps(comparison))
+    places = {"data": str(small_data.path), "run": str(small_run.path)}
+    runs = [run(model, seed, 0.7, **places) for seed in (0, 1) for model in models]
+    failed = FailedRun("din", str(small_data.path), 2, "runs/x", "no")
+    structs.replace(comparison(models, [*runs, failed]), data=[str(small_data.path)]).save(tmp_path)
     monkeypatch.setattr(sys, "argv", ["slices.py", str(tmp_path)])
     slices.main()
     lines = [

@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from tests.reports.comparisons import ONE, OVER, record, run
+from dien.training.comparison import Comparison, Curves, FailedRun
+from tests.reports import comparisons
+from tests.reports.comparisons import OVER, difference, run, summary
 from tests.reports.pages import NAME
 
 
 @pytest.fixture
-def comparison() -> dict[str, Any]:
+def comparison() -> Comparison:
     models = ["din", NAME]
-    return {
-        "data": ["/data/beauty"],
-        "models": models,
-        "seeds": 2,
-        "settings": {
+    return comparisons.comparison(
+        models,
+        settings={
             "din": {
                 "model": {"name": "din", "width": 4, "max_history": 9},
                 "training": {"epochs": 3, "seed": 0},
@@ -25,23 +25,19 @@ def comparison() -> dict[str, Any]:
                 "training": {"epochs": 4, "seed": 0},
             },
         },
-        "drawn": ["negatives"],
-        "runs": [
-            run("din", 0, auc=0.7512, best_epoch=1),
-            run("din", 1, auc=0.7488, best_epoch=1),
-            run(NAME, 0, auc=0.8, best_epoch=1),
-            {**ONE, "model": NAME, "seed": 1, "status": "failed", "error": f"{NAME}\nTraceback"},
+        runs=[
+            run("din", 0, auc=0.7512),
+            run("din", 1, auc=0.7488),
+            run(NAME, 0, auc=0.8),
+            FailedRun(NAME, "/data/beauty", 1, "runs/x", error=f"{NAME}\nTraceback"),
         ],
-        "base": "din",
-        "best": NAME,
-        "table": [record("din", over_best=OVER), record(NAME, gauc=None)],
-        "differences": [{"model": NAME, "over": "din", **OVER, "p_holm": 0.0321}],
-        "untested": None,
-    }
+        table=[summary("din", over_best=OVER), summary(NAME, gauc=None)],
+        differences=[difference(NAME, "din", p_holm=0.0321)],
+    )
 
 
 @pytest.fixture
-def curves() -> dict[str, list[list[dict[str, Any]]]]:
+def curves() -> Curves:
     def records(auxiliary: bool) -> list[dict[str, Any]]:
         more = {"target_loss": 0.6, "auxiliary_loss": 1.3} if auxiliary else {}
         steps = [{"kind": "steps", "epoch": 1, "step": 100 * k, "loss": 2 / k, **more} for k in (1, 2)]

@@ -1,8 +1,9 @@
 import csv
 import io
-from typing import Any
 
 from dien.reports.comparison_csv import models_csv, pairs_csv, runs_csv
+from dien.training.comparison import Comparison, Curves
+from tests.reports.comparisons import difference
 from tests.reports.pages import NAME
 
 
@@ -11,7 +12,7 @@ def lines(text: str) -> list[dict[str, str]]:
 
 
 def test_models_have_every_figure_to_the_last_digit_and_say_whom_it_is_over(
-    comparison: dict[str, Any],
+    comparison: Comparison,
 ) -> None:
     first, second = lines(models_csv(comparison))
     assert (first["auc_mean"], first["auc_std"], first["over_best_p"]) == ("0.75", "0.0123", "4e-05")
@@ -21,8 +22,8 @@ def test_models_have_every_figure_to_the_last_digit_and_say_whom_it_is_over(
 
 
 def test_runs_have_the_metrics_of_both_splits_and_those_that_failed_their_error(
-    comparison: dict[str, Any],
-    curves: dict[str, Any],
+    comparison: Comparison,
+    curves: Curves,
 ) -> None:
     curves["din"][1].append({"kind": "epoch", "epoch": 2, "step": 400, "valid_auc": 0.6})
     found = lines(runs_csv(comparison, curves))
@@ -43,10 +44,9 @@ def test_runs_have_the_metrics_of_both_splits_and_those_that_failed_their_error(
 
 
 def test_pairs_have_p_and_where_they_are_steps_the_adjusted_one(
-    comparison: dict[str, Any],
+    comparison: Comparison,
 ) -> None:
-    (pair,) = comparison["differences"]
-    comparison["differences"].append({**pair, "over": "pnn", "p_holm": None})
+    comparison.differences.append(difference(NAME, "pnn"))
     step, other = lines(pairs_csv(comparison))
     assert (step["model"], step["over"], step["p"], step["p_holm"], step["count"]) == (
         NAME,

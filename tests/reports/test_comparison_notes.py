@@ -1,33 +1,33 @@
-from typing import Any
-
 import pytest
+from msgspec import structs
 
 from dien.reports.comparison_notes import notes
 from dien.reports.comparison_report import markdown
-from tests.reports.comparisons import OVER, record
+from dien.training.comparison import Comparison
+from tests.reports.comparisons import OVER, difference, summary
 from tests.reports.pages import NAME
 
 
-def said(comparison: dict[str, Any]) -> str:
+def said(comparison: Comparison) -> str:
     return "\n".join(notes(comparison))
 
 
-def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: dict[str, Any]) -> None:
+def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: Comparison) -> None:
     found = list(notes(comparison))
     assert f"{NAME}, seed 1: failed: {NAME}" in found  # of the traceback, the error alone
     assert f"Not the same for every model: training.epochs (din 3, {NAME} 4)." in found
     assert "speak of seeds, not of another split" in said(comparison)
     assert "the same impressions and negatives, in the same order;" in said(comparison)
-    comparison["settings"]["din"]["training"]["batch_size"] = 64
-    comparison["settings"][NAME]["training"]["batch_size"] = 128
+    comparison.settings["din"]["training"]["batch_size"] = 64
+    comparison.settings[NAME]["training"]["batch_size"] = 128
     assert "every model has the same impressions;" in said(comparison)
-    comparison["data"] = ["a", "b"]
+    comparison.data = ["a", "b"]
     assert "take the mean of each DATA" in said(comparison)
     assert "4 replicates: 2 training seeds on each of a, b." in said(comparison)
 
 
 def test_the_test_is_explained_wherever_a_p_value_is_shown_and_the_best_model_where_it_has_one(
-    comparison: dict[str, Any],
+    comparison: Comparison,
 ) -> None:
     best = f"against {NAME}, whose mean test AUC turned out highest"
     text = markdown(comparison)
@@ -35,28 +35,27 @@ def test_the_test_is_explained_wherever_a_p_value_is_shown_and_the_best_model_wh
     assert "Its p values and those of all pairs are not adjusted" in text
 
     # a best model of one replicate, which other models have several of
-    comparison["table"] = [record("din", over_best={**OVER, "p": None}), record(NAME)]
+    comparison.table = [summary("din", over_best=structs.replace(OVER, p=None)), summary(NAME)]
     text = markdown(comparison)
     assert "< 0.0001" in text
     assert "paired t test, two-sided; in brackets" in text
     assert "The p values of all pairs are not adjusted" in text
     assert best not in text
 
-    for pair in comparison["differences"]:
-        pair |= {"p": None, "p_holm": None}
-    comparison["untested"] = "there is one replicate"
+    comparison.differences = [difference(NAME, "din", p=None)]
+    comparison.untested = "there is one replicate"
     text = markdown(comparison)
     assert "No test: there is one replicate." in text
     assert "paired t test" not in text
     assert "| p |" not in text.partition("\n")[0]
 
 
-def test_histories_of_other_lengths_and_batches_of_other_sizes_are_noted(comparison: dict[str, Any]) -> None:
+def test_histories_of_other_lengths_and_batches_of_other_sizes_are_noted(comparison: Comparison) -> None:
     assert "max_history" not in said(comparison)
     assert "batch sizes" not in said(comparison)
     for model, size in (("din", 64), (NAME, 128)):
-        comparison["settings"][model]["training"]["batch_size"] = size
-        comparison["settings"][model]["model"]["max_history"] = size
+        comparison.settings[model]["training"]["batch_size"] = size
+        comparison.settings[model]["model"]["max_history"] = size
     text = said(comparison)
     assert f"model.max_history (din 64, {NAME} 128): they read histories of other lengths." in text
     assert f"batch sizes differ (din 64, {NAME} 128); for figures: dien bench." in text
@@ -75,8 +74,8 @@ def test_histories_of_other_lengths_and_batches_of_other_sizes_are_noted(compari
     ],
 )
 def test_what_several_data_share_is_told_by_what_their_seed_has_drawn(
-    drawn: list[str], expected: str, never: str, comparison: dict[str, Any]
+    drawn: list[str], expected: str, never: str, comparison: Comparison
 ) -> None:
-    text = said(comparison | {"data": ["/data/beauty", "/data/b"], "seeds": 1, "drawn": drawn})
+    text = said(structs.replace(comparison, data=["/data/beauty", "/data/b"], seeds=1, drawn=drawn))
     assert expected in text
     assert never not in text

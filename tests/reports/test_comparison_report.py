@@ -1,14 +1,16 @@
 import re
 from pathlib import Path
-from typing import Any
+
+from msgspec import structs
 
 from dien.reports.comparison_report import markdown, write_reports
-from tests.reports.comparisons import OVER
+from dien.training.comparison import Comparison, Curves
+from tests.reports.comparisons import difference
 from tests.reports.pages import NAME, Page
 
 
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(
-    comparison: dict[str, Any], curves: dict[str, Any], tmp_path: Path
+    comparison: Comparison, curves: Curves, tmp_path: Path
 ) -> None:
     write_reports(comparison, curves, tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {
@@ -29,7 +31,7 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(
 
 
 def test_the_page_has_the_figures_and_a_curve_of_each_loss(
-    comparison: dict[str, Any], curves: dict[str, Any], tmp_path: Path
+    comparison: Comparison, curves: Curves, tmp_path: Path
 ) -> None:
     write_reports(comparison, curves, tmp_path)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
@@ -51,7 +53,7 @@ def test_the_page_has_the_figures_and_a_curve_of_each_loss(
     assert ["training.epochs", "3", "4"] in page.rows
 
 
-def test_each_replicate_has_a_column_and_what_failed_a_dash(comparison: dict[str, Any]) -> None:
+def test_each_replicate_has_a_column_and_what_failed_a_dash(comparison: Comparison) -> None:
     def replicates() -> list[str]:
         return markdown(comparison).partition("each replicate:\n\n")[2].splitlines()[:4]
 
@@ -61,14 +63,13 @@ def test_each_replicate_has_a_column_and_what_failed_a_dash(comparison: dict[str
         "| din | 0.7512 | 0.7488 |",
         f"| {NAME} | 0.8000 | - |",
     ]
-    comparison["data"].append("/data/b")
-    for run in comparison["runs"]:
-        run["data"] = comparison["data"][run["seed"]]
+    comparison.data.append("/data/b")
+    comparison.runs = [structs.replace(run, data=comparison.data[run.seed]) for run in comparison.runs]
     assert replicates()[0] == "| model | beauty, seed 0 | b, seed 1 |"
 
 
 def test_a_step_of_training_stands_at_the_epochs_gone_by_whatever_the_batch_size(
-    comparison: dict[str, Any], curves: dict[str, Any], tmp_path: Path
+    comparison: Comparison, curves: Curves, tmp_path: Path
 ) -> None:
     def ends() -> set[str]:
         write_reports(comparison, curves, tmp_path)
@@ -89,9 +90,9 @@ def test_a_step_of_training_stands_at_the_epochs_gone_by_whatever_the_batch_size
 
 
 def test_markdown_has_as_many_cells_in_every_row_and_keeps_bars_out_of_them(
-    comparison: dict[str, Any],
+    comparison: Comparison,
 ) -> None:
-    comparison["table"][0]["model"] = "a|b"
+    comparison.table[0] = structs.replace(comparison.table[0], model="a|b")
     lines = [line for line in markdown(comparison, details=False).splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {14}
@@ -99,18 +100,18 @@ def test_markdown_has_as_many_cells_in_every_row_and_keeps_bars_out_of_them(
 
 
 def test_steps_are_the_differences_of_neighbours_in_the_order_of_the_models(
-    comparison: dict[str, Any],
+    comparison: Comparison,
 ) -> None:
-    comparison["models"] = ["din", "pnn", "dien"]
+    comparison.models = ["din", "pnn", "dien"]
     pairs = [("pnn", "din"), ("dien", "din"), ("dien", "pnn")]
-    comparison["settings"] |= dict.fromkeys(("pnn", "dien"), comparison["settings"]["din"])
-    comparison["differences"] = [{"model": model, "over": over, **OVER} for model, over in pairs]
+    comparison.settings |= dict.fromkeys(("pnn", "dien"), comparison.settings["din"])
+    comparison.differences = [difference(model, over) for model, over in pairs]
     steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs,")
     rows = [re.findall(r"^\| (\w+) \| (\w+) \|", part, re.MULTILINE)[1:] for part in (steps, every)]
     assert rows == [[("pnn", "din"), ("dien", "pnn")], pairs]
 
 
-def test_steps_have_an_adjusted_p_and_pairs_say_that_they_have_none(comparison: dict[str, Any]) -> None:
+def test_steps_have_an_adjusted_p_and_pairs_say_that_they_have_none(comparison: Comparison) -> None:
     steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs,")
     assert "| p | p, Holm over 1 step |" in steps
     assert "| < 0.0001 | 0.0321 | 3 |" in steps

@@ -27,7 +27,8 @@ from dien.models import build
 from dien.packed import Packed
 from dien.run import Run
 from dien.training import evaluate
-from dien.training.compare import COMPARISON, compare, compared_configs, read_curves
+from dien.training.compare import compare, compared_configs
+from dien.training.comparison import COMPARISON, Comparison, read_curves
 from dien.training.jobs import Job
 from dien.training.progress import Bar
 from dien.training.trainer import Trainer
@@ -45,8 +46,8 @@ RATES = ("training_rows_per_second", "scoring_rows_per_second")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 
-def compare_small(data: Dataset, out: Path, **options: Any) -> dict[str, Any]:
-    options = {"seeds": 2, "progress": False, **options}
+def compare_small(data: Dataset, out: Path, **options: Any) -> Comparison:
+    options = {"seeds": 2, "show_progress": False, **options}
     return compare([data.path], compared_configs(MODELS, settings=SETTINGS), out, **options)
 
 
@@ -74,7 +75,7 @@ def test_every_figure_is_that_of_the_run(small_data: Dataset, finished: Path) ->
     assert [(run["model"], run["seed"]) for run in found["runs"]] == [
         (model, seed) for seed in range(2) for model in MODELS
     ]
-    curves = read_curves(finished, found)
+    curves = read_curves(finished, Comparison.load(finished))
     for run in found["runs"]:
         folder = Run.open(finished / run["run"])
         assert folder.config.training.seed == run["seed"]
@@ -147,16 +148,16 @@ def test_a_killed_comparison_goes_on_to_the_same_figures(
     kept = (first / "test.json").stat().st_mtime_ns
     again = compare_small(small_data, out)
     assert (first / "test.json").stat().st_mtime_ns == kept
-    assert again == content(out)
-    assert without_rates(again) == without_rates(content(finished))
-    for run in again["runs"]:
+    assert again.to_dict() == content(out)
+    assert without_rates(again.to_dict()) == without_rates(content(finished))
+    for run in content(out)["runs"]:
         for file in ("model.safetensors", "metrics.jsonl"):
             assert (out / run["run"] / file).read_bytes() == (finished / run["run"] / file).read_bytes()
 
 
 def test_a_finished_comparison_is_only_read_again(small_data: Dataset, finished: Path) -> None:
     before = (finished / COMPARISON).read_text()
-    assert compare_small(small_data, finished, jobs=1) == json.loads(before)
+    assert compare_small(small_data, finished, jobs=1).to_dict() == json.loads(before)
     assert (finished / COMPARISON).read_text() == before
 
 
@@ -204,7 +205,7 @@ def test_runs_on_data_that_was_prepared_anew_are_refused(
     out = shutil.copytree(finished, tmp_path / "out")
     known = content(out)
     (out / COMPARISON).write_text(json.dumps({**known, "data": [str(data)]}))
-    assert compare_small(Dataset.open(data), out)["table"] == known["table"]
+    assert compare_small(Dataset.open(data), out).to_dict()["table"] == known["table"]
     shutil.rmtree(data)
     write(temporal(small_log, seed=1), data)
     with pytest.raises(RunError, match=r"recipe.seed of its dataset.json was 0, is 1"):
@@ -265,7 +266,7 @@ def test_a_name_that_is_no_name_of_a_folder_is_spelt_as_one(
     found = compare(
         [small_data.path], {"a:b/c": config, "a+b": config}, tmp_path / "out", show_progress=False
     )
-    assert [run["run"] for run in found["runs"]] == ["runs/a%3Ab%2Fc-0", "runs/a+b-0"]
+    assert [run.run for run in found.runs] == ["runs/a%3Ab%2Fc-0", "runs/a+b-0"]
 
 
 def test_several_data_each_have_seeds_of_their_own(
@@ -287,7 +288,7 @@ def test_several_data_each_have_seeds_of_their_own(
         for path, seeds in ((small_data.path, (0, 1)), (tmp_path / "other", (2, 3)))
         for seed in seeds
     ]
-    assert [run["status"] for run in found["runs"]] == ["unfinished"] * 4
+    assert [run.status for run in found.runs] == ["unfinished"] * 4
 
 
 def test_data_that_are_not_one_log_prepared_with_several_seeds_are_refused(

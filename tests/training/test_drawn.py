@@ -103,9 +103,9 @@ def test_two_seeds_differ_in_just_what_is_said_to_be_drawn(
     monkeypatch.setattr("dien.training.compare.run_all", lambda *_: None)
     one, other = (PREPARATIONS[name](seed) for seed in (0, 1))
     write(one, tmp_path / "data")
-    drawn = compare([tmp_path / "data"], compared_configs(["din"]), tmp_path / "out", show_progress=False)[
-        "drawn"
-    ]
+    drawn = compare(
+        [tmp_path / "data"], compared_configs(["din"]), tmp_path / "out", show_progress=False
+    ).drawn
     assert ("split" in drawn) == (positives(one) != positives(other))
     shown, shown_too = candidates(one), candidates(other)
     both = shown.keys() & shown_too.keys()

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks")
 
 
 def compared(data: Dataset, out: Path) -> dict[str, Any]:
-    return compare([data.path], compared_configs(["din"], settings=SETTINGS), out, show_progress=False)
+    configs = compared_configs(["din"], settings=SETTINGS)
+    return compare([data.path], configs, out, show_progress=False).to_dict()
 
 
 def tuned(data: Dataset, out: Path) -> dict[str, Any]:

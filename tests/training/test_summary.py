@@ -1,14 +1,13 @@
+from collections.abc import Callable
 from statistics import fmean, stdev
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from dien.training.comparison import ComparedRun, Difference, FailedRun, UnfinishedRun
 from dien.training.summary import (
-    METRICS,
-    Difference,
     Replicate,
     difference,
     holm,
@@ -16,6 +15,7 @@ from dien.training.summary import (
     spread,
     summarise,
 )
+from tests.reports.comparisons import run
 
 AUC = st.floats(0.4, 0.95, allow_nan=False)
 
@@ -88,21 +88,26 @@ def test_seeds_on_the_same_data_count_as_one_replicate_where_there_are_several_d
     )
 
 
-@pytest.mark.parametrize("status", ["unfinished", "failed"])
-def test_seeds_of_the_only_data_that_is_done_are_not_tested_as_if_they_were_splits(status: str) -> None:
-    runs = [
-        run(model, seed, auc + seed / 100, data="d")
-        for model, auc in (("a", 0.6), ("b", 0.7))
-        for seed in (0, 1)
-    ]
-    others = [{"model": m, "data": "e", "seed": s, "status": status} for m in "ab" for s in (2, 3)]
-    assert summarise(["a", "b"], runs)["differences"][0]["count"] == 2
+@pytest.mark.parametrize(
+    "not_done",
+    [
+        lambda model, data, seed: UnfinishedRun(model, data, seed, "runs/x"),
+        lambda model, data, seed: FailedRun(model, data, seed, "runs/x", "no"),
+    ],
+    ids=["unfinished", "failed"],
+)
+def test_seeds_of_the_only_data_that_is_done_are_not_tested_as_if_they_were_splits(
+    not_done: Callable[[str, str, int], ComparedRun],
+) -> None:
+    runs = [run(model, seed, auc + seed / 100) for model, auc in (("a", 0.6), ("b", 0.7)) for seed in (0, 1)]
+    others = [not_done(m, "e", s) for m in "ab" for s in (2, 3)]
+    assert summarise(["a", "b"], runs).differences[0].count == 2
     found = summarise(["a", "b"], [*runs, *others])
-    (pair,) = found["differences"]
-    assert (pair["count"], pair["p"]) == (1, None)
-    assert found["table"][0]["auc"]["low"] is None
-    assert found["table"][0]["auc"]["std"] is not None
-    assert found["untested"].endswith("give more DATA")
+    (pair,) = found.differences
+    assert (pair.count, pair.p) == (1, None)
+    assert found.table[0].auc.low is None
+    assert found.table[0].auc.std is not None
+    assert found.untested.endswith("give more DATA")
 
 
 def test_holms_adjustment_is_what_one_computes_by_hand() -> None:
@@ -127,14 +132,14 @@ def test_adjusted_p_values_are_ordered_as_they_were_and_lie_between_theirs_and_b
 def test_steps_from_model_to_model_are_adjusted_for_their_number_and_other_pairs_are_not() -> None:
     aucs = {"a": (0.6, 0.61, 0.63), "b": (0.7, 0.72, 0.71), "c": (0.7, 0.73, 0.75), "d": (0.8, 0.8, 0.84)}
     runs = [run(model, seed, auc) for model, of in aucs.items() for seed, auc in enumerate(of)]
-    pairs = {(pair["model"], pair["over"]): pair for pair in summarise(list(aucs), runs)["differences"]}
+    pairs = {(pair.model, pair.over): pair for pair in summarise(list(aucs), runs).differences}
     steps = [("b", "a"), ("c", "b"), ("d", "c")]
-    assert [pairs[step]["p_holm"] for step in steps] == holm([pairs[step]["p"] for step in steps])
-    assert all(pair["p_holm"] is None for names, pair in pairs.items() if names not in steps)
+    assert [pairs[step].p_holm for step in steps] == holm([pairs[step].p for step in steps])
+    assert all(pair.p_holm is None for names, pair in pairs.items() if names not in steps)
     # a step that cannot be tested is one of those that were asked about
-    pairs = {(pair["model"], pair["over"]): pair for pair in summarise(list(aucs), runs[:-2])["differences"]}
-    assert pairs["d", "c"]["p_holm"] is None
-    assert pairs["b", "a"]["p_holm"] == pytest.approx(3 * pairs["b", "a"]["p"])
+    pairs = {(pair.model, pair.over): pair for pair in summarise(list(aucs), runs[:-2]).differences}
+    assert pairs["d", "c"].p_holm is None
+    assert pairs["b", "a"].p_holm == pytest.approx(3 * pairs["b", "a"].p)
 
 
 def test_relative_improvement_is_that_of_the_paper() -> None:
@@ -143,25 +148,10 @@ def test_relative_improvement_is_that_of_the_paper() -> None:
     assert relative_improvement(on("d", 0.7), on("d", 0.5)) is None
 
 
-def run(model: str, seed: int, auc: float | None, **figures: Any) -> dict[str, Any]:
-    test = dict.fromkeys(METRICS, 0.5) | {"auc": auc}
-    return {
-        "model": model,
-        "data": "d",
-        "seed": seed,
-        "status": "done",
-        "test": test,
-        "parameters": 10,
-        "training_rows_per_second": 100.0 + seed,
-        "scoring_rows_per_second": None,
-        **figures,
-    }
-
-
 def test_the_base_is_basemodel_wherever_it_stands_and_else_the_first() -> None:
     runs = [run(model, seed, 0.6 + seed / 10) for model in ("din", "sum-pooling") for seed in range(2)]
-    assert summarise(["din", "sum-pooling"], runs)["base"] == "sum-pooling"
-    assert summarise(["din"], runs)["base"] == "din"
+    assert summarise(["din", "sum-pooling"], runs).base == "sum-pooling"
+    assert summarise(["din"], runs).base == "din"
 
 
 def test_models_are_held_against_the_best_and_every_pair_is_there_once() -> None:
@@ -170,31 +160,30 @@ def test_models_are_held_against_the_best_and_every_pair_is_there_once() -> None
         for model, auc in (("a", 0.6), ("b", 0.8), ("c", 0.7))
         for seed in range(3)
     ]
-    runs[0]["test"]["auc"] = 0.65
+    runs[0] = run("a", 0, 0.65)
     found = summarise(["a", "b", "c"], runs)
-    assert (found["best"], found["untested"]) == ("b", None)
-    assert [(pair["model"], pair["over"]) for pair in found["differences"]] == [
+    assert (found.best, found.untested) == ("b", None)
+    assert [(pair.model, pair.over) for pair in found.differences] == [
         ("b", "a"),
         ("c", "a"),
         ("c", "b"),
     ]
-    a, b, c = found["table"]
-    assert b["over_best"] is None
-    assert c["over_best"]["mean"] == pytest.approx(-0.1)
-    assert a["over_best"]["mean"] == pytest.approx((-0.15 - 0.2 - 0.2) / 3)
-    assert a["training_rows_per_second"] == 101
-    assert a["scoring_rows_per_second"] is None
+    a, b, c = found.table
+    assert b.over_best is None
+    assert c.over_best.mean == pytest.approx(-0.1)
+    assert a.over_best.mean == pytest.approx((-0.15 - 0.2 - 0.2) / 3)
+    assert a.training_rows_per_second == 101
+    assert a.scoring_rows_per_second is None
 
 
 def test_without_an_auc_or_a_second_replicate_there_is_no_test_and_it_says_why() -> None:
     found = summarise(["a", "b"], [run("a", 0, 0.6), run("b", 0, 0.7)])
-    assert "two replicates" in found["untested"]
+    assert "two replicates" in found.untested
     found = summarise(["a", "b"], [run(model, seed, None) for model in "ab" for seed in range(2)])
-    assert found["best"] is None
-    assert found["untested"] == "no run has an AUC on the test split"
-    assert found["table"][0]["auc"] is None
-    assert found["table"][0]["gauc"]["mean"] == 0.5
-    failed = {"model": "b", "data": "d", "seed": 0, "status": "failed", "error": "no"}
-    found = summarise(["a", "b"], [run("a", 0, 0.6), failed])
-    assert found["table"][1]["runs"] == 0
-    assert found["differences"] == []
+    assert found.best is None
+    assert found.untested == "no run has an AUC on the test split"
+    assert found.table[0].auc is None
+    assert found.table[0].gauc.mean == 0.5
+    found = summarise(["a", "b"], [run("a", 0, 0.6), FailedRun("b", "/data/beauty", 0, "runs/x", "no")])
+    assert found.table[1].runs == 0
+    assert found.differences == []

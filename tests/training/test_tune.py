@@ -26,7 +26,8 @@ from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.errors import DataError, RunError
-from dien.run import RESULT, Run, write_text
+from dien.files import write_text
+from dien.run import RESULT, Run
 from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import TEST, Job

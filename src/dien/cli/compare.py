@@ -37,17 +37,18 @@ def compare(
     """
     from dien.reports.comparison_report import markdown, write_reports
     from dien.training.compare import compare as compare_models
-    from dien.training.compare import compared_configs, read_curves
+    from dien.training.compare import compared_configs
+    from dien.training.comparison import read_curves
 
     configs = compared_configs(models, config, settings or ())
     comparison = compare_models(data, configs, out, seeds=seeds, jobs=jobs)
     write_reports(comparison, read_curves(out, comparison), out)
     if as_json:
-        print_json(comparison)
+        print_json(comparison.to_dict())
     else:
         typer.echo(markdown(comparison, details=False))
         typer.echo(
             f"comparison: {out} (table.md, report.html, table.csv, runs.csv, pairs.csv, comparison.json)"
         )
-    if any(run["status"] != "done" for run in comparison["runs"]):
+    if any(run.status != "done" for run in comparison.runs):
         raise typer.Exit(1)

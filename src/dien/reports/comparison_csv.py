@@ -7,7 +7,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dien.reports.comparison import Comparison, Curves
+from msgspec import structs
+
+from dien.training.comparison import Comparison, Curves, Difference, DoneRun, FailedRun, Spread
 from dien.training.metrics import METRICS
 
 _RATES = ("training_rows_per_second", "scoring_rows_per_second")
@@ -16,14 +18,14 @@ _RATES = ("training_rows_per_second", "scoring_rows_per_second")
 def models_csv(comparison: Comparison) -> str:
     """Write a line for each model; ``base`` and ``best`` name whom its gain and difference are over."""
     lines: list[dict[str, Any]] = []
-    for record in comparison["table"]:
-        line: dict[str, Any] = {"model": record["model"], "runs": record["runs"]}
+    for found in comparison.table:
+        line: dict[str, Any] = {"model": found.model, "runs": found.runs}
         for metric in METRICS:
-            line |= _flat(metric, record[metric], ("mean", "std", "low", "high"))
-        line |= {"base": comparison["base"], "relative_improvement": record["relative_improvement"]}
-        line["best"] = comparison["best"]
-        line |= _flat("over_best", record["over_best"], ("mean", "low", "high", "p"))
-        lines.append(line | {name: record[name] for name in ("parameters", *_RATES)})
+            line |= _flat(metric, getattr(found, metric), ("mean", "std", "low", "high"))
+        line |= {"base": comparison.base, "relative_improvement": found.relative_improvement}
+        line["best"] = comparison.best
+        line |= _flat("over_best", found.over_best, ("mean", "low", "high", "p"))
+        lines.append(line | {name: getattr(found, name) for name in ("parameters", *_RATES)})
     return _text(list(lines[0]), lines)
 
 
@@ -34,36 +36,35 @@ def runs_csv(comparison: Comparison, curves: Curves) -> str:
         comparison: what was found.
         curves: where the validation metrics of the best epoch are from.
     """
-    about = ("model", "data", "seed", "run", "status", "error")
+    about = ("model", "data", "seed", "run", "status")
     result = ("epochs", "best_epoch", "stopped")
     metrics = [f"{split}_{metric}" for split in ("valid", "test") for metric in METRICS]
     speed = ("parameters", *_RATES)
     records_of = {model: iter(of) for model, of in curves.items()}
     lines = []
-    for run in comparison["runs"]:
-        line = {name: run.get(name) for name in (*about, *result, *speed)}
-        line["error"] = _first_line(run.get("error"))
-        best = run.get("best_epoch")
-        for record in next(records_of[run["model"]]):
-            if record["kind"] == "epoch" and record["epoch"] == best:
-                line |= {f"valid_{metric}": record.get(f"valid_{metric}") for metric in METRICS}
-        line |= {f"test_{metric}": run.get("test", {}).get(metric) for metric in METRICS}
+    for run in comparison.runs:
+        line = {name: getattr(run, name) for name in about}
+        records = next(records_of[run.model])
+        if isinstance(run, FailedRun):
+            line["error"] = run.error.partition("\n")[0]
+        elif isinstance(run, DoneRun):
+            line |= {name: getattr(run, name) for name in (*result, *speed)}
+            for record in records:
+                if record["kind"] == "epoch" and record["epoch"] == run.best_epoch:
+                    line |= {f"valid_{metric}": record.get(f"valid_{metric}") for metric in METRICS}
+            line |= {f"test_{metric}": getattr(run.test, metric) for metric in METRICS}
         lines.append(line)
-    return _text([*about, *result, *metrics, *speed], lines)
+    return _text([*about, "error", *result, *metrics, *speed], lines)
 
 
 def pairs_csv(comparison: Comparison) -> str:
     """Write a line for each pair of models: the first's test AUC less the second's."""
     names = ["model", "over", "mean", "low", "high", "p", "p_holm", "count"]
-    return _text(names, [{name: pair.get(name) for name in names} for pair in comparison["differences"]])
+    return _text(names, [structs.asdict(difference) for difference in comparison.differences])
 
 
-def _flat(name: str, figure: Mapping[str, Any] | None, parts: Sequence[str]) -> dict[str, Any]:
-    return {f"{name}_{part}": None if figure is None else figure[part] for part in parts}
-
-
-def _first_line(error: str | None) -> str | None:
-    return None if error is None else error.partition("\n")[0]
+def _flat(name: str, figure: Spread | Difference | None, parts: Sequence[str]) -> dict[str, Any]:
+    return {f"{name}_{part}": None if figure is None else getattr(figure, part) for part in parts}
 
 
 def _text(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dien.reports.comparison import Comparison
+from dien.training.comparison import Comparison, DoneRun, FailedRun
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
     """Say how the figures came about and how far they go, a sentence or two at a time."""
-    data, seeds = comparison["data"], comparison["seeds"]
+    data, seeds = comparison.data, comparison.seeds
     names = ", ".join(Path(path).name for path in data)
     where = names if len(data) == 1 else f"each of {names}"
     yield f"{_count(len(data) * seeds, 'replicate')}: {_count(seeds, 'training seed')} on {where}."
@@ -26,18 +26,18 @@ def notes(comparison: Comparison) -> Iterator[str]:
         each = ", ".join(f"{model} {value}" for model, value in values.items())
         what = ": they read histories of other lengths" if key == "model.max_history" else ""
         yield f"Not the same for every model: {key} ({each}){what}."
-    for run in comparison["runs"]:
-        if run["status"] != "done":
-            error = str(run.get("error", "not run to its end")).partition("\n")[0]
-            yield f"{run['model']}, seed {run['seed']}: {run['status']}: {error}"
+    for run in comparison.runs:
+        if not isinstance(run, DoneRun):
+            error = run.error.partition("\n")[0] if isinstance(run, FailedRun) else "not run to its end"
+            yield f"{run.model}, seed {run.seed}: {run.status}: {error}"
     yield " ".join(["± is the sample standard deviation over replicates.", *_speak_of(comparison)])
-    yield f"RelaImpr is over {comparison['base']}: (AUC - 0.5) / (AUC of {comparison['base']} - 0.5) - 1."
-    if comparison["untested"]:
-        yield f"No test: {comparison['untested']}."
-    elif any(pair["p"] is not None for pair in comparison["differences"]):
+    yield f"RelaImpr is over {comparison.base}: (AUC - 0.5) / (AUC of {comparison.base} - 0.5) - 1."
+    if comparison.untested:
+        yield f"No test: {comparison.untested}."
+    elif any(difference.p is not None for difference in comparison.differences):
         against, unadjusted = "", "The p values of all pairs"
         if best_is_tested(comparison):
-            against = f", against {comparison['best']}, whose mean test AUC turned out highest"
+            against = f", against {comparison.best}, whose mean test AUC turned out highest"
             unadjusted = "Its p values and those of all pairs"
         yield (
             f"The test is a paired t test, two-sided{against}; in brackets the 95 % confidence interval. "
@@ -49,13 +49,13 @@ def notes(comparison: Comparison) -> Iterator[str]:
 
 def best_is_tested(comparison: Comparison) -> bool:
     """Whether any model could be tested against the best one."""
-    return any((record["over_best"] or {}).get("p") is not None for record in comparison["table"])
+    return any(found.over_best is not None and found.over_best.p is not None for found in comparison.table)
 
 
 def _speak_of(comparison: Comparison) -> Iterator[str]:
     """Say what the replicates have in common, and so what intervals and tests do not speak of."""
-    several, seeds = len(comparison["data"]) > 1, comparison["seeds"]
-    drawn = comparison["drawn"]
+    several, seeds = len(comparison.data) > 1, comparison.seeds
+    drawn = comparison.drawn
     if not several:
         if seeds > 1:
             yield "One split of the data: intervals and tests speak of seeds, not of another split."
@@ -84,7 +84,7 @@ def _speed(unlike: dict[str, dict[str, Any]]) -> str:
 
 def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
     """Find what decides the rows, how they are trained on, and is not alike for all models."""
-    settings = comparison["settings"]
+    settings = comparison.settings
     keys = [("training", key) for key in next(iter(settings.values()))["training"]]
     for part, key in [*keys, ("model", "max_history")]:
         values = {model: of[part].get(key) for model, of in settings.items()}

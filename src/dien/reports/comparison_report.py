@@ -8,10 +8,10 @@ from typing import Any
 
 from dien.files import write_text
 from dien.reports.charts import Curve, Interval, hues, intervals, legend, line_chart
-from dien.reports.comparison import Comparison, Curves
 from dien.reports.comparison_csv import models_csv, pairs_csv, runs_csv
 from dien.reports.comparison_notes import best_is_tested, notes
 from dien.reports.page import Cell, beside, bullets, heading, page, table
+from dien.training.comparison import Comparison, Curves, Difference, DoneRun, Spread
 from dien.training.metrics import METRICS
 
 
@@ -42,7 +42,7 @@ def markdown(comparison: Comparison, details: bool = True) -> str:
     if not details:
         return text
     text += "\nTest AUC of each replicate:\n\n" + _in_markdown(*_replicates(comparison))
-    if comparison["differences"]:
+    if comparison.differences:
         text += "\nDifferences in AUC, step by step:\n\n" + _in_markdown(*_steps(comparison))
         text += "\nDifferences in AUC, all pairs, p not adjusted:\n\n" + _in_markdown(*_pairs(comparison))
     return text
@@ -52,21 +52,21 @@ def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
     yield table(*_table(comparison))
     yield bullets(notes(comparison))
     auc = [
-        Interval(record["model"], found["mean"], found["low"], found["high"])
-        for record in comparison["table"]
-        if (found := record["auc"])
+        Interval(found.model, found.auc.mean, found.auc.low, found.auc.high)
+        for found in comparison.table
+        if found.auc
     ]
     over = [
-        Interval(record["model"], found["mean"], found["low"], found["high"])
-        for record in comparison["table"]
-        if (found := record["over_best"])
+        Interval(found.model, found.over_best.mean, found.over_best.low, found.over_best.high)
+        for found in comparison.table
+        if found.over_best
     ]
     yield heading("Confidence", "Means with their 95 % intervals.")
     yield intervals("test AUC", auc)
-    yield intervals(f"test AUC less that of {comparison['best']}, paired", over, zero=True)
+    yield intervals(f"test AUC less that of {comparison.best}, paired", over, zero=True)
     yield heading("Replicates", "Test AUC of each run.")
     yield table(*_replicates(comparison))
-    if comparison["differences"]:
+    if comparison.differences:
         yield heading("Step by step", "What each model gains in test AUC over the one named before it.")
         yield table(*_steps(comparison), names=2)
         yield heading(
@@ -75,9 +75,9 @@ def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
             "number of pairs.",
         )
         yield table(*_pairs(comparison), names=2)
-    yield from _learning(comparison["models"], curves)
+    yield from _learning(comparison.models, curves)
     yield heading("Settings", "Every key; a dash where a model has none of that name.")
-    yield table(["key", *comparison["models"]], _settings(comparison))
+    yield table(["key", *comparison.models], _settings(comparison))
 
 
 def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
@@ -140,58 +140,56 @@ def _in_epochs(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[s
 
 def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     tested = best_is_tested(comparison)
-    head = ["model", "AUC", f"RelaImpr over {comparison['base']}"]
+    head = ["model", "AUC", f"RelaImpr over {comparison.base}"]
     if tested:
-        head += [f"AUC less that of {comparison['best']}", "p"]
+        head += [f"AUC less that of {comparison.best}", "p"]
     head += [name for metric, name in METRICS.items() if metric != "auc"]
     head += ["parameters", "training rows/s", "scoring rows/s", "runs"]
     rows: list[list[Cell]] = []
-    for record in comparison["table"]:
-        gain = record["relative_improvement"]
+    for found in comparison.table:
+        gain = found.relative_improvement
         row: list[Cell] = [
-            record["model"],
-            _mean_std(record["auc"]),
+            found.model,
+            _mean_std(found.auc),
             None if gain is None else f"{100 * gain + 0.0:+.2f} %",
         ]
         if tested:
-            row += _tested(record["over_best"])
-        row += [_mean_std(record[metric]) for metric in METRICS if metric != "auc"]
-        row.append(record["parameters"])
-        row += [
-            None if record[rate] is None else round(record[rate])
-            for rate in ("training_rows_per_second", "scoring_rows_per_second")
-        ]
-        rows.append([*row, record["runs"]])
+            row += _tested(found.over_best)
+        row += [_mean_std(getattr(found, metric)) for metric in METRICS if metric != "auc"]
+        row.append(found.parameters)
+        for rate in (found.training_rows_per_second, found.scoring_rows_per_second):
+            row.append(None if rate is None else round(rate))
+        rows.append([*row, found.runs])
     return head, rows
 
 
 def _replicates(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     """Set the test AUC of each run: a row for each model, a column for each replicate."""
     aucs: dict[tuple[str, int], dict[str, float | None]] = {}
-    for run in comparison["runs"]:
-        replicate = aucs.setdefault((run["data"], run["seed"]), {})
-        replicate[run["model"]] = run.get("test", {}).get("auc")
-    several = len(comparison["data"]) > 1
+    for run in comparison.runs:
+        replicate = aucs.setdefault((run.data, run.seed), {})
+        replicate[run.model] = run.test.auc if isinstance(run, DoneRun) else None
+    several = len(comparison.data) > 1
     head = [f"{Path(data).name}, seed {seed}" if several else f"seed {seed}" for data, seed in aucs]
     return ["model", *head], [
-        [model, *(_decimals(of.get(model)) for of in aucs.values())] for model in comparison["models"]
+        [model, *(_decimals(of.get(model)) for of in aucs.values())] for model in comparison.models
     ]
 
 
 def _pairs(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     return ["model", "against", "difference", "p", "independent replicates"], [
-        [pair["model"], pair["over"], *_tested(pair), pair["count"]] for pair in comparison["differences"]
+        [found.model, found.over, *_tested(found), found.count] for found in comparison.differences
     ]
 
 
 def _steps(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     """Set the differences of models named one after the other, as rungs of the paper's Table 4 are."""
-    steps = set(zip(comparison["models"][1:], comparison["models"], strict=False))
+    steps = set(zip(comparison.models[1:], comparison.models, strict=False))
     adjusted = f"p, Holm over {len(steps)} step{'s' if len(steps) > 1 else ''}"
     return ["model", "against", "difference", "p", adjusted, "independent replicates"], [
-        [pair["model"], pair["over"], *_tested(pair), _p(pair["p_holm"]), pair["count"]]
-        for pair in comparison["differences"]
-        if (pair["model"], pair["over"]) in steps
+        [found.model, found.over, *_tested(found), _p(found.p_holm), found.count]
+        for found in comparison.differences
+        if (found.model, found.over) in steps
     ]
 
 
@@ -199,21 +197,21 @@ def _settings(comparison: Comparison) -> Iterator[list[Cell]]:
     """List each key with its value for every model."""
     of = [
         {f"{part}.{key}": value for part, keys in settings.items() for key, value in keys.items()}
-        for settings in (comparison["settings"][model] for model in comparison["models"])
+        for settings in (comparison.settings[model] for model in comparison.models)
     ]
     for key in dict.fromkeys(key for settings in of for key in settings):
         if key not in ("model.name", "training.seed"):
             yield [key, *(str(settings[key]) if key in settings else None for settings in of)]
 
 
-def _tested(difference: Mapping[str, Any] | None) -> list[Cell]:
+def _tested(difference: Difference | None) -> list[Cell]:
     """Write a difference with its interval, and its p value."""
     if difference is None:
         return [None, None]
-    text = f"{difference['mean']:+.4f}"
-    if difference["low"] is not None:
-        text += f" ({difference['low']:+.4f} to {difference['high']:+.4f})"
-    return [text, _p(difference["p"])]
+    text = f"{difference.mean:+.4f}"
+    if difference.low is not None:
+        text += f" ({difference.low:+.4f} to {difference.high:+.4f})"
+    return [text, _p(difference.p)]
 
 
 def _p(value: float | None) -> str | None:
@@ -224,10 +222,10 @@ def _decimals(value: float | None) -> str | None:
     return None if value is None else f"{value:.4f}"
 
 
-def _mean_std(spread: Mapping[str, Any] | None) -> str | None:
+def _mean_std(spread: Spread | None) -> str | None:
     if spread is None:
         return None
-    return f"{spread['mean']:.4f}" + ("" if spread["std"] is None else f" ± {spread['std']:.4f}")
+    return f"{spread.mean:.4f}" + ("" if spread.std is None else f" ± {spread.std:.4f}")
 
 
 def _in_markdown(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

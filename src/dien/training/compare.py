@@ -14,28 +14,32 @@ is read once, at the end.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import structs
+
 from dien.config import RunConfig, model_config, override, read_layers
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.errors import ConfigError, DataError
-from dien.files import write_text
 from dien.run import differences
+from dien.training.comparison import (
+    COMPARISON,
+    FORMAT,
+    Comparison,
+    DoneRun,
+    FailedRun,
+    UnfinishedRun,
+)
 from dien.training.folder import held, settings_now
-from dien.training.jobs import TEST, Job, run_all
-from dien.training.log import read_records
+from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
 from dien.training.space import set_by_hand, with_values
 from dien.training.summary import summarise
-
-FORMAT = 1
-COMPARISON = "comparison.json"
 
 
 def compared_configs(
@@ -84,7 +88,7 @@ def compare(
     seeds: int = 1,
     jobs: int | None = None,
     show_progress: bool = True,
-) -> dict[str, Any]:
+) -> Comparison:
     """Train and evaluate every model on every replicate.
 
     A comparison that was stopped goes on where it was when it is called alike: finished runs are kept, others
@@ -110,7 +114,7 @@ def compare(
     """
     out, datasets = Path(out), [Dataset.open(path) for path in data]
     _expect_one_source(datasets)
-    arguments = {
+    arguments: dict[str, Any] = {
         "data": [str(dataset.path.resolve()) for dataset in datasets],
         "models": list(configs),
         "seeds": seeds,
@@ -136,19 +140,19 @@ def compare(
             run.job.expect_data(run.dataset)
         errors: dict[Path, str] = {}
 
-        def write() -> dict[str, Any]:
+        def write() -> Comparison:
             records = [run.record(errors.get(run.job.out)) for run in runs]
-            content = {
-                "format": FORMAT,
+            comparison = Comparison(
+                format=FORMAT,
                 **arguments,
-                "drawn": _drawn(datasets[0]),
-                "runs": records,
-                **summarise(list(configs), records),
-            }
-            write_text(out / COMPARISON, json.dumps(content, indent=2) + "\n")
-            return content
+                drawn=_drawn(datasets[0]),
+                runs=records,
+                **structs.asdict(summarise(list(configs), records)),
+            )
+            comparison.save(out)
+            return comparison
 
-        content = write()
+        comparison = write()
         waiting = {run.job.out: run for run in runs if not run.job.done}
         with RunsBar(
             "comparing", show_progress, len(runs), sum(run.job.config.training.epochs for run in runs)
@@ -168,15 +172,7 @@ def compare(
             look()
             todo = [run.job for run in waiting.values()]
             run_all(todo, min(jobs or cores(), len(todo) or 1), ended, look)
-        return write() if waiting else content
-
-
-def read_curves(out: Path | str, comparison: Mapping[str, Any]) -> dict[str, list[list[dict[str, Any]]]]:
-    """Read the learning curves of a comparison: for each model the records of its runs' ``metrics.jsonl``."""
-    curves: dict[str, list[list[dict[str, Any]]]] = {model: [] for model in comparison["models"]}
-    for run in comparison["runs"]:
-        curves[run["model"]].append(read_records(Path(out) / run["run"]))
-    return curves
+        return write() if waiting else comparison
 
 
 @dataclass(frozen=True)
@@ -188,33 +184,25 @@ class _Run:
     dataset: Dataset
     job: Job
 
-    def record(self, error: str | None) -> dict[str, Any]:
-        """Read what the RUN came to from its folder."""
-        done = self.job.done  # asked once: it may end at any moment
-        record: dict[str, Any] = {
-            "model": self.model,
-            "data": str(self.dataset.path.resolve()),
-            "seed": self.seed,
-            "run": f"runs/{self.job.out.name}",
-            "status": "failed" if error is not None else "done" if done else "unfinished",
-        }
+    def record(self, error: str | None) -> DoneRun | FailedRun | UnfinishedRun:
+        """Read what the run came to from its folder."""
+        about = self.model, str(self.dataset.path.resolve()), self.seed, f"runs/{self.job.out.name}"
         if error is not None:
-            return {**record, "error": error}
-        if not done:
-            return record
-        result = self.job.result()
-        test = json.loads((self.job.out / TEST).read_text(encoding="utf-8"))
-        return {
-            **record,
-            "epochs": result.epochs,
-            "best_epoch": result.best_epoch,
-            "stopped": result.stopped,
-            "valid_auc": result.valid_auc,
-            "test": test["metrics"],
-            "parameters": result.parameters,
-            "training_rows_per_second": result.rows_per_second,
-            "scoring_rows_per_second": test["scoring_rows_per_second"],
-        }
+            return FailedRun(*about, error)
+        if not self.job.done:
+            return UnfinishedRun(*about)
+        result, tested = self.job.result(), self.job.evaluation()
+        return DoneRun(
+            *about,
+            epochs=result.epochs,
+            best_epoch=result.best_epoch,
+            stopped=result.stopped,
+            valid_auc=result.valid_auc,
+            test=tested.metrics,
+            parameters=result.parameters,
+            training_rows_per_second=result.rows_per_second,
+            scoring_rows_per_second=tested.scoring_rows_per_second,
+        )
 
 
 def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
@@ -223,14 +211,14 @@ def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
     return {**stored, "settings": settings}
 
 
-def _line(record: Mapping[str, Any]) -> str:
+def _line(run: DoneRun | FailedRun | UnfinishedRun) -> str:
     """Say in a line what a run came to."""
-    text = f"{record['model']}  seed {record['seed']}  "
-    if record["status"] == "failed":
-        return f"{text}failed: {record['error']}"
-    test = record["test"]
-    auc = f"test AUC {test['auc']:.4f}" if test["auc"] is not None else test["note"]
-    return f"{text}{auc}  epoch {record['best_epoch']} of {record['epochs']}"
+    text = f"{run.model}  seed {run.seed}  "
+    if isinstance(run, FailedRun):
+        return f"{text}failed: {run.error}"
+    assert isinstance(run, DoneRun)
+    auc = f"test AUC {run.test.auc:.4f}" if run.test.auc is not None else run.test.note
+    return f"{text}{auc}  epoch {run.best_epoch} of {run.epochs}"
 
 
 def _expect_one_source(datasets: Sequence[Dataset]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from dien.models import build
 from dien.run import RESULT, WEIGHTS, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
 from dien.training.progress import Bar
+from dien.training.records import load, text_of
 from dien.training.resumable import write_text
 from dien.training.trainer import Trainer
 from dien.training.warm import copy_weights, expect_extension, origin
@@ -135,13 +135,13 @@ def fit(
         seconds=round(time.perf_counter() - started, 3),
         rows_per_second=round(state.timed_rows / state.timed_seconds, 1),
     )
-    write_text(run.path / RESULT, json.dumps(result.to_dict(), indent=2) + "\n")
+    write_text(run.path / RESULT, text_of(result))
     return result
 
 
 def read_result(run: Run) -> FitResult:
     """Read what the training of a finished RUN came to."""
-    return FitResult(**json.loads((run.path / RESULT).read_text(encoding="utf-8")))
+    return load(run.path / RESULT, FitResult, "dien train")
 
 
 def _start_warm(trainer: Trainer, run: Run, dataset: Dataset, bar: Bar) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import threading
@@ -17,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from dien.config import RunConfig
@@ -26,10 +26,24 @@ from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
 from dien.training.fit import FitResult, fit, read_result
 from dien.training.log import read_records
+from dien.training.metrics import Metrics
+from dien.training.records import load, text_of
 from dien.training.resumable import write_text
 
-TEST = "test.json"  # in the RUN: metrics of the test split, and the rate they were computed at
+TEST = "test.json"
 LOOK_SECONDS = 1.0
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """The content of ``test.json`` in a run folder.
+
+    Attributes:
+        metrics: of the test split.
+        scoring_rows_per_second: at which they were computed; None where the split is a single batch.
+    """
+
+    metrics: Metrics
+    scoring_rows_per_second: float | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,10 @@ class Job:
     def result(self) -> FitResult:
         """Read what its training came to, once that has ended."""
         return read_result(Run.open(self.out))
+
+    def evaluation(self) -> Evaluation:
+        """Read what its evaluation came to, once that has ended."""
+        return load(self.out / TEST, Evaluation, "dien compare")
 
     def expect_data(self, dataset: Dataset) -> None:
         """Refuse a DATA that is another than the RUN was started on.
@@ -94,8 +112,7 @@ def carry_out(job: Job) -> None:
     rate = None
     if len(seen) > 1:  # from the end of the first batch on: opening and loading are not scoring
         rate = round(sum(rows for rows, _ in seen[1:]) / (seen[-1][1] - seen[0][1]), 1)
-    result = {"metrics": metrics.to_dict(), "scoring_rows_per_second": rate}
-    write_text(job.out / TEST, json.dumps(result, indent=2) + "\n")
+    write_text(job.out / TEST, text_of(Evaluation(metrics, rate)))
 
 
 def run_all(

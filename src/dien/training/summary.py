@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
+from operator import attrgetter
 from typing import Any
 
+from msgspec import structs
+
+from dien.training.comparison import (
+    ComparedRun,
+    Difference,
+    DoneRun,
+    ModelDifference,
+    ModelSummary,
+    Spread,
+    Summary,
+)
 from dien.training.metrics import METRICS
 
 CONFIDENCE = 0.95
@@ -15,45 +26,6 @@ BASE_MODEL = "sum-pooling"
 
 Replicate = tuple[str, int]
 """DATA and training seed: what every model gets alike."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A figure over replicates.
-
-    Attributes:
-        mean: over independent ones, as the interval.
-        std: sample standard deviation over all of them; None of a single one.
-        low: lower end of the 95 % confidence interval of the mean, by Student's t over independent
-            replicates; None where there is only one.
-        high: upper end.
-        count: replicates.
-    """
-
-    mean: float
-    std: float | None
-    low: float | None
-    high: float | None
-    count: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One model's AUC less another's, over the replicates that both have.
-
-    Attributes:
-        mean: of the differences.
-        low: lower end of its 95 % confidence interval; None without a test.
-        high: upper end.
-        p: two-sided p value of the paired t test; None where fewer than two replicates are independent.
-        count: independent replicates.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    p: float | None
-    count: int
 
 
 def independent(values: Mapping[Replicate, float], several: bool) -> list[float]:
@@ -139,75 +111,77 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def summarise(models: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarise(models: Sequence[str], runs: Sequence[ComparedRun]) -> Summary:
     """Put the runs of a comparison together.
 
     Args:
         models: names, in their order.
-        runs: ``runs`` of ``comparison.json``.
-
-    Returns:
-        ``base``, the model RelaImpr is over: BaseModel where it is among the models, else the first;
-        ``best``, that of the highest mean AUC, None without any; ``table``, a record for each model, with
-        figures as :class:`Spread` and ``over_best`` as :class:`Difference`; ``differences`` of all pairs,
-        with ``p_holm``, p adjusted over the steps from each model to the next, None of all other pairs;
-        ``untested``, why there is no test, None where there is one.
+        runs: the runs, done or not.
     """
-    done = [run for run in runs if run["status"] == "done"]
-    several = len({run["data"] for run in runs}) > 1
+    done = [run for run in runs if isinstance(run, DoneRun)]
+    several = len({run.data for run in runs}) > 1
 
-    def of(model: str, figure: Callable[[Mapping[str, Any]], float | None]) -> dict[Replicate, float]:
-        found = {(r["data"], r["seed"]): figure(r) for r in done if r["model"] == model}
+    def of(model: str, figure: Callable[[DoneRun], float | None]) -> dict[Replicate, float]:
+        found = {(run.data, run.seed): figure(run) for run in done if run.model == model}
         return {replicate: value for replicate, value in found.items() if value is not None}
 
-    auc = {model: of(model, lambda run: run["test"]["auc"]) for model in models}
+    auc = {model: of(model, lambda run: run.test.auc) for model in models}
     base = BASE_MODEL if BASE_MODEL in models else models[0]
     known = [model for model in models if auc[model]]
     best = max(known, key=lambda model: statistics.fmean(auc[model].values()), default=None)
-    records = []
-    for model in models:
-        record: dict[str, Any] = {"model": model, "runs": sum(run["model"] == model for run in done)}
-        for metric in METRICS:
-            figures = of(model, lambda run, metric=metric: run["test"][metric])  # type: ignore[misc]
-            record[metric] = _plain(spread(figures, several))
-        record["relative_improvement"] = relative_improvement(auc[model], auc[base])
-        over_best = None if best in (None, model) else difference(auc[model], auc[str(best)], several)
-        record["over_best"] = _plain(over_best)
-        record["parameters"] = next((run["parameters"] for run in done if run["model"] == model), None)
+
+    def summary(model: str) -> ModelSummary:
+        figures: dict[str, Any] = {
+            name: spread(of(model, attrgetter(f"test.{name}")), several) for name in METRICS
+        }
         for rate in ("training_rows_per_second", "scoring_rows_per_second"):
-            rates = of(model, lambda run, rate=rate: run[rate])  # type: ignore[misc]
-            record[rate] = statistics.median(rates.values()) if rates else None
-        records.append(record)
-    pairs = [
-        {"model": one, "over": other, **asdict(found), "p_holm": None}
-        for other, one in combinations(models, 2)
-        if (found := difference(auc[one], auc[other], several))
-    ]
-    _adjust_steps(models, pairs)
+            rates = of(model, attrgetter(rate))
+            figures[rate] = statistics.median(rates.values()) if rates else None
+        return ModelSummary(
+            model=model,
+            runs=sum(run.model == model for run in done),
+            relative_improvement=relative_improvement(auc[model], auc[base]),
+            over_best=None if best in (None, model) else difference(auc[model], auc[str(best)], several),
+            parameters=next((run.parameters for run in done if run.model == model), None),
+            **figures,
+        )
+
+    found = {
+        (model, over): compared
+        for over, model in combinations(models, 2)
+        if (compared := difference(auc[model], auc[over], several))
+    }
     untested = None
-    if len(models) > 1 and not any(pair["p"] is not None for pair in pairs):
+    if len(models) > 1 and not any(compared.p is not None for compared in found.values()):
         untested = (
             "a paired test needs two replicates or more that two models have an AUC in: "
             + ("give more DATA" if several else "raise --seeds, or give several DATA")
             if known
             else "no run has an AUC on the test split"
         )
-    return {"base": base, "best": best, "table": records, "differences": pairs, "untested": untested}
+    p_holm = _adjusted_steps(models, found)
+    return Summary(
+        base=base,
+        best=best,
+        table=[summary(model) for model in models],
+        differences=[
+            ModelDifference(
+                **structs.asdict(compared), model=names[0], over=names[1], p_holm=p_holm.get(names)
+            )
+            for names, compared in found.items()
+        ],
+        untested=untested,
+    )
 
 
-def _adjust_steps(models: Sequence[str], pairs: Sequence[dict[str, Any]]) -> None:
-    """Set ``p_holm`` of each model against the one named before it; a step without a test counts as p = 1."""
-    known = {(pair["model"], pair["over"]): pair for pair in pairs if pair["p"] is not None}
+def _adjusted_steps(
+    models: Sequence[str], found: Mapping[tuple[str, str], Difference]
+) -> dict[tuple[str, str], float]:
+    """Adjust p of each model over the one named before it; a step without a test counts as p = 1."""
     steps = list(zip(models[1:], models, strict=False))
-    for step, adjusted in zip(
-        steps, holm([known[s]["p"] if s in known else 1.0 for s in steps]), strict=True
-    ):
-        if step in known:
-            known[step]["p_holm"] = adjusted
-
-
-def _plain(figure: Spread | Difference | None) -> dict[str, Any] | None:
-    return None if figure is None else asdict(figure)
+    p_values = {step: found[step].p if step in found else None for step in steps}
+    adjusted = holm([1.0 if p is None else p for p in p_values.values()])
+    return {step: p for step, p in zip(steps, adjusted, strict=True) if p_values[step] is not None}
 
 
 def _t(count: int) -> float:

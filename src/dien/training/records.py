@@ -1,0 +1,37 @@
+"""Records of training as JSON files: each a type, which is checked when it is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from dien.errors import RunError
+
+T = TypeVar("T")
+
+
+def load(path: Path, kind: type[T], command: str) -> T:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        kind: what is in it, a struct or dataclass.
+        command: that writes it.
+
+    Raises:
+        RunError: it cannot be read, or a field is missing or of another type; the message names the field.
+    """
+    try:
+        return msgspec.convert(json.loads(path.read_text(encoding="utf-8")), kind)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; name a folder that {command} wrote") from error
+    except (ValueError, msgspec.ValidationError) as error:
+        raise RunError(f"{path}: not as {command} writes it ({error}); run {command} again") from error
+
+
+def text_of(record: Any) -> str:
+    """Put a struct or dataclass as the text of a JSON file."""
+    return json.dumps(msgspec.to_builtins(record), indent=2) + "\n"
