@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dien.data.negative_sampling import PopularitySampler, _alias_table, sampler
+from dien.data.negative_sampling import PopularitySampler, _alias_table, negative_sampler
 from dien.data.ragged import Ragged
 from dien.errors import DataError
 
@@ -104,7 +104,7 @@ def test_a_negative_is_like_its_positive_unless_its_group_has_taken_all_that_are
     assume(drawable and all(left[group] for group, _ in wanted))
     group, like = (np.array([pair[k] for pair in wanted], np.int64) for k in (0, 1))
     taken_group, taken_item = (np.array([pair[k] for pair in taken], np.int64) for k in (0, 1))
-    by_value = sampler("category", counts, value)
+    by_value = negative_sampler("category", counts, value)
     drawn = by_value.draw_outside(np.random.default_rng(seed), group, taken_group, taken_item, like)
     assert drawn.dtype == np.int32
     for (of, positive), item in zip(wanted, drawn.tolist(), strict=True):
@@ -129,7 +129,7 @@ def test_draws_among_like_items_follow_the_counts_of_those_that_are_left():
     taken = [(g, item) for g, items in enumerate(cases) for item in items]
     like = np.repeat([items[0] for items in cases], n)
     taken_group, taken_item = np.array(taken[::-1]).T
-    drawn = sampler("category", counts, value).draw_outside(
+    drawn = negative_sampler("category", counts, value).draw_outside(
         np.random.default_rng(0), group, taken_group, taken_item, like
     )
     for g, share in enumerate(cases.values()):
@@ -142,7 +142,9 @@ def test_uniform_draws_every_item_with_a_popularity_alike():
     counts = np.array([0, 1, 0, 500, 4, 30])
     nobody = np.zeros(0, np.int64)
     size = np.zeros(40_000, np.int64)
-    drawn = sampler("uniform", counts).draw_outside(np.random.default_rng(0), size, nobody, nobody, size)
+    drawn = negative_sampler("uniform", counts).draw_outside(
+        np.random.default_rng(0), size, nobody, nobody, size
+    )
     found = np.bincount(drawn, minlength=6)
     assert (found[counts == 0] == 0).all()
     assert (np.abs(found[counts > 0] - 10_000) <= 4 * np.sqrt(10_000)).all()
@@ -151,7 +153,9 @@ def test_uniform_draws_every_item_with_a_popularity_alike():
 def test_by_popularity_draws_as_the_popularity_sampler_does():
     counts, group = np.array([0, 1, 0, 5, 4, 30]), np.arange(100)
     like = np.full(100, 5)
-    first = sampler("popularity", counts).draw_outside(np.random.default_rng(3), group, group, like, like)
+    first = negative_sampler("popularity", counts).draw_outside(
+        np.random.default_rng(3), group, group, like, like
+    )
     second = PopularitySampler(counts).draw_outside(np.random.default_rng(3), group, group, like)
     assert np.array_equal(first, second)
 
@@ -163,4 +167,4 @@ def test_a_rule_that_names_no_categorical_feature_is_refused(column):
     with pytest.raises(
         DataError, match="negatives by 'price': expected popularity, uniform or a categorical"
     ):
-        sampler("price", np.array([1, 2]), column)
+        negative_sampler("price", np.array([1, 2]), column)

@@ -18,7 +18,7 @@ from dien.data.batch import Batch, Columns
 from dien.data.batch_sampler import BatchSampler
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
-from dien.data.negative_sampling import PopularitySampler, sampler
+from dien.data.negative_sampling import PopularitySampler, negative_sampler
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
 from dien.data.random_streams import RandomStreams
 from dien.data.tables import FeatureTable, SplitName
@@ -121,7 +121,7 @@ class Batches:
         self._per_positive = dataset.info.negatives.per_positive or 0
         redraw = negatives == "redrawn" and split == "train" and dataset.negatives_sampled
         by = dataset.info.negatives.by or "popularity"
-        self._sampler = sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
+        self._sampler = negative_sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
         self._auxiliary_fixed = auxiliary_negatives == "fixed"
         self._order = BatchSampler(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
@@ -203,10 +203,7 @@ class Batches:
         """Draw one item other than each behaviour ``[N]``."""
         assert self._auxiliary is not None
         streams = RandomStreams(self._seed, place) if self._auxiliary_fixed else None
-        if streams is None:
-            drawn = self._auxiliary.draw_other_than(rng, history)
-        else:
-            drawn = self._auxiliary.draw_keyed_other_than(streams, history)
+        drawn = self._auxiliary.draw_other_than(rng if streams is None else streams, history)
         if (unclicked := self._dataset.behaviours.unclicked) is not None:
             start, end = unclicked.start[place], unclicked.end[place]
             share = rng.random(len(place)) if streams is None else streams.random(np.arange(len(place)))

@@ -1,4 +1,4 @@
-"""Sampled negatives: items other than what was clicked, by popularity, uniform, or like the positive."""
+"""Negative sampling: items other than what was clicked, by popularity, uniformly, or like the positive."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from dien.data.ragged import Column, to_offsets
 from dien.data.random_streams import RandomStreams
 from dien.errors import DataError
 
-Places = NDArray[np.int64]
-Points = Callable[[NDArray[np.int64]], NDArray[np.int64]]
-"""Points of a sampler's line for the draws ``[m]`` of these numbers: ``[m]``."""
+Integers = NDArray[np.integer]
+Source = Generator | RandomStreams
+"""Where random numbers come from: one generator, or a stream of its own for each draw."""
+
 _NOTHING = "no item has a popularity above 0: there is nothing to draw negatives from"
 _EXHAUSTED = (
     "an impression's positives are all the items that negatives could be drawn from; "
@@ -22,22 +24,17 @@ _EXHAUSTED = (
 )
 
 
-class Sampler(Protocol):
-    """Draws the negatives of impressions."""
+class NegativeSampler(Protocol):
+    """Draws negatives for the positives of impressions."""
 
     def draw_outside(
-        self,
-        rng: np.random.Generator,
-        group: NDArray[np.integer],
-        taken_group: NDArray[np.integer],
-        taken_item: NDArray[np.integer],
-        like: NDArray[np.integer],
+        self, rng: Generator, group: Integers, taken_group: Integers, taken_item: Integers, like: Integers
     ) -> NDArray[np.int32]:
         """Draw items that their group has not taken.
 
         Args:
-            rng: where the draws come from.
-            group: ``[n]`` the group of each draw.
+            rng: source of the draws.
+            group: ``[n]`` the group of each draw: the impression in which it stands.
             taken_group: ``[P]`` groups, in any order.
             taken_item: ``[P]`` an item its group may not be given.
             like: ``[n]`` the positive each draw is a negative of.
@@ -50,7 +47,7 @@ class Sampler(Protocol):
         """
 
 
-def sampler(by: str, popularity: NDArray[np.integer], value: Column | None = None) -> Sampler:
+def negative_sampler(by: str, popularity: Integers, value: Column | None = None) -> NegativeSampler:
     """Make the sampler of a rule.
 
     Args:
@@ -68,7 +65,7 @@ def sampler(by: str, popularity: NDArray[np.integer], value: Column | None = Non
         return PopularitySampler((popularity > 0).astype(np.int64))
     if not isinstance(value, np.ndarray) or value.dtype != np.int32:
         raise DataError(f"negatives by {by!r}: expected popularity, uniform or a categorical item feature")
-    return LikeSampler(popularity, value.astype(np.int32, copy=False))
+    return SameValueSampler(popularity, value.astype(np.int32, copy=False))
 
 
 class PopularitySampler:
@@ -85,7 +82,7 @@ class PopularitySampler:
         DataError: no item has a count, or the counts are too large for 64 bits.
     """
 
-    def __init__(self, counts: NDArray[np.integer]) -> None:
+    def __init__(self, counts: Integers) -> None:
         self._total = int(counts.sum())
         self._items = len(counts)
         if self._total == 0:
@@ -96,35 +93,33 @@ class PopularitySampler:
         self._n_drawable = np.count_nonzero(counts)
         self._threshold, self._alias = _alias_table(counts.astype(np.int64), self._total)
 
-    def draw(self, rng: np.random.Generator, size: int) -> NDArray[np.int32]:
+    def draw(self, rng: Generator, size: int) -> NDArray[np.int32]:
         """Draw ``[size]`` items."""
         return self._items_at(rng.integers(self._items * self._total, size=size))
 
-    def draw_other_than(self, rng: np.random.Generator, items: NDArray[np.integer]) -> NDArray[np.int32]:
+    def draw_other_than(self, source: Source, items: Integers) -> NDArray[np.int32]:
         """Draw one item for each of ``items [n]``, other than it.
 
-        Raises:
-            DataError: one of ``items`` is the only one that could be drawn.
-        """
-        return self._other_than(items, self._points_of(rng))
-
-    def draw_keyed_other_than(self, streams: RandomStreams, items: NDArray[np.integer]) -> NDArray[np.int32]:
-        """Draw one item for each of ``items [n]``, other than it, each from the stream of its own key.
+        Args:
+            source: a generator, or ``n`` streams.
+            items: ``[n]``.
 
         Raises:
             DataError: one of ``items`` is the only one that could be drawn.
         """
-        return self._other_than(items, lambda which: streams.integers(self._items * self._total, which))
+        if self._n_drawable == 1 and self._drawable[items].any():
+            raise DataError("a single item has all events: there is no other to draw as its negative")
+        return self._redraw(source, len(items), lambda drawn, which: drawn == items[which])
 
     def draw_outside(
         self,
-        rng: np.random.Generator,
-        group: NDArray[np.integer],
-        taken_group: NDArray[np.integer],
-        taken_item: NDArray[np.integer],
-        like: NDArray[np.integer] | None = None,
+        rng: Generator,
+        group: Integers,
+        taken_group: Integers,
+        taken_item: Integers,
+        like: Integers | None = None,
     ) -> NDArray[np.int32]:
-        """Draw items that their group has not taken; see :class:`Sampler`. ``like`` plays no part."""
+        """Draw items that their group has not taken; see :class:`NegativeSampler`. ``like`` plays no part."""
         taken = np.unique(taken_group.astype(np.int64) * self._items + taken_item)  # [<= P] group, then item
         drawable = self._drawable[taken % self._items]
         exhausted = np.bincount(taken[drawable] // self._items) == self._n_drawable
@@ -137,37 +132,35 @@ class PopularitySampler:
             place = np.searchsorted(taken, wanted)
             return taken.take(place, mode="clip") == wanted if len(taken) else np.zeros(len(drawn), bool)
 
-        return self._redraw(self._points_of(rng), len(group), clashes)
-
-    def _points_of(self, rng: np.random.Generator) -> Points:
-        """Take points from a generator one after another."""
-        return lambda which: rng.integers(self._items * self._total, size=len(which))
+        return self._redraw(rng, len(group), clashes)
 
     def _items_at(self, points: NDArray[np.int64]) -> NDArray[np.int32]:
         """Read the items at points ``[n]`` of the line of all buckets."""
         bucket, within = np.divmod(points, self._total)
         return np.where(within < self._threshold[bucket], bucket, self._alias[bucket]).astype(np.int32)
 
-    def _other_than(self, items: NDArray[np.integer], points: Points) -> NDArray[np.int32]:
-        if self._n_drawable == 1 and self._drawable[items].any():
-            raise DataError("a single item has all events: there is no other to draw as its negative")
-        return self._redraw(points, len(items), lambda drawn, which: drawn == items[which])
-
     def _redraw(
         self,
-        points: Points,
+        source: Source,
         size: int,
         clashes: Callable[[NDArray[np.int32], NDArray[np.int64]], NDArray[np.bool_]],
     ) -> NDArray[np.int32]:
-        """Draw, and draw anew what clashes, until nothing does."""
+        """Draw ``[size]`` items, and draw anew what clashes, until nothing does."""
+
+        def items(which: NDArray[np.int64]) -> NDArray[np.int32]:
+            high = self._items * self._total
+            if isinstance(source, RandomStreams):
+                return self._items_at(source.integers(high, which))
+            return self._items_at(source.integers(high, size=len(which)))
+
         which = np.arange(size)
-        drawn = self._items_at(points(which))
+        drawn = items(which)
         while len(which := which[clashes(drawn[which], which)]):
-            drawn[which] = self._items_at(points(which))
+            drawn[which] = items(which)
         return drawn
 
 
-class LikeSampler:
+class SameValueSampler:
     """Draws by popularity among the items that have the positive's value of a feature.
 
     Where the value is unknown, or the group has taken all other items that have it, by popularity among all.
@@ -184,7 +177,7 @@ class LikeSampler:
         DataError: no item has a count.
     """
 
-    def __init__(self, counts: NDArray[np.integer], value: NDArray[np.integer]) -> None:
+    def __init__(self, counts: Integers, value: Integers) -> None:
         if not counts.any():
             raise DataError(_NOTHING)
         self._value = value
@@ -195,14 +188,9 @@ class LikeSampler:
         self._first = to_offsets(np.bincount(value))  # [values + 1] first place of each
 
     def draw_outside(
-        self,
-        rng: np.random.Generator,
-        group: NDArray[np.integer],
-        taken_group: NDArray[np.integer],
-        taken_item: NDArray[np.integer],
-        like: NDArray[np.integer],
+        self, rng: Generator, group: Integers, taken_group: Integers, taken_item: Integers, like: Integers
     ) -> NDArray[np.int32]:
-        """Draw items that their group has not taken, as :class:`Sampler`."""
+        """Draw items that their group has not taken, see :class:`NegativeSampler`."""
         I, total = len(self._order), self._before[-1]  # noqa: E741
         taken = np.unique(taken_group.astype(np.int64) * I + self._place[taken_item])  # group, then place
         taken_group, taken_place = np.divmod(taken, I)
@@ -210,7 +198,7 @@ class LikeSampler:
         # Where each was cut, if the lines of all groups stood one after the other: rising.
         cut = taken_group * total + self._before[taken_place] - cut_out[:-1]
 
-        def left(first: Places, end: Places) -> tuple[Places, Places]:
+        def left(first: Integers, end: Integers) -> tuple[Integers, Integers]:
             """Find what is cut out before stretches ``[n]`` of places, and what is left of each."""
             before, within = (cut_out[np.searchsorted(taken, group * I + place)] for place in (first, end))
             return before, self._before[end] - self._before[first] - (within - before)

@@ -8,12 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.data.prepare import impressions
+from dien.data.prepare.grouping import Impressions
 from dien.data.prepare.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser
 from dien.data.tables import SPLITS, no_leak
 from dien.errors import DataError
 from tests.data.logs import make_log, random_log, rows_of
 
 LOG = random_log(users=60, items=12, events=1200)
+
+
+def single_events(user: np.ndarray, time: np.ndarray) -> Impressions:
+    """Impressions of one event each."""
+    event, ones = np.arange(len(user)), np.ones(len(user), np.int64)
+    return Impressions(event, user, time, event, event, ones, event, column=None)
 
 
 def moments(log) -> dict[str, list[int]]:
@@ -55,7 +62,7 @@ def parts_of_recbole(events: int) -> list[int]:
 @given(st.lists(st.integers(1, 120), min_size=1, max_size=6))
 def test_by_ratio_events_of_different_seconds_are_split_as_recbole_does(numbers):
     user = np.repeat(np.arange(1, len(numbers) + 1, dtype=np.int32), numbers)
-    found = ByRatio().assign(user, np.arange(len(user)), np.ones(len(user), np.int64), None)
+    found = ByRatio().assign(single_events(user, np.arange(len(user))))
     expected = []
     for number in numbers:
         train, valid, test = parts_of_recbole(number - 1)  # RecBole: the first is history alone
@@ -93,10 +100,10 @@ def test_by_user_no_user_is_in_two_splits_and_shares_are_as_asked():
 def test_where_a_user_falls_does_not_depend_on_the_slice(first, width):
     user = np.arange(1, 100, dtype=np.int32)
     rule = ByUser(seed=1, valid=0.3, test=0.3)
-    time, one = np.zeros(99, np.int64), np.ones(99, np.int64)
-    whole = rule.assign(user, time, one, None)
+    time = np.zeros(99, np.int64)
+    whole = rule.assign(single_events(user, time))
     part = slice(first, first + width)
-    assert np.array_equal(rule.assign(user[part], time[part], one[part], None), whole[part])
+    assert np.array_equal(rule.assign(single_events(user[part], time[part])), whole[part])
 
 
 def test_by_column_the_log_decides_and_what_it_leaves_out_is_counted():

@@ -2,59 +2,84 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.prepare.events import Events
+from dien.data.prepare.grouping import Impressions, group
 from dien.errors import DataError
 
 Moment = float | datetime
-TRAIN, VALID, TEST, NONE = range(4)
+TRAIN, VALID, TEST, NO_SPLIT = range(4)
 
 
-class SplitRule(Protocol):
-    """Says of impressions in which split they are."""
+class SplitRule(ABC):
+    """A rule that says which impressions train, validate and test."""
 
-    def settle(self, events: Events) -> SplitRule:
-        """Work out what depends on the whole log, as the moment of a cut."""
+    def resolve(self, events: Events) -> SplitRule:
+        """Check the rule against a log, and work out what depends on all of it, as the second of a cut.
 
-    def assign(
-        self,
-        user: NDArray[np.int32],
-        time: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        split: NDArray[np.int8] | None,
-    ) -> NDArray[np.int8]:
-        """Name the split of impressions ``[I]`` of whole users, in order of user and time.
+        Raises:
+            DataError: the rule cannot be used with this log.
+        """
+        return self
 
-        Args:
-            user: user rows.
-            time: seconds since 1970.
-            lengths: how many events each holds.
-            split: what the log says of each.
+    @abstractmethod
+    def assign(self, impressions: Impressions) -> NDArray[np.int8]:
+        """Name the split of impressions of whole users, by a rule that is resolved.
 
         Returns:
             ``[I]`` 0 train, 1 valid, 2 test, 3 none.
         """
 
+    @abstractmethod
     def options(self) -> dict[str, Any]:
-        """Its numbers, for ``dataset.json``."""
+        """Name its options, for ``dataset.json``."""
 
+    @abstractmethod
     def text(self) -> str:
-        """Say the rule, for people."""
+        """Say the rule in words."""
 
 
 @dataclass(frozen=True)
-class ByTime:
+class SplitEvents:
+    """The events of a log, and the rule that splits their impressions.
+
+    Attributes:
+        events: of all users.
+        rule: resolved.
+        past: ``[users]`` behaviours that each user had before this log.
+    """
+
+    events: Events
+    rule: SplitRule
+    past: NDArray[np.int64]
+
+    def slices(self) -> Iterator[tuple[int, Events, Impressions, NDArray[np.int8]]]:
+        """Cut the events between users, as :meth:`Events.slices`, and group them into impressions.
+
+        Yields:
+            The number of a slice's first event, its events, their impressions, and the split of each ``[I]``.
+        """
+        for begin, events in self.events.slices():
+            shown = group(events)
+            shown = replace(shown, past=shown.past + self.past[shown.user])
+            yield begin, events, shown, self.rule.assign(shown)
+
+
+@dataclass(frozen=True)
+class ByTime(SplitRule):
     """Train on the past, validate and test on what came after.
 
     Attributes:
         valid_from: where validation begins: a fraction of all behaviours by time, or a moment (UTC where it
-            names no zone); settled, seconds since 1970.
+            names no zone); once resolved, seconds since 1970.
         test_from: where the test begins.
         gap: seconds before both that are in no split, so that what is evaluated on is not the moment after.
     """
@@ -63,7 +88,7 @@ class ByTime:
     test_from: Moment | int = 0.9
     gap: int = 0
 
-    def settle(self, events: Events) -> ByTime:
+    def resolve(self, events: Events) -> ByTime:
         """Turn fractions and dates into seconds; the second itself belongs to what comes after.
 
         Raises:
@@ -82,19 +107,14 @@ class ByTime:
             )
         return ByTime(valid, test, self.gap)
 
-    def assign(
-        self,
-        user: NDArray[np.int32],
-        time: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        split: NDArray[np.int8] | None,
-    ) -> NDArray[np.int8]:
+    def assign(self, impressions: Impressions) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
         cuts = np.array([self.valid_from, self.test_from], np.int64)
-        part = np.searchsorted(cuts, time, side="right").astype(np.int8)
+        time = impressions.time
+        split = np.searchsorted(cuts, time, side="right").astype(np.int8)
         for cut in cuts:
-            part[(cut - self.gap <= time) & (time < cut)] = NONE
-        return part
+            split[(cut - self.gap <= time) & (time < cut)] = NO_SPLIT
+        return split
 
     def options(self) -> dict[str, Any]:
         """See :meth:`SplitRule.options`."""
@@ -109,30 +129,20 @@ class ByTime:
 
 
 @dataclass(frozen=True)
-class ByLast:
+class ByLast(SplitRule):
     """The last moment of each user is the test, the one before it validates, the others train.
 
     A user with fewer than three moments trains only.
     """
 
-    def settle(self, events: Events) -> ByLast:
-        """Nothing depends on the whole log."""
-        return self
-
-    def assign(
-        self,
-        user: NDArray[np.int32],
-        time: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        split: NDArray[np.int8] | None,
-    ) -> NDArray[np.int8]:
+    def assign(self, impressions: Impressions) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
-        moment, of_user = _moments(user, time)
+        moment, of_user = _moments(impressions)
         first = np.searchsorted(of_user, of_user, side="left")
         end = np.searchsorted(of_user, of_user, side="right")
         left = end - np.arange(len(of_user))  # 1 for the last
-        part = np.where(end - first < 3, TRAIN, np.select([left == 1, left == 2], [TEST, VALID], TRAIN))
-        return part[moment].astype(np.int8)
+        split = np.where(end - first < 3, TRAIN, np.select([left == 1, left == 2], [TEST, VALID], TRAIN))
+        return split[moment].astype(np.int8)
 
     def options(self) -> dict[str, Any]:
         """See :meth:`SplitRule.options`."""
@@ -144,13 +154,12 @@ class ByLast:
 
 
 @dataclass(frozen=True)
-class ByRatio:
-    """The last share of each user's events is the test, the one before it validates, the others train.
+class ByRatio(SplitRule):
+    """Each user's last events are the test, those before them validate, the others train.
 
     As RecBole splits (``order: TO``, ``group_by: user``, ``split: {RS: [0.8, 0.1, 0.1]}``): the shares are of
-    the events after the user's first, rounded down, but what would be less than one event is one, that of the
-    test first, while training keeps one. Where several events share a second they stay together, on the side
-    where the middle one falls.
+    the events after the user's first, rounded down. A share of less than one event takes one, the test's
+    first, as long as training keeps one. Events of one second stay together, in the split of the middle one.
 
     Attributes:
         valid: share that validates.
@@ -160,8 +169,8 @@ class ByRatio:
     valid: float = 0.1
     test: float = 0.1
 
-    def settle(self, events: Events) -> ByRatio:
-        """Nothing depends on the whole log.
+    def resolve(self, events: Events) -> ByRatio:
+        """Check the rule against a log.
 
         Raises:
             DataError: the shares leave nothing to train with.
@@ -169,16 +178,10 @@ class ByRatio:
         _check_shares("events", self.valid, self.test)
         return self
 
-    def assign(
-        self,
-        user: NDArray[np.int32],
-        time: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        split: NDArray[np.int8] | None,
-    ) -> NDArray[np.int8]:
+    def assign(self, impressions: Impressions) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
-        moment, of_user = _moments(user, time)
-        events = np.bincount(moment, lengths, len(of_user))  # [moments]
+        moment, of_user = _moments(impressions)
+        events = np.bincount(moment, impressions.lengths, len(of_user))  # [moments]
         done = np.cumsum(events)
         last = np.searchsorted(of_user, of_user, side="right") - 1  # [moments] its user's last one
         after = np.bincount(of_user, events)[of_user] - 1
@@ -186,8 +189,8 @@ class ByRatio:
         test += (after - test - valid > 1) & (test == 0) & (self.test * after > 0)
         valid += (after - test - valid > 1) & (valid == 0) & (self.valid * after > 0)
         left = done[last] - done + (events + 1) / 2  # 1 for the last event, where it stands alone
-        part = np.select([left <= test, left <= test + valid], [TEST, VALID], TRAIN)
-        return part[moment].astype(np.int8)
+        split = np.select([left <= test, left <= test + valid], [TEST, VALID], TRAIN)
+        return split[moment].astype(np.int8)
 
     def options(self) -> dict[str, Any]:
         """See :meth:`SplitRule.options`."""
@@ -199,7 +202,7 @@ class ByRatio:
 
 
 @dataclass(frozen=True)
-class ByUser:
+class ByUser(SplitRule):
     """A tenth of the users tests, a tenth validates, the others train.
 
     Attributes:
@@ -212,8 +215,8 @@ class ByUser:
     valid: float = 0.1
     test: float = 0.1
 
-    def settle(self, events: Events) -> ByUser:
-        """Nothing depends on the whole log.
+    def resolve(self, events: Events) -> ByUser:
+        """Check the rule against a log.
 
         Raises:
             DataError: the shares leave no user to train with.
@@ -221,14 +224,9 @@ class ByUser:
         _check_shares("users", self.valid, self.test)
         return self
 
-    def assign(
-        self,
-        user: NDArray[np.int32],
-        time: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        split: NDArray[np.int8] | None,
-    ) -> NDArray[np.int8]:
+    def assign(self, impressions: Impressions) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
+        user = impressions.user
         if not len(user):
             return np.zeros(0, np.int8)
         low, high = int(user[0]), int(user[-1])
@@ -249,11 +247,11 @@ class ByUser:
 
 
 @dataclass(frozen=True)
-class ByColumn:
+class ByColumn(SplitRule):
     """The log says it: its column ``split``, of the first event of each impression."""
 
-    def settle(self, events: Events) -> ByColumn:
-        """Nothing depends on the whole log.
+    def resolve(self, events: Events) -> ByColumn:
+        """Check the rule against a log.
 
         Raises:
             DataError: the log has no such column.
@@ -262,16 +260,10 @@ class ByColumn:
             raise DataError("split by column: the log has none; name it in the schema (interactions.split)")
         return self
 
-    def assign(
-        self,
-        user: NDArray[np.int32],
-        time: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        split: NDArray[np.int8] | None,
-    ) -> NDArray[np.int8]:
+    def assign(self, impressions: Impressions) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
-        assert split is not None
-        return split
+        assert impressions.column is not None
+        return impressions.column
 
     def options(self) -> dict[str, Any]:
         """See :meth:`SplitRule.options`."""
@@ -282,11 +274,16 @@ class ByColumn:
         return "as the log's column says"
 
 
-def _moments(user: NDArray[np.int32], time: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Tell the moment of each impression ``[I]``, and the user of each moment."""
-    new = np.ones(len(user), bool)  # the first impression of each user and time
-    new[1:] = (np.diff(user) != 0) | (np.diff(time) != 0)
-    return np.cumsum(new) - 1, user[new]
+def _moments(impressions: Impressions) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Give each distinct user and time a number, in order.
+
+    Returns:
+        The moment of each impression ``[I]``, and the user of each moment.
+    """
+    user, time = impressions.user, impressions.time
+    first = np.ones(len(user), bool)
+    first[1:] = (np.diff(user) != 0) | (np.diff(time) != 0)
+    return np.cumsum(first) - 1, user[first]
 
 
 def _check_shares(what: str, valid: float, test: float) -> None:

@@ -1,0 +1,88 @@
+"""The first pass over a log: what its training impressions hold, and how many rows they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.prepare.features import Occurrences
+from dien.data.prepare.splits import NO_SPLIT, TRAIN, SplitEvents
+
+_WARM_UP = "events in a user's warm-up"
+_NO_SPLIT = "events in no split"
+_OVER = "training rows over max_train_rows"
+
+
+@dataclass(frozen=True)
+class TrainingCounts:
+    """What the first pass over the log finds.
+
+    Attributes:
+        occurrences: what vocabularies count.
+        popularity: ``[items]`` training behaviours.
+        rows: training rows (candidates).
+        kept: which training impressions max_train_rows keeps ``[train]``; None for all.
+        excluded: events and rows that were left out, by reason.
+    """
+
+    occurrences: Occurrences
+    popularity: NDArray[np.int64]
+    rows: int
+    kept: NDArray[np.bool_] | None
+    excluded: dict[str, int]
+
+
+def count_training(
+    split_events: SplitEvents, *, warmup: int, rows_each: int, max_train_rows: int | None
+) -> TrainingCounts:
+    """Count what the training impressions of a log hold.
+
+    Args:
+        split_events: the log.
+        warmup: behaviours a user must have before the first impression.
+        rows_each: rows that an event of an impression makes.
+        max_train_rows: at most so many training rows, the latest ones; None for all.
+    """
+    events = split_events.events
+    items, users = len(events.item_ids), len(events.user_ids)
+    item, popularity = np.zeros(items, np.int64), np.zeros(items, np.int64)
+    user = np.zeros(users, np.int64)
+    context, behaviour = np.zeros(len(events), np.int32), np.zeros(len(events), bool)
+    excluded = {_WARM_UP: 0, _NO_SPLIT: 0, _OVER: 0}
+    kept = None
+    for begin, part, shown, split in split_events.slices():
+        split_of_event = np.empty(len(part), np.int8)
+        split_of_event[shown.candidate] = np.repeat(split, shown.lengths)
+        training = split_of_event == TRAIN
+        item += np.bincount(part.item[training], minlength=items)
+        popularity += np.bincount(part.item[training & part.behaviour], minlength=items)
+        behaviour[begin : begin + len(part)] = training & part.behaviour
+        warm = shown.past >= warmup
+        excluded[_WARM_UP] += int(shown.lengths[~warm].sum())
+        excluded[_NO_SPLIT] += int(shown.lengths[warm & (split == NO_SPLIT)].sum())
+        chosen = warm & (split == TRAIN)
+        context[begin + shown.event[chosen]] = shown.lengths[chosen] * rows_each
+    if max_train_rows is not None:
+        first = context.nonzero()[0]
+        kept = _latest(events.time[first], context[first].astype(np.int64), max_train_rows)
+        excluded[_OVER] = int(context[first[~kept]].sum(dtype=np.int64))
+        context[first[~kept]] = 0
+    for begin, part in events.slices():
+        user += np.bincount(part.user, context[begin : begin + len(part)], users).astype(np.int64)
+    return TrainingCounts(
+        occurrences=Occurrences(item, user, context, behaviour),
+        popularity=popularity,
+        rows=int(context.sum(dtype=np.int64)),
+        kept=kept,
+        excluded={what: count for what, count in excluded.items() if count},
+    )
+
+
+def _latest(time: NDArray[np.int64], rows: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """Choose the latest impressions ``[I]`` that have at most so many rows together."""
+    latest_first = np.argsort(time, kind="stable")[::-1]
+    chosen = np.empty(len(time), bool)
+    chosen[latest_first] = np.cumsum(rows[latest_first]) <= most
+    return chosen
