@@ -33,10 +33,10 @@ import torch
 from torch import nn
 
 from dien import Dataset, Scorer, evaluate, fit
-from dien.config import RocketConfig, RunConfig, load_config
+from dien.config import RunConfig, load_config
 from dien.data.batch import Batch
 from dien.models.model import Prediction
-from dien.models.rocket import Rocket
+from dien.models.rocket import Rocket, RocketConfig
 from dien.run import Run
 from dien.training import FitResult, Metrics
 from dien.training.evaluate import evaluate_model, evaluation_batches

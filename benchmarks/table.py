@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from dien.files import write_text
-from dien.training.space import SPACES
+from dien.training.space import spaces
 
 DIEN = [sys.executable, "-m", "dien"]
 PREPARE = "prepare.json"
@@ -41,7 +41,7 @@ def tuned(data: Path, models: list[str], trials: int, jobs: list[str], out: Path
     """Tune each model; returns the file of what was found, one comment and one entry a model."""
     comments, found = [], {}
     for model in models:
-        if model not in SPACES:
+        if model not in spaces():
             continue  # keeps its defaults
         folder = out / "tuned" / model.replace(":", "-")
         run("tune", data, "--model", model, "--trials", trials, "--out", folder, *jobs)
@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", default=",".join(SPACES), help="comma-separated (default: all)")
+    parser.add_argument("--models", default=",".join(spaces()), help="comma-separated (default: all)")
     parser.add_argument("--data", type=int, default=1, help="DATA to prepare, of seeds 0, 1, ... (default 1)")
     parser.add_argument("--seeds", type=int, default=1, help="training seeds on each DATA (default 1)")
     parser.add_argument("--config", type=Path, help="a preset's name or a file; without: the defaults")

@@ -5,21 +5,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.config import (
-    MODELS,
-    DIENConfig,
-    DINConfig,
-    PNNConfig,
-    RocketConfig,
-    RunConfig,
-    SumPoolingConfig,
-    TrainConfig,
-    WideDeepConfig,
-    load_config,
-    model_config,
-)
+from dien.config import RunConfig, TrainConfig, load_config
 from dien.errors import ConfigError
+from dien.models import DIENConfig, model_config, models
+from dien.models.din import DINConfig
+from dien.models.pnn import PNNConfig
+from dien.models.rocket import RocketConfig
+from dien.models.sum_pooling import SumPoolingConfig
+from dien.models.wide_deep import WideDeepConfig
 
+MODELS = {name: found.config for name, found in models().items()}
 ACTIVATIONS = st.sampled_from(["dice", "prelu", "relu", "sigmoid", "silu", "tanh"])
 SIZES, WIDTHS = st.integers(1, 10**6), st.lists(st.integers(1, 4096), min_size=1, max_size=4)
 POSITIVE = st.floats(1e-9, 1e3)
@@ -242,8 +237,11 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("model.hidden_size=[]", r"^model\.hidden_size: .*integer"),
         ("model.target_weight=0", r"^model\.target_weight: .*greater than 0"),
         ("model.auxiliary_weight=-1", r"^model\.auxiliary_weight: .*\(found -1\)"),
-        ("model.hiden_size=3", r"^model\.hiden_size: Extra inputs are not permitted \(found 3\)"),
-        ("model.name=dim", r"^model: .*'dim'.*'dien', 'din', 'pnn', 'wide-deep', 'sum-pooling'"),
+        ("model.hiden_size=3", r"^unknown key model\.hiden_size; did you mean model\.hidden_size\?$"),
+        (
+            "model.name=dim",
+            r"^model\.name: .*: sum-pooling, .*, din, dien, rocket \(found 'dim'\)",
+        ),
         ("model=dien", r"^model: .*\(found 'dien'\)"),
         ("training.learning_rate=.nan", r"^training\.learning_rate: .*finite.*\(found nan\)"),
         ("training.learning_rate=.inf", r"^training\.learning_rate: .*finite.*\(found inf\)"),
@@ -254,8 +252,15 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("model={name: rocket, booster_hidden_size: 8}", r"^model\.booster_hidden_size: .*12 \(found 8\)"),
         ("model={name: rocket, hint_weight: -1}", r"^model\.hint_weight: .*greater than or equal to 0"),
         ("model={name: rocket, booster_head_hidden: []}", r"^model\.booster_head_hidden: .*at least 1 item"),
-        ("model={name: dien, hint_weight: 1}", r"^model\.hint_weight: Extra inputs are not permitted"),
-        ("trainin.epochs=3", r"^trainin: Extra inputs are not permitted"),
+        (
+            "model={name: dien, hint_weight: 1}",
+            r"^unknown key model\.hint_weight; expected one of: model\.name, .*, model\.gru, ",
+        ),
+        ("trainin.epochs=3", r"^unknown key trainin; did you mean training\?$"),
+        ("epochs=3", r"^unknown key epochs; did you mean training\.epochs\?$"),
+        ("model.learning_rate=3", r"^unknown key model\.learning_rate; did you mean training\.learning_rate"),
+        ("nothing.like=3", r"^unknown key nothing; expected one of: training, model$"),
+        ("training.nothing=3", r"^unknown key training\.nothing; expected one of: training\.batch_size, "),
         ("model.hidden_size", r"^--set model\.hidden_size: expected key=value"),
         ("=3", r"^--set =3: expected key=value"),
         ("model.gru=[", r"^--set model\.gru=\[: the value is not YAML"),
@@ -323,3 +328,65 @@ def test_a_named_model_goes_without_what_a_file_says_of_another(tmp_path: Path) 
     assert load_config(file, model="dien").model == DIENConfig(hidden_size=9)
     with pytest.raises(ConfigError, match="unknown model 'dian'"):
         load_config(file, model="dian")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warning"),
+    [
+        (
+            ["model.attention_hidden=[9]"],
+            "model.attention_hidden has no effect with model.attention=bilinear",
+        ),
+        (["model.attention_scale=true"], "model.attention_scale has no effect with model.attention=bilinear"),
+        (
+            ["model.gru=aigru", "model.gru_initialisation=normal"],
+            "model.gru_initialisation has no effect with model.gru=aigru",
+        ),
+        (
+            ["model.auxiliary_weight=0", "model.auxiliary_affine=true"],
+            "model.auxiliary_affine has no effect with model.auxiliary_weight=0.0",
+        ),
+        (
+            ["model={name: rocket, auxiliary_weight: 0, auxiliary_hidden: [4]}"],
+            "model.auxiliary_hidden has no effect with model.auxiliary_weight=0.0",
+        ),
+        (
+            ["model={name: din}", "training.auxiliary_negatives=fixed"],
+            "training.auxiliary_negatives has no effect without an auxiliary loss",
+        ),
+    ],
+)
+def test_a_key_without_effect_is_warned_of(
+    overrides: list[str], warning: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load_config(overrides=overrides)
+    assert caplog.messages == [f"warning: {warning}"]
+    caplog.clear()
+    *others, idle = overrides
+    key, _, value = idle.partition("=")
+    for part in reversed(key.split(".")):
+        value = f"{{{part}: {value}}}"
+    file = tmp_path / "c.yaml"
+    file.write_text(value)
+    assert load_config(file, others) == config
+    assert len(caplog.messages) == 1
+
+
+def test_keys_with_effect_and_the_file_of_a_run_are_not_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_config(overrides=["model.attention=mlp", "model.attention_hidden=[9]", "model.gru_gate_bias=1"])
+    load_config(model="dien:recbole")
+    file = tmp_path / "config.yaml"
+    file.write_text(RunConfig(model=DIENConfig(attention_hidden=(9,), auxiliary_weight=0)).to_yaml())
+    load_config(file)
+    load_config(file, ["training.epochs=3"], model="gru+augru")
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_has_no_effect_and_its_cause_are_keys_of_the_model(name: str) -> None:
+    fields = type(MODELS[name]).model_fields
+    for key, cause in MODELS[name].without_effect().items():
+        assert key in fields
+        assert cause in fields.keys() - {key}

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from dien.config import RunConfig, load_config, model_config, read_layers
+from dien.config import RunConfig, load_config, read_layers
 from dien.errors import ConfigError
+from dien.models import model_config
 from dien.presets import PRESETS
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_configures_each_model_it_names_otherwise_than_the_defaults(preset: str) -> None:
+def test_a_preset_configures_each_model_it_names_otherwise_than_the_defaults(
+    preset: str, caplog: pytest.LogCaptureFixture
+) -> None:
     common, own = read_layers(Path(preset))
     assert own
     assert not common
@@ -18,6 +21,7 @@ def test_a_preset_configures_each_model_it_names_otherwise_than_the_defaults(pre
         config = load_config(Path(preset), model=model)
         assert config.model.name == model_config(model).name
         assert config != RunConfig(model=model_config(model))
+    assert not caplog.messages  # no key is without effect
 
 
 def test_a_file_of_a_presets_name_goes_before_the_preset(

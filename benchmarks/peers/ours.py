@@ -6,8 +6,9 @@ import torch
 from shapes import ATTENTION, AUXILIARY, HEAD, Rows, Shape
 
 from dien.bench import Subject
-from dien.config import DIENConfig, RunConfig
+from dien.config import RunConfig
 from dien.data.batch import Batch
+from dien.models import DIENConfig
 from dien.packed import lengths_to_offsets
 
 torch.set_num_threads(2)

@@ -6,9 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dien.config import DIENConfig
     from dien.data.dataset import Dataset
-    from dien.models import DIEN
+    from dien.models import DIEN, DIENConfig
     from dien.serving import Scorer
     from dien.training import evaluate, fit
 
@@ -17,7 +16,7 @@ __all__ = ["DIEN", "DIENConfig", "Dataset", "Scorer", "evaluate", "fit"]
 # Loaded at first use: torch takes seconds, and `dien --help` needs neither.
 _HOME = {
     "DIEN": "dien.models",
-    "DIENConfig": "dien.config",
+    "DIENConfig": "dien.models",
     "Dataset": "dien.data.dataset",
     "Scorer": "dien.serving",
     "evaluate": "dien.training",

@@ -7,8 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dien.bench.shapes import SHAPES, draw, paper, schema
 from dien.bench.work import Sizes, operations
-from dien.config import DIENConfig
-from dien.models import DIEN
+from dien.models import DIEN, DIENConfig
 
 SIZES = Sizes(rows=6, steps=40, pairs=70, supervised=37)
 

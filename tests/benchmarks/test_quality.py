@@ -21,9 +21,9 @@ sys.path.remove(str(QUALITY))
 
 from dien.data.batches import Batches  # noqa: E402
 from dien.data.dataset import Dataset  # noqa: E402
-from dien.data.log import DataError  # noqa: E402
 from dien.data.prepare import temporal  # noqa: E402
 from dien.data.writer import write  # noqa: E402
+from dien.errors import DataError  # noqa: E402
 from dien.training.metrics import MetricStream  # noqa: E402
 from tests.data.logs import random_log  # noqa: E402
 

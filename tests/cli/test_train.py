@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dien.config import MODELS
 from dien.data.dataset import Dataset
+from dien.models import model_config
 from dien.run import Run
 from tests.cli.running import dien, ok
 
@@ -36,7 +36,7 @@ def test_a_model_of_the_papers_tables_is_trained_by_its_name_and_scored(
 ) -> None:
     run = tmp_path / "run"
     ok("train", amazon_data, "--model", model, "--out", run, "--set", "training.epochs=1")
-    assert Run.open(run).config.model == MODELS[model]
+    assert Run.open(run).config.model == model_config(model)
     assert 0 <= ok("evaluate", run)["auc"] <= 1
 
 

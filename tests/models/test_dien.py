@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.models import DIEN, Prediction
+from dien.models import DIEN, DIENConfig, Prediction
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import (
     assert_same,
@@ -191,6 +190,47 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
             found, other = what_is_trained(DIENConfig(**{key: getattr(preset, key)})), base
         same = [a.shape == b.shape and torch.equal(a, b) for a, b in zip(found, other, strict=False)]
         assert len(found) != len(other) or not all(same), key
+
+
+@pytest.mark.parametrize(
+    ("config", "other"),
+    [
+        (DIENConfig(), {"attention_hidden": (9,), "attention_scale": True}),
+        (DIENConfig(gru="gru"), {"gru_initialisation": "normal"}),
+        (DIENConfig(gru="aigru"), {"gru_initialisation": "normal"}),
+        (
+            DIENConfig(auxiliary_weight=0),
+            {
+                "auxiliary_hidden": (9,),
+                "auxiliary_activation": "tanh",
+                "auxiliary_affine": True,
+                "auxiliary_average": "positions",
+            },
+        ),
+    ],
+    ids=str,
+)
+def test_keys_without_effect_change_neither_the_loss_nor_its_gradients(
+    config: DIENConfig, other: dict[str, Any]
+) -> None:
+    batch = random_batch(LENGTHS, HISTORY_OF)
+    assert other.keys() <= config.without_effect().keys()
+    one, two = (DIEN(found, SCHEMA) for found in (config, config.model_copy(update=other)))
+    unused = () if config.auxiliary_weight else ("extractor.auxiliary_net.", "extractor.auxiliary_affine.")
+    state = one.state_dict()
+    two.load_state_dict(
+        {name: state[name] for name in state if not name.startswith(unused)}, strict=not unused
+    )
+    for dien in (one, two):
+        dien.losses(batch).total.backward()
+    assert torch.equal(one.losses(batch).total, two.losses(batch).total)
+    parameters = dict(two.named_parameters())
+    for name, parameter in one.named_parameters():
+        if name.startswith(unused):
+            assert parameter.grad is None
+        else:
+            assert parameter.grad is not None
+            assert torch.equal(parameter.grad.to_dense(), parameters[name].grad.to_dense()), name
 
 
 def test_gates_start_at_the_bias_that_is_asked_for() -> None:

@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dien.config import DINConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.models import DIN
+from dien.models.din import DIN, DINConfig
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import assert_same, attention_logit, mlp, under, weights_of
 from tests.models.batches import EVERY_KIND, NO_PROFILE, SCHEMA, alone, candidates, random_batch

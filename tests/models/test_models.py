@@ -5,22 +5,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.config import (
-    MODELS,
-    DIENConfig,
-    DINConfig,
-    PNNConfig,
-    RocketConfig,
-    SumPoolingConfig,
-    WideDeepConfig,
-)
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.models import DIEN, DIN, PNN, Model, Rocket, SumPooling, WideDeep, build
+from dien.models import DIEN, DIENConfig, Model, build, models
+from dien.models.din import DIN, DINConfig
+from dien.models.pnn import PNN, PNNConfig
+from dien.models.rocket import Rocket, RocketConfig
+from dien.models.sum_pooling import SumPooling, SumPoolingConfig
+from dien.models.wide_deep import WideDeep, WideDeepConfig
 from dien.training.optimiser import RowAdam
 from tests.embeddings import enlarge
 from tests.models.batches import EVERY_KIND, NO_PROFILE, alone, candidates, random_batch
 
+MODELS = {name: found.config for name, found in models().items()}
 NAMES = st.sampled_from(list(MODELS))
 
 

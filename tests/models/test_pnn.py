@@ -4,11 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dien.config import PNNConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.models import PNN
-from dien.models.pnn import inner_products, pairs_of_one_width
+from dien.models.pnn import PNN, PNNConfig, inner_products, pairs_of_one_width
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import assert_same, mlp, under, weights_of
 from tests.models.batches import EVERY_KIND, NO_PROFILE, SCHEMA, WITH_CONTEXT, random_batch

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dien.config import RocketConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.models import DIEN, Rocket, build
+from dien.models import DIEN, build
+from dien.models.rocket import Rocket, RocketConfig
 from tests.embeddings import enlarge
 from tests.equations import assert_same, under, weights_of
 from tests.models.batches import EVERY_KIND, SCHEMA, random_batch

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from dien.config import SumPoolingConfig
 from dien.data.features import Schema
-from dien.models import SumPooling
+from dien.models.sum_pooling import SumPooling, SumPoolingConfig
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import assert_same, mlp, under, weights_of
 from tests.models.batches import EVERY_KIND, NO_PROFILE, SCHEMA, WITH_CONTEXT, alone, candidates, random_batch

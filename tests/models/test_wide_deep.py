@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dien.config import SumPoolingConfig, WideDeepConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.models import SumPooling, WideDeep
+from dien.models.sum_pooling import SumPooling, SumPoolingConfig
+from dien.models.wide_deep import WideDeep, WideDeepConfig
 from tests.embeddings import InputsByHand, embedded, enlarge, weights_by_feature
 from tests.equations import assert_same, mlp, under, weights_of
 from tests.models.batches import EVERY_KIND, NO_PROFILE, SCHEMA, WITH_CONTEXT, random_batch

@@ -258,6 +258,24 @@ def test_json_is_one_object_and_without_it_the_table_is_printed(small_data: Data
     }
 
 
+def test_a_key_for_all_models_is_warned_of_if_none_has_a_use_for_it_and_one_for_a_model_if_that_has_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, fixed = tmp_path / "c.yaml", ["training.auxiliary_negatives=fixed"]
+    compared_configs(["din", "dien"], settings=fixed)
+    assert not caplog.messages
+    compared_configs(["din", "gru+augru"], settings=fixed)
+    assert caplog.messages == [
+        "warning: training.auxiliary_negatives has no effect without an auxiliary loss"
+    ]
+    file.write_text("models: {din: {training: {auxiliary_negatives: fixed}}}")
+    caplog.clear()
+    compared_configs(["din", "dien"], file)
+    assert caplog.messages == [
+        "warning: din: training.auxiliary_negatives has no effect without an auxiliary loss"
+    ]
+
+
 def test_a_name_that_is_no_name_of_a_folder_is_spelt_as_one(
     small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,7 +345,7 @@ def refused(**arguments: Any) -> Callable[[], dict[str, RunConfig]]:
         (refused(models=[]), "name one at least"),
         (refused(models=["dian"]), "unknown model 'dian'"),
         (refused(models=["din", "din"]), "din is named twice"),
-        (refused(models=["din"], settings=["model.hidden_size=8"]), r"^din: model.hidden_size"),
+        (refused(models=["din"], settings=["model.hidden_size=8"]), r"^din: unknown key model.hidden_size"),
         (refused(models=["din"], settings=["model.name=dien"]), "the command names its models"),
         (refused(models=["din"], settings=["training.seed=7"]), "say how many with --seeds"),
         (refused(models=["din"], settings=["training.seed=0"]), "say how many with --seeds"),

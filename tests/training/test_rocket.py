@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from dien import Scorer, evaluate
-from dien.config import RocketConfig, RunConfig, load_config
+from dien.config import RunConfig, load_config
 from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.errors import RunError
-from dien.models import DIEN, Rocket, build
+from dien.models import DIEN, build
+from dien.models.rocket import Rocket, RocketConfig
 from dien.run import Run
 from dien.training import fit, trainer
 from dien.training.log import read_records

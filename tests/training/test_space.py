@@ -4,41 +4,42 @@ from pathlib import Path
 
 import pytest
 
-from dien.config import RunConfig, model_config
+from dien.config import RunConfig
 from dien.errors import ConfigError
-from dien.training.space import SPACES, Choice, LogUniform, flat, nested, search_space, with_values
+from dien.models import Choice, LogUniform, model_config
+from dien.training.space import flat, nested, search_space, spaces, with_values
 
 
 def test_a_key_has_the_same_range_in_every_model_and_all_share_four() -> None:
     ranges: dict[str, set[str]] = {}
-    for model, space in SPACES.items():
+    for model, space in spaces().items():
         for key, values in space.items():
             if model != "dien:recbole" or key not in ("model.embedding_size", "model.head_hidden"):
                 ranges.setdefault(key, set()).add(str(values))
     assert all(len(found) == 1 for found in ranges.values()), ranges
-    shared = set.intersection(*(set(space) for space in SPACES.values()))
+    shared = set.intersection(*(set(space) for space in spaces().values()))
     assert shared == {
         "training.learning_rate",
         "training.batch_size",
         "model.embedding_size",
         "model.head_hidden",
     }
-    assert all(list(space)[:4] == list(SPACES["sum-pooling"]) for space in SPACES.values())
+    assert all(list(space)[:4] == list(spaces()["sum-pooling"]) for space in spaces().values())
 
 
 def test_recboles_sizes_are_the_shared_ones_with_its_own_in_their_order() -> None:
     own = RunConfig(model=model_config("dien:recbole"))
     for key in ("model.embedding_size", "model.head_hidden"):
-        shared, found = SPACES["dien"][key], SPACES["dien:recbole"][key]
+        shared, found = spaces()["dien"][key], spaces()["dien:recbole"][key]
         assert isinstance(shared, Choice)
         assert isinstance(found, Choice)
         assert set(found.values) == {*shared.values, flat(own)[key]}
         assert list(found.values) == sorted(found.values)  # those beside each other are taken for alike
 
 
-@pytest.mark.parametrize("model", SPACES)
+@pytest.mark.parametrize("model", spaces())
 def test_every_value_fits_the_model_and_its_defaults_lie_in_its_space(model: str) -> None:
-    space, config = SPACES[model], RunConfig(model=model_config(model))
+    space, config = spaces()[model], RunConfig(model=model_config(model))
     ends = {
         key: values.values if isinstance(values, Choice) else (values.low, values.high)
         for key, values in space.items()
@@ -51,10 +52,10 @@ def test_every_value_fits_the_model_and_its_defaults_lie_in_its_space(model: str
     assert all(flat(config)[key] in values for key, values in space.items())
 
 
-@pytest.mark.parametrize("model", [model for model in SPACES if model.startswith("gru")])
+@pytest.mark.parametrize("model", [model for model in spaces() if model.startswith("gru")])
 def test_models_without_the_auxiliary_loss_do_not_get_it_by_tuning(model: str) -> None:
-    assert "model.auxiliary_weight" not in SPACES[model]
-    assert "model.gru" not in SPACES[model]
+    assert "model.auxiliary_weight" not in spaces()[model]
+    assert "model.gru" not in spaces()[model]
 
 
 def test_what_is_set_by_hand_is_not_searched(tmp_path: Path) -> None:
@@ -65,7 +66,18 @@ def test_what_is_set_by_hand_is_not_searched(tmp_path: Path) -> None:
     )
     found = search_space("din", file, ["model.pooled_history=true", "training={learning_rate: 0.001}"])
     assert list(found) == ["model.head_hidden", "model.attention_hidden"]
-    assert search_space("din") == SPACES["din"]
+    assert search_space("din") == spaces()["din"]
+
+
+def test_a_key_that_others_set_by_hand_leave_without_effect_is_not_searched() -> None:
+    found = search_space("dien", settings=["model.auxiliary_weight=0"])
+    assert found.keys() == spaces()["dien"].keys() - {"model.auxiliary_weight", "model.auxiliary_average"}
+
+
+@pytest.mark.parametrize("model", spaces())
+def test_every_searched_key_has_an_effect_for_some_value_of_the_others(model: str) -> None:
+    idle, space = model_config(model).without_effect(), spaces()[model]
+    assert all(f"model.{cause}" in space for key, cause in idle.items() if f"model.{key}" in space)
 
 
 def test_a_model_without_a_space_and_a_space_without_keys_are_refused() -> None:

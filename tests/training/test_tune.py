@@ -20,18 +20,19 @@ import pytest
 from typer.testing import CliRunner
 
 from dien.cli import app
-from dien.config import RunConfig, load_config, model_config
+from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
 from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.errors import DataError, RunError
 from dien.files import write_text
+from dien.models import model_config
 from dien.run import RESULT, Run
 from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import TEST, Job
-from dien.training.space import SPACES, flat, search_space
+from dien.training.space import flat, search_space, spaces
 from dien.training.tune import RANDOM_TRIALS, SIDE_BY_SIDE, TUNE, _suggest, tune
 
 SETTINGS = ["model.max_history=5", "training.epochs=2", "training.checkpoint_steps=3"]
@@ -96,10 +97,10 @@ def test_the_first_trial_is_the_configuration_itself_where_it_lies_in_the_space(
     assert Run.open(finished / "runs/000-0").config == own
 
 
-@pytest.mark.parametrize("model", SPACES)
+@pytest.mark.parametrize("model", spaces())
 def test_the_first_trial_of_every_model_is_its_defaults(model: str) -> None:
     own = flat(RunConfig(model=model_config(model)))
-    assert _suggest([], SPACES[model], own) == {key: own[key] for key in SPACES[model]}
+    assert _suggest([], spaces()[model], own) == {key: own[key] for key in spaces()[model]}
 
 
 def test_best_yaml_trains_to_the_weights_of_the_best_trial_and_compares(
@@ -374,7 +375,7 @@ def test_thirteen_trials_follow_from_their_numbers_alone_with_the_same_shared_va
     assert values[0][first:] != values[1][first:]
     for model in ("dien", "dien:recbole"):
         config, space, out = compared_configs([model])[model], search_space(model), tmp_path / model
-        alike = [key for key, choices in SPACES["sum-pooling"].items() if str(choices) == str(space[key])]
+        alike = [key for key, choices in spaces()["sum-pooling"].items() if str(choices) == str(space[key])]
         trials = tune(small_data.path, model, config, space, out, trials=first, show_progress=False)["trials"]
         assert len(alike) == (4 if model == "dien" else 2)
         for trial, found in zip(trials, values[0], strict=False):
@@ -442,7 +443,7 @@ def test_numbers_are_rounded_and_lie_in_their_range(
 ) -> None:
     trials = searched(monkeypatch, small_data, tmp_path / "out", Fake(0), trials=12)
     rates = [trial["values"]["training.learning_rate"] for trial in trials]
-    range_of_rates = SPACES["din"]["training.learning_rate"]
+    range_of_rates = spaces()["din"]["training.learning_rate"]
     assert all(rate in range_of_rates and rate == float(f"{rate:.3g}") for rate in rates)
     assert rates[0] == RunConfig().training.learning_rate
     config = load_config(tmp_path / "out/best.yaml")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dien.config import DIENConfig, RunConfig, TrainConfig
+from dien.config import RunConfig, TrainConfig
 from dien.data.batch import Batch, Columns
 from dien.data.features import Feature, Schema
+from dien.models import DIENConfig
 from dien.packed import lengths_to_offsets
 
 ITEMS, CATEGORIES, USERS = 50_000, 500, 100_000

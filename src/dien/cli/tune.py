@@ -56,7 +56,7 @@ def tune(
 
 def _print(found: Mapping[str, Any], out: Path) -> None:
     """Print the space, with what mattered in it, and the best trials."""
-    from dien.training.space import shown
+    from dien.models.space import shown
 
     done = [trial for trial in found["trials"] if trial["status"] == "done"]
     best = sorted(done, key=lambda trial: -trial["valid_auc"])[:TRIALS_SHOWN]

@@ -1,42 +1,56 @@
-"""The models: layers put together. Every one is called with a Batch and answers with a Prediction."""
+"""The models, a file each: its configuration, module, losses, search space and registration.
+
+Adding a model is adding a file; ``registry`` finds it. A model of your own may stand anywhere and registers
+itself by the same :func:`register`.
+"""
 
 from __future__ import annotations
 
-from dien.config import DIENConfig, DINConfig, ModelConfig, PNNConfig, RocketConfig, WideDeepConfig
-from dien.data.features import Schema
-from dien.models.dien import DIEN
-from dien.models.din import DIN
-from dien.models.model import Losses, Model, Prediction
-from dien.models.pnn import PNN
-from dien.models.rocket import Rocket
-from dien.models.sum_pooling import SumPooling
-from dien.models.wide_deep import WideDeep
+import importlib
+from typing import TYPE_CHECKING, Any
 
+from dien.models.config import Activation, ModelConfig, Widths
+from dien.models.registry import build, model_config, models, register
+from dien.models.space import POOLED, SHARED, Choice, LogUniform, Space
 
-def build(config: ModelConfig, schema: Schema) -> Model:
-    """Build the model a configuration describes, with fresh weights from torch's global generator."""
-    if isinstance(config, RocketConfig):
-        return Rocket(config, schema)
-    if isinstance(config, DIENConfig):
-        return DIEN(config, schema)
-    if isinstance(config, DINConfig):
-        return DIN(config, schema)
-    if isinstance(config, PNNConfig):
-        return PNN(config, schema)
-    if isinstance(config, WideDeepConfig):
-        return WideDeep(config, schema)
-    return SumPooling(config, schema)
-
+if TYPE_CHECKING:
+    from dien.models.dien import DIEN, DIENConfig
+    from dien.models.inputs import Inputs
+    from dien.models.model import Losses, Model, Prediction
 
 __all__ = [
     "DIEN",
-    "DIN",
-    "PNN",
+    "POOLED",
+    "SHARED",
+    "Activation",
+    "Choice",
+    "DIENConfig",
+    "Inputs",
+    "LogUniform",
     "Losses",
     "Model",
+    "ModelConfig",
     "Prediction",
-    "Rocket",
-    "SumPooling",
-    "WideDeep",
+    "Space",
+    "Widths",
     "build",
+    "model_config",
+    "models",
+    "register",
 ]
+
+# Loaded at first use: they need torch, which takes seconds.
+_HOME = {
+    "DIEN": "dien",
+    "DIENConfig": "dien",
+    "Inputs": "inputs",
+    "Losses": "model",
+    "Model": "model",
+    "Prediction": "model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dien.models' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dien.models.{_HOME[name]}"), name)

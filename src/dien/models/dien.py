@@ -2,16 +2,176 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from dien.config import DIENConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import MLP, Affine, InterestEvolvingLayer, InterestExtractorNetwork, set_gate_bias
+from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.inputs import Embedded, Inputs, pooled_items
 from dien.models.model import Losses, Model, Prediction, cross_entropy
+from dien.models.registry import register
+from dien.models.space import POOLED, SHARED, Choice, LogUniform, Space
 from dien.packed import Packed, Pairs
+
+
+class DIENConfig(ModelConfig):
+    """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for the auxiliary loss.
+
+    The paper sums that over a history's steps (eq. 6), so that it grows with the histories and, where they
+    are long, drowns the target's loss. The default averages it, with a weight that suits short histories as
+    well as long ones (docs/ablations.md).
+
+    Attributes:
+        hidden_size: width ``n_H`` of both GRUs; null makes it an item's, as in RecBole.
+        gru: the evolving layer: ``gru`` (attention pools the states of a second GRU), ``aigru`` (eq. 9),
+            ``agru`` (eq. 10), ``augru`` (eq. 11-12), or ``augru-complement``, the AUGRU of the authors' code,
+            which takes an ordinary GRU's step where the attention is 0.
+        gru_reset: whether the reset gate of both GRUs stands ``after`` the recurrent product, as in the paper
+            and torch.nn.GRU, or ``before`` it, as in TensorFlow's GRUCell. There are no fast kernels for
+            ``before``: it computes in plain PyTorch.
+        gru_gate_bias: what the biases of both GRUs' reset and update gates start as, 1 in TensorFlow's
+            GRUCell; null draws them as torch.nn.GRU does. The update gate is the share of the old state that
+            is kept, but for ``augru``, where it is that of the new (eq. 11-12).
+        gru_initialisation: initial weights of the evolving AGRU or AUGRU. ``uniform``: as torch.nn.GRU's;
+            ``normal``: N(0, 1) and biases 0, as RecBole's, by which most gates start saturated.
+        attention: ``bilinear`` (eq. 8) or ``mlp`` on ``[q, k, q - k, q * k]``.
+        attention_hidden: widths of the MLP attention's hidden layers; unused by ``bilinear``.
+        attention_scale: whether the MLP attention's logits are divided by ``sqrt(hidden_size)``, as RecBole
+            does and neither paper nor authors do; unused by ``bilinear``.
+        attention_query: what the attention compares with the states: the target (``plain``; projected where
+            the MLP attention needs another width), or a linear layer and a PReLU of it (``prelu``), as in the
+            authors' code.
+        auxiliary_weight: alpha of eq. (7); 0 trains without the auxiliary loss.
+        auxiliary_hidden: hidden widths of the auxiliary network.
+        auxiliary_activation: its activation. The paper names none; with a sigmoid it hardly learns on small
+            data (its loss stays at 2 ln 2), with PReLU it does. With ``none``, as in RecBole, the network is
+            linear, whatever its depth.
+        auxiliary_affine: whether a learned scale and shift of its input stand before it, as in the authors'
+            code, whose batch normalisation is never put in training mode.
+        auxiliary_average: ``pairs`` averages over every click and non-click, as RecBole; ``histories`` sums
+            steps and both terms and averages over histories, as eq. (6); ``positions`` averages that sum over
+            the ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors' code.
+        target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
+            they average over both classes of the softmax.
+        pooled_history: whether the sum of the history and its product with the target join the head, as in
+            the authors' code; the paper's head has the final state, the target, user and context only.
+        head_affine: whether a learned scale and shift of the head's input stand before it, as in the authors'
+            code.
+        head_hidden: widths of the head's hidden layers.
+        head_activation: activation of the head. RecBole's Dice, whose alpha is always 0, is ``silu``.
+        head_batch_norm: whether a batch normalisation stands before each activation of the head, as in
+            RecBole; Dice then takes what it gives and does not standardise again.
+        head_dropout: share of each head layer's inputs that training drops.
+    """
+
+    name: Literal["dien"] = "dien"
+    hidden_size: PositiveInt | None = 36
+    gru: Literal["gru", "aigru", "agru", "augru", "augru-complement"] = "augru"
+    gru_reset: Literal["after", "before"] = "after"
+    gru_gate_bias: float | None = None
+    gru_initialisation: Literal["uniform", "normal"] = "uniform"
+    attention: Literal["bilinear", "mlp"] = "bilinear"
+    attention_hidden: Widths = (80, 40)
+    attention_scale: bool = False
+    attention_query: Literal["plain", "prelu"] = "plain"
+    auxiliary_weight: Annotated[float, Field(ge=0)] = 3.0
+    auxiliary_hidden: Widths = (100, 50)
+    auxiliary_activation: Activation | Literal["none"] = "prelu"
+    auxiliary_affine: bool = False
+    auxiliary_average: Literal["pairs", "histories", "positions"] = "pairs"
+    target_weight: PositiveFloat = 1.0
+    pooled_history: bool = False
+    head_affine: bool = False
+    head_batch_norm: bool = False
+    head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @property
+    def needs_negatives(self) -> bool:
+        """Whether there is an auxiliary loss."""
+        return self.auxiliary_weight > 0
+
+    def without_effect(self) -> dict[str, str]:
+        """Name the keys of another attention or GRU, and of the auxiliary loss where it has no weight."""
+        idle: dict[str, str] = {}
+        if self.attention == "bilinear":
+            idle |= dict.fromkeys(("attention_hidden", "attention_scale"), "attention")
+        if self.gru in ("gru", "aigru"):
+            idle["gru_initialisation"] = "gru"
+        if not self.auxiliary_weight:
+            keys = (key for key in type(self).model_fields if key.startswith("auxiliary_"))
+            idle |= {key: "auxiliary_weight" for key in keys if key != "auxiliary_weight"}
+        return idle
+
+    @classmethod
+    def paper(cls) -> DIENConfig:
+        """Follow the paper's equations; what they leave open is set to what trains best."""
+        return cls(auxiliary_weight=1.0, auxiliary_average="histories")
+
+    @classmethod
+    def authors(cls) -> DIENConfig:
+        """Follow the TensorFlow code of the paper's authors.
+
+        It goes as far as this. Dice standardises by running averages in testing, where theirs takes the
+        statistics of the batch at hand: a score must not depend on the other rows of its batch. Histories
+        are cut in testing too, and their sum holds no padding, of whose embedding theirs adds one for every
+        place a history is shorter than its batch's longest. A softmax over two outputs is a sigmoid of their
+        difference, of which one is kept. Initial weights but for the gates' biases are drawn as everywhere
+        here, not as TensorFlow's. How it is trained is not the model's: theirs is Adam at 1e-3, halved each
+        epoch, with the negatives of the preparation, which are these keys of :class:`TrainConfig`::
+
+            --set training.learning_rate=0.001 --set training.learning_rate_decay=0.5
+            --set training.epochs=3 --set training.batch_size=128 --set training.negatives=stored
+
+        The epoch is chosen by the validation AUC, where theirs chooses among every 100 steps by the test AUC.
+        """
+        return cls(
+            max_history=100,
+            gru="augru-complement",
+            gru_reset="before",
+            gru_gate_bias=1.0,
+            attention="mlp",
+            attention_query="prelu",
+            auxiliary_weight=1.0,
+            auxiliary_activation="sigmoid",
+            auxiliary_affine=True,
+            auxiliary_average="positions",
+            target_weight=0.5,
+            pooled_history=True,
+            head_affine=True,
+        )
+
+    @classmethod
+    def recbole(cls) -> DIENConfig:
+        """Follow RecBole 1.2.1 with its defaults.
+
+        Its one ``mlp_hidden_size`` is ``attention_hidden``, ``auxiliary_hidden`` and ``head_hidden`` here.
+        It goes as far as this. Embeddings and linear layers start as everywhere here, not as Xavier's normal
+        distribution has it. Several values of a feature are pooled as the data's schema says, not by one
+        ``pooling_mode``. How it is trained is not the model's: that RecBole draws the auxiliary loss's
+        negatives once is ``--set training.auxiliary_negatives=fixed``. RecBole with its own data and
+        training, to the same numbers, is :mod:`dien.recbole`.
+        """
+        widths = (256, 256, 256)
+        return cls(
+            embedding_size=10,
+            hidden_size=None,
+            gru_initialisation="normal",
+            attention="mlp",
+            attention_hidden=widths,
+            attention_scale=True,
+            auxiliary_weight=1.0,
+            auxiliary_hidden=widths,
+            auxiliary_activation="none",
+            auxiliary_average="pairs",
+            head_hidden=widths,
+            head_activation="silu",
+            head_batch_norm=True,
+        )
 
 
 class DIEN(Model):
@@ -133,3 +293,40 @@ class DIEN(Model):
     def target(self, loss: float, auxiliary: float) -> float:
         """Solve eq. (7) for the target's cross-entropy."""
         return (loss - self.config.auxiliary_weight * auxiliary) / self.config.target_weight
+
+
+_GRU: Space = {
+    **SHARED,
+    **POOLED,
+    "model.hidden_size": Choice((18, 24, 36, 54, 72)),
+    "model.attention": Choice(("bilinear", "mlp")),
+}
+_AUXILIARY: Space = {"model.auxiliary_weight": LogUniform(0.02, 4.0)}
+_RECBOLE: Space = {  # the shared sizes and RecBole's own
+    **SHARED,
+    "model.embedding_size": Choice((8, 10, 12, 18, 24, 36, 48, 64)),
+    "model.head_hidden": Choice(((80, 40), (200, 80), (256, 128, 64), (256, 256, 256))),
+    **_AUXILIARY,
+}
+
+# The paper's ablations, which are DIEN without the auxiliary loss: attention over two GRUs, then each of the
+# ways in which attention enters the second. What a model is, is not searched.
+register("gru-attention", DIEN, DIENConfig(gru="gru", auxiliary_weight=0), _GRU)
+register("gru+aigru", DIEN, DIENConfig(gru="aigru", auxiliary_weight=0), _GRU)
+register("gru+agru", DIEN, DIENConfig(gru="agru", auxiliary_weight=0), _GRU)
+register("gru+augru", DIEN, DIENConfig(gru="augru", auxiliary_weight=0), _GRU)
+register(
+    "dien",
+    DIEN,
+    DIENConfig(),
+    {**_GRU, **_AUXILIARY, "model.auxiliary_average": Choice(("histories", "pairs"))},
+)
+# After the colon stands whose DIEN is meant.
+register("dien:paper", DIEN, DIENConfig.paper())
+register(
+    "dien:authors",
+    DIEN,
+    DIENConfig.authors(),
+    {**SHARED, "model.hidden_size": _GRU["model.hidden_size"], **_AUXILIARY},
+)
+register("dien:recbole", DIEN, DIENConfig.recbole(), _RECBOLE)

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 
-from dien.config import DINConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import MLP, SequenceAttention
+from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.inputs import Inputs, pooled_items
 from dien.models.model import Model, Prediction
+from dien.models.registry import register
+from dien.models.space import POOLED, SHARED, Choice
 from dien.ops import segment_sum
 from dien.packed import Pairs
+
+
+class DINConfig(ModelConfig):
+    """Deep Interest Network; the defaults are what DIEN's authors ran beside DIEN.
+
+    Attributes:
+        attention_hidden: widths of the attention's hidden layers, on ``[q, k, q - k, q * k]``.
+        attention_activation: their activation.
+        attention_softmax: whether a softmax over the history makes the weights of its behaviours add up to
+            1, as in the authors' code. DIN's paper weighs by the activations as they are (eq. 3, section
+            4.3), so that the sum grows with how much of a history bears on the target.
+        pooled_history: whether the sum of the history and its product with the target join the head, as in
+            the authors' code.
+    """
+
+    name: Literal["din"] = "din"
+    attention_hidden: Widths = (80, 40)
+    attention_activation: Activation = "sigmoid"
+    attention_softmax: bool = True
+    pooled_history: bool = False
+    head_activation: Activation = "dice"
 
 
 class DIN(Model):
@@ -56,3 +81,11 @@ class DIN(Model):
         if self.config.pooled_history:
             parts += pooled_items(embedded, batch)
         return Prediction(self.logit(self.head(torch.cat(parts, 1))).squeeze(1))
+
+
+register(
+    "din",
+    DIN,
+    DINConfig(),
+    {**SHARED, **POOLED, "model.attention_hidden": Choice(((36,), (80, 40), (128, 64)))},
+)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.data.batch import Batch
-
-if TYPE_CHECKING:
-    from dien.config import ModelConfig
+from dien.models.config import ModelConfig
 
 
 class Prediction(NamedTuple):

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from dien.config import PNNConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import MLP
+from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction
+from dien.models.registry import register
+from dien.models.space import SHARED, Choice
+
+
+class PNNConfig(ModelConfig):
+    """Product-based neural network (Qu et al., 2016), with inner products.
+
+    Attributes:
+        inner_products: whether the inner products of all pairs of fields join the head; without, its only
+            products are those of target and history, element by element, as in the code of DIEN's authors.
+    """
+
+    name: Literal["pnn"] = "pnn"
+    inner_products: bool = True
+    head_activation: Activation = "dice"
 
 
 class PNN(Model):
@@ -84,3 +100,11 @@ def inner_products(fields: Tensor, widths: Sequence[int]) -> Tensor:
         first, second = torch.triu_indices(same.shape[1], same.shape[1], 1, device=fields.device)
         products.append((same @ same.transpose(1, 2))[:, first, second])
     return torch.cat(products, 1)
+
+
+register(
+    "pnn",
+    PNN,
+    PNNConfig(),
+    {**SHARED, "model.inner_products": Choice((False, True))},
+)

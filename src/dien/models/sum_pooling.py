@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 
-from dien.config import SumPoolingConfig
 from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import MLP
+from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction
+from dien.models.registry import register
+from dien.models.space import SHARED
+
+
+class SumPoolingConfig(ModelConfig):
+    """BaseModel of the paper: embeddings, the history sum-pooled, an MLP."""
+
+    name: Literal["sum-pooling"] = "sum-pooling"
+    head_activation: Activation = "dice"
 
 
 class SumPooling(Model):
@@ -36,3 +47,6 @@ class SumPooling(Model):
         embedded = self.inputs(batch)
         x = torch.cat([pooled_history(embedded, batch), embedded.target, embedded.profile], 1)
         return Prediction(self.logit(self.head(x)).squeeze(1))
+
+
+register("sum-pooling", SumPooling, SumPoolingConfig(), SHARED)

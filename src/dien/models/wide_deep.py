@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from dien.config import WideDeepConfig
 from dien.data.batch import Batch
 from dien.data.features import Feature, Schema
 from dien.layers import MLP, FeatureEmbedding
+from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction
+from dien.models.registry import register
+from dien.models.space import SHARED
 from dien.ops import segment_sum
+
+
+class WideDeepConfig(ModelConfig):
+    """Wide & Deep (Cheng et al., 2016): a linear model beside the network of BaseModel.
+
+    Attributes:
+        sparse_weights: whether each value of every feature has a weight of its own in the wide part, as in
+            the paper of Wide & Deep; without, the wide part is that of the code of DIEN's authors, which is
+            linear in the embeddings of target and history and their product.
+    """
+
+    name: Literal["wide-deep"] = "wide-deep"
+    sparse_weights: bool = True
+    head_activation: Activation = "dice"
 
 
 class WideDeep(Model):
@@ -72,3 +89,6 @@ class WideDeep(Model):
 def _alone(features: Iterable[Feature]) -> list[Feature]:
     """Have each feature own a weight for every value, those of several values being added up."""
     return [replace(feature, width=1, pooling="sum", table=None) for feature in features]
+
+
+register("wide-deep", WideDeep, WideDeepConfig(), SHARED)

@@ -22,7 +22,7 @@ from recbole.utils import FeatureType
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dien.config import DIENConfig, RunConfig, TrainConfig
+from dien.config import RunConfig, TrainConfig
 from dien.data.features import Feature, Multi, Numeric, Schema, Side
 from dien.data.features.encoders import Scaled
 from dien.data.features.rules import name_problem
@@ -30,7 +30,7 @@ from dien.data.ragged import Column, Ragged, to_offsets
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.data.writer import flat
 from dien.errors import RunError
-from dien.models import build
+from dien.models import DIENConfig, build
 from dien.recbole.switches import Switches
 from dien.run import RESULT, WEIGHTS, Run, new_run
 

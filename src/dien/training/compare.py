@@ -22,10 +22,11 @@ from urllib.parse import quote
 
 from msgspec import structs
 
-from dien.config import RunConfig, model_config, override, read_layers
+from dien.config import RunConfig, idle_keys, override, read_layers, set_by_hand, warn
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.errors import ConfigError, DataError
+from dien.models import model_config
 from dien.run import differences
 from dien.training.comparison import (
     COMPARISON,
@@ -38,7 +39,7 @@ from dien.training.comparison import (
 from dien.training.folder import held, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
-from dien.training.space import set_by_hand, with_values
+from dien.training.space import with_values
 from dien.training.summary import summarise
 
 
@@ -55,13 +56,14 @@ def compared_configs(
 
     Raises:
         ConfigError: a model is unknown or named twice, or a key does not fit it, names another model or sets
-            the seed.
+            the seed. A key that has no effect, in the model it is for or in any, is warned of.
     """
     if not models:
         raise ConfigError("--models: name one at least, as sum-pooling,din,dien")
     settings = list(settings)
     common, own = read_layers(path) if path is not None else ({}, {})
     configs: dict[str, RunConfig] = {}
+    idle: list[set[str]] = []  # of the keys for all models, those without effect in each
     for name in models:
         if name in configs:
             raise ConfigError(f"--models: {name} is named twice")
@@ -77,6 +79,9 @@ def compared_configs(
                 f"{name}: training.seed is not for --config or --set; say how many with --seeds"
             )
         configs[name] = config
+        warn(idle_keys(config, layers[1:], ()), config, f"{name}: ")
+        idle.append(idle_keys(config, layers[:1], settings))
+    warn(set.intersection(*idle), config)
     return configs
 
 

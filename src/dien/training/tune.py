@@ -32,15 +32,17 @@ import yaml
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from dien.config import RunConfig, model_config
+from dien.config import RunConfig
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
 from dien.files import write_text
+from dien.models import Choice, LogUniform, Space, model_config
+from dien.models.space import shown
 from dien.training.folder import held, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
-from dien.training.space import Choice, LogUniform, Space, flat, nested, shown, with_values
+from dien.training.space import flat, nested, with_values
 
 FORMAT = 1
 TUNE = "tune.json"
@@ -72,7 +74,7 @@ def tune(
 
     Args:
         data: the DATA folder.
-        model: the model's name, as :func:`~dien.config.model_config` has it.
+        model: the model's name, as :func:`~dien.models.model_config` has it.
         config: what holds for the keys that are not searched.
         space: what is searched, as :func:`~dien.training.space.search_space` makes it.
         out: the folder to write.

@@ -24,10 +24,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from dien.config import ModelConfig
 from dien.data.dataset import Dataset
 from dien.errors import RunError
-from dien.models import Model
+from dien.models import Model, ModelConfig
 from dien.run import Run, differences
 
 _ANEW = "append to the DATA it was trained on (dien prepare ... --append), or train without --from"

@@ -1,0 +1,51 @@
+"""What the configurations of all models share: strict pydantic classes, of which each model has its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys, infinities and NaN, and cannot be changed once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelConfig(Strict):
+    """Keys that every model has. A model's own class adds its keys, and its name as a ``Literal``.
+
+    Attributes:
+        name: of the model; its configuration class follows from it.
+        embedding_size: width of a feature's embedding where the feature names none.
+        max_history: newest behaviours read; older ones are cut.
+        head_hidden: widths of the head's hidden layers.
+        head_activation: activation of the head.
+    """
+
+    name: str
+    embedding_size: PositiveInt = 18
+    max_history: PositiveInt = 50
+    head_hidden: Widths = (200, 80)
+    head_activation: Activation = "dice"
+
+    @property
+    def needs_negatives(self) -> bool:
+        """Whether training needs a negative for each behaviour, as DIEN's auxiliary loss does."""
+        return False
+
+    def serving(self) -> ModelConfig:
+        """Configure what scores: the model itself, unless training needs more than scoring."""
+        return self
+
+    def without_effect(self) -> dict[str, str]:
+        """Name the keys that do nothing beside the values of others.
+
+        Returns:
+            For each such key, the key whose value makes it so.
+        """
+        return {}

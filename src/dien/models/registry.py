@@ -1,0 +1,104 @@
+"""The models by their names. Each file of this folder registers its own; nothing else lists them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dien.errors import ConfigError
+from dien.models.config import ModelConfig
+from dien.models.space import Space
+
+if TYPE_CHECKING:  # torch takes seconds to load, and a configuration does not need it before its model
+    from dien.data.features import Schema
+    from dien.models.model import Model
+
+_FIRST = ("sum_pooling", "wide_deep", "pnn", "din", "dien")
+"""The order of the paper's tables. Other files of the folder come after these, by name."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What a name stands for.
+
+    Attributes:
+        config: the default of every key.
+        model: the module that such a configuration builds.
+        space: what ``dien tune`` searches; None where it is not tuned.
+    """
+
+    config: ModelConfig
+    model: type[Model]
+    space: Space | None
+
+
+_models: dict[str, Registered] = {}
+
+
+def register(name: str, model: type[Model], config: ModelConfig, space: Space | None = None) -> None:
+    """Make a model known by a name, as ``--model`` takes it.
+
+    A model is registered by the name of its configuration. Further names give the same class other defaults:
+    ``gru+augru`` is a ``dien``.
+
+    Args:
+        name: on the command line.
+        model: the class; called with a configuration and a schema.
+        config: the defaults.
+        space: dotted keys for ``dien tune`` to search, and their ranges.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in _models:
+        raise ValueError(f"register: the name {name!r} is taken, by {_models[name].model.__qualname__}")
+    _models[name] = Registered(config, model, space)
+
+
+def models() -> Mapping[str, Registered]:
+    """List the models by their names, the paper's first, in the order of its tables."""
+    files = [f"dien.models.{file}" for file in _load()]
+    place = {file: number for number, file in enumerate(files)}
+    return dict(sorted(_models.items(), key=lambda found: place.get(found[1].model.__module__, len(files))))
+
+
+def model_config(name: str) -> ModelConfig:
+    """Look up the defaults of a model.
+
+    Raises:
+        ConfigError: no model has this name.
+    """
+    known = models()
+    if name not in known:
+        raise ConfigError(f"unknown model {name!r}; expected one of: {', '.join(known)}")
+    return known[name].config
+
+
+def config_classes() -> dict[str, type[ModelConfig]]:
+    """List the configuration classes by the names that ``model.name`` takes."""
+    return {name: type(found.config) for name, found in models().items() if name == found.config.name}
+
+
+def build(config: ModelConfig, schema: Schema) -> Model:
+    """Build the model a configuration describes, with fresh weights from torch's global generator.
+
+    Raises:
+        ConfigError: no model is registered for the configuration.
+    """
+    model_config(config.name)
+    return _models[config.name].model(config, schema)
+
+
+@cache
+def _load() -> tuple[str, ...]:
+    """Import every file of this folder, and name them in their order."""
+    package = importlib.import_module("dien.models")
+    found = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    files = (*_FIRST, *(name for name in found if name not in _FIRST))
+    for name in files:
+        importlib.import_module(f"dien.models.{name}")
+    return files

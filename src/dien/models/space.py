@@ -1,0 +1,66 @@
+"""What ``dien tune`` may search, as data: ranges of keys, and those that every model shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Every number between two, those of one magnitude as likely as those of another.
+
+    Attributes:
+        low: the least.
+        high: the greatest.
+    """
+
+    low: float
+    high: float
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, float | int) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:g} .. {self.high:g}, log-uniform"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values.
+
+    Attributes:
+        values: those beside each other are taken for alike.
+    """
+
+    values: tuple[Any, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return " | ".join(shown(value) for value in self.values)
+
+
+Space = dict[str, LogUniform | Choice]
+"""Dotted keys of :class:`~dien.config.RunConfig`, and the values each may take."""
+
+SHARED: Space = {
+    "training.learning_rate": LogUniform(5e-4, 1e-2),
+    "training.batch_size": Choice((64, 128, 256, 512)),
+    "model.embedding_size": Choice((8, 12, 18, 24, 36, 48, 64)),
+    "model.head_hidden": Choice(((80, 40), (200, 80), (256, 128, 64))),
+}
+"""Keys of every model, which are searched in the same ranges for all."""
+
+POOLED: Space = {"model.pooled_history": Choice((False, True))}
+"""Whether the summed history joins the head, for the models that leave it open."""
+
+
+def shown(value: Any) -> str:
+    """Write a value of a key as people and YAML do."""
+    if isinstance(value, tuple | list):
+        return "-".join(str(part) for part in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
