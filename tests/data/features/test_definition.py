@@ -1,0 +1,81 @@
+from typing import Any
+
+import polars as pl
+import pytest
+
+from dien.data.features import KINDS, Categorical, Definition, Feature, Multi, Numeric
+from dien.data.features.encoders import Hashed, Intervals, Scaled
+
+OPTIONS: dict[str, Any] = {
+    "column": "c",
+    "width": 4,
+    "min_count": 2,
+    "max_size": 9,
+    "rare_share": 0.5,
+    "buckets": 7,
+    "shares": "brand",
+    "from_time": "hour",
+    "zone": "UTC",
+    "separator": ";",
+    "pooling": "sum",
+    "scale": "log",
+    "quantiles": 4,
+    "edges": [1, 2],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_definition_takes_the_options_of_its_kind_alone(kind: type[Definition], option: str) -> None:
+    given = {option: OPTIONS[option]}
+    if option == "zone":
+        given["from_time"] = "hour"
+    if option in kind.model_fields:
+        assert getattr(kind.model_validate({**given, "side": "context"}), option) is not None
+    else:
+        with pytest.raises(
+            ValueError, match=f"is not for a {kind.kind} feature; leave it out or change kind"
+        ):
+            kind.model_validate(given)
+
+
+def test_a_wrong_value_is_refused_wherever_a_definition_is_made() -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        Categorical(min_count=0)
+    with pytest.raises(ValueError, match="numbers that rise"):
+        Numeric(edges=(3.0, 1.0))
+    with pytest.raises(ValueError, match="exclude each other"):
+        Numeric(edges=(1.0,), quantiles=2)
+    with pytest.raises(ValueError, match="pooling"):
+        Multi(pooling="last")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="move it there"):
+        Categorical(side="item", from_time="hour")
+
+
+def test_a_column_is_of_one_kind_by_its_type() -> None:
+    types: dict[Any, str] = {
+        pl.String(): "categorical",
+        pl.Categorical(): "categorical",
+        pl.Int32(): "categorical",
+        pl.Null(): "categorical",
+        pl.List(pl.String()): "multi",
+        pl.Float32(): "numeric",
+        pl.Float64(): "numeric",
+    }
+    for dtype, kind in types.items():
+        assert [name for name, of_kind in KINDS.items() if of_kind.holds(dtype)] == [kind]
+
+
+def test_the_kind_of_raw_values_is_that_of_the_encoder() -> None:
+    assert Feature("age", "user", 4, encoder=Intervals((1.0, 2.0))).raw is Numeric
+    assert Feature("age", "user", 1, "numeric", encoder=Scaled(0.0, 1.0)).raw is Numeric
+    assert Feature("zone", "user", 4, encoder=Hashed(3)).raw is Categorical
+    assert Feature("tags", "user", 4, "multi", encoder=Hashed(3)).raw is Multi
+    assert Feature("tags", "user", 4, "multi").raw is Multi
+
+
+def test_a_feature_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="feature v: kind 'vector'; expected one of categorical, multi, numeric"
+    ):
+        Feature("v", "item", 3, "vector")
