@@ -9,23 +9,12 @@ import pytest
 from tests.cli.commands import COMMANDS, ROOT
 from tests.cli.running import dien
 
-ORDER = [
-    "prepare",
-    "schema",
-    "inspect",
-    "train",
-    "evaluate",
-    "score",
-    "compare",
-    "tune",
-    "bench",
-    "convert-recbole",
-]
-
 
 def test_the_commands_are_listed_in_the_order_of_use() -> None:
     listed = re.findall(r"^│ (\S+) {2,}\S", dien("--help").stdout.partition("Commands")[2], re.MULTILINE)
-    assert listed == ORDER
+    assert (
+        " ".join(listed) == "prepare schema inspect train evaluate score compare tune bench convert-recbole"
+    )
     assert set(listed) == set(ROOT.commands)
 
 

@@ -11,7 +11,9 @@ from dien.cli import checks, options
 from dien.cli.output import print_json
 
 
+@options.with_groups
 def compare(
+    *,
     data: Annotated[
         list[Path],
         options.argument("DATA", "Dataset folders: one, or the same log prepared with several --seed."),
@@ -22,11 +24,9 @@ def compare(
             "--models", "NAMES", "Models with commas between, as sum-pooling,din,dien.", checks.names
         ),
     ],
-    out: Annotated[Path, options.out_runs],
-    seeds: options.Seeds = 1,
+    runs: options.RunsOptions,
     config: Annotated[Path | None, options.config(" Keys below models: NAME: are for one model.")] = None,
     settings: Annotated[list[str] | None, options.settings(" It holds for every model.")] = None,
-    jobs: options.Jobs = None,
     as_json: options.Json = False,
 ) -> None:
     """Train models on the same rows with the same budget, and say how sure their order is.
@@ -41,14 +41,14 @@ def compare(
     from dien.training.comparison import read_curves
 
     configs = compared_configs(models, config, settings or ())
-    comparison = compare_models(data, configs, out, seeds=seeds, jobs=jobs)
-    write_reports(comparison, read_curves(out, comparison), out)
+    comparison = compare_models(data, configs, runs.out, seeds=runs.seeds, jobs=runs.jobs)
+    write_reports(comparison, read_curves(runs.out, comparison), runs.out)
     if as_json:
         print_json(comparison.to_dict())
     else:
         typer.echo(markdown(comparison, details=False))
         typer.echo(
-            f"comparison: {out} (table.md, report.html, table.csv, runs.csv, pairs.csv, comparison.json)"
+            f"comparison: {runs.out} (table.md, report.html, table.csv, runs.csv, pairs.csv, comparison.json)"
         )
     if any(run.status != "done" for run in comparison.runs):
         raise typer.Exit(1)

@@ -16,13 +16,11 @@ def convert_recbole(
         Path, options.argument("CHECKPOINT", "Checkpoint that RecBole saved, a .pth file.")
     ],
     out: Annotated[Path, options.out_run],
+    *,
     trust: Annotated[
         bool, options.flag("--trust", "Read the checkpoint, a pickle, which can run any code that is in it.")
     ] = False,
-    data: Annotated[
-        Path | None,
-        options.option("--data", "DIR", "Where RecBole's atomic files are now, if they were moved."),
-    ] = None,
+    data: Annotated[Path | None, options.moved("DIR", "the folder of atomic files is")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Make a run folder of a checkpoint of RecBole's DIEN.

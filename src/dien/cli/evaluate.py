@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -19,18 +18,12 @@ if TYPE_CHECKING:
     from dien.training.metrics import Metrics
 
 
-class SplitChoice(str, Enum):
-    """The rows to evaluate on."""
-
-    train = "train"
-    valid = "valid"
-    test = "test"
-
-
 def evaluate(
     run: options.RunFolder,
-    split: Annotated[SplitChoice, typer.Option("--split", help="Rows to evaluate on.")] = SplitChoice.test,
-    data: Annotated[Path | None, options.moved_data] = None,
+    split: Annotated[
+        Literal["train", "valid", "test"], typer.Option("--split", help="Rows to evaluate on.")
+    ] = "test",
+    data: Annotated[Path | None, options.moved("DATA", "the dataset folder is")] = None,
     slices: Annotated[
         bool,
         options.flag(
@@ -53,13 +46,13 @@ def evaluate(
     parts: dict[str, Metrics] = {}
     with progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
         if slices:
-            parts = evaluate_slices(opened, data, split=split.value, progress=advance)
+            parts = evaluate_slices(opened, data, split=split, progress=advance)
             whole = parts.pop("all")
         else:
-            whole = evaluate_run(opened, data, split=split.value, progress=advance)
+            whole = evaluate_run(opened, data, split=split, progress=advance)
     metrics = whole.to_dict()
-    metrics |= truth_share(opened.info["dataset"], split.value, whole.auc)
-    result = {"run": str(run), "split": split.value, **metrics}
+    metrics |= truth_share(opened.info["dataset"], split, whole.auc)
+    result = {"run": str(run), "split": split, **metrics}
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}
         if not as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -43,24 +43,34 @@ Json = Annotated[bool, flag("--json", "Print one JSON object on standard output,
 
 out_data = option("--out", "DATA", "Dataset folder to write; it must not exist yet.")
 out_run = option("--out", "RUN", "Run folder to write.")
-out_runs = option(
-    "--out", "DIR", "Folder to write. If it holds the same command's unfinished work, that is continued."
-)
-moved_data = option("--data", "DATA", "Where the dataset folder is now, if it was moved after training.")
 Seed = Annotated[
     int,
     option("--seed", "N", "Random seed of the sampled negatives and of a split by user.", checks.seed),
 ]
-Seeds = Annotated[
-    int, option("--seeds", "N", "Number of training seeds; the seeds are 0, 1, 2, ....", checks.count)
-]
-Jobs = Annotated[
-    int | None,
-    option("--jobs", "N", "Runs at the same time, one thread each (default: one a core).", checks.count),
-]
-
 items = option("--items", "FILES", "Table of items and their features.")
 users = option("--users", "FILES", "Table of users and their features.")
+
+
+@dataclass(frozen=True)
+class RunsOptions:
+    """The options of commands that train several runs."""
+
+    out: Annotated[
+        Path,
+        option("--out", "DIR", "Folder to write. The same command for the same folder continues its work."),
+    ]
+    seeds: Annotated[
+        int, option("--seeds", "N", "Number of training seeds; the seeds are 0, 1, 2, ....", checks.count)
+    ] = 1
+    jobs: Annotated[
+        int | None,
+        option("--jobs", "N", "Runs at the same time, one thread each (default: one a core).", checks.count),
+    ] = None
+
+
+def moved(metavar: str, what: str) -> Any:
+    """Make the option ``--data`` of a command that knows where the data was."""
+    return option("--data", metavar, f"Where {what} now, if it was moved after training.")
 
 
 def column(name: str, help: str) -> Any:
@@ -113,6 +123,10 @@ def max_train_rows(tag: str) -> Any:
     return option("--max-train-rows", "N", tagged(tag, "Keep only the latest N training rows."), checks.count)
 
 
+def _default(field: Field[Any]) -> Any:
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take groups of options: a parameter whose type is a dataclass stands for its fields."""
     hints = get_type_hints(command, include_extras=True)
@@ -123,7 +137,10 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
             members = get_type_hints(groups[name], include_extras=True)
             spread += [
                 inspect.Parameter(
-                    field.name, parameter.KEYWORD_ONLY, default=field.default, annotation=members[field.name]
+                    field.name,
+                    parameter.KEYWORD_ONLY,
+                    default=_default(field),
+                    annotation=members[field.name],
                 )
                 for field in fields(groups[name])
             ]

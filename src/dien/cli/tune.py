@@ -17,15 +17,15 @@ from dien.errors import ConfigError
 TRIALS_SHOWN = 5
 
 
+@options.with_groups
 def tune(
+    *,
     data: options.DataFolder,
     model: Annotated[str, options.model()],
     trials: Annotated[int, options.option("--trials", "N", "Number of sets of values to try.", checks.count)],
-    out: Annotated[Path, options.out_runs],
-    seeds: options.Seeds = 1,
+    runs: options.RunsOptions,
     config: Annotated[Path | None, options.config(" Its keys are not searched.")] = None,
     settings: Annotated[list[str] | None, options.settings(" It is not searched.")] = None,
-    jobs: options.Jobs = None,
     as_json: options.Json = False,
 ) -> None:
     """Search for the configuration with the best validation AUC.
@@ -45,11 +45,11 @@ def tune(
         raise ConfigError("dien tune needs Optuna: pip install 'dien[tune]'") from error
     chosen = compared_configs([model], config, settings or ())[model]
     space = search_space(model, config, settings or ())
-    found = tune_model(data, model, chosen, space, out, trials=trials, seeds=seeds, jobs=jobs)
+    found = tune_model(data, model, chosen, space, runs.out, trials=trials, seeds=runs.seeds, jobs=runs.jobs)
     if as_json:
         print_json(found)
     else:
-        _print(found, out)
+        _print(found, runs.out)
     if any(trial["status"] != "done" for trial in found["trials"]):
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ from rich.progress import DownloadColumn
 
 from dien.cli import checks, options
 from dien.cli.output import progress
-from dien.cli.prepare.recipes import Recipe, RecipeOption, SampledRecipeOptions, prepare_by_recipe
+from dien.cli.prepare.recipes import RecipeOption, SampledRecipeOptions, prepare_by_recipe
 
 if TYPE_CHECKING:
     from dien.data.log import Log
@@ -23,7 +23,7 @@ def amazon(
         Path, options.option("--meta", "FILE", "Metadata: JSON or Python literals, gzip or plain.")
     ],
     out: Annotated[Path, options.out_data],
-    recipe: RecipeOption = Recipe.paper,
+    recipe: RecipeOption = "paper",
     chosen: SampledRecipeOptions,
     skip_bad: Annotated[
         int,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from dien.cli import options
 from dien.cli.output import messages
-from dien.cli.prepare.recipes import Recipe, RecipeOption, SampledRecipeOptions, prepare_by_recipe
+from dien.cli.prepare.recipes import RecipeOption, SampledRecipeOptions, prepare_by_recipe
 
 if TYPE_CHECKING:
     from dien.data.log import Log
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def complete_journey(
     *,
     out: Annotated[Path, options.out_data],
-    recipe: RecipeOption = Recipe.temporal,
+    recipe: RecipeOption = "temporal",
     chosen: SampledRecipeOptions,
     as_json: options.Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from dien.cli import options
 from dien.cli.output import messages
-from dien.cli.prepare.recipes import Recipe, RecipeOption, RecipeOptions, prepare_by_recipe
+from dien.cli.prepare.recipes import RecipeOption, RecipeOptions, prepare_by_recipe
 
 if TYPE_CHECKING:
     from dien.data.log import Log
@@ -20,7 +20,7 @@ def movielens(edition: Literal["1m", "100k"]) -> Callable[..., None]:
     def command(
         *,
         out: Annotated[Path, options.out_data],
-        recipe: RecipeOption = Recipe.temporal,
+        recipe: RecipeOption = "temporal",
         chosen: RecipeOptions,
         cache: Annotated[
             Path, options.option("--cache", "DIR", "Folder in which the downloaded file is kept.")

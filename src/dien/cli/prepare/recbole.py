@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import DownloadColumn
 
 from dien.cli import checks, options
 from dien.cli.output import progress
-from dien.cli.prepare.splits import RecBoleSplit, Split, SplitOptions, split_option
+from dien.cli.prepare.splits import RecBoleSplit, SplitOptions, split_option
 from dien.cli.prepare.writing import write_data
 
 if TYPE_CHECKING:
     from dien.data.log import Log
     from dien.data.prepare.prepared import Prepared
-
-
-class History(str, Enum):
-    """Which earlier interactions of a user are the history."""
-
-    clicked = "clicked"
-    all = "all"
-
-
-class TimeUnit(str, Enum):
-    """What times are counted in."""
-
-    s = "s"
-    ms = "ms"
-    us = "us"
-    ns = "ns"
 
 
 @options.with_groups
@@ -46,7 +29,7 @@ def recbole(
     item: Annotated[str, options.column("--item", "the item's id")] = "item_id",
     time: Annotated[str, options.column("--time", "the time")] = "timestamp",
     time_unit: Annotated[
-        TimeUnit | None,
+        Literal["s", "ms", "us", "ns"] | None,
         typer.Option("--time-unit", help="Unit of the time (default: detected from the values)."),
     ] = None,
     label: Annotated[
@@ -65,11 +48,11 @@ def recbole(
         ),
     ] = None,
     history: Annotated[
-        History,
+        Literal["clicked", "all"],
         typer.Option(
             "--history", help="clicked: histories hold clicks. all: as in RecBole, whatever the label says."
         ),
-    ] = History.clicked,
+    ] = "clicked",
     behaviour: Annotated[
         list[str] | None,
         options.column("--behaviour", "a feature of past behaviours, known only afterwards. Can be repeated"),
@@ -77,7 +60,7 @@ def recbole(
     drop: Annotated[
         list[str] | None, options.column("--drop", "a feature to leave out. Can be repeated")
     ] = None,
-    split: Annotated[RecBoleSplit, split_option()] = RecBoleSplit.time,
+    split: Annotated[RecBoleSplit, split_option()] = "time",
     chosen: SplitOptions,
     as_json: options.Json = False,
 ) -> None:
@@ -92,16 +75,16 @@ def recbole(
     if label is not None and threshold is not None:
         raise typer.BadParameter("--label and --threshold both say what is clicked; give one of them")
     fields = recbole.Fields(
+        behaviour=tuple(behaviour or ()),
+        drop=tuple(drop or ()),
         user=user,
         item=item,
         time=time,
-        time_unit=time_unit.value if time_unit else None,
+        time_unit=time_unit,
         label=label,
         threshold=threshold,
-        behaviour=tuple(behaviour or ()),
-        drop=tuple(drop or ()),
     )
-    rule = chosen.rule(Split(split.value))
+    rule = chosen.rule(split)
     chosen.of_impressions(labelled=label is not None or threshold is not None)  # before any file is read
 
     def read() -> Log:
@@ -112,8 +95,6 @@ def recbole(
         from dien.data.prepare import impressions
 
         arguments = chosen.of_impressions(labelled="label" in logs[0].events.columns)
-        return impressions(
-            logs.pop(), rule, name="recbole", history=history.value, scratch=scratch, **arguments
-        )
+        return impressions(logs.pop(), rule, name="recbole", history=history, scratch=scratch, **arguments)
 
     write_data(read, build, out, as_json)

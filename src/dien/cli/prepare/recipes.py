@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,19 +17,8 @@ if TYPE_CHECKING:
     from dien.data.prepare.prepared import Prepared
 
 
-class Recipe(str, Enum):
-    """How a log becomes training, validation and test rows."""
-
-    paper = "paper"
-    temporal = "temporal"
-
-
-class Targets(str, Enum):
-    """Which behaviours of training users are targets (recipe paper)."""
-
-    last = "last"
-    all = "all"
-
+Recipe = Literal["paper", "temporal"]
+Targets = Literal["last", "all"]
 
 RecipeOption = Annotated[
     Recipe,
@@ -71,12 +59,12 @@ class RecipeOptions:
         """
         given = {name: value for name, value in vars(self).items() if name != "seed" and value is not None}
         for name in given:
-            if (name == "targets") != (recipe is Recipe.paper):
+            if (name == "targets") != (recipe == "paper"):
                 option = "--" + name.replace("_", "-")
-                raise typer.BadParameter(f"{option} is no option of --recipe {recipe.value}")
+                raise typer.BadParameter(f"{option} is no option of --recipe {recipe}")
         checks.expect_order(self.valid_from, self.test_from)
-        plain = {name: getattr(value, "value", value) for name, value in given.items()}
-        return {**plain, "seed": self.seed}
+        moments = {name: value.value for name, value in given.items() if isinstance(value, checks.Moment)}
+        return {**given, **moments, "seed": self.seed}
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,7 @@ def prepare_by_recipe(
     def build(logs: list[Log], _: Path) -> Prepared:
         from dien.data import prepare
 
-        made: Callable[..., Prepared] = prepare.paper if recipe is Recipe.paper else prepare.temporal
+        made: Callable[..., Prepared] = prepare.paper if recipe == "paper" else prepare.temporal
         return made(logs.pop(), **arguments)
 
     write_data(read, build, out, as_json)

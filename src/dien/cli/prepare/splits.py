@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,23 +13,8 @@ if TYPE_CHECKING:
     from dien.data.prepare.splits import SplitRule
 
 
-class Split(str, Enum):
-    """How impressions are split."""
-
-    time = "time"
-    last = "last"
-    ratio = "ratio"
-    user = "user"
-    column = "column"
-
-
-class RecBoleSplit(str, Enum):
-    """How impressions of RecBole's files are split, which hold no column that says it."""
-
-    time = "time"
-    last = "last"
-    ratio = "ratio"
-    user = "user"
+Split = Literal["time", "last", "ratio", "user", "column"]
+RecBoleSplit = Literal["time", "last", "ratio", "user"]  # its files have no column that says it
 
 
 def split_option(more: str = "") -> Any:
@@ -83,21 +67,21 @@ class SplitOptions:
 
         of_time = {"--valid-from": self.valid_from, "--test-from": self.test_from, "--gap": self.gap}
         given = [name for name, value in of_time.items() if value is not None]
-        if split is not Split.time and given:
-            raise typer.BadParameter(f"{given[0]} is no option of --split {split.value}")
+        if split != "time" and given:
+            raise typer.BadParameter(f"{given[0]} is no option of --split {split}")
         checks.expect_order(self.valid_from, self.test_from, self.gap)
         match split:
-            case Split.time:
+            case "time":
                 times = {"valid_from": self.valid_from, "test_from": self.test_from}
                 moments = {name: moment.value for name, moment in times.items() if moment is not None}
                 return splits.ByTime(**moments, gap=0 if self.gap is None else self.gap)
-            case Split.last:
+            case "last":
                 return splits.ByLast()
-            case Split.ratio:
+            case "ratio":
                 return splits.ByRatio()
-            case Split.user:
+            case "user":
                 return splits.ByUser(self.seed)
-            case Split.column:
+            case "column":
                 return splits.ByColumn()
 
     def of_impressions(self, labelled: bool) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def table(
             "--label", "the label: 1 clicked, 0 shown and not clicked. Without one, each row is a click"
         ),
     ] = None,
-    split: Annotated[Split, split_option(" column: as interactions.split of the schema says.")] = Split.time,
+    split: Annotated[Split, split_option(" column: as interactions.split of the schema says.")] = "time",
     chosen: SplitOptions,
     as_json: options.Json = False,
 ) -> None:
