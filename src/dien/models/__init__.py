@@ -1,7 +1,8 @@
 """The models, a file each: its configuration, module, losses, search space and registration.
 
-Adding a model is adding a file; ``registry`` finds it. A model of your own may stand anywhere and registers
-itself by the same :func:`register`.
+Adding a model is adding a file: ``registry`` finds it. A model of your own stands in a file of your own and
+registers itself by the same :func:`register`, once the file is imported. The command line imports the modules
+that installed packages name as entry points of the group ``dien.models``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dien.models.space import POOLED, SHARED, Choice, LogUniform, Space
 if TYPE_CHECKING:
     from dien.models.dien import DIEN, DIENConfig
     from dien.models.inputs import Inputs
-    from dien.models.model import Losses, Model, Prediction
+    from dien.models.model import Losses, Model, Prediction, cross_entropy
 
 __all__ = [
     "DIEN",
@@ -34,6 +35,7 @@ __all__ = [
     "Space",
     "Widths",
     "build",
+    "cross_entropy",
     "model_config",
     "models",
     "register",
@@ -47,6 +49,7 @@ _HOME = {
     "Losses": "model",
     "Model": "model",
     "Prediction": "model",
+    "cross_entropy": "model",
 }
 
 

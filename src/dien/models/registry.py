@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from dien.errors import ConfigError
@@ -95,10 +96,12 @@ def build(config: ModelConfig, schema: Schema) -> Model:
 
 @cache
 def _load() -> tuple[str, ...]:
-    """Import every file of this folder, and name them in their order."""
+    """Import every file of this folder, and name them in their order; then the entry points of others."""
     package = importlib.import_module("dien.models")
     found = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     files = (*_FIRST, *(name for name in found if name not in _FIRST))
     for name in files:
         importlib.import_module(f"dien.models.{name}")
+    for point in entry_points(group="dien.models"):
+        point.load()
     return files
