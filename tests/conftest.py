@@ -1,4 +1,4 @@
-"""A small DATA and RUN folder, made once for every test that needs some."""
+"""A small dataset folder and run folder, made once for every test that needs some."""
 
 import os
 from collections.abc import Iterator

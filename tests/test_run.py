@@ -1,4 +1,4 @@
-"""The RUN folder: enough on its own, and clear about what is wrong with it."""
+"""The run folder: enough on its own, and clear about what is wrong with it."""
 
 import json
 import shutil
@@ -68,7 +68,7 @@ def test_a_run_is_not_made_over_what_exists(small_data: Dataset, tmp_path: Path)
 
 def test_no_run_is_recognised_as_such(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(RunError, match=r"run\.json.*RUN folder"):
+        with pytest.raises(RunError, match=r"run\.json.*run folder"):
             Run.open(path)
 
 

@@ -1,19 +1,19 @@
-"""The RUN folder: written by training, read by everything after it. It alone is enough to score raw ids.
+"""The run folder: written by training, read by everything after it. It alone is enough to score raw ids.
 
-``dien convert-recbole`` writes one, too, with no DATA, checkpoints or metrics.
+``dien convert-recbole`` writes one, too, with no dataset, checkpoints or metrics.
 
 ::
 
     RUN/
-      run.json             format version, where the DATA lies (null where there is none), its dataset.json
+      run.json             format version, where the dataset lies (null where there is none), its dataset.json
       config.yaml          model and training, every key
-      items/, users/, vocabularies/   as in DATA (docs/data-format.md), linked or copied
+      items/, users/, vocabularies/   as in the dataset folder (docs/data-format.md), linked or copied
       metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
       checkpoints/         the newest, to go on from, and the weights of the best epoch
       model.safetensors    those weights, once training has ended: all that scoring reads
       booster.safetensors  the booster's, with Rocket Launching: a warm start reads it, nothing else does
-      result.json          what training came to, written last: there is one when the RUN is finished
-      test.json            metrics of the test split, where dien compare has made the RUN
+      result.json          what training came to, written last: there is one when the run is finished
+      test.json            metrics of the test split, where dien compare has made the run
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ RESULT = "result.json"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A RUN folder; :meth:`create` and :meth:`open` make one.
+    """A run folder; :meth:`create` and :meth:`open` make one.
 
     Attributes:
         path: the folder.
         config: what it is trained with.
         schema: the features of its data.
-        info: the content of ``run.json``: where the DATA lies, and its ``dataset.json``.
+        info: the content of ``run.json``: where the dataset lies, and its ``dataset.json``.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, data: Dataset, extra: dict[str, Any] | None = None) -> Run:
-        """Start a RUN: everything but weights, whole or not at all.
+        """Start a run: everything but weights, whole or not at all.
 
         Args:
             path: the folder, which must not exist.
@@ -88,10 +88,10 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
-        """Open a RUN, finished or not.
+        """Open a run, finished or not.
 
         Raises:
-            RunError: the folder is no RUN, or something in it is missing or of another version.
+            RunError: the folder is no run folder, or something in it is missing or of another version.
         """
         path = Path(path)
         try:
@@ -100,19 +100,19 @@ class Run:
             schema = Schema.from_json(info["dataset"]["schema"]) if found == FORMAT else Schema(())
         except OSError as error:
             raise RunError(
-                f"{path / 'run.json'}: {error.strerror}; name a RUN folder that dien train wrote"
+                f"{path / 'run.json'}: {error.strerror}; name a run folder that dien train wrote"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path / 'run.json'}: not as dien train writes it ({error!r})") from error
         if found != FORMAT:
-            raise RunError(f"{path}: RUN format {found}, this version of dien reads {FORMAT}; train again")
+            raise RunError(f"{path}: format {found}, this version of dien reads {FORMAT}; train again")
         try:
             config = load_config(path / "config.yaml")
         except ConfigError as error:
             raise RunError(str(error)) from error
         for file in _catalogue(schema):
             if not (path / file).is_file():
-                raise RunError(f"{path / file}: missing; copy the RUN again, or train again")
+                raise RunError(f"{path / file}: missing; copy the run folder again, or train again")
         return cls(path, config, schema, info)
 
     @property
@@ -121,15 +121,15 @@ class Run:
         return (self.path / RESULT).is_file()
 
     def expect_data(self, data: Dataset) -> None:
-        """Refuse DATA that is not what this RUN was started on, wherever it lies.
+        """Refuse a dataset that is not what this run was started on, wherever it lies.
 
         Raises:
             RunError: naming what of its ``dataset.json`` differs.
         """
         for key, was, now in differences(self.info["dataset"], data.info.to_json()):
             raise RunError(
-                f"{data.path}: not the DATA that {self.path} was started on: {key} of its dataset.json was "
-                f"{was!r}, is {now!r}; the same index would mean another item"
+                f"{data.path}: not the dataset that {self.path} was started on: {key} of its dataset.json "
+                f"was {was!r}, is {now!r}; the same index would mean another item"
             )
 
     def load_model(self, *, training: bool = False) -> Model:
@@ -194,7 +194,7 @@ class Run:
 
 @contextmanager
 def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Path]:
-    """Hand out a folder with ``config.yaml`` and ``run.json`` that becomes the RUN ``path`` when complete.
+    """Hand out a folder with ``config.yaml`` and ``run.json`` that becomes the run ``path`` when complete.
 
     Args:
         path: the folder, which must not exist.
@@ -234,7 +234,7 @@ def differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, A
 
 
 def _catalogue(schema: Schema) -> list[str]:
-    """Files of DATA that encode raw ids and their features, by their path in DATA and RUN alike."""
+    """Files that encode raw ids and their features, by their path in dataset and run folder alike."""
     return [
         "items/ids.parquet",
         "users/ids.parquet",
@@ -245,7 +245,7 @@ def _catalogue(schema: Schema) -> list[str]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Share a file that nobody writes to again; copy it where the file system cannot share."""
+    """Link a file that nobody writes to again; copy it where the file system has no such links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)

@@ -1,7 +1,7 @@
 import csv
 import io
 
-from dien.reports.comparison_csv import models_csv, pairs_csv, runs_csv
+from dien.reports.comparison_csv import differences_csv, models_csv, runs_csv
 from dien.training.comparison import Comparison, Curves
 from tests.reports.comparisons import difference
 from tests.reports.pages import NAME
@@ -43,11 +43,11 @@ def test_runs_have_the_metrics_of_both_splits_and_those_that_failed_their_error(
     assert {line["data"] for line in found} == {"/data/beauty"}
 
 
-def test_pairs_have_p_and_where_they_are_steps_the_adjusted_one(
+def test_differences_have_p_and_where_they_are_steps_the_adjusted_one(
     comparison: Comparison,
 ) -> None:
     comparison.differences.append(difference(NAME, "pnn"))
-    step, other = lines(pairs_csv(comparison))
+    step, other = lines(differences_csv(comparison))
     assert (step["model"], step["over"], step["p"], step["p_holm"], step["count"]) == (
         NAME,
         "din",

@@ -22,7 +22,7 @@ def test_the_notes_say_what_failed_and_what_is_not_alike(comparison: Comparison)
     comparison.settings[NAME]["training"]["batch_size"] = 128
     assert "every model has the same impressions;" in said(comparison)
     comparison.data = ["a", "b"]
-    assert "take the mean of each DATA" in said(comparison)
+    assert "take the mean of each dataset" in said(comparison)
     assert "4 replicates: 2 training seeds on each of a, b." in said(comparison)
 
 
@@ -32,14 +32,14 @@ def test_the_test_is_explained_wherever_a_p_value_is_shown_and_the_best_model_wh
     best = f"against {NAME}, whose mean test AUC turned out highest"
     text = markdown(comparison)
     assert f"paired t test, two-sided, {best}; in brackets" in text
-    assert "Its p values and those of all pairs are not adjusted" in text
+    assert "Its p values and those of all differences are not adjusted" in text
 
     # a best model of one replicate, which other models have several of
     comparison.table = [summary("din", over_best=structs.replace(OVER, p=None)), summary(NAME)]
     text = markdown(comparison)
     assert "< 0.0001" in text
     assert "paired t test, two-sided; in brackets" in text
-    assert "The p values of all pairs are not adjusted" in text
+    assert "The p values of all differences are not adjusted" in text
     assert best not in text
 
     comparison.differences = [difference(NAME, "din", p=None)]
@@ -64,7 +64,7 @@ def test_histories_of_other_lengths_and_batches_of_other_sizes_are_noted(compari
 @pytest.mark.parametrize(
     ("drawn", "expected", "never"),
     [
-        (["split", "negatives"], "Each DATA has its own split and negatives.", "share one split"),
+        (["split", "negatives"], "Each dataset has its own split and negatives.", "share one split"),
         (
             ["negatives"],
             "differ in sampled negatives alone: intervals and tests speak of seeds and neg",

@@ -106,13 +106,13 @@ def test_steps_are_the_differences_of_neighbours_in_the_order_of_the_models(
     pairs = [("pnn", "din"), ("dien", "din"), ("dien", "pnn")]
     comparison.settings |= dict.fromkeys(("pnn", "dien"), comparison.settings["din"])
     comparison.differences = [difference(model, over) for model, over in pairs]
-    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs,")
+    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("any two models,")
     rows = [re.findall(r"^\| (\w+) \| (\w+) \|", part, re.MULTILINE)[1:] for part in (steps, every)]
     assert rows == [[("pnn", "din"), ("dien", "pnn")], pairs]
 
 
-def test_steps_have_an_adjusted_p_and_pairs_say_that_they_have_none(comparison: Comparison) -> None:
-    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("all pairs,")
+def test_steps_have_an_adjusted_p_and_differences_say_that_they_have_none(comparison: Comparison) -> None:
+    steps, _, every = markdown(comparison).partition("step by step:")[2].partition("any two models,")
     assert "| p | p, Holm over 1 step |" in steps
     assert "| < 0.0001 | 0.0321 | 3 |" in steps
     assert every.startswith(" p not adjusted:")

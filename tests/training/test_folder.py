@@ -90,7 +90,7 @@ def test_keys_added_since_are_filled_in_and_any_other_difference_is_refused(
         ),
         (
             lambda settings: settings["training"].update(momentum=0.9),
-            f"another version of dien has made it, with {key}: training.momentum: Extra",
+            f"another version of dien has made it, with {key}: unknown key training.momentum;",
         ),
         (lambda settings: settings.update(model=3), f"with {key}: model: "),
     ):

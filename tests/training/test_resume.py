@@ -69,7 +69,7 @@ def assert_same(run: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     ("moment", "count"),
     [
-        ("the RUN is being made", 1),
+        ("the run folder is being made", 1),
         ("a training batch", 3),  # before the first checkpoint
         ("a training batch", STEPS + 10),  # inside the second epoch
         ("a validation batch", 1),

@@ -1,4 +1,4 @@
-"""Rocket Launching from training to scores: the light net is what a RUN keeps, evaluates and scores with."""
+"""Rocket Launching from training to scores: a run keeps, evaluates and scores with the light net."""
 
 import shutil
 from itertools import pairwise

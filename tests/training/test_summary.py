@@ -107,7 +107,7 @@ def test_seeds_of_the_only_data_that_is_done_are_not_tested_as_if_they_were_spli
     assert (pair.count, pair.p) == (1, None)
     assert found.table[0].auc.low is None
     assert found.table[0].auc.std is not None
-    assert found.untested.endswith("give more DATA")
+    assert found.untested.endswith("give more datasets")
 
 
 def test_holms_adjustment_is_what_one_computes_by_hand() -> None:

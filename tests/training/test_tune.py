@@ -122,7 +122,7 @@ def test_the_test_split_is_never_read(small_data: Dataset, finished: Path, tmp_p
     poisoned = 0
     for file in (data / "test").rglob("*.npy"):
         column = np.load(file)
-        column[1:-1] = -(2**7) if column.dtype == np.int8 else -1  # its ends are looked at in opening DATA
+        column[1:-1] = -(2**7) if column.dtype == np.int8 else -1  # opening reads both ends
         np.save(file, column)
         poisoned += 1
     assert poisoned >= 6

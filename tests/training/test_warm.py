@@ -1,4 +1,4 @@
-"""A RUN that starts from the weights of another, on data that has grown since."""
+"""A run that starts from the weights of another, on data that has grown since."""
 
 import os
 import shutil
@@ -224,7 +224,7 @@ def test_the_training_part_of_the_configuration_may_differ(
 @pytest.mark.parametrize(
     ("moment", "count", "named"),
     [
-        ("the RUN is being made", 1, True),
+        ("the run folder is being made", 1, True),
         ("a training batch", 3, False),  # before the first checkpoint
         ("a training batch", 8, False),
         ("the rename of the best weights", 1, True),

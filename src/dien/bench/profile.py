@@ -1,6 +1,6 @@
 """Where the time of one training step of DIEN goes, stage by stage, measured from outside the model.
 
-The clock always runs for one stage. Forward, it is switched where the model calls a stage and where that
+The timer always runs for one stage. Forward, it is switched where the model calls a stage and where that
 returns. Backward, it is switched by identities in the graph, set around each stage's inputs and outputs:
 autograd goes through operations in the reverse of their order, so that what runs between the identities at a
 stage's end and those at its beginning is the stage's own.
@@ -111,9 +111,9 @@ def profile(subject: Subject, rounds: int, progress: Progress | None = None) -> 
             start = time.perf_counter()
             subject.train(batch)
             plain.append(time.perf_counter() - start)
-        with _watched(model) as clock:
+        with _watched(model) as timer:
             for batch in subject.batches:
-                for moment, seconds in _step(subject, batch, clock).items():
+                for moment, seconds in _step(subject, batch, timer).items():
                     found[moment].append(seconds)
         if progress:
             progress(1)
@@ -136,7 +136,7 @@ def profile(subject: Subject, rounds: int, progress: Progress | None = None) -> 
     return Profile(stages, statistics.median(plain), sizes)
 
 
-class _Clock:
+class _StageTimer:
     """Seconds by stage; runs for one of them from the first switch to the stop."""
 
     def __init__(self) -> None:
@@ -158,22 +158,22 @@ class _Clock:
         return seconds
 
 
-def _step(subject: Subject, batch: Batch, clock: _Clock) -> dict[tuple[str, Part], float]:
+def _step(subject: Subject, batch: Batch, timer: _StageTimer) -> dict[tuple[str, Part], float]:
     """Take a step like :meth:`Subject.train`, of a model that is watched."""
-    clock.switch("rest", "forward")
+    timer.switch("rest", "forward")
     loss = subject.model.losses(batch).total
-    clock.switch("rest", "backward")
+    timer.switch("rest", "backward")
     subject.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    clock.switch("optimiser", "update")
+    timer.switch("optimiser", "update")
     subject.optimiser.step()
-    return clock.stop()
+    return timer.stop()
 
 
 @contextmanager
-def _watched(model: DIEN) -> Iterator[_Clock]:
-    """Have the stages of a model switch a clock, within a ``with`` block."""
-    clock = _Clock()
+def _watched(model: DIEN) -> Iterator[_StageTimer]:
+    """Have the stages of a model switch a timer, within a ``with`` block."""
+    timer = _StageTimer()
     evolution = model.evolution
     stages: tuple[tuple[torch.nn.Module, str, str], ...] = (
         (model.inputs, "forward", "embeddings"),
@@ -190,36 +190,36 @@ def _watched(model: DIEN) -> Iterator[_Clock]:
     before = [dict(vars(module)) for module, _, _ in stages]
     try:
         for module, method, stage in stages:
-            vars(module)[method] = _timed(getattr(module, method), stage, clock)
-        yield clock
+            vars(module)[method] = _timed(getattr(module, method), stage, timer)
+        yield timer
     finally:
         for (module, method, _), own in zip(stages, before, strict=True):
             del vars(module)[method]
             vars(module).update({method: own[method]} if method in own else {})
 
 
-def _timed(call: Callable[..., Any], stage: str, clock: _Clock) -> Callable[..., Any]:
+def _timed(call: Callable[..., Any], stage: str, timer: _StageTimer) -> Callable[..., Any]:
     """Have a call, and its part of the backward pass, be counted as a stage's."""
 
     def run(*arguments: Any, **options: Any) -> Any:
-        outer = clock.stage
-        arguments = _mark(arguments, clock, outer)  # backward, the outer stage goes on before this one
-        clock.switch(stage, "forward")
-        result = _mark(call(*arguments, **options), clock, stage)
-        clock.switch(outer, "forward")
+        outer = timer.stage
+        arguments = _mark(arguments, timer, outer)  # backward, the outer stage goes on before this one
+        timer.switch(stage, "forward")
+        result = _mark(call(*arguments, **options), timer, stage)
+        timer.switch(outer, "forward")
         return result
 
     return run
 
 
-def _mark(value: Any, clock: _Clock, stage: str) -> Any:
-    """Have the clock switch to a stage when the backward pass comes by, in whatever holds tensors."""
+def _mark(value: Any, timer: _StageTimer, stage: str) -> Any:
+    """Have the timer switch to a stage when the backward pass comes by, in whatever holds tensors."""
     if isinstance(value, Tensor):
-        return _Mark.apply(value, clock, stage) if value.requires_grad else value  # type: ignore[no-untyped-call]
+        return _Mark.apply(value, timer, stage) if value.requires_grad else value  # type: ignore[no-untyped-call]
     if isinstance(value, Packed):
-        return Packed(_mark(value.values, clock, stage), value.offsets)
+        return Packed(_mark(value.values, timer, stage), value.offsets)
     if isinstance(value, tuple):
-        marked = [_mark(part, clock, stage) for part in value]
+        marked = [_mark(part, timer, stage) for part in value]
         return type(value)(*marked) if hasattr(value, "_fields") else tuple(marked)
     return value
 
@@ -228,11 +228,11 @@ class _Mark(torch.autograd.Function):
     """The identity."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor, clock: _Clock, stage: str) -> Tensor:
-        ctx.clock, ctx.stage = clock, stage
+    def forward(ctx: Any, tensor: Tensor, timer: _StageTimer, stage: str) -> Tensor:
+        ctx.timer, ctx.stage = timer, stage
         return tensor
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        ctx.clock.switch(ctx.stage, "backward")
+        ctx.timer.switch(ctx.stage, "backward")
         return grads[0], None, None

@@ -1,4 +1,4 @@
-"""A comparison of models as data: CSV of models, of runs and of pairs, every figure to the last digit."""
+"""A comparison as CSV: of models, of runs and of differences, every figure to the last digit."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def runs_csv(comparison: Comparison, curves: Curves) -> str:
     return _text([*about, "error", *result, *metrics, *speed], lines)
 
 
-def pairs_csv(comparison: Comparison) -> str:
-    """Write a line for each pair of models: the first's test AUC less the second's."""
+def differences_csv(comparison: Comparison) -> str:
+    """Write a line for any two models: the first's test AUC less the second's."""
     names = ["model", "over", "mean", "low", "high", "p", "p_holm", "count"]
     return _text(names, [structs.asdict(difference) for difference in comparison.differences])
 

@@ -35,13 +35,13 @@ def notes(comparison: Comparison) -> Iterator[str]:
     if comparison.untested:
         yield f"No test: {comparison.untested}."
     elif any(difference.p is not None for difference in comparison.differences):
-        against, unadjusted = "", "The p values of all pairs"
+        against, unadjusted = "", "The p values of all differences"
         if best_is_tested(comparison):
             against = f", against {comparison.best}, whose mean test AUC turned out highest"
-            unadjusted = "Its p values and those of all pairs"
+            unadjusted = "Its p values and those of all differences"
         yield (
             f"The test is a paired t test, two-sided{against}; in brackets the 95 % confidence interval. "
-            f"{unadjusted} are not adjusted for being several; those of the steps, each model over the one "
+            f"{unadjusted} are not adjusted for multiple tests; those of the steps, each model over the one "
             "named before it, are given adjusted, too (Holm)."
         )
     yield _speed(unlike)
@@ -64,13 +64,13 @@ def _speak_of(comparison: Comparison) -> Iterator[str]:
         own = "differ in sampled negatives alone" if drawn else "have the same rows"
         of = "seeds and negatives" if drawn else "seeds"
         yield (
-            f"The DATA share one split, which no --seed of dien prepare changes, and {own}: intervals and "
-            f"tests speak of {of}, not of another split."
+            f"The datasets share one split, which no --seed of dien prepare changes, and {own}: intervals "
+            f"and tests speak of {of}, not of another split."
         )
     else:
-        yield f"Each DATA has its own {' and '.join(drawn)}."
+        yield f"Each dataset has its own {' and '.join(drawn)}."
     if seeds > 1:
-        yield "Seeds on the same DATA share its rows: intervals and tests take the mean of each DATA."
+        yield "Seeds on the same dataset share its rows: intervals and tests take the mean of each dataset."
 
 
 def _speed(unlike: dict[str, dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dien.files import write_text
 from dien.reports.charts import Curve, Interval, hues, intervals, legend, line_chart
-from dien.reports.comparison_csv import models_csv, pairs_csv, runs_csv
+from dien.reports.comparison_csv import differences_csv, models_csv, runs_csv
 from dien.reports.comparison_notes import best_is_tested, notes
 from dien.reports.page import Cell, beside, bullets, heading, page, table
 from dien.training.comparison import Comparison, Curves, Difference, DoneRun, Spread
@@ -24,7 +24,7 @@ def write_reports(comparison: Comparison, curves: Curves, folder: Path) -> None:
     write_text(folder / "table.md", markdown(comparison))
     write_text(folder / "table.csv", models_csv(comparison))
     write_text(folder / "runs.csv", runs_csv(comparison, curves))
-    write_text(folder / "pairs.csv", pairs_csv(comparison))
+    write_text(folder / "pairs.csv", differences_csv(comparison))
     write_text(
         folder / "report.html", page(f"Comparison: {folder.resolve().name}", _parts(comparison, curves))
     )
@@ -36,7 +36,7 @@ def markdown(comparison: Comparison, details: bool = True) -> str:
     Args:
         comparison: what was found.
         details: whether tables follow of the replicates, of the gains, each model over the one before it, and
-            of all pairs.
+            of any two.
     """
     text = _in_markdown(*_table(comparison)) + "\n" + "".join(f"- {note}\n" for note in notes(comparison))
     if not details:
@@ -44,7 +44,8 @@ def markdown(comparison: Comparison, details: bool = True) -> str:
     text += "\nTest AUC of each replicate:\n\n" + _in_markdown(*_replicates(comparison))
     if comparison.differences:
         text += "\nDifferences in AUC, step by step:\n\n" + _in_markdown(*_steps(comparison))
-        text += "\nDifferences in AUC, all pairs, p not adjusted:\n\n" + _in_markdown(*_pairs(comparison))
+        text += "\nDifferences in AUC, any two models, p not adjusted:\n\n"
+        text += _in_markdown(*_differences(comparison))
     return text
 
 
@@ -70,11 +71,11 @@ def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
         yield heading("Step by step", "What each model gains in test AUC over the one named before it.")
         yield table(*_steps(comparison), names=2)
         yield heading(
-            "All pairs",
+            "Any two models",
             "Differences in test AUC over the replicates that both models have; p is not adjusted for the "
-            "number of pairs.",
+            "number of differences.",
         )
-        yield table(*_pairs(comparison), names=2)
+        yield table(*_differences(comparison), names=2)
     yield from _learning(comparison.models, curves)
     yield heading("Settings", "Every key; a dash where a model has none of that name.")
     yield table(["key", *comparison.models], _settings(comparison))
@@ -176,7 +177,7 @@ def _replicates(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     ]
 
 
-def _pairs(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
+def _differences(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
     return ["model", "against", "difference", "p", "independent replicates"], [
         [found.model, found.over, *_tested(found), found.count] for found in comparison.differences
     ]

@@ -4,9 +4,9 @@
 
     DIR/
       comparison.json    what is compared, every run, and the summary; rewritten whenever a run has ended
-      runs/MODEL-SEED/   a RUN each, with test.json: its metrics on the test split
+      runs/MODEL-SEED/   a run each, with test.json: its metrics on the test split
 
-A replicate is a DATA and a training seed. The batches of a RUN follow from these two alone
+A replicate is a dataset and a training seed. The batches of a run follow from these two alone
 (:class:`~dien.data.batches.Batches`), so within a replicate every model sees the same impressions in the same
 order, with the same negatives. The weights of the epoch best on the validation split are kept; the test split
 is read once, at the end.
@@ -36,7 +36,7 @@ from dien.training.comparison import (
     FailedRun,
     UnfinishedRun,
 )
-from dien.training.folder import held, settings_now
+from dien.training.folder import locked, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
 from dien.training.space import with_values
@@ -102,10 +102,10 @@ def compare(
     The processes import the script that calls this: there, call it under ``if __name__ == "__main__":``.
 
     Args:
-        data: DATA folders: one, or the same prepared with several seeds.
+        data: dataset folders: one, or the same prepared with several seeds.
         configs: what is compared, by name, as :func:`compared_configs` makes it.
         out: the folder to write.
-        seeds: training seeds for each DATA; they are numbered through, so that no two replicates share one.
+        seeds: training seeds for each dataset; no two replicates have the same one.
         jobs: processes at a time, of one thread each; None for as many as this process may use cores.
         show_progress: whether to show a bar and lines on standard error.
 
@@ -115,7 +115,7 @@ def compare(
     Raises:
         RunError: ``out`` holds a comparison of something else, or anything else, is in use, or cannot be
             written.
-        DataError: a DATA cannot be read, or is not the first one prepared with another seed.
+        DataError: a dataset cannot be read, or is not the first one prepared with another seed.
     """
     out, datasets = Path(out), [Dataset.open(path) for path in data]
     _expect_one_source(datasets)
@@ -140,7 +140,7 @@ def compare(
         for seed in range(number * seeds, (number + 1) * seeds)
         for name, config in configs.items()
     ]
-    with held(out, COMPARISON, FORMAT, arguments, "dien compare", _arguments_now):
+    with locked(out, COMPARISON, FORMAT, arguments, "dien compare", _arguments_now):
         for run in runs:
             run.job.expect_data(run.dataset)
         errors: dict[Path, str] = {}
@@ -227,9 +227,9 @@ def _line(run: DoneRun | FailedRun | UnfinishedRun) -> str:
 
 
 def _expect_one_source(datasets: Sequence[Dataset]) -> None:
-    """Refuse DATA that are not one log prepared with several seeds: a mean over them would say nothing."""
+    """Refuse datasets that are not one log prepared with several seeds: a mean over them says nothing."""
     if not datasets:
-        raise DataError("no DATA to compare on")
+        raise DataError("no dataset to compare on; name one at least")
     first = datasets[0]
     for number, other in enumerate(datasets[1:], 1):
         for earlier in datasets[:number]:
@@ -240,7 +240,7 @@ def _expect_one_source(datasets: Sequence[Dataset]) -> None:
                 )
         for key, was, now in differences(_origin(first), _origin(other)):
             raise DataError(
-                f"{other.path}: {key} is {now!r}, in {first.path} {was!r}; give DATA of one and the same "
+                f"{other.path}: {key} is {now!r}, in {first.path} {was!r}; give datasets of one and the same "
                 "log, prepared with several --seed alone (dien prepare synthetic makes another log of each)"
             )
 

@@ -167,7 +167,7 @@ class Summary(msgspec.Struct, kw_only=True):
         base: the model RelaImpr is over: BaseModel where it is among the models, else the first.
         best: the model of the highest mean AUC; None without any.
         table: the models, in their order.
-        differences: of all pairs of models.
+        differences: of any two models.
         untested: why there is no test; None where there is one.
     """
 

@@ -1,4 +1,4 @@
-"""Evaluate a RUN, or an item's popularity, on a split."""
+"""Evaluate a run, or an item's popularity, on a split."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def evaluate(
     split: SplitName = "test",
     progress: Progress | None = None,
 ) -> Metrics:
-    """Evaluate a finished RUN.
+    """Evaluate a finished run.
 
     Args:
-        run: the RUN or its folder.
-        data: the DATA it was trained on; None where it still lies where it was.
+        run: the run or its folder.
+        data: the dataset it was trained on; None where it still lies where it was.
         split: which rows.
         progress: called with the number of rows just scored.
 
     Raises:
-        RunError: the RUN is not finished, its DATA has moved, or ``data`` is another dataset.
-        DataError: the DATA cannot be read.
+        RunError: the run is not finished, its dataset has moved, or ``data`` is another dataset.
+        DataError: the dataset cannot be read.
     """
-    model, _, batches = _opened(run, data, split)
+    model, _, batches = _open(run, data, split)
     return evaluate_model(model, batches, progress)
 
 
@@ -56,7 +56,7 @@ def evaluate_slices(
     split: SplitName = "test",
     progress: Progress | None = None,
 ) -> dict[str, Metrics]:
-    """Evaluate a finished RUN on a split and on parts of it, in one pass.
+    """Evaluate a finished run on a split and on parts of it, in one pass.
 
     Args:
         run: as for :func:`evaluate`, like the others.
@@ -71,7 +71,7 @@ def evaluate_slices(
         RunError: as :func:`evaluate`.
         DataError: likewise.
     """
-    model, dataset, batches = _opened(run, data, split)
+    model, dataset, batches = _open(run, data, split)
     everyone, slices = MetricStream(), defaultdict[str, MetricStream](MetricStream)
 
     def add(batch: Batch, scores: NDArray[Any], labels: NDArray[Any], users: NDArray[Any]) -> None:
@@ -84,17 +84,17 @@ def evaluate_slices(
     return {"all": everyone.compute()} | {name: slices[name].compute() for name in SLICES if name in slices}
 
 
-def _opened(
+def _open(
     run: Run | Path | str, data: Dataset | Path | str | None, split: SplitName
 ) -> tuple[Model, Dataset, Batches]:
-    """Open a RUN and its DATA; gives the model where it computes fastest."""
+    """Open a run and its dataset; gives the model where it computes fastest."""
     run = run if isinstance(run, Run) else Run.open(run)
     if data is None:
         if run.info["data"] is None:
-            raise RunError(f"{run.path}: converted, so there is no DATA of it; score requests (dien score)")
+            raise RunError(f"{run.path}: converted, so it has no dataset; score requests (dien score)")
         data = Path(run.info["data"])
         if not data.is_dir():
-            raise RunError(f"{data}: the DATA of {run.path} is no longer there; say where it is (--data)")
+            raise RunError(f"{data}: the dataset of {run.path} is no longer there; say where it is (--data)")
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     run.expect_data(dataset)
     model = run.load_model().to("cuda" if torch.cuda.is_available() else "cpu")
@@ -148,7 +148,7 @@ def truth_share(info: Mapping[str, Any], split: SplitName, auc: float | None) ->
     """Hold an AUC against the best that any model can reach, where the data's truth is known.
 
     Args:
-        info: ``dataset.json`` of the DATA.
+        info: ``dataset.json`` of the dataset.
         split: the rows the AUC is of.
         auc: what a model reached; None where the split has none.
 

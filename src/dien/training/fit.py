@@ -1,4 +1,4 @@
-"""Train a model on DATA into a RUN."""
+"""Train a model on a dataset into a run folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FitResult:
     """What training came to.
 
     Attributes:
-        run: the RUN folder.
+        run: the run folder.
         epochs: trained.
         best_epoch: the one whose weights were kept, from 1.
         valid_auc: its AUC on the validation split.
@@ -55,7 +55,7 @@ class FitResult:
     parameters: int
     steps: int
     seconds: float
-    rows_per_second: float | None = None  # unknown of a RUN that an earlier version trained
+    rows_per_second: float | None = None  # unknown of a run that an earlier version trained
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -77,23 +77,23 @@ def fit(
     stopped and resumed on the way.
 
     Args:
-        data: the DATA, or its folder.
+        data: the dataset, or its folder.
         config: model and training.
-        out: the RUN folder to write.
-        start_from: a finished RUN whose weights to start from, on the rows it was not trained on
-            (:mod:`dien.training.warm`); None for fresh weights and all rows. A RUN that is resumed knows
+        out: the run folder to write.
+        start_from: a finished run whose weights to start from, on the rows it was not trained on
+            (:mod:`dien.training.warm`); None for fresh weights and all rows. A run that is resumed knows
             where it started.
-        resume: go on where ``out`` was stopped; starts where there is no RUN yet.
+        resume: go on where ``out`` was stopped; starts where there is no run yet.
         show_progress: whether to show a bar and lines on standard error.
 
     Returns:
-        What training came to. For a RUN that has finished: what it came to then.
+        What training came to. For a run that has finished: what it came to then.
 
     Raises:
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
-            other data or from another RUN; the model or data does not extend that of ``start_from``; ``out``
+            other data or from another run; the model or data does not extend that of ``start_from``; ``out``
             cannot be written; or training diverged.
-        DataError: the DATA cannot be read or has no training rows.
+        DataError: the dataset cannot be read or has no training rows.
     """
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
@@ -140,7 +140,7 @@ def fit(
 
 
 def read_result(run: Run) -> FitResult:
-    """Read what the training of a finished RUN came to."""
+    """Read what the training of a finished run came to."""
     return load(run.path / RESULT, FitResult, "dien train")
 
 
@@ -148,11 +148,11 @@ def _start_warm(trainer: Trainer, run: Run, dataset: Dataset, bar: Bar) -> None:
     """Give a model its first weights from an earlier run, and say which rows it will see."""
     try:
         source = Run.open(run.info["from"]["run"])
-        expect_extension(source, run.config.model, dataset)  # what lies there may be another RUN by now
+        expect_extension(source, run.config.model, dataset)  # what lies there may be another run by now
         copy_weights(source, trainer.model)
     except RunError as error:
         raise RunError(
-            f"{run.path}: has no checkpoint yet and cannot start from the earlier RUN: {error}; put it back, "
+            f"{run.path}: has no checkpoint yet and cannot start from the earlier run: {error}; put it back, "
             f"or remove {run.path} and train anew"
         ) from error
     rows, seen = f"{trainer.batches.rows:,} rows", "later than what it was trained on"
@@ -180,7 +180,7 @@ def _repeatable(seed: int) -> Iterator[None]:
 
 
 def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
-    """Start a RUN, and note there which one it goes on from."""
+    """Start a run, and note there which one it goes on from."""
     if start_from is None:
         return Run.create(out, config, dataset)
     source = start_from if isinstance(start_from, Run) else Run.open(start_from)
@@ -188,7 +188,7 @@ def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | P
 
 
 def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
-    """Open a RUN to go on with, if it is of the same configuration, data and, where one is named, source."""
+    """Open a run to go on with, if it is of the same configuration, data and, where one is named, source."""
     run = Run.open(out)
     if start_from is not None:
         source = (start_from.path if isinstance(start_from, Run) else Path(start_from)).resolve()

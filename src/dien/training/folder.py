@@ -1,4 +1,4 @@
-"""The folder of a command that trains many RUNs: one process at a time, the same arguments every time."""
+"""The folder of a command that trains many runs: one process at a time, the same arguments every time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dien.run import differences
 
 
 @contextmanager
-def held(
+def locked(
     out: Path,
     name: str,
     version: int,
@@ -23,11 +23,11 @@ def held(
     command: str,
     read: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> Iterator[None]:
-    """Hold a folder, new or of the same arguments, for this process alone; makes ``runs`` in it.
+    """Lock a folder, new or of the same arguments, for this process alone; makes ``runs`` in it.
 
     Args:
         out: the folder.
-        name: the file in it that has ``format`` and the arguments; whoever holds the folder writes it.
+        name: the file in it that has ``format`` and the arguments; whoever has the lock writes it.
         version: of that file's format.
         arguments: of the command, as JSON gives them back.
         command: whose folder it is.

@@ -48,12 +48,12 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Job:
-    """A RUN to train and to evaluate.
+    """A run to train and to evaluate.
 
     Attributes:
-        data: the DATA folder.
+        data: the dataset folder.
         config: model and training.
-        out: the RUN folder; one that is there is gone on with.
+        out: the run folder; one that is there is gone on with.
         test: whether to evaluate it on the test split; else no row of that is read.
     """
 
@@ -76,7 +76,7 @@ class Job:
         return load(self.out / TEST, Evaluation, "dien compare")
 
     def expect_data(self, dataset: Dataset) -> None:
-        """Refuse a DATA that is another than the RUN was started on.
+        """Refuse a dataset that is another than the run was started on.
 
         Raises:
             RunError: naming what differs.
@@ -92,13 +92,13 @@ class Job:
 
 
 def carry_out(job: Job) -> None:
-    """Train a RUN to its end, going on where it was stopped, and evaluate it.
+    """Train a run to its end, going on where it was stopped, and evaluate it.
 
     Everything runs on one thread, so that the weights do not depend on how many cores the machine has.
 
     Raises:
-        RunError: the RUN was started otherwise, cannot be written, or training diverged.
-        DataError: the DATA cannot be read or has no training rows.
+        RunError: the run was started otherwise, cannot be written, or training diverged.
+        DataError: the dataset cannot be read or has no training rows.
     """
     torch.set_num_threads(1)
     dataset = Dataset.open(job.data)
@@ -123,7 +123,7 @@ def run_all(
 ) -> None:
     """Carry out jobs, so many at a time; one that fails stops no other.
 
-    The processes end with this one, however it ends: a RUN never has two writers.
+    The processes end with this one, however it ends: a run never has two writers.
 
     Args:
         jobs: in the order they are started in.

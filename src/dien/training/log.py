@@ -19,7 +19,7 @@ class TrainingLog:
     """Appends records to ``metrics.jsonl``; the other two follow from it.
 
     Args:
-        run: the RUN folder.
+        run: the run folder.
         step: training steps done so far; records of later steps are dropped, so that none stands twice.
 
     Raises:
@@ -66,7 +66,7 @@ class TrainingLog:
 
 
 def read_records(run: Path) -> list[dict[str, Any]]:
-    """Read the records of a RUN; a last line cut off by a crash is left out."""
+    """Read the records of a run; a last line cut off by a crash is left out."""
     path = run / "metrics.jsonl"
     if not path.exists():
         return []

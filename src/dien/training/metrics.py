@@ -144,12 +144,12 @@ class _Spool:
 
 def _auc(negatives: NDArray[np.float32], positives: NDArray[np.float32]) -> float:
     """AUC of rising scores: for each click the non-clicks below it, and half of those level with it."""
-    pairs = 0  # twice their number, an integer of any size
+    ordered = 0  # twice the number of (click, non-click) pairs in the right order, an integer of any size
     for start in range(0, len(positives), CHUNK):
         chunk = positives[start : start + CHUNK]
-        pairs += int(np.searchsorted(negatives, chunk, "left").sum())
-        pairs += int(np.searchsorted(negatives, chunk, "right").sum())
-    return pairs / (2 * len(positives) * len(negatives))
+        ordered += int(np.searchsorted(negatives, chunk, "left").sum())
+        ordered += int(np.searchsorted(negatives, chunk, "right").sum())
+    return ordered / (2 * len(positives) * len(negatives))
 
 
 class _UserAUC:
@@ -207,8 +207,8 @@ class _UserAUC:
         others = np.add.reduceat(1 - clicked, runs)
         clicks_of, others_of = np.bincount(user, clicks), np.bincount(user, others)  # [U]
         below = np.cumsum(others) - others - (np.cumsum(others_of) - others_of)[user]
-        pairs = np.bincount(user, clicks * (below + others / 2))  # [U]
+        ordered = np.bincount(user, clicks * (below + others / 2))  # [U]
         counts = (clicks_of > 0) & (others_of > 0)
-        self._sum += float((lengths * pairs)[counts] @ (1 / (clicks_of * others_of)[counts]))
+        self._sum += float((lengths * ordered)[counts] @ (1 / (clicks_of * others_of)[counts]))
         self._rows += int(lengths[counts].sum())
         self._users += int(counts.sum())

@@ -25,16 +25,15 @@ CONFIDENCE = 0.95
 BASE_MODEL = "sum-pooling"
 
 Replicate = tuple[str, int]
-"""DATA and training seed: what every model gets alike."""
+"""Dataset folder and training seed: what every model gets alike."""
 
 
 def independent(values: Mapping[Replicate, float], several: bool) -> list[float]:
     """Reduce the figures of replicates to independent ones.
 
-    Seeds on one DATA differ in initialisation, order and drawn negatives only. Where ``several`` DATA are
-    compared on, seeds on the same one share its split, and count as one replicate: their mean. So they do
-    where the runs on the other DATA are not done, or failed: the figures speak of splits, and of one alone
-    there is no spread.
+    Seeds on one dataset differ in initialisation, order and drawn negatives only. With ``several`` datasets,
+    seeds on the same one share its split, and count as one replicate: their mean. So they do where the runs
+    on the other datasets are not done, or failed: the figures are about splits, and one split has no spread.
     """
     if not several:
         return list(values.values())
@@ -60,7 +59,7 @@ def spread(values: Mapping[Replicate, float], several: bool = False) -> Spread |
 def difference(
     first: Mapping[Replicate, float], second: Mapping[Replicate, float], several: bool = False
 ) -> Difference | None:
-    """Hold the first model's figures against the second's; None where they share no replicate.
+    """Compare the first model's figures with the second's; None where they share no replicate.
 
     ``several`` as :func:`independent`.
     """
@@ -155,7 +154,7 @@ def summarise(models: Sequence[str], runs: Sequence[ComparedRun]) -> Summary:
     if len(models) > 1 and not any(compared.p is not None for compared in found.values()):
         untested = (
             "a paired test needs two replicates or more that two models have an AUC in: "
-            + ("give more DATA" if several else "raise --seeds, or give several DATA")
+            + ("give more datasets" if several else "raise --seeds, or give several datasets")
             if known
             else "no run has an AUC on the test split"
         )

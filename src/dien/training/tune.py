@@ -6,10 +6,10 @@
       tune.json          what is searched, every trial, and the best; rewritten whenever a run has ended
       trials.csv         the trials as a table
       best.yaml          the best trial so far, for --config of dien train and dien compare
-      runs/TRIAL-SEED/   a RUN each, without its checkpoints once it has ended
+      runs/TRIAL-SEED/   a run each, without its checkpoints once it has ended
 
 A trial is a set of values for the keys of the space, trained with every training seed. Rows and negatives
-follow from DATA and seed alone: every trial and every model has the same. No row of the test split is read.
+follow from dataset and seed alone: every trial and every model has the same. The test split is not read.
 
 Optuna's TPE suggests the values. What it suggests follows from a trial's number and the trials before it,
 whatever processes there are and however often the search was stopped: the three before it count as running,
@@ -39,7 +39,7 @@ from dien.errors import DataError, RunError
 from dien.files import write_text
 from dien.models import Choice, LogUniform, Space, model_config
 from dien.models.space import shown
-from dien.training.folder import held, settings_now
+from dien.training.folder import locked, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
 from dien.training.space import flat, nested, with_values
@@ -73,7 +73,7 @@ def tune(
     The processes import the script that calls this: there, call it under ``if __name__ == "__main__":``.
 
     Args:
-        data: the DATA folder.
+        data: the dataset folder.
         model: the model's name, as :func:`~dien.models.model_config` has it.
         config: what holds for the keys that are not searched.
         space: what is searched, as :func:`~dien.training.space.search_space` makes it.
@@ -89,7 +89,7 @@ def tune(
     Raises:
         RunError: ``out`` holds a search of other arguments or with more trials, or anything else, is in use,
             or cannot be written.
-        DataError: the DATA cannot be read, or no AUC can be computed on its validation split.
+        DataError: the dataset cannot be read, or no AUC can be computed on its validation split.
     """
     out, dataset = Path(out), Dataset.open(data)
     label = dataset.splits["valid"].label
@@ -105,7 +105,7 @@ def tune(
         "settings": config.model_dump(mode="json"),
         "space": {key: str(values) for key, values in space.items()},
     }
-    with held(out, TUNE, FORMAT, arguments, "dien tune", _arguments_now):
+    with locked(out, TUNE, FORMAT, arguments, "dien tune", _arguments_now):
         begun = [
             _Trial(number, values, dataset, with_values(config, values), seeds, out)
             for number, values in enumerate(_read(out / TUNE, trials))

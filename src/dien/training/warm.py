@@ -1,20 +1,20 @@
-"""A warm start: train a model further on DATA that has grown since.
+"""A warm start: train a model further on a dataset that has grown since.
 
-The model of a finished RUN goes on with the rows it has not been trained on. Its weights mean the same only
-where every index does, so the new DATA must extend the RUN's:
+The model of a finished run goes on with the rows it has not been trained on. Its weights mean the same only
+where every index does, so the new dataset must extend the run's:
 
-- every vocabulary of the RUN is the beginning of the DATA's; new values come after it, none is renumbered;
+- every vocabulary of the run is the beginning of the dataset's; new values come after it, none is renumbered;
 - the features are otherwise the same, in the same order: side, kind, width, pooling, shared table, encoder;
 - the model is configured alike; how it is trained may differ.
 
 Weights are copied by name. An embedding table that grew has its old rows copied and its new rows freshly
 initialised. The optimiser starts fresh.
 
-The RUN that is written keeps where it comes from in its ``run.json``, so that it resumes by itself::
+The run that is written keeps where it comes from in its ``run.json``, so that it resumes by itself::
 
-    "from": {"run": the earlier RUN, "rows_after": the second of its last training impression}
+    "from": {"run": the earlier run, "rows_after": the second of its last training impression}
 
-It trains on impressions later than ``rows_after``, which is null, for all rows, where the DATA has none.
+It trains on impressions later than ``rows_after``, which is null, for all rows, where the dataset has none.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from dien.errors import RunError
 from dien.models import Model, ModelConfig
 from dien.run import Run, differences
 
-_ANEW = "append to the DATA it was trained on (dien prepare ... --append), or train without --from"
+_ANEW = "append to the dataset it was trained on (dien prepare ... --append), or train without --from"
 
 
 def origin(source: Run, config: ModelConfig, dataset: Dataset) -> dict[str, Any]:
     """Describe a warm start for ``run.json``, once it is sure to be possible.
 
     Args:
-        source: the finished RUN to start from.
+        source: the finished run to start from.
         config: the model to train.
         dataset: what to train it on.
 
@@ -54,13 +54,13 @@ def origin(source: Run, config: ModelConfig, dataset: Dataset) -> dict[str, Any]
 
 
 def since(run: Run) -> int | None:
-    """Tell from which second on the training rows of a RUN begin; None takes all."""
+    """Give the second from which on the training rows of a run begin; None for all rows."""
     last = run.info.get("from", {}).get("rows_after")
     return None if last is None else int(last) + 1
 
 
 def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None:
-    """Refuse a RUN whose weights would not mean the same in a model of this configuration and data.
+    """Refuse a run whose weights would not mean the same in a model of this configuration and data.
 
     Raises:
         RunError: training of ``source`` has not ended, or the model, a feature or a vocabulary is another;
@@ -69,7 +69,7 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
     if not source.finished:
         raise RunError(f"{source.path}: training has not ended; go on with dien train ... --resume")
     if source.info["data"] is None:
-        raise RunError(f"{source.path}: converted, so no DATA extends its own; train without --from")
+        raise RunError(f"{source.path}: converted, so no dataset extends its own; train without --from")
     for key, was, now in differences(source.config.model.model_dump(), config.model_dump()):
         raise RunError(
             f"{source.path}: was trained with model.{key} = {was!r}, not {now!r}; start from it with the "
@@ -93,10 +93,10 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
 
 
 def copy_weights(source: Run, model: Model) -> None:
-    """Start a model from the weights of a RUN that :func:`expect_extension` lets through.
+    """Start a model from the weights of a run that :func:`expect_extension` lets through.
 
     Args:
-        source: the finished RUN.
+        source: the finished run.
         model: of the same configuration; its tables may be higher, and keep the rows that are new.
 
     Raises:
