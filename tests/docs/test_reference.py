@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dien.models import models
 from tests.docs.blocks import DOCS, blocks_of, run_blocks
 
 PAGES = {
@@ -16,8 +17,12 @@ PAGES = {
     "serving": "dien.serving",
     "training": "dien.training",
 }
-# Those are on the page of dien.
-ELSEWHERE = {"dien.serving": {"Scorer"}, "dien.training": {"evaluate", "fit"}}
+# On the page of dien, types without a docstring of their own, and what stands there by its file.
+ELSEWHERE = {
+    "dien.models": {"DIEN", "DIENConfig", "Activation", "Widths", "Space", "SHARED", "POOLED"},
+    "dien.serving": {"Scorer"},
+    "dien.training": {"evaluate", "fit"},
+}
 ENTRY = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 
 
@@ -28,7 +33,13 @@ def entries_of(page: str) -> list[str]:
 @pytest.mark.parametrize(("page", "module"), PAGES.items())
 def test_a_reference_page_has_an_entry_for_every_public_name_and_no_other(page: str, module: str) -> None:
     public = set(importlib.import_module(module).__all__) - ELSEWHERE.get(module, set())
-    assert sorted(entries_of(page)) == sorted(f"{module}.{name}" for name in public)
+    entries = [entry for entry in entries_of(page) if entry.rpartition(".")[0] == module]
+    assert sorted(entries) == sorted(f"{module}.{name}" for name in public)
+
+
+def test_every_registered_model_has_an_entry() -> None:
+    expected = {f"{found.model.__module__}.{found.model.__qualname__}" for found in models().values()}
+    assert expected - set(entries_of("models")) == set()
 
 
 @pytest.mark.parametrize("page", ["layers", "ops"])
