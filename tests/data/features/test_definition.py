@@ -2,6 +2,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dien.data.features import KINDS, Categorical, Definition, Feature, Multi, Numeric
 from dien.data.features.encoders import Hashed, Intervals, Scaled
@@ -79,3 +81,18 @@ def test_a_feature_of_an_unknown_kind_is_refused() -> None:
         ValueError, match="feature v: kind 'vector'; expected one of categorical, multi, numeric"
     ):
         Feature("v", "item", 3, "vector")
+
+
+def test_a_category_of_whole_floats_is_that_of_the_integers() -> None:
+    values = Categorical().parse(pl.Series([1.0, None, float("nan"), 12.0]), pl.Float64())
+    assert values.to_list() == ["1", None, None, "12"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.none() | st.lists(st.text("ab c", min_size=1), max_size=3), min_size=1, max_size=6))
+def test_lists_and_text_with_separators_are_the_same(lists: list[list[str] | None]) -> None:
+    spec = Multi(separator=";;")
+    text = pl.Series([None if one is None else ";;".join(one) for one in lists], dtype=pl.String)
+    wanted = [one or None for one in lists]
+    assert spec.parse(pl.Series(lists, dtype=pl.List(pl.String)), pl.Float64()).to_list() == wanted
+    assert spec.parse(text, pl.Float64()).to_list() == wanted

@@ -20,7 +20,8 @@ from dien.data.log import Log
 from dien.data.prepare import impressions
 from dien.data.prepare.append import append
 from dien.data.prepare.splits import ByTime
-from dien.data.sources.table import TableSpec
+from dien.data.readers.messages import refuse
+from dien.data.sources.table import TableSpec, read
 from dien.data.writer import write
 from dien.layers.embedding import NUMBERS
 from dien.run import Run
@@ -57,6 +58,11 @@ class Place(Definition):
     dtype: ClassVar[pl.DataType] = pl.List(pl.Float64())
     one_value: ClassVar[bool] = False
     encoders: ClassVar[tuple[type[Encoder], ...]] = (Centred,)
+
+    def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
+        pairs = values.list.len().fill_null(2) == 2
+        refuse(values, ~pairs, "two numbers; mend it or drop the row")
+        return values.cast(pl.List(pl.Float64))
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:
@@ -174,6 +180,24 @@ def test_a_model_learns_from_a_new_kind_and_scores_requests_with_it(data: Datase
         scorer.score(**request, context={"here": 3.0})
     weights = scorer.model.state_dict()
     assert weights["inputs.item.numbers.0.linear.weight"].shape[1] == 2
+
+
+def test_a_new_kind_is_read_from_tables_and_a_wrong_value_is_named(log: Log, tmp_path: Path) -> None:
+    lists = pl.List(pl.Float32)
+    log.events.with_columns(pl.col("seen", "here").cast(lists)).write_parquet(tmp_path / "log.parquet")
+    items = log.items.with_columns(pl.col("home").cast(lists))
+    items.write_parquet(tmp_path / "items.parquet")
+    features = {side: {PLACES[side]: {"kind": "place"}} for side in ("item", "behaviour", "context")}
+    spec = TableSpec.of({"features": features}, "schema.yaml")
+    paths = [tmp_path / "log.parquet"], [tmp_path / "items.parquet"], None
+    prepared = impressions(read(*paths, spec), ByTime(0.6, 0.8))
+    assert {f.name: f.side for f in prepared.schema.features if f.kind == "place"} == {
+        PLACES[side]: side for side in features
+    }
+    too_short = pl.when(pl.int_range(pl.len()) == 3).then(pl.col("home").list.head(1))
+    items.with_columns(too_short.otherwise("home").alias("home")).write_parquet(tmp_path / "items.parquet")
+    with pytest.raises(ValueError, match=r"items\.parquet: row 4: column 'home': .*expected two numbers"):
+        read(*paths, spec)
 
 
 def test_a_schema_file_defines_a_new_kind_with_options_of_its_own() -> None:

@@ -13,6 +13,11 @@ from pydantic import field_validator, model_validator
 from dien.data.features.definition import MapFile, register
 from dien.data.features.indices import Indices, within
 from dien.data.ragged import Column
+from dien.data.readers.messages import refuse
+from dien.data.readers.values import cast, text
+
+_HOURS = pl.Series([str(hour) for hour in range(24)])
+_WEEKDAYS = pl.Series(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
 
 
 @register
@@ -48,6 +53,30 @@ class Categorical(Indices):
         if self.from_time is not None and self.side != "context":
             raise ValueError("from_time is for features of the context; move it there")
         return self
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is the hour or the weekday of the interaction."""
+        return self.from_time is not None
+
+    def of_time(self, time: pl.Series) -> pl.Series:
+        """Tell the hour (0 to 23) or weekday (Mon to Sun) of times ``[n]`` in seconds, in its zone."""
+        moment = pl.from_epoch(time, "s").dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
+        if self.from_time == "hour":
+            return _HOURS.gather(moment.dt.hour())
+        return _WEEKDAYS.gather(moment.dt.weekday() - 1)
+
+    def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
+        """Read text or whole numbers, floats that are whole among them: String."""
+        dtype = values.dtype
+        if dtype.is_float():  # integers with gaps, as pandas stores them
+            filled = values.fill_nan(None)
+            bad = (filled != filled.floor()) | (filled.abs() >= 1 << 53)
+            refuse(values, bad.fill_null(False), "text or whole numbers, or say kind: numeric")
+            return cast(filled.cast(pl.Int64), pl.String())
+        if dtype == pl.Boolean or dtype == pl.Date:
+            return cast(values, pl.String())
+        return text(values, "text or whole numbers (say kind: multi for lists, numeric for numbers)")
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:

@@ -92,6 +92,30 @@ class Definition(BaseModel):
 
     # A raw column
 
+    @property
+    def timed(self) -> bool:
+        """Whether it is worked out from the time of the interaction, instead of read from a column."""
+        return False
+
+    def of_time(self, time: pl.Series) -> pl.Series:
+        """Work it out from times ``[n]`` in seconds, where it is :attr:`timed`."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
+        """Read a column of a table as a log has it; null is unknown.
+
+        Args:
+            values: ``[n]`` of any type.
+            precision: of floats: Float32 where rows are many, else Float64.
+
+        Returns:
+            ``[n]`` of a type that :meth:`holds` takes.
+
+        Raises:
+            BadValueError: a value is not of this kind.
+        """
+
     @classmethod
     @abstractmethod
     def holds(cls, dtype: pl.DataType) -> bool:

@@ -13,6 +13,8 @@ from dien.data.features.definition import Feature, MapFile, Pooling, Side, Text,
 from dien.data.features.encoders import Encoder, Encodes
 from dien.data.features.indices import Indices, within
 from dien.data.ragged import Column, Ragged, row_of, to_offsets
+from dien.data.readers.messages import refuse_type
+from dien.data.readers.values import evaluated
 
 
 @register
@@ -31,6 +33,28 @@ class Multi(Indices):
     dtype: ClassVar[pl.DataType] = pl.List(pl.String())
     one_value: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ("", ".offsets")
+
+    def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
+        """Read lists, or text with a separator between values: lists of String."""
+        expected = (
+            f"a list of text, or text with {self.separator!r} between values; convert it or change kind"
+        )
+        dtype = values.dtype
+        if isinstance(dtype, pl.Array):
+            values = values.arr.to_list()
+        if isinstance(values.dtype, pl.List):
+            inner = values.dtype.inner
+            if not (inner.is_integer() or isinstance(inner, pl.String | pl.Categorical | pl.Enum | pl.Null)):
+                fraction = pl.element() != pl.element().floor()
+                telling = values.list.eval(fraction).list.any() if inner.is_float() else None
+                refuse_type(values, expected, telling)
+            lists = values.cast(pl.List(pl.String))
+        elif dtype == pl.Null or isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+            lists = values.cast(pl.String).str.split(self.separator)
+        else:
+            refuse_type(values, expected)
+        known = lists.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != "")))
+        return evaluated(pl.when(known.list.len() > 0).then(known))
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:

@@ -16,6 +16,7 @@ from dien.data.features.categorical import Categorical
 from dien.data.features.definition import Definition, Feature, MapFile, Side, register
 from dien.data.features.encoders import Encoder, Intervals, Scaled, signed_log
 from dien.data.ragged import Column
+from dien.data.readers.values import numbers
 
 
 @register
@@ -51,6 +52,10 @@ class Numeric(Definition):
         if self.quantiles and self.edges:
             raise ValueError("quantiles and edges exclude each other; give one of them")
         return self
+
+    def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
+        """Read numbers, or text that is: floats of this precision."""
+        return numbers(values, precision)
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:

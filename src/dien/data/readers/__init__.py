@@ -6,5 +6,6 @@ Read it in this order:
 - ``reader``: what a reader of any format can do, and a chunk of rows that knows where it lies in its file.
 - ``parquet``, ``csv_text``, ``json_lines``, ``atomic`` (RecBole's files): a reader for each format.
 - ``streams``: bytes from disk, gzip or plain. ``lines``: the lines of a file of any other kind.
+- ``values``: columns of text and numbers, each value checked.
 - ``messages``: what the errors of all of them say.
 """

@@ -5,13 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dien.data.features import Categorical, Multi
 from dien.data.readers.messages import BadValueError
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
     at_least,
-    feature,
     impressions,
     labels,
     splits,
@@ -91,18 +89,3 @@ def test_impressions_are_told_apart_whatever_their_type_and_chunk() -> None:
     assert again[0] == first[0] == 5
     assert again[2:4] == first[1:3]
     assert len({*first, *again}) == 5
-
-
-def test_a_category_of_whole_floats_is_that_of_the_integers() -> None:
-    values = feature(pl.Series([1.0, None, float("nan"), 12.0]), Categorical(), pl.Float64())
-    assert values.to_list() == ["1", None, None, "12"]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.none() | st.lists(st.text("ab c", min_size=1), max_size=3), min_size=1, max_size=6))
-def test_lists_and_text_with_separators_are_the_same(lists: list[list[str] | None]) -> None:
-    spec = Multi(separator=";;")
-    text = pl.Series([None if one is None else ";;".join(one) for one in lists], dtype=pl.String)
-    wanted = [one or None for one in lists]
-    assert feature(pl.Series(lists, dtype=pl.List(pl.String)), spec, pl.Float64()).to_list() == wanted
-    assert feature(text, spec, pl.Float64()).to_list() == wanted

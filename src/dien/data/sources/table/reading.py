@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dien.data.features import TIME_SINCE, Categorical, Definition
+from dien.data.features import TIME_SINCE, Definition
 from dien.data.log import Log
 from dien.data.readers.files import TableFile, find
 from dien.data.readers.messages import no_column
@@ -21,16 +21,12 @@ from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
     at_least,
-    feature,
     ids,
     impressions,
     labels,
     splits,
 )
 from dien.errors import DataError
-
-_HOURS = pl.Series([str(hour) for hour in range(24)])
-_WEEKDAYS = pl.Series(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
 
 
 def read(
@@ -127,11 +123,11 @@ def _read_events(
     wanted: dict[str, str] = {}
     for role, (column, _) in parse.items():
         wanted.setdefault(column, f"interactions.{role}")
-    timed: dict[str, tuple[Categorical, Codes]] = {}
+    timed: dict[str, tuple[Definition, Codes]] = {}
     for side, name, one in spec.features.named():
         if side not in ("behaviour", "context") or name == TIME_SINCE:
             continue
-        if isinstance(one, Categorical) and one.from_time is not None:
+        if one.timed:
             timed[name] = one, Codes()
         else:
             parse[name] = one.column or name, _event_feature(one)
@@ -141,7 +137,7 @@ def _read_events(
         for name, (column, parsed) in parse.items():
             columns.add(name, chunk.parse(column, parsed))
         for name, (one, codes) in timed.items():
-            columns.add(name, codes.categories(_from_time(columns.last("time"), one)))
+            columns.add(name, codes.categories(one.of_time(columns.last("time"))))
     events = columns.frame()
     if events.is_empty():
         raise DataError(f"{_all(files)}: no interaction; expected at least one row with a click")
@@ -309,27 +305,19 @@ def _rows(codes: pl.Series) -> pl.Series:
     return rows
 
 
-def _event_feature(spec: Definition) -> Callable[[pl.Series], pl.Series]:
-    """Make what reads a feature of events: they are many, so categories are numbered and numbers short."""
+def _event_feature(feature: Definition) -> Callable[[pl.Series], pl.Series]:
+    """Make what reads a feature of events: they are many, so text is numbered and numbers are short."""
     codes = Codes()
 
     def parse(values: pl.Series) -> pl.Series:
-        parsed = feature(values, spec, pl.Float32())
+        parsed = feature.parse(values, pl.Float32())
         return codes.categories(parsed) if parsed.dtype == pl.String else parsed
 
     return parse
 
 
-def _side_feature(spec: Definition) -> Callable[[pl.Series], pl.Series]:
-    return lambda values: feature(values, spec, pl.Float64())
-
-
-def _from_time(time: pl.Series, spec: Categorical) -> pl.Series:
-    """Tell the hour (0 to 23) or weekday (Mon to Sun) of times in seconds in a time zone."""
-    moment = pl.from_epoch(time, "s").dt.replace_time_zone("UTC").dt.convert_time_zone(spec.zone)
-    if spec.from_time == "hour":
-        return _HOURS.gather(moment.dt.hour())
-    return _WEEKDAYS.gather(moment.dt.weekday() - 1)
+def _side_feature(feature: Definition) -> Callable[[pl.Series], pl.Series]:
+    return lambda values: feature.parse(values, pl.Float64())
 
 
 def _all(files: Sequence[TableFile]) -> str:

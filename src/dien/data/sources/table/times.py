@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from dien.data.readers.messages import refuse, refuse_type
+from dien.data.readers.values import cast, evaluated
 from dien.data.sources.table.spec import TimeUnit
-from dien.data.sources.table.values import cast, evaluated
 from dien.errors import DataError
 
 LAST_TIME = 4_102_444_800

@@ -1,0 +1,65 @@
+"""Raw columns of text and numbers, whatever type a file gave them, each value checked."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from dien.data.readers.messages import refuse, refuse_type
+
+
+def text(values: pl.Series, expected: str = "text or whole numbers") -> pl.Series:
+    """Read ids: text or integers; empty text is null.
+
+    Raises:
+        BadValueError: the column holds something else.
+    """
+    dtype = values.dtype
+    if dtype.is_float():
+        refuse_type(values, f"{expected}: store it as integers or text", values != values.floor())
+    if dtype.is_integer():
+        return cast(values, pl.String())
+    if dtype != pl.Null and not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        refuse_type(values, expected)
+    return _filled(values.cast(pl.String))
+
+
+def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
+    """Read numbers: of this type of floats; empty text and NaN are null.
+
+    Raises:
+        BadValueError: a value is no number, or not finite.
+    """
+    expected = "a number, or nothing where it is unknown (an empty field, null); mend it or change kind"
+    dtype = values.dtype
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        given = _filled(values.cast(pl.String).str.strip_chars())
+        found = given.cast(pl.Float64, strict=False)
+        bad = found.is_null() & given.is_not_null()
+        refuse(values, bad, expected)
+    elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
+        found = values.cast(pl.Float64)
+    else:
+        refuse_type(values, expected)
+    found = cast(found, precision).fill_nan(None)
+    bad = found.is_infinite().fill_null(False)
+    refuse(values, bad, f"{expected} (a finite one)")
+    return cast(found, precision)
+
+
+def evaluated(made: pl.Expr) -> pl.Series:
+    """Work out an expression over whole columns."""
+    return pl.select(made).to_series()
+
+
+def cast(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Convert a column to a type that holds all its values."""
+    made: pl.Series = values.cast(dtype)  # untyped in Polars
+    return made
+
+
+def _filled(values: pl.Series) -> pl.Series:
+    """Empty text is null."""
+    empty = values == ""
+    if not empty.any():
+        return values
+    return evaluated(pl.when(~empty).then(values).alias(values.name))
