@@ -101,7 +101,7 @@ def test_checking_finds_a_value_out_of_range_or_order(data, file, wrong):
         place = int(np.flatnonzero(np.diff(user) == 0)[0])  # the same user has a later impression
     column[place] = wrong
     np.save(data / file, column)
-    with pytest.raises(DataError, match=f"{file}: a value is out of range or order"):
+    with pytest.raises(DataError, match=f"{file}: a value is out of range or out of order"):
         Dataset.open(data).check()
 
 

@@ -75,7 +75,7 @@ def test_a_path_that_is_taken_is_left_alone(prepared, other, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(DataError, match="no DATA folder"):
+        with pytest.raises(DataError, match="no dataset folder"):
             check_free(tmp_path / "home", overwrite)
     assert content(tmp_path / "DATA") == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["DATA", "home"]

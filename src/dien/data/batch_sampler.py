@@ -1,4 +1,4 @@
-"""In which order an epoch goes through the impressions of a split, and where it is cut into batches."""
+"""Which impressions each batch of an epoch holds: shuffled, and cut between impressions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BLOCK = 256
 
 
 class BatchSampler:
-    """The order of each epoch, and its batches.
+    """The impressions of each batch, as torch's sampler of this name, in any epoch at once.
 
     Up to ``WINDOW`` impressions an epoch is one full permutation. More are cut into blocks of about ``BLOCK``
-    consecutive ones; an epoch shuffles the blocks, takes equal shares of them, of at most about ``WINDOW``
+    consecutive ones; an epoch shuffles the blocks, takes equal parts of them, of at most about ``WINDOW``
     impressions, as windows, and permutes the impressions of a window fully. So memory does not grow with the
     split, and a window reads few stretches of each file.
 
@@ -35,7 +35,7 @@ class BatchSampler:
 
     Batches are cut between impressions: within the only window where the candidates so far pass a multiple of
     ``batch_size`` (what is left at the end, if less than half of it, joins the batch before), within one of
-    many where they pass equal shares of the window. There are equally many in every epoch.
+    many where they pass equal parts of the window. There are equally many in every epoch.
 
     Args:
         split: the impressions.
@@ -70,7 +70,7 @@ class BatchSampler:
         return self._batches
 
     def window_of(self, index: int) -> int:
-        """Tell which window a batch is cut from; those of a window read the same stretches of each file."""
+        """Give the window a batch is cut from; batches of a window read the same stretches of each file."""
         return ((index + 1) * self._windows - 1) // self._batches
 
     def batch(self, epoch: int, index: int) -> NDArray[np.int64]:
@@ -98,7 +98,7 @@ class BatchSampler:
             blocks = np.arange(self._blocks)
             if self._shuffle:
                 blocks = self._rng(epoch, 0).permutation(self._blocks)
-            blocks = blocks[_share(self._blocks, self._windows, window)]
+            blocks = blocks[_part(self._blocks, self._windows, window)]
             starts, ends = (which * self._impressions // self._blocks for which in (blocks, blocks + 1))
             impressions = ranges(starts, ends - starts)
             if self._shuffle:
@@ -106,7 +106,7 @@ class BatchSampler:
         if self._chosen is not None:
             impressions = self._chosen[impressions].astype(np.int64)
 
-        batches = len(range(self._batches)[_share(self._batches, self._windows, window)])
+        batches = len(range(self._batches)[_part(self._batches, self._windows, window)])
         shown = to_offsets(self._offsets[impressions + 1] - self._offsets[impressions])  # [n + 1] so far
         each = self._batch_size if self._windows == 1 else shown[-1] / batches
         return impressions, _cut(shown, batches, each)
@@ -119,9 +119,9 @@ class BatchSampler:
         return sum(int((self._offsets[part + 1] - self._offsets[part]).sum()) for part in parts)
 
 
-def _share(total: int, shares: int, which: int) -> slice:
-    """Cut a list of ``total`` into consecutive, equal shares, and take one."""
-    return slice(which * total // shares, (which + 1) * total // shares)
+def _part(total: int, parts: int, which: int) -> slice:
+    """Cut a list of ``total`` into consecutive, equal parts, and take one."""
+    return slice(which * total // parts, (which + 1) * total // parts)
 
 
 def _cut(shown: NDArray[np.int64], batches: int, each: float) -> NDArray[np.int64]:

@@ -206,8 +206,8 @@ class Batches:
         drawn = self._auxiliary.draw_other_than(rng if streams is None else streams, history)
         if (unclicked := self._dataset.behaviours.unclicked) is not None:
             start, end = unclicked.start[place], unclicked.end[place]
-            share = rng.random(len(place)) if streams is None else streams.random(np.arange(len(place)))
-            at = start + (share * (end - start)).astype(np.int64)
+            chance = rng.random(len(place)) if streams is None else streams.random(np.arange(len(place)))
+            at = start + (chance * (end - start)).astype(np.int64)
             some = (end > start).nonzero()[0]
             item = unclicked.item[at[some]]
             other = item != history[some]  # what was passed over may have been clicked in the end

@@ -1,4 +1,4 @@
-"""A DATA folder, memory-mapped: opening it costs the same whatever its size."""
+"""A dataset folder, memory-mapped: opening it takes the same time whatever its size."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from dien.data.tables import (
     Behaviours,
     FeatureTable,
     Split,
+    SplitName,
     Tables,
     Unclicked,
     newest_time,
@@ -43,12 +44,12 @@ class Dataset(Tables):
 
     @classmethod
     def open(cls, path: Path | str) -> Dataset:
-        """Open a DATA folder.
+        """Open a dataset folder.
 
-        Each file is checked by its header and its ends alone; :meth:`check` reads everything.
+        Of each file only the header and the ends are checked; :meth:`check` reads everything.
 
         Raises:
-            DataError: there is no DATA folder, or a file is missing or does not fit the others.
+            DataError: there is no dataset folder, or a file is missing or does not fit the others.
         """
         path = Path(path)
         info = DatasetInfo.load(path)
@@ -71,8 +72,10 @@ class Dataset(Tables):
             if info.auxiliary_negatives == "unclicked"
             else None,
         )
-        splits = {
-            name: Split(
+
+        def split(name: SplitName) -> Split:
+            impressions, rows = info.sizes.splits[name].impressions, info.sizes.splits[name].rows
+            return Split(
                 user=map_column(path / name / "user.npy", np.int32, impressions),
                 end=map_column(path / name / "end.npy", np.int64, impressions),
                 time=map_column(path / name / "time.npy", np.int64, impressions),
@@ -81,10 +84,7 @@ class Dataset(Tables):
                 item=map_column(path / name / "item.npy", np.int32, rows),
                 label=map_column(path / name / "label.npy", np.int8, rows),
             )
-            for name, impressions, rows in (
-                (name, info.sizes.splits[name].impressions, info.sizes.splits[name].rows) for name in SPLITS
-            )
-        }
+
         dataset = cls(
             path=path,
             info=info,
@@ -93,7 +93,7 @@ class Dataset(Tables):
             popularity=map_column(path / "items/popularity.npy", np.int64, n_items),
             users=table("users", "user", n_users),
             behaviours=behaviours,
-            splits=splits,
+            splits={name: split(name) for name in SPLITS},
         )
         vocabularies = (dataset._vocabulary_file(name) for name in schema.vocabularies)
         for file in (path / "items/ids.parquet", path / "users/ids.parquet", *vocabularies):
@@ -128,9 +128,9 @@ class Dataset(Tables):
         return vocabularies
 
     def release(self, split: Split) -> None:
-        """Let go of the pages that were read, so that a walk through a split does not keep them all.
+        """Free the memory of pages that were read, so that going through a split does not keep them all.
 
-        They stay in the system's cache while there is room.
+        They stay in the page cache of the system while there is room.
         """
         tables = [vars(self.behaviours), self.behaviours.features, vars(split), split.context]
         if self.behaviours.unclicked is not None:
@@ -161,10 +161,10 @@ class Dataset(Tables):
         behaviours = self.behaviours
         self._expect(_ascending(behaviours.offsets), "behaviours/offsets.npy")
         self._expect(_within(behaviours.item, len(self.popularity), least=1), "behaviours/item.npy")
-        rising = behaviours.time[1:] >= behaviours.time[:-1]
+        in_order = behaviours.time[1:] >= behaviours.time[:-1]
         starts = behaviours.offsets[1:-1]
-        rising[starts[(starts > 0) & (starts < len(behaviours.time))] - 1] = True  # another user begins
-        self._expect(bool(rising.all()), "behaviours/time.npy")
+        in_order[starts[(starts > 0) & (starts < len(behaviours.time))] - 1] = True  # another user begins
+        self._expect(bool(in_order.all()), "behaviours/time.npy")
 
         if (unclicked := behaviours.unclicked) is not None:
             within = _within(unclicked.start) and _within(unclicked.end, len(unclicked.item) + 1)
@@ -188,14 +188,14 @@ class Dataset(Tables):
         inside = (offsets[split.user] <= split.end) & (split.end <= offsets[split.user + 1])
         self._expect(bool(inside.all()) and _ascending(split.end), f"{name}/end.npy")
         past = newest_time(self.behaviours, split) <= split.time
-        rising = (split.time[1:] >= split.time[:-1]) | (split.user[1:] != split.user[:-1])
-        self._expect(bool(past.all() and rising.all()), f"{name}/time.npy")
+        in_order = (split.time[1:] >= split.time[:-1]) | (split.user[1:] != split.user[:-1])
+        self._expect(bool(past.all() and in_order.all()), f"{name}/time.npy")
         for feature, column in split.context.items():
             self._expect(features[feature].fits(column), f"{name}/context/{feature}.npy")
 
     def _expect(self, fits: bool, file: str) -> None:
         if not fits:
-            raise _broken(self.path / file, "a value is out of range or order (docs/data-format.md)")
+            raise _broken(self.path / file, "a value is out of range or out of order (docs/data-format.md)")
 
     def _vocabulary_file(self, feature: str) -> Path:
         return self.path / "vocabularies" / f"{feature}.parquet"
@@ -209,7 +209,7 @@ class Dataset(Tables):
 
 
 def _broken(file: Path, what: str) -> DataError:
-    return DataError(f"{file}: {what}; prepare the data again")
+    return DataError(f"{file}: {what}; prepare the data again (dien prepare)")
 
 
 def map_column(path: Path, dtype: type[np.generic], *shape: int | None) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Write a prepared dataset as a DATA folder: whole or not at all."""
+"""Write a prepared dataset as a dataset folder: whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,58 +23,52 @@ from dien.files import sync
 
 
 def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
-    """Write the DATA folder beside ``path`` and rename it into place.
+    """Write the dataset folder beside ``path`` and rename it into place.
 
     The same dataset gives the same bytes: nothing in them depends on when or where they were written.
 
     Args:
         prepared: what to write.
-        path: the DATA folder; its parents are made.
-        overwrite: whether a DATA folder that is there already is replaced.
+        path: the dataset folder; its parents are made.
+        overwrite: whether a dataset folder that is there already is replaced.
 
     Raises:
-        DataError: ``path`` is taken, or something could not be written, as on a full disk; nothing is left
-            behind then, and what stood at ``path`` still stands.
+        DataError: ``path`` exists already, or something could not be written, as on a full disk. What is at
+            ``path`` then stays as it was.
     """
     check_free(path, overwrite)
-    try:
-        with _folder(path) as new:
-            for name, array in arrays_of(prepared).items():
-                _save_array(new / f"{name}.npy", array)
-            for folder in ("vocabularies", "items", "users"):  # a side may have no feature, as rare ids alone
-                (new / folder).mkdir(exist_ok=True)
-            for name, vocabulary in prepared.vocabularies.items():
-                vocabulary.save(new / "vocabularies" / f"{name}.parquet")
-            prepared.item_ids.save(new / "items" / "ids.parquet")
-            prepared.user_ids.save(new / "users" / "ids.parquet")
-            _info(prepared).save(new)
-            for file in new.rglob("*"):
-                if file.is_file():
-                    sync(file)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{path}: could not be written: {error}; nothing is left of it. Free some space or choose "
-            "another folder, then run again"
-        ) from error
+    with new_folder(path) as new:
+        for name, array in arrays_of(prepared).items():
+            _save_array(new / f"{name}.npy", array)
+        for folder in ("vocabularies", "items", "users"):  # a side may have no feature, as rare ids alone
+            (new / folder).mkdir(exist_ok=True)
+        for name, vocabulary in prepared.vocabularies.items():
+            vocabulary.save(new / "vocabularies" / f"{name}.parquet")
+        prepared.item_ids.save(new / "items" / "ids.parquet")
+        prepared.user_ids.save(new / "users" / "ids.parquet")
+        _info(prepared).save(new)
+        for file in new.rglob("*"):
+            if file.is_file():
+                sync(file)
 
 
 def check_free(path: Path, overwrite: bool = False) -> None:
     """Refuse a path that may not be written to; worth asking before a long preparation.
 
     Raises:
-        DataError: something is there already, and is no DATA folder or may not be overwritten.
+        DataError: something is there already that is no dataset folder, or may not be overwritten.
     """
     if not (path.exists() or path.is_symlink()):
         return
     if not (path / NAME).is_file():
-        raise DataError(f"{path}: exists and is no DATA folder; choose another path")
+        raise DataError(f"{path}: exists and is no dataset folder; choose another path")
     if not overwrite:
         raise DataError(f"{path}: exists already; remove it or choose another path")
 
 
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
-    """Hand out a folder on the disk of ``path`` for what grows on the way, and remove it in the end.
+    """Hand out a folder on the disk of ``path`` for columns while they grow, and remove it in the end.
 
     Raises:
         DataError: it cannot be made.
@@ -89,25 +83,37 @@ def scratch_beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    """Hand out a folder that takes the place of ``path``, unless an exception (Ctrl-C too) removes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    new, old = work / "new", work / "old"
+def new_folder(path: Path) -> Iterator[Path]:
+    """Hand out an empty folder that takes the place of ``path`` when all went well.
+
+    An exception (Ctrl-C too) removes it; what was at ``path`` is there again then.
+
+    Raises:
+        DataError: something could not be written, as on a full disk.
+    """
     try:
-        new.mkdir()
-        yield new
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-    finally:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        shutil.rmtree(work, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        new, old = work / "new", work / "old"
+        try:
+            new.mkdir()
+            yield new
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(work, ignore_errors=True)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"{path}: could not be written: {error}; nothing is left of it. Free some space or choose "
+            "another folder, then run again"
+        ) from error
 
 
 def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
-    """Every column by its path without the suffix."""
+    """Name every array by its path in the dataset folder, without ``.npy``."""
     behaviours = prepared.behaviours
     arrays: dict[str, NDArray[Any]] = {
         **flat("items", prepared.items),
@@ -178,7 +184,7 @@ def _first_and_last(time: NDArray[np.int64]) -> tuple[int, int] | None:
 def _save_array(path: Path, array: NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(array, np.memmap) and str(array.filename).endswith(".npy"):
-        with suppress(OSError):  # a recipe wrote it there already: the same file, if the disk is the same
+        with suppress(OSError):  # it lies in the scratch folder already: no copy where the disk is the same
             os.link(str(array.filename), path)
             return
     np.save(path, array, allow_pickle=False)

@@ -232,7 +232,7 @@ def _distance(drift: Drift) -> list[Cell]:
 
 def _mark(drift: Drift) -> str:
     apart = drift.distance
-    if apart is None or apart.psi < MODERATE_PSI or not apart.says_something:
+    if apart is None or apart.psi < MODERATE_PSI or not apart.beyond_chance:
         return ""
     return "much" if apart.psi >= LARGE_PSI else "some"
 

@@ -57,7 +57,7 @@ def test_distances_are_those_of_the_textbook():
     js = (p * np.log2(p / middle)).sum() / 2 + (q * np.log2(q / middle)).sum() / 2
     assert found.js == pytest.approx(js)
     assert found.by_chance == pytest.approx(2 * (2 / 1_000_000))
-    assert found.says_something
+    assert found.beyond_chance
     assert distance(np.array([5, 0]), np.array([0, 7])).js == pytest.approx(1)
 
 
@@ -77,7 +77,7 @@ def test_a_small_split_of_many_values_does_not_drift_by_chance():
     rng = np.random.default_rng(0)
     shares = rng.dirichlet(np.full(50_000, 0.5))
     found = distance(rng.multinomial(1_000_000, shares), rng.multinomial(500, shares))
-    assert not found.says_something
+    assert not found.beyond_chance
 
 
 def test_psi_by_chance_is_the_mean_over_splits_of_one_distribution():
@@ -86,7 +86,7 @@ def test_psi_by_chance_is_the_mean_over_splits_of_one_distribution():
     pairs = [(rng.multinomial(4000, shares), rng.multinomial(2000, shares)) for _ in range(200)]
     found = [distance(before, after) for before, after in pairs]
     assert np.mean([f.psi for f in found]) == pytest.approx(found[0].by_chance, rel=0.1)
-    assert np.mean([f.says_something for f in found]) < 0.05
+    assert np.mean([f.beyond_chance for f in found]) < 0.05
 
 
 def test_concentration_is_least_where_all_are_equal_and_most_where_one_has_all():

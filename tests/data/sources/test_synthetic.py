@@ -8,7 +8,7 @@ import pytest
 
 from dien.data.prepare import temporal
 from dien.data.sources import synthetic
-from dien.data.sources.synthetic import best_auc, generate, write_log
+from dien.data.sources.synthetic import Simulation, best_auc
 from dien.errors import DataError
 
 
@@ -27,7 +27,7 @@ def columns(truth: synthetic.Synthetic) -> tuple[np.ndarray, ...]:
 
 @pytest.fixture(scope="module")
 def truth() -> synthetic.Synthetic:
-    return generate(4000, 600, 30, 7)
+    return Simulation(4000, 600, 30, 7).generate()
 
 
 def distance(a: int, b: int, K: int) -> int:
@@ -61,7 +61,7 @@ def by_enumeration(shown: list[int], clicked: list[bool], K: int) -> float:
 
 @pytest.mark.parametrize("K", [3, 4, 5])
 def test_the_best_score_is_the_posterior_over_every_path_of_interests(K: int) -> None:
-    user, shown, clicked, best = columns(generate(30, 2 * K, 1, 0, per_day=4, categories=K))
+    user, shown, clicked, best = columns(Simulation(30, 2 * K, 1, 0, per_day=4, categories=K).generate())
     compared = with_clicks = 0
     for last in range(len(user)):
         first = int(np.searchsorted(user, user[last]))
@@ -148,7 +148,7 @@ def test_categories_are_shown_alike_and_their_items_by_popularity(truth: synthet
 
 
 def test_the_same_arguments_give_the_same_log_and_another_seed_another() -> None:
-    first, again, other = (generate(50, 20, 3, seed) for seed in (1, 1, 2))
+    first, again, other = (Simulation(50, 20, 3, seed).generate() for seed in (1, 1, 2))
     assert first.log.events.equals(again.log.events)
     assert first.probability.tobytes() == again.probability.tobytes()
     assert not first.log.events.equals(other.log.events)
@@ -158,8 +158,8 @@ def test_a_written_log_is_the_generated_one_day_by_day(tmp_path: Path, monkeypat
     monkeypatch.setattr(synthetic, "_BLOCK", 500)  # several blocks
     written: list[int] = []
     for name in ("a", "b"):
-        write_log(tmp_path / name, 200, 30, 3, 5, progress=written.append)
-    truth = generate(200, 30, 3, 5)
+        Simulation(200, 30, 3, 5).write(tmp_path / name, progress=written.append)
+    truth = Simulation(200, 30, 3, 5).generate()
     files = sorted(file.relative_to(tmp_path / "a") for file in (tmp_path / "a").rglob("*.parquet"))
     assert len(files) > 2 + 3
     for file in files:
@@ -185,14 +185,14 @@ def test_a_log_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_log(tmp_path / "log", 10, 20, 2, 0, progress=stop)
+        Simulation(10, 20, 2, 0).write(tmp_path / "log", progress=stop)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_log_is_written_over_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("kept")
     with pytest.raises(DataError, match="mine"):
-        write_log(tmp_path / "mine", 10, 20, 2, 0)
+        Simulation(10, 20, 2, 0).write(tmp_path / "mine")
     assert (tmp_path / "mine").read_text() == "kept"
 
 
@@ -202,7 +202,7 @@ def pairs_in_order(score: np.ndarray, clicked: np.ndarray) -> float:
 
 
 def test_the_best_auc_of_a_split_is_that_of_its_rows_best_scores() -> None:
-    truth = generate(100, 40, 5, 3)
+    truth = Simulation(100, 40, 5, 3).generate()
     prepared = temporal(truth.log, warmup=1)
     best = best_auc(truth, prepared)
     assert list(best) == ["train", "valid", "test"]
@@ -215,14 +215,14 @@ def test_the_best_auc_of_a_split_is_that_of_its_rows_best_scores() -> None:
 
 
 def test_a_split_of_one_class_has_no_best_auc() -> None:
-    truth = generate(100, 40, 5, 3)
+    truth = Simulation(100, 40, 5, 3).generate()
     prepared = temporal(truth.log, warmup=1)
     prepared.splits["test"].label[:] = 0
     assert best_auc(truth, prepared)["test"] is None
 
 
 def test_impressions_of_another_log_are_refused() -> None:
-    truth, other = generate(100, 40, 5, 3), generate(100, 40, 5, 4)
+    truth, other = Simulation(100, 40, 5, 3).generate(), Simulation(100, 40, 5, 4).generate()
     with pytest.raises(DataError, match="prepare it from this log"):
         best_auc(truth, temporal(other.log, warmup=1))
     prepared = temporal(truth.log, warmup=1)
@@ -246,12 +246,12 @@ def test_impressions_of_another_log_are_refused() -> None:
 )
 def test_an_argument_out_of_range_is_named(wrong: dict[str, float], named: str) -> None:
     with pytest.raises(DataError, match=f"{named} is "):
-        generate(**({"users": 10, "items": 20, "days": 5, "seed": 0} | wrong))
+        Simulation(**({"users": 10, "items": 20, "days": 5, "seed": 0} | wrong)).generate()
 
 
 def test_a_user_may_be_shown_something_each_second_but_not_more(monkeypatch) -> None:
     monkeypatch.setattr(synthetic, "_DAY", 600)
-    events = generate(20, 12, 1, 0, per_day=590).log.events
+    events = Simulation(20, 12, 1, 0, per_day=590).generate().log.events
     assert events.select("user", "time").n_unique() == len(events)
     assert events["user"].value_counts()["count"].max() == 600
     assert events["time"].max() == 1_704_067_200 + 599

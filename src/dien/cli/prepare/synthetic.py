@@ -61,15 +61,16 @@ def synthetic(
         raise typer.BadParameter(
             f"--per-day {per_day:g} in --days {days} is less than one impression a user; raise one of them"
         )
+    simulation = synthetic.Simulation(users, items, days, seed, per_day)
     if log is not None:
         with progress("writing", None, TextColumn("{task.completed:,} impressions")) as advance:
-            synthetic.write_log(log, users, items, days, seed, per_day=per_day, progress=advance)
+            simulation.write(log, progress=advance)
         finish({"log": str(log)}, {}, f"log: {log}", as_json)
         return
     made: list[synthetic.Synthetic] = []
 
     def read() -> Log:
-        made.append(synthetic.generate(users, items, days, seed, per_day=per_day))
+        made.append(simulation.generate())
         return made[0].log
 
     def build(logs: list[Log], _: Path) -> Prepared:

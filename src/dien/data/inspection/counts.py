@@ -1,4 +1,4 @@
-"""What stands how often in a split: one walk over its memory-mapped columns, some million rows at a time.
+"""Count what is in a split: one pass over its memory-mapped columns, some million rows at a time.
 
 Memory grows with items, users and vocabularies, never with behaviours, impressions or rows.
 """
@@ -21,16 +21,16 @@ from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, newest_
 CHUNK = 1 << 21
 
 Place = Literal["target", "history", "user", "context"]
-"""Where a feature's values stand: of a row's candidate, of a step of a history, of an impression's user or
+"""Where a feature's values are: of a row's candidate, of a step of a history, of an impression's user or
 of its context. A step counts once for each impression in whose history it is."""
 
 
-class Tally:
+class FeatureCounts:
     """What a feature holds in one place of a split, counted part by part.
 
     Attributes:
         feature: the feature.
-        place: where its values stand.
+        place: where its values are.
         split: in which split.
         rows: how many rows were counted.
         unknown: of them, those whose index is 0, whose list has no known value, or whose number is missing.
@@ -71,8 +71,8 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What a walk over a split counts.
+class SplitCounts:
+    """What one pass over a split counts.
 
     Attributes:
         items: ``[items]`` rows of each item as a candidate.
@@ -81,7 +81,7 @@ class Counts:
         user_rows: ``[users]`` rows of each.
         leaks: impressions whose history is not strictly before them.
         times: the first and the last, None where there is no impression.
-        tallies: of every feature, where it stands.
+        features: of every feature, in each place.
     """
 
     items: NDArray[np.int64]
@@ -90,17 +90,17 @@ class Counts:
     user_rows: NDArray[np.int64]
     leaks: int
     times: tuple[int, int] | None
-    tallies: list[Tally]
+    features: list[FeatureCounts]
 
 
-def count_split(dataset: Dataset, name: SplitName) -> Counts:
-    """Walk over a split: its rows, its impressions, and the behaviours of its histories."""
+def count_split(dataset: Dataset, name: SplitName) -> SplitCounts:
+    """Count a split: its rows, its impressions, and the behaviours of its histories."""
     split, behaviours = dataset.splits[name], dataset.behaviours
     n_items, n_users = len(dataset.popularity), len(behaviours.offsets) - 1
 
-    def tallies(side: Side, place: Place, table: FeatureTable) -> list[tuple[Tally, Column]]:
+    def counts_of(side: Side, place: Place, table: FeatureTable) -> list[tuple[FeatureCounts, Column]]:
         features = [feature for feature in dataset.schema.of(side) if feature.name in table]
-        return [(Tally(feature, place, name), table[feature.name]) for feature in features]
+        return [(FeatureCounts(feature, place, name), table[feature.name]) for feature in features]
 
     items, clicks = np.zeros(n_items, np.int64), 0
     for rows in slices(len(split.item)):
@@ -108,7 +108,7 @@ def count_split(dataset: Dataset, name: SplitName) -> Counts:
         clicks += int(np.count_nonzero(split.label[rows]))
 
     users, user_rows = np.zeros((2, n_users), np.int64)
-    contexts = tallies("context", "context", split.context)
+    contexts = counts_of("context", "context", split.context)
     leaks, times = 0, []
     for rows in slices(len(split)):
         part = replace(split, user=split.user[rows], end=split.end[rows], time=split.time[rows])
@@ -117,31 +117,31 @@ def count_split(dataset: Dataset, name: SplitName) -> Counts:
         user_rows += np.bincount(part.user, shown, minlength=n_users).astype(np.int64)
         leaks += int((newest_time(behaviours, part) >= part.time).sum())
         times += [int(part.time.min()), int(part.time.max())]
-        for tally, column in contexts:
-            tally.add(rows_of(column, rows), np.ones(len(part), np.int64))
+        for counts, column in contexts:
+            counts.add(rows_of(column, rows), np.ones(len(part), np.int64))
 
     history_items = np.zeros(n_items, np.int64)
-    own = tallies("behaviour", "history", behaviours.features)
+    own = counts_of("behaviour", "history", behaviours.features)
     for rows in slices(len(behaviours.item)):
         weight = _occurrences(behaviours, split, rows)
         history_items += np.bincount(behaviours.item[rows], weight, minlength=n_items).astype(np.int64)
-        for tally, column in own:
-            tally.add(rows_of(column, rows), weight)
+        for counts, column in own:
+            counts.add(rows_of(column, rows), weight)
 
-    targets = tallies("item", "target", dataset.items)
-    histories = tallies("item", "history", dataset.items)
-    owners = tallies("user", "user", dataset.users)
-    for pairs, weight in ((targets, items), (histories, history_items), (owners, users)):
-        for tally, column in pairs:
-            tally.add_table(column, weight)
-    return Counts(
+    targets = counts_of("item", "target", dataset.items)
+    histories = counts_of("item", "history", dataset.items)
+    owners = counts_of("user", "user", dataset.users)
+    for counted, weight in ((targets, items), (histories, history_items), (owners, users)):
+        for counts, column in counted:
+            counts.add_table(column, weight)
+    return SplitCounts(
         items=items,
         clicks=clicks,
         users=users,
         user_rows=user_rows,
         leaks=leaks,
         times=(min(times), max(times)) if times else None,
-        tallies=[tally for tally, _ in (*targets, *histories, *own, *owners, *contexts)],
+        features=[counts for counts, _ in (*targets, *histories, *own, *owners, *contexts)],
     )
 
 

@@ -74,8 +74,8 @@ class Distance:
     by_chance: float
 
     @property
-    def says_something(self) -> bool:
-        """Whether the PSI is more than twice what chance makes of it."""
+    def beyond_chance(self) -> bool:
+        """Whether the PSI is more than twice what chance alone would give."""
         return self.psi > 2 * self.by_chance
 
 

@@ -1,4 +1,4 @@
-"""What a DATA folder holds: sizes, lengths, coverage of vocabularies, drift between splits, popularity."""
+"""Look at a dataset folder: sizes, lengths, unknown values, drift between splits, popularity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
 from dien.data.dataset_info import DatasetInfo
-from dien.data.inspection.counts import Counts, Place, Tally, count_split, lengths_of, slices
+from dien.data.inspection.counts import FeatureCounts, Place, SplitCounts, count_split, lengths_of, slices
 from dien.data.inspection.distribution import Distance, Distribution, distance, gini, top_share
 from dien.data.tables import SPLITS, SplitName
 
@@ -140,7 +140,7 @@ class Popularity:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a DATA folder holds.
+    """What a dataset folder holds.
 
     Attributes:
         data: the folder.
@@ -195,7 +195,7 @@ def inspect_data(dataset: Dataset) -> Inspection:
     dataset.check()
     behaviours = dataset.behaviours
     counts = {name: count_split(dataset, name) for name in SPLITS}
-    tallies = [tally for name in SPLITS for tally in counts[name].tallies]
+    features = [feature for name in SPLITS for feature in counts[name].features]
     behaviours_of = np.zeros(len(dataset.popularity), np.int64)  # [items]
     for rows in slices(len(behaviours.item)):
         behaviours_of += np.bincount(behaviours.item[rows], minlength=len(behaviours_of))
@@ -217,15 +217,15 @@ def inspect_data(dataset: Dataset) -> Inspection:
             gini=gini(behaviours_of[1:]),
         ),
         splits={name: _facts(dataset, name, counts) for name in SPLITS},
-        coverage=tuple(_coverage(tally) for tally in tallies),
+        coverage=tuple(_coverage(feature) for feature in features),
         tables=tuple(_tables(dataset, counts["train"])),
-        drift=tuple(_drift(tallies)),
+        drift=tuple(_drift(features)),
     )
 
 
-def summary_rows(inspection: Inspection) -> dict[str, Any]:
+def summary_rows(inspection: Inspection) -> dict[str, str | int]:
     """Name what a short table shows: sizes, splits, unknown ids, leaks, and the largest drift."""
-    rows: dict[str, Any] = {
+    rows: dict[str, str | int] = {
         "users": inspection.users,
         "items": inspection.items,
         "behaviours": inspection.behaviours,
@@ -239,15 +239,14 @@ def summary_rows(inspection: Inspection) -> dict[str, Any]:
         if name != "train":
             rows[f"{name}: rows of unknown items"] = _percent(facts.unknown_item_rows)
             rows[f"{name}: rows of unknown users"] = _percent(facts.unknown_user_rows)
-    beyond_chance = [
+    drifts = [
         (drift.distance.psi, drift)
         for drift in inspection.drift
-        if drift.distance is not None and drift.distance.says_something
+        if drift.distance is not None and drift.distance.beyond_chance
     ]
-    if beyond_chance:
-        psi, drift = max(beyond_chance, key=lambda pair: pair[0])
+    if drifts:
+        psi, drift = max(drifts, key=lambda found: found[0])
         rows["largest drift (PSI)"] = f"{psi:.3f} {drift.feature}, {drift.split}"
-    rows["consistent"] = True
     rows["impressions that leak"] = inspection.leaks
     return rows
 
@@ -258,20 +257,20 @@ def _middle(lengths: Distribution) -> str:
     return f"median {lengths.quantiles['50']:,}, 90 % up to {lengths.quantiles['90']:,}"
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.1%}"
 
 
-def _coverage(tally: Tally) -> Coverage:
-    mean, std = tally.mean_and_std()
-    unknown = _share(tally.unknown, tally.rows)
-    return Coverage(tally.feature.name, tally.place, tally.split, tally.rows, unknown, mean, std)
+def _coverage(counts: FeatureCounts) -> Coverage:
+    mean, std = counts.mean_and_std()
+    unknown = _ratio(counts.unknown, counts.rows)
+    return Coverage(counts.feature.name, counts.place, counts.split, counts.rows, unknown, mean, std)
 
 
-def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, Counts]) -> SplitFacts:
+def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCounts]) -> SplitFacts:
     split, own, train = dataset.splits[name], counts[name], counts["train"]
     rows = len(split.item)
-    click_rate, trained = _share(own.clicks, rows), _share(train.clicks, int(train.items.sum()))
+    click_rate, trained = _ratio(own.clicks, rows), _ratio(train.clicks, int(train.items.sum()))
     new_users, new_items = (own.users > 0) & (train.users == 0), (own.items > 0) & (train.items == 0)
     user_id, item_id = dataset.schema.id_of("user"), dataset.schema.id_of("item")
     unknown_user = None if user_id is None else dataset.users[user_id.name] == 0
@@ -287,14 +286,14 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, Counts]) -
         leaks=own.leaks,
         users=int(np.count_nonzero(own.users)),
         new_users=int(new_users.sum()),
-        new_user_rows=_share(int(own.user_rows[new_users].sum()), rows),
+        new_user_rows=_ratio(int(own.user_rows[new_users].sum()), rows),
         unknown_user_rows=None
         if unknown_user is None
-        else _share(int(own.user_rows[unknown_user].sum()), rows),
+        else _ratio(int(own.user_rows[unknown_user].sum()), rows),
         items=int(np.count_nonzero(own.items)),
         new_items=int(new_items.sum()),
-        new_item_rows=_share(int(own.items[new_items].sum()), rows),
-        unknown_item_rows=None if unknown_item is None else _share(int(own.items[unknown_item].sum()), rows),
+        new_item_rows=_ratio(int(own.items[new_items].sum()), rows),
+        unknown_item_rows=None if unknown_item is None else _ratio(int(own.items[unknown_item].sum()), rows),
         history=Distribution.of(
             split.end[r] - dataset.behaviours.offsets[split.user[r]] for r in slices(len(split))
         ),
@@ -302,26 +301,26 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, Counts]) -
     )
 
 
-def _tables(dataset: Dataset, train: Counts) -> Iterator[TableUse]:
+def _tables(dataset: Dataset, train: SplitCounts) -> Iterator[TableUse]:
     """Add up what train has for each table, over the features that share it."""
-    seen: dict[str, NDArray[np.int64]] = {}
-    for tally in train.tallies:
-        if tally.feature.stored.indexed:
-            owner = tally.feature.table or tally.feature.name
-            seen[owner] = seen.get(owner, 0) + tally.counts
+    counts_of: dict[str, NDArray[np.int64]] = {}
+    for counts in train.features:
+        if counts.feature.stored.indexed:
+            owner = counts.feature.table or counts.feature.name
+            counts_of[owner] = counts_of.get(owner, 0) + counts.counts
     for feature in dataset.schema.features:
-        if (counts := seen.get(feature.name)) is not None:
-            yield TableUse(feature.name, feature.size, int((counts[1:] == 0).sum()), int(counts[0]))
+        if (of_table := counts_of.get(feature.name)) is not None:
+            yield TableUse(feature.name, feature.size, int((of_table[1:] == 0).sum()), int(of_table[0]))
 
 
-def _drift(tallies: list[Tally]) -> Iterator[Drift]:
+def _drift(features: list[FeatureCounts]) -> Iterator[Drift]:
     """Compare every feature of targets, users and contexts with train."""
-    train = {(t.place, t.feature.name): t.counts for t in tallies if t.split == "train"}
-    for tally in tallies:
-        if tally.split != "train" and tally.place != "history" and tally.feature.stored.indexed:
-            apart = distance(train[tally.place, tally.feature.name], tally.counts)
-            yield Drift(tally.feature.name, tally.place, tally.split, apart)
+    train = {(f.place, f.feature.name): f.counts for f in features if f.split == "train"}
+    for counts in features:
+        if counts.split != "train" and counts.place != "history" and counts.feature.stored.indexed:
+            apart = distance(train[counts.place, counts.feature.name], counts.counts)
+            yield Drift(counts.feature.name, counts.place, counts.split, apart)
 
 
-def _share(part: int, whole: int) -> float | None:
+def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None

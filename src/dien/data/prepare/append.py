@@ -1,4 +1,4 @@
-"""A new day: interactions that come after those of a DATA, added without renumbering anything."""
+"""Add a new day: interactions later than those of a dataset folder; no index changes."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from dien.errors import DataError
 
 
 def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prepared:
-    """Add a log to a DATA.
+    """Add a log to a dataset.
 
-    Users, items and vocabularies grow at their ends, so that an index means what it meant; encoders of
-    numbers and the features of items and users that are known already stay as they are. Histories reach back
-    into the earlier behaviours. The earlier rows, of all three splits, are training rows now, since what they
-    were held back for has passed; the new impressions are split by the rule. A model that was trained on the
-    DATA before can go on with the rows it has not seen (``dien train --from``).
+    Users, items and vocabularies grow at their ends, so that an index means what it meant. Encoders of
+    numbers, and the features of items and users that are known already, stay as they are. Histories reach
+    back into the earlier behaviours. The earlier rows of all three splits become training rows; the new
+    impressions are split by the rule. A model that was trained on the dataset before can go on with the rows
+    it has not seen (``dien train --from``).
 
     Args:
         dataset: what was prepared before.
         log: what came after, with rows in place of raw ids (Int32), and the same features. Events that are
-            not later than all that the DATA holds are left out and counted: they are there already, or came
-            too late.
+            not later than everything in the dataset are left out and counted: they are there already, or
+            came too late.
         split: which of the new impressions train, validate and test.
         options: of :func:`impressions`; what a behaviour is stays as it was (``history``).
 
     Raises:
-        DataError: the log has other features or no new event, is labelled where the DATA is not or the other
-            way round, or cannot be used.
+        DataError: the log has other features or no new event, is labelled where the dataset is not or the
+            other way round, or cannot be used.
     """
     labelled = "label" in log.events.columns
     if labelled == dataset.negatives_sampled:
@@ -58,8 +58,8 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
             f"{dataset.path}: none of {left_out:,} interactions is later than what it holds already (second "
             f"{newest}); was this log added before?"
         )
-    item_rows, items = _merged(dataset.item_ids, log.items, "item")
-    user_rows, users = _merged(dataset.user_ids, log.users, "user")
+    item_rows, items = _number(dataset.item_ids, log.items, "item")
+    user_rows, users = _number(dataset.user_ids, log.users, "user")
     log = replace(
         log,
         events=later.with_columns(
@@ -70,27 +70,28 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         users=users,
         excluded={**log.excluded, "interactions not later than the DATA": left_out},
     )
-    before = np.diff(dataset.behaviours.offsets)
-    known = Features(dataset.schema, tuple(dataset.info.dropped_features), dataset.vocabularies)
-    earlier = Earlier(known, _filled(before, users.height + 1), _filled(dataset.popularity, items.height + 1))
-    history = dataset.info.recipe.history
-    new = impressions(log, split, earlier=earlier, history=history, **options)
-    return _merge(dataset, new, newest)
+    earlier = Earlier(
+        features=Features(dataset.schema, tuple(dataset.info.dropped_features), dataset.vocabularies),
+        behaviours=_extended(np.diff(dataset.behaviours.offsets), users.height + 1),
+        popularity=_extended(dataset.popularity, items.height + 1),
+    )
+    new = impressions(log, split, earlier=earlier, history=dataset.info.recipe.history, **options)
+    return _joined(dataset, new, newest)
 
 
-def _filled(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Add rows that count nothing yet."""
+def _extended(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Add a count of 0 for each new row."""
     return np.concatenate([counts, np.zeros(size - len(counts), np.int64)])
 
 
 def newest_event(dataset: Dataset) -> int:
-    """Find the newest second of anything in a DATA."""
+    """Find the newest second of anything in a dataset."""
     times = [second for span in dataset.info.time.values() if span for second in span]
     behaviours = dataset.behaviours.time
     return max([*times, int(behaviours.max()) if len(behaviours) else 0])
 
 
-def _merged(ids: Ids, table: pl.DataFrame, column: str) -> tuple[NDArray[np.int32], pl.DataFrame]:
+def _number(ids: Ids, table: pl.DataFrame, column: str) -> tuple[NDArray[np.int32], pl.DataFrame]:
     """Give each row of a table its row among the known ids and the new ones after them.
 
     Returns:
@@ -103,14 +104,14 @@ def _merged(ids: Ids, table: pl.DataFrame, column: str) -> tuple[NDArray[np.int3
     return rows, pl.concat([known, table.filter(pl.Series(new))], how="diagonal")
 
 
-def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
+def _joined(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
     """Put the earlier behaviours and rows before the new ones."""
     old = dataset.behaviours
     n_users = len(new.user_ids)
-    counts = _filled(np.diff(old.offsets), n_users)
+    counts = _extended(np.diff(old.offsets), n_users)
     new_counts = np.diff(new.behaviours.offsets)
     offsets = to_offsets(counts + new_counts)
-    # where the earlier and the new behaviours of each user go
+    # [U] by how much the behaviours of each user move
     shift = offsets[:-1] - np.concatenate(
         [old.offsets[:-1], np.full(n_users + 1 - len(old.offsets), old.offsets[-1])]
     )
@@ -118,15 +119,15 @@ def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
     new_place = ranges(offsets[:-1] + counts, new_counts)
     new_shift = offsets[:-1] + counts - new.behaviours.offsets[:-1]
 
-    def joined(first: Any, second: Any) -> Any:
-        return _at(old_place, first, new_place, second)
+    def interleaved(first: Any, second: Any) -> Any:
+        return _interleaved(old_place, first, new_place, second)
 
     behaviours = Behaviours(
-        item=joined(old.item, new.behaviours.item),
-        time=joined(old.time, new.behaviours.time),
+        item=interleaved(old.item, new.behaviours.item),
+        time=interleaved(old.time, new.behaviours.time),
         offsets=offsets,
-        features={name: joined(c, new.behaviours.features[name]) for name, c in old.features.items()},
-        unclicked=_unclicked(old, new.behaviours, joined),
+        features={name: interleaved(c, new.behaviours.features[name]) for name, c in old.features.items()},
+        unclicked=_unclicked(old, new.behaviours, interleaved),
     )
 
     def moved(split: Split, by: NDArray[np.int64]) -> Split:
@@ -138,8 +139,8 @@ def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
     n_items = len(dataset.popularity)
     return replace(
         new,
-        items=_old_rows_kept(dataset.items, new.items, n_items),
-        users=_old_rows_kept(dataset.users, new.users, len(old.offsets) - 1),
+        items=_known_rows_as_before(dataset.items, new.items, n_items),
+        users=_known_rows_as_before(dataset.users, new.users, len(old.offsets) - 1),
         behaviours=behaviours,
         splits=splits,
         recipe=msgspec.structs.replace(new.recipe, appended_after=newest),
@@ -147,28 +148,30 @@ def _merge(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
     )
 
 
-def _at(first_place: NDArray[np.int64], first: Any, second_place: NDArray[np.int64], second: Any) -> Any:
-    """Put the entries of two columns at places that together are all."""
+def _interleaved(
+    first_place: NDArray[np.int64], first: Any, second_place: NDArray[np.int64], second: Any
+) -> Any:
+    """Join two columns, each entry at its place; the places of both together are all there are."""
     order = np.empty(len(first_place) + len(second_place), np.int64)
     order[first_place] = np.arange(len(first_place))
     order[second_place] = len(first_place) + np.arange(len(second_place))
     return concatenated([first, second])[order]
 
 
-def _old_rows_kept(old: FeatureTable, new: FeatureTable, rows: int) -> FeatureTable:
-    """Give the rows that were there before their features as they were."""
+def _known_rows_as_before(old: FeatureTable, new: FeatureTable, rows: int) -> FeatureTable:
+    """Keep the features of the rows that were there before; take those of new rows."""
     return {
         name: concatenated([old[name], column[np.arange(rows, len(column))]]) for name, column in new.items()
     }
 
 
-def _unclicked(old: Behaviours, new: Behaviours, joined: Any) -> Unclicked | None:
+def _unclicked(old: Behaviours, new: Behaviours, interleaved: Any) -> Unclicked | None:
     if old.unclicked is None or new.unclicked is None:
         return None
     before = len(old.unclicked.item)
     return Unclicked(
-        start=joined(old.unclicked.start, new.unclicked.start + before),
-        end=joined(old.unclicked.end, new.unclicked.end + before),
+        start=interleaved(old.unclicked.start, new.unclicked.start + before),
+        end=interleaved(old.unclicked.end, new.unclicked.end + before),
         item=np.concatenate([old.unclicked.item, new.unclicked.item]),
     )
 

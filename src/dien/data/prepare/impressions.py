@@ -117,15 +117,11 @@ def impressions(
         seed=seed,
         scratch=scratch,
     )
-    return Prepared(
-        schema=features.schema,
-        dropped=features.dropped,
-        vocabularies=features.vocabularies,
-        item_ids=events.item_ids,
-        items=features.items,
+    return Prepared.of(
+        log,
+        events,
+        features,
         popularity=popularity,
-        user_ids=events.user_ids,
-        users=features.users,
         behaviours=behaviours,
         splits=splits,
         recipe=Recipe(
@@ -139,6 +135,5 @@ def impressions(
         ),
         split_rule=split.text(),
         negatives=origin,
-        excluded={**log.excluded, **training.excluded},
-        sources=log.sources,
+        excluded=training.excluded,
     )

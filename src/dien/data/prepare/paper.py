@@ -25,7 +25,7 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
 
     A user's behaviours stand in time order, ties in the order of the source. The last is the target, those
     before it the history; a user with a single behaviour has no row. Each target gets one negative, drawn
-    uniformly over all behaviours (so by popularity), other than the target only. A user's pair goes to test
+    uniformly over all behaviours (so by popularity), other than the target only. A user's two rows go to test
     with probability 1/10. Vocabularies count items, categories and users as they occur in the training
     rows, histories included.
 
@@ -107,19 +107,15 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
             label=np.tile(np.array([1, 0], np.int8), len(click)),
         )
 
-    return Prepared(
-        schema=features.schema,
-        dropped=features.dropped,
-        vocabularies=features.vocabularies,
-        item_ids=events.item_ids,
-        items=features.items,
+    return Prepared.of(
+        log,
+        events,
+        features,
         popularity=popularity,
-        user_ids=events.user_ids,
-        users=features.users,
         behaviours=replace(
             behaviours, features=features.encode(events.features_of(events.clicked), "behaviour")
         ),
-        splits={name: split(*pairs) for name, pairs in drawn.items()},
+        splits={name: split(*clicks) for name, clicks in drawn.items()},
         recipe=Recipe(name="paper", seed=seed, targets=targets),
         split_rule="by user: test with probability 1/10, of the others validation with probability 1/10",
         negatives=Negatives(
@@ -129,17 +125,9 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
             rule="uniform over all behaviours, other than the positive",
         ),
         excluded={
-            **log.excluded,
-            **{
-                what: count
-                for what, count in (
-                    ("events that are not clicks", int((~events.clicked).sum())),
-                    ("users with a single behaviour", int((counts == 1).sum())),
-                )
-                if count
-            },
+            "events that are not clicks": int((~events.clicked).sum()),
+            "users with a single behaviour": int((counts == 1).sum()),
         },
-        sources=log.sources,
     )
 
 
@@ -148,8 +136,9 @@ def _rows_that_hold(
 ) -> NDArray[np.int64]:
     """Count for each behaviour ``[M]`` the rows whose history holds it; each target has two rows."""
     M = len(behaviours.item)
-    opened = np.bincount(behaviours.offsets[user], minlength=M + 1) - np.bincount(click, minlength=M + 1)
-    return 2 * np.cumsum(opened)[:-1]
+    begin = np.bincount(behaviours.offsets[user], minlength=M + 1)  # histories that begin at each behaviour
+    end = np.bincount(click, minlength=M + 1)  # and that end before it
+    return 2 * np.cumsum(begin - end)[:-1]
 
 
 def _at(places: NDArray[np.int64], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dien.data.dataset_info import Negatives, Recipe, Truth
-from dien.data.log import SourceFile
-from dien.data.tables import Tables
+from dien.data.log import Log, SourceFile
+from dien.data.prepare.events import Events
+from dien.data.prepare.features import Features
+from dien.data.tables import Behaviours, Split, SplitName, Tables
 from dien.data.vocabulary import Ids, Vocabulary
 
 
@@ -37,3 +42,40 @@ class Prepared(Tables):
     excluded: dict[str, int]
     sources: tuple[SourceFile, ...]
     truth: Truth | None = None
+
+    @classmethod
+    def of(
+        cls,
+        log: Log,
+        events: Events,
+        features: Features,
+        *,
+        popularity: NDArray[np.int64],
+        behaviours: Behaviours,
+        splits: dict[SplitName, Split],
+        recipe: Recipe,
+        split_rule: str,
+        negatives: Negatives,
+        excluded: dict[str, int],
+    ) -> Prepared:
+        """Put together what a recipe made of a log.
+
+        ``excluded`` adds to what the source left out; counts of 0 are not mentioned.
+        """
+        return cls(
+            schema=features.schema,
+            items=features.items,
+            popularity=popularity,
+            users=features.users,
+            behaviours=behaviours,
+            splits=splits,
+            dropped=features.dropped,
+            vocabularies=features.vocabularies,
+            item_ids=events.item_ids,
+            user_ids=events.user_ids,
+            recipe=recipe,
+            split_rule=split_rule,
+            negatives=negatives,
+            excluded={**log.excluded, **{what: count for what, count in excluded.items() if count}},
+            sources=log.sources,
+        )

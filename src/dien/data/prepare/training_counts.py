@@ -76,7 +76,7 @@ def count_training(
         popularity=popularity,
         rows=int(context.sum(dtype=np.int64)),
         kept=kept,
-        excluded={what: count for what, count in excluded.items() if count},
+        excluded=excluded,
     )
 
 

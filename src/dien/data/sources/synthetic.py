@@ -1,16 +1,16 @@
 """Synthetic click logs whose truth is known: interests that drift, clicks by a stated probability.
 
 Each user has an interest, one of K categories on a ring, at first any with equal chance. Impressions come one
-at a time, at moments that tell nothing of the interest; the category shown is uniform, the item within it
+at a time, at moments that do not depend on the interest; the category shown is uniform, the item within it
 drawn by popularity. How likely a click is depends on how far the category shown is from the interest.
 After a click the interest may move, mostly to the next category on the ring: the order of clicks matters.
 
 A model sees a user's past clicks and a candidate, not what the user passed over. As categories are shown with
 equal chance, an impression is clicked equally often whatever the interest; so how many impressions went by
-without a click tells nothing, and the clicks alone give the exact posterior of the interest by forward
+without a click says nothing, and the clicks alone give the exact posterior of the interest by forward
 filtering: weigh by P(click | interest, category), normalise, move. The mean of P(click | interest, category)
 under it is the best score of a candidate: none has a higher AUC in expectation. (Training rows do show what
-was passed over; a model that learnt a user's by heart would know a little more than a history tells.)
+was passed over; a model that learnt a user's by heart would know a little more than a history shows.)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from dien.data.log import Log
 from dien.data.ragged import row_of, to_offsets
 from dien.data.tables import SplitName, Tables
-from dien.data.writer import check_free, scratch_beside
+from dien.data.writer import check_free, new_folder
 from dien.errors import DataError
 
 SAME, NEIGHBOUR, OTHER = 0.95, 0.5, 0.05
@@ -48,7 +48,7 @@ class Synthetic:
     """A log and its truth.
 
     Attributes:
-        log: events in time order with ``label`` and the context ``hour`` (which tells nothing); items with
+        log: events in time order with ``label`` and the context ``hour`` (which has no influence); items with
             ``category``; users without features.
         probability: ``[E]`` float32, of a click given the user's earlier clicks: the best score.
         rule: how clicks were drawn, in words and numbers.
@@ -59,164 +59,29 @@ class Synthetic:
     rule: str
 
 
-def generate(
-    users: int,
-    items: int,
-    days: int,
-    seed: int,
-    *,
-    per_day: float = PER_DAY,
-    categories: int = CATEGORIES,
-) -> Synthetic:
-    """Make a log in memory, with the best score of every event.
+@dataclass(frozen=True)
+class Simulation:
+    """What a synthetic log is drawn by; equal ones give equal logs.
 
-    Args:
+    Attributes:
         users: how many; each has at least one impression, at most one a second.
         items: how many, spread evenly over the categories; low ids are popular.
         days: from 2024-01-01 UTC on.
-        seed: the log follows from it and the other arguments alone.
+        seed: of all draws.
         per_day: mean impressions of a user and day. Their number over all days is geometric: many users have
             few, some have several times the mean.
         categories: K, on a ring.
 
     Raises:
-        DataError: an argument is out of range.
+        DataError: one of them is out of range.
     """
-    world = _World(users, items, days, seed, per_day, categories)
-    blocks = list(world.blocks(score=True))
-    time = np.concatenate([block.time for block in blocks])
-    order = np.argsort(time, kind="stable")
-    time = time[order]
-    events = pl.DataFrame(
-        {
-            "user": np.concatenate([block.user for block in blocks])[order],
-            "item": np.concatenate([block.item for block in blocks])[order],
-            "time": time,
-            "hour": _hour(time),
-            "label": np.concatenate([block.label for block in blocks])[order],
-        }
-    )
-    log = Log(
-        events=events.with_columns(pl.col("hour").cast(pl.String)),
-        items=world.items_table().with_columns(pl.col("item").cast(pl.String)),
-        users=world.users_table().with_columns(pl.col("user").cast(pl.String)),
-        sources=(),
-    )
-    probability = np.concatenate([block.probability for block in blocks])[order]
-    return Synthetic(log, probability, _rule(categories))
 
-
-def write_log(
-    folder: Path,
-    users: int,
-    items: int,
-    days: int,
-    seed: int,
-    *,
-    per_day: float = PER_DAY,
-    categories: int = CATEGORIES,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Write the log of :func:`generate` as Parquet with integer ids, in memory that does not grow with it.
-
-    Makes ``items.parquet``, ``users.parquet`` and ``interactions/day=2024-01-01/part-000.parquet`` and so on:
-    for each day and block of users a file by time, of user, item, time (seconds since 1970), hour and label.
-
-    Args:
-        folder: must not exist; complete, or not there at all.
-        users: see :func:`generate`.
-        items: see :func:`generate`.
-        days: see :func:`generate`.
-        seed: see :func:`generate`.
-        per_day: see :func:`generate`.
-        categories: see :func:`generate`.
-        progress: told of impressions as they are written.
-
-    Raises:
-        DataError: an argument is out of range, ``folder`` is there already or cannot be written.
-    """
-    world = _World(users, items, days, seed, per_day, categories)
-    check_free(folder)
-    try:
-        with scratch_beside(folder) as scratch:
-            new = scratch / "log"
-            (new / "interactions").mkdir(parents=True)
-            world.items_table().write_parquet(new / "items.parquet")
-            world.users_table().write_parquet(new / "users.parquet")
-            for number, block in enumerate(world.blocks(score=False)):
-                _write_block(block, new / "interactions", f"part-{number:03d}.parquet", days)
-                if progress is not None:
-                    progress(len(block.time))
-            new.rename(folder)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{folder}: could not be written: {error}; nothing is left of it. Free some space or choose "
-            "another folder, then run again"
-        ) from error
-
-
-def best_auc(truth: Synthetic, data: Tables) -> dict[SplitName, float | None]:
-    """Compute the AUC of the best score on each split of a dataset that was prepared from the log.
-
-    Args:
-        truth: the log and its best scores.
-        data: user row ``u`` is the log's user ``u - 1``, item rows likewise.
-
-    Returns:
-        By split; None where all its labels are the same.
-
-    Raises:
-        DataError: a split has an impression that the log has not.
-    """
-    events = truth.log.events
-    moment = _moment(events["user"].to_numpy(), events["time"].to_numpy())  # unique
-    order = np.argsort(moment)
-    moment, item = moment[order], events["item"].to_numpy()[order]
-    probability = truth.probability[order]
-    best: dict[SplitName, float | None] = {}
-    for name, split in data.splits.items():
-        impression = row_of(np.diff(split.offsets))
-        wanted = _moment(split.user, split.time)[impression]
-        at = np.minimum(np.searchsorted(moment, wanted), len(moment) - 1)
-        if not ((moment[at] == wanted) & (item[at] == split.item)).all():
-            raise DataError(f"{name}: holds impressions that are not in the log; prepare it from this log")
-        best[name] = _auc(probability[at], split.label == 1)
-    return best
-
-
-def _moment(user: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join user and time ``[N]`` in one number."""
-    return (user.astype(np.int64) << 32) + (time - _START)
-
-
-def _auc(score: NDArray[np.float32], clicked: NDArray[np.bool_]) -> float | None:
-    """Share of (click, non-click) pairs in the right order, ties counted half."""
-    below, above = np.sort(score[~clicked]), score[clicked]
-    if not len(below) or not len(above):
-        return None
-    pairs = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
-    return float(pairs / (2 * len(below) * len(above)))
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Events ``[E]`` of some users in time order; ``probability`` is empty where it was not asked for."""
-
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    time: NDArray[np.int64]
-    label: NDArray[np.int8]
-    probability: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _World:
     users: int
     items: int
     days: int
     seed: int
-    per_day: float
-    categories: int
+    per_day: float = PER_DAY
+    categories: int = CATEGORIES
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -230,16 +95,64 @@ class _World:
             if not low <= value <= high:
                 raise DataError(f"{name} is {value}, expected {low:g} to {high:,}")
 
-    def items_table(self) -> pl.DataFrame:
+    def generate(self) -> Synthetic:
+        """Make the log in memory, with the best score of every event."""
+        blocks = list(self._blocks(score=True))
+        time = np.concatenate([block.time for block in blocks])
+        order = np.argsort(time, kind="stable")
+        time = time[order]
+        events = pl.DataFrame(
+            {
+                "user": np.concatenate([block.user for block in blocks])[order],
+                "item": np.concatenate([block.item for block in blocks])[order],
+                "time": time,
+                "hour": _hour(time),
+                "label": np.concatenate([block.label for block in blocks])[order],
+            }
+        )
+        log = Log(
+            events=events.with_columns(pl.col("hour").cast(pl.String)),
+            items=self._items_table().with_columns(pl.col("item").cast(pl.String)),
+            users=self._users_table().with_columns(pl.col("user").cast(pl.String)),
+            sources=(),
+        )
+        probability = np.concatenate([block.probability for block in blocks])[order]
+        return Synthetic(log, probability, _rule(self.categories))
+
+    def write(self, folder: Path, *, progress: Callable[[int], None] | None = None) -> None:
+        """Write the same log as Parquet with integer ids, in memory that does not grow with it.
+
+        Makes ``items.parquet``, ``users.parquet`` and ``interactions/day=2024-01-01/part-000.parquet`` and so
+        on: for each day and block of users a file by time, of user, item, time (seconds since 1970), hour and
+        label.
+
+        Args:
+            folder: must not exist; complete, or not there at all.
+            progress: called with the number of impressions just written.
+
+        Raises:
+            DataError: ``folder`` is there already or cannot be written.
+        """
+        check_free(folder)
+        with new_folder(folder) as new:
+            (new / "interactions").mkdir()
+            self._items_table().write_parquet(new / "items.parquet")
+            self._users_table().write_parquet(new / "users.parquet")
+            for number, block in enumerate(self._blocks(score=False)):
+                _write_block(block, new / "interactions", f"part-{number:03d}.parquet", self.days)
+                if progress is not None:
+                    progress(len(block.time))
+
+    def _items_table(self) -> pl.DataFrame:
         """Item ids and categories; items take turns, so that each category has as many popular ones."""
         item = np.arange(1, self.items + 1, dtype=np.int32)
         name = pl.Series([f"c{category:02d}" for category in range(self.categories)])
         return pl.DataFrame({"item": item, "category": name.gather((item - 1) % self.categories)})
 
-    def users_table(self) -> pl.DataFrame:
+    def _users_table(self) -> pl.DataFrame:
         return pl.DataFrame({"user": np.arange(1, self.users + 1, dtype=np.int32)})
 
-    def blocks(self, score: bool) -> Iterator[_Block]:
+    def _blocks(self, score: bool) -> Iterator[_Block]:
         """Make the events of one block of users after another; ``score``: with their probabilities."""
         size = max(1, int(_BLOCK / (self.per_day * self.days)))
         for number, first in enumerate(range(0, self.users, size)):
@@ -283,10 +196,64 @@ class _World:
         )
 
 
+def best_auc(synthetic: Synthetic, data: Tables) -> dict[SplitName, float | None]:
+    """Compute the AUC of the best score on each split of a dataset that was prepared from the log.
+
+    Args:
+        synthetic: the log and its best scores.
+        data: user row ``u`` is the log's user ``u - 1``, item rows likewise.
+
+    Returns:
+        By split; None where all its labels are the same.
+
+    Raises:
+        DataError: a split has an impression that the log has not.
+    """
+    events = synthetic.log.events
+    moment = _moment(events["user"].to_numpy(), events["time"].to_numpy())  # unique
+    order = np.argsort(moment)
+    moment, item = moment[order], events["item"].to_numpy()[order]
+    probability = synthetic.probability[order]
+    best: dict[SplitName, float | None] = {}
+    for name, split in data.splits.items():
+        impression = row_of(np.diff(split.offsets))
+        wanted = _moment(split.user, split.time)[impression]
+        at = np.minimum(np.searchsorted(moment, wanted), len(moment) - 1)
+        if not ((moment[at] == wanted) & (item[at] == split.item)).all():
+            raise DataError(f"{name}: holds impressions that are not in the log; prepare it from this log")
+        best[name] = _auc(probability[at], split.label == 1)
+    return best
+
+
+def _moment(user: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join user and time ``[N]`` in one number."""
+    return (user.astype(np.int64) << 32) + (time - _START)
+
+
+def _auc(score: NDArray[np.float32], clicked: NDArray[np.bool_]) -> float | None:
+    """AUC: the share of (click, non-click) pairs in the right order, ties counted half."""
+    below, above = np.sort(score[~clicked]), score[clicked]
+    if not len(below) or not len(above):
+        return None
+    ordered = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
+    return float(ordered / (2 * len(below) * len(above)))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Events ``[E]`` of some users in time order; ``probability`` is empty where it was not asked for."""
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    time: NDArray[np.int64]
+    label: NDArray[np.int8]
+    probability: NDArray[np.float32]
+
+
 def _clicks(
     rng: np.random.Generator, category: NDArray[np.int16], active: NDArray[np.int64], K: int, score: bool
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Let users click, and filter what their clicks tell.
+    """Let users click, and filter their interests by what they clicked.
 
     Args:
         rng: source of the draws.
