@@ -13,6 +13,7 @@ PAGES = [
 ]
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:src|tests|docs|benchmarks|examples)/[\w/.-]+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -48,3 +49,23 @@ def test_a_page_of_the_site_links_to_the_site_alone(page: Path) -> None:
     for link in links_of(page):
         target = (page.parent / link.partition("#")[0]).resolve()
         assert target.is_relative_to(ROOT / "docs"), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_path_of_the_repository_that_a_page_names_exists(page: Path) -> None:
+    examples = {"OP", "NAME.py", "triton.py"}
+    named = set(PATH.findall(page.read_text(encoding="utf-8")))
+    assert [path for path in named if Path(path).name not in examples and not (ROOT / path).exists()] == []
+
+
+def test_every_folder_and_file_of_the_table_where_things_lie_exists() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Where things lie")[2]
+    rows = [line.split("|")[1:3] for line in readme.splitlines() if line.startswith("| `")]
+    assert len(rows) > 10
+    for folders, contents in rows:
+        for folder in re.findall(r"`([^`]+)`", folders):
+            place = ROOT / folder[1:] if folder.startswith("/") else ROOT / "src/dien" / folder
+            assert place.exists(), folder
+        names = re.findall(r"`([\w/]+\.py|\w+/)`", contents)
+        for name in names:
+            assert any(place.rglob(name.rstrip("/"))), f"{folders}: {name}"
