@@ -80,7 +80,12 @@ def column(name: str, help: str) -> Any:
 
 def model(more: str = "") -> Any:
     """Make the option ``--model``."""
-    return option("--model", "NAME", f"Model, as dien or din; docs/models.md lists them{more}.", checks.text)
+    return option(
+        "--model",
+        "NAME",
+        f"Model, as dien, din or sum-pooling{more}. A name that no model has lists them all.",
+        checks.text,
+    )
 
 
 def config(more: str = "") -> Any:

@@ -50,4 +50,4 @@ def infer(
         typer.echo(text, nl=False)
     else:
         typer.echo(f"schema: {out}")
-        messages.print("Read it over, then: ", f"dien prepare table --schema {out} ...", soft_wrap=True)
+        messages.print(f"Read it over, then: dien prepare table --schema {out} ...", soft_wrap=True)

@@ -96,3 +96,18 @@ def test_a_wrong_option_is_named_and_nothing_is_written(
     assert done.returncode == 2
     assert message in done.message
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "option", ["--user", "--item", "--time", "--label", "--threshold", "--behaviour", "--drop"]
+)
+def test_a_column_that_is_not_there_is_named_with_the_columns_there_are(
+    films: Path, tmp_path: Path, option: str
+) -> None:
+    value = "what=4" if option == "--threshold" else "what"
+    done = dien("prepare", "recbole", films, option, value, "--out", tmp_path / "data")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no column 'what'" in done.message
+    assert "found user_id, item_id, rating, timestamp, device" in done.message
+    assert f"({option})" in done.message
+    assert not list(tmp_path.iterdir())

@@ -127,3 +127,24 @@ def test_a_wrong_option_is_named_and_nothing_is_written(
     assert done.returncode == code
     assert message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("role", ["user", "item", "time", "label"])
+def test_a_column_that_is_not_there_is_named_with_the_columns_there_are(
+    shop: Path, tmp_path: Path, role: str
+) -> None:
+    columns = {"user": "uid", "item": "sku", "time": "shown_at", "label": "click", role: "what"}
+    named = [part for name, column in columns.items() for part in (f"--{name}", column)]
+    done = dien("prepare", "table", *days(shop, 0), *named, "--out", tmp_path / "data")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no column 'what'; found uid, sku, shown_at, click, device, dwell" in done.message
+    assert f"(or by --{role})" in done.message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_folder_to_append_to_is_looked_for_before_the_log_is_read(
+    shop: Path, tmp_path: Path
+) -> None:
+    done = dien("prepare", "table", "--interactions", "nowhere.csv", "--append", tmp_path / "none")
+    assert done.returncode == 1
+    assert str(tmp_path / "none") in done.message
