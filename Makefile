@@ -1,11 +1,11 @@
-# Two commands do all set-up: `make quickstart` and `make test`.
+# `make quickstart` and `make test` install what they need by themselves.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# RecBole runs on Python 3.10 and 3.11 alone: make test-recbole RECBOLE_PYTHON=python3.11
+# RecBole needs Python 3.10 or 3.11: make test-recbole RECBOLE_PYTHON=python3.11
 RECBOLE_PYTHON ?= $(PYTHON)
 RECBOLE_VENV   ?= .recbole-venv
-# Threads that wait soon sleep, as in dien's commands: beside other processes, spinning costs a multiple.
+# Waiting threads go to sleep soon, as in dien's commands: spinning is many times slower on a busy machine.
 export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: help quickstart test test-recbole lint docs bench bench-files bench-recbole bench-peers clean
@@ -37,10 +37,10 @@ $(RECBOLE_VENV)/.done: tests/recbole/requirements.txt pyproject.toml constraints
 quickstart: $(VENV)/.quickstart  ## install, prepare real purchases, train DIEN, print the metrics, write a report
 	$(BIN)/python examples/quickstart.py
 
-test: lint  ## everything that guards the project
+test: lint  ## style, types and all tests
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
-test-recbole: $(RECBOLE_VENV)/.done  ## the drop-in against RecBole, and all else on the old packages RecBole needs
+test-recbole: $(RECBOLE_VENV)/.done  ## the drop-in against RecBole, and all other tests with the old packages that RecBole needs
 	$(RECBOLE_VENV)/bin/pytest --numprocesses 2 --dist worksteal --disable-warnings
 
 lint: $(VENV)/.dev  ## style and types
@@ -52,7 +52,7 @@ docs: $(VENV)/.docs  ## the documentation as a site, in build/docs; Python 3.11 
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/docs/index.html"
 
-# Asked for before anything is installed.
+# This is checked before anything is installed.
 bench-files:
 	$(if $(and $(REVIEWS),$(META)),@:,$(error make bench needs REVIEWS and META, Amazon's files of Beauty, \
 		as in: make bench REVIEWS=reviews_Beauty_5.json.gz META=meta_Beauty.json.gz))
@@ -61,12 +61,12 @@ bench: bench-files $(VENV)/.dev  ## the paper's table with five seeds: make benc
 	$(BIN)/python benchmarks/table.py --data 5 --config amazon-beauty --out tables/beauty -- \
 		amazon --reviews $(REVIEWS) --meta $(META)
 
-bench-recbole: $(RECBOLE_VENV)/.done  ## ml-100k in RecBole: its DIEN, ours, ours with the paper's preset; hours
+bench-recbole: $(RECBOLE_VENV)/.done  ## MovieLens-100k in RecBole: its DIEN, ours, ours with the paper's preset; takes hours
 	$(RECBOLE_VENV)/bin/python benchmarks/recbole_ml100k.py
 
-bench-peers: $(VENV)/.dev  ## speed against other implementations, each in an environment of its own under .peers
+bench-peers: $(VENV)/.dev  ## speed against other implementations, each in its own environment in .peers
 	$(BIN)/python benchmarks/peers/install.py
 	$(BIN)/python benchmarks/peers/compare.py --out comparison.json
 
-clean:  ## remove what the other targets made
+clean:  ## remove what the other targets have made
 	rm -rf $(VENV) $(RECBOLE_VENV) .peers runs data build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
-"""From a year of supermarket purchases to a trained, evaluated DIEN; run by `make quickstart`.
+"""From a year of supermarket purchases to a trained and evaluated DIEN; `make quickstart` runs it.
 
-Each step is one call of the library, and prints the command that does the same.
+Each step calls the library and prints the command that does the same.
 """
 
 import json
@@ -19,19 +19,19 @@ from dien.training import popularity_baseline
 DATA = Path("data/complete-journey")
 RUN = Path("runs/quickstart")
 BASELINE = Path("runs/quickstart-sum-pooling")
-MAX_TRAIN_ROWS = 300_000  # the latest ones, so that it ends in minutes
+MAX_TRAIN_ROWS = 300_000  # the latest ones: it takes minutes
 EPOCHS = 2
 
 console = Console(highlight=False)
 
 
 def step(command: str) -> None:
-    """Print the command a step stands for."""
+    """Print the command that does the same as a step."""
     console.print(f"\n[bold]$ dien {command}[/bold]", soft_wrap=True)
 
 
 def prepare() -> Dataset:
-    """Prepare the purchases, unless an earlier quickstart has."""
+    """Prepare the purchases, unless an earlier quickstart has done it."""
     step(f"prepare complete-journey --negatives 1 --max-train-rows {MAX_TRAIN_ROWS} --out {DATA}")
     if not DATA.exists():
         log = complete_journey.read()
@@ -41,20 +41,20 @@ def prepare() -> Dataset:
     console.print(
         f"{sizes.users:,} households, {sizes.items:,} products, {sizes.behaviours:,} purchases; "
         + ", ".join(f"{split.rows:,} {name} rows" for name, split in sizes.splits.items())
-        + f" (training rows are capped at the latest {MAX_TRAIN_ROWS:,})"
+        + f" (only the latest {MAX_TRAIN_ROWS:,} training rows are kept)"
     )
     return data
 
 
 def train(data: Dataset, model: str, out: Path) -> None:
-    """Train a model, or go on where an earlier quickstart was stopped."""
+    """Train a model, or continue where an earlier quickstart was stopped."""
     config: RunConfig = load_config(overrides=[f"model.name={model}", f"training.epochs={EPOCHS}"])
     step(f"train {DATA} --model {model} --set training.epochs={EPOCHS} --out {out}")
     fit(data, config, out, resume=out.exists())
 
 
 def main() -> None:
-    """Prepare, train DIEN and BaseModel, compare them on the test split, write a report."""
+    """Prepare, train BaseModel and DIEN, evaluate them on the test split, and write a report."""
     data = prepare()
     train(data, "sum-pooling", BASELINE)
     train(data, "dien", RUN)
@@ -87,7 +87,7 @@ def main() -> None:
         + f"## Data\n\n```json\n{json.dumps(data.info.to_json(), indent=2)}\n```\n\n"
         + f"## Configuration\n\n```yaml\n{(RUN / 'config.yaml').read_text()}```\n"
     )
-    console.print(f"report: {report}\nRUN: {RUN}")
+    console.print(f"report: {report}\nrun folder: {RUN}")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def bench(
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"dien {result['dien']}, torch {result['torch']}, CPU backend {result['backend']}, "
-        f"{result['threads']} threads; median (quartiles) of {rounds} rounds\n"
+        f"threads: {result['threads']}; median (quartiles) of {rounds} rounds\n"
     )
     console.print(_rates(result["shapes"]))
     for name, shape in result["shapes"].items():

@@ -57,6 +57,8 @@ def evaluate(
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}
         if not as_json:
             Console(highlight=False).print(_table(parts), "")
+    if whole.note is None:
+        del metrics["note"]
     finish(result, metrics, f"run folder: {run}", as_json)
 
 

@@ -44,4 +44,5 @@ def train(
     overrides = [*(settings or []), *([] if seed is None else [f"training.seed={seed}"])]
     result = fit(data, load_config(config, overrides, model=model), out, resume=resume, start_from=start_from)
     summary = result.to_dict()
-    finish({"run": str(out), **summary}, summary, f"run folder: {out}", as_json)
+    rows = {name: value for name, value in summary.items() if name != "run"}
+    finish(summary, rows, f"run folder: {out}", as_json)
