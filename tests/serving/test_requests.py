@@ -1,311 +1,279 @@
-"""Files of requests: what is read, what is refused, what is written."""
+"""Reading requests: every format gives the same table, and what is wrong is named by file, row and column."""
 
+import gzip
+import io
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
+from dien.data.readers import json_lines, streams
 from dien.errors import DataError
 from dien.run import Run
-from dien.serving import Scorer, score_file
+from dien.serving import Scorer, requests, score_file
+from dien.serving.features import TIME, TIMES, Field
+from dien.serving.requests import read_requests
 
-REQUESTS: list[dict[str, Any]] = [
-    {"user": "u1", "history": ["1", "2", "3"], "candidates": ["4", "5"], "hour": "7"},
-    {"user": "nobody", "history": [], "candidates": ["4"], "hour": None},
-    {"user": None, "history": ["9"] * 30, "candidates": [], "hour": "23"},
-    {"user": "u2", "history": ["nothing"], "candidates": ["nothing", "1", "2"], "hour": "no hour"},
-]
+FIELDS = (
+    Field("user", required=True),
+    Field("history", depth=1, required=True),
+    Field("candidates", depth=1, required=True),
+    Field("hour"),
+    Field("position", "number"),
+    Field("wanted", depth=1),
+    Field("action", depth=1, of_history=True),
+    Field("dwell", "number", 1, of_history=True),
+    Field("labels", depth=2, of_history=True),
+    TIMES,
+    TIME,
+)
+TYPES = {field.name: field.dtype for field in FIELDS}
+FORMATS = ("parquet", "jsonl", "jsonl.gz", "ndjson", "csv", "csv.gz", "tsv")
+LINES = {"csv": 2, "csv.gz": 2, "tsv": 2}  # of the first request: a header stands before it
+
+ids = st.text("ab1é ,\"'|[]\t", min_size=1, max_size=3)
+numbers = st.integers(-9, 9).map(lambda quarters: quarters / 4)
+seconds = st.integers(-(2**40), 2**40)
 
 
-@pytest.fixture(scope="module")
-def scorer(small_run: Run) -> Scorer:
-    return Scorer(small_run)
+@st.composite
+def request_rows(draw: st.DrawFn) -> dict[str, Any]:
+    """A request with every field; each that may be null is now and then."""
+    length = draw(st.integers(0, 3))
+
+    def entries(values: st.SearchStrategy[Any]) -> Any:
+        return draw(st.none() | st.lists(st.none() | values, min_size=length, max_size=length))
+
+    return {
+        "user": draw(st.none() | ids),
+        "history": draw(st.lists(ids, min_size=length, max_size=length)),
+        "candidates": draw(st.lists(ids, max_size=3)),
+        "hour": draw(st.none() | ids),
+        "position": draw(st.none() | numbers),
+        "wanted": draw(st.none() | st.lists(st.none() | ids, max_size=2)),
+        "action": entries(ids),
+        "dwell": entries(numbers),
+        "labels": entries(st.lists(ids, max_size=2)),
+        "times": entries(seconds),
+        "time": draw(st.none() | seconds),
+    }
 
 
-def write_requests(path: Path, requests: list[dict[str, Any]]) -> Path:
+GOOD: dict[str, Any] = {
+    "user": "u1", "history": ["i1", "i2"], "candidates": ["i3"], "hour": "7", "position": 1.5,
+    "wanted": ["t"], "action": ["a", "b"], "dwell": [1.0, 2.5], "labels": [["x"], []],
+    "times": [1, 2], "time": 3,
+}  # fmt: skip
+
+
+def save(rows: list[dict[str, Any]], path: Path) -> Path:
+    """Write requests in the format of the suffix; in CSV, lists are JSON."""
+    file = io.BytesIO()
+    names = [name for name in TYPES if any(name in row for row in rows)]
     if path.suffix == ".parquet":
-        pl.DataFrame(
-            requests, schema_overrides={"history": pl.List(pl.String), "candidates": pl.List(pl.String)}
-        ).write_parquet(path)
+        pl.DataFrame(rows, {name: TYPES[name] for name in names}).write_parquet(file)
+    elif "json" in path.name:
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
     else:
-        path.write_text("".join(json.dumps(request) + "\n" for request in requests))
+        cells = [
+            {k: json.dumps(v) if isinstance(v, list) else v if v is None else str(v) for k, v in row.items()}
+            for row in rows
+        ]
+        flat = pl.DataFrame(cells, dict.fromkeys(names, pl.String))
+        flat.write_csv(file, separator="\t" if ".tsv" in path.name else ",")
+    content = file.getvalue()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path
 
 
-def read_scores(path: Path) -> list[dict[str, Any]]:
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path).to_dicts()
-    return [json.loads(line) for line in path.read_text().splitlines()]
+@settings(max_examples=40, deadline=None)
+@given(st.lists(request_rows(), min_size=1, max_size=6), st.integers(1, 4))
+def test_requests_read_from_any_format_are_the_same(rows: list[dict[str, Any]], at_once: int) -> None:
+    wanted = pl.DataFrame(rows, TYPES)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests, "REQUESTS_AT_ONCE", at_once)
+        for suffix in FORMATS:
+            parts = list(read_requests(save(rows, Path(folder, f"r.{suffix}")), FIELDS))
+            assert all(len(part) <= at_once for part in parts)
+            assert_frame_equal(pl.concat(parts), wanted)
 
 
-@pytest.mark.parametrize("given", ["parquet", "jsonl"])
-@pytest.mark.parametrize("wanted", ["parquet", "jsonl"])
-def test_a_file_scores_as_its_requests_one_by_one(
-    scorer: Scorer, tmp_path: Path, given: str, wanted: str
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_requests_score_the_same_to_the_bit_from_any_format(
+    rich_run: Run, rich_requests: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    requests = write_requests(tmp_path / f"requests.{given}", REQUESTS)
-    out = tmp_path / f"scores.{wanted}"
-    result = score_file(scorer, requests, out)
-    rows = read_scores(out)
-    assert [row["user"] for row in rows] == ["u1", "nobody", None, "u2"]
-    for row, request in zip(rows, REQUESTS, strict=True):
-        assert row["candidates"] == request["candidates"]
-        alone = scorer.score(
-            request["user"], request["history"], request["candidates"], {"hour": request["hour"]}
-        )
-        np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
-    assert (result.requests, result.candidates) == (4, 6)
-    assert (result.unknown_candidates, result.unknown_users, result.missing_context) == (1, 2, ())
-    assert {path.name for path in tmp_path.iterdir()} == {requests.name, out.name}
-
-
-def test_requests_without_candidates_anywhere_give_empty_scores(scorer: Scorer, tmp_path: Path) -> None:
-    requests = write_requests(tmp_path / "r.jsonl", [{**REQUESTS[0], "candidates": []}] * 2)
-    score_file(scorer, requests, tmp_path / "s.jsonl")
-    assert [row["scores"] for row in read_scores(tmp_path / "s.jsonl")] == [[], []]
-
-
-def test_more_requests_than_are_read_at_once_stay_in_order(
-    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    requests = write_requests(tmp_path / "r.parquet", REQUESTS * 5)
-    score_file(scorer, requests, tmp_path / "whole.parquet")
-    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 3)
-    score_file(scorer, requests, tmp_path / "parts.parquet")
-    whole, parts = (read_scores(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
-    assert [row["candidates"] for row in parts] == [row["candidates"] for row in whole]
-    for one, other in zip(parts, whole, strict=True):
-        np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
-
-
-def test_context_the_file_lacks_is_reported(scorer: Scorer, tmp_path: Path) -> None:
-    bare = [{key: value for key, value in request.items() if key != "hour"} for request in REQUESTS]
-    for name in ("r.parquet", "r.jsonl"):
-        result = score_file(scorer, write_requests(tmp_path / name, bare), tmp_path / "s.jsonl")
-        assert result.missing_context == ("hour",)
-
-
-def test_integer_ids_are_read_as_their_digits(scorer: Scorer, tmp_path: Path) -> None:
-    pl.DataFrame({"user": [7], "history": [[1, 2]], "candidates": [[3]]}).write_parquet(
-        tmp_path / "r.parquet"
-    )
-    score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
-    assert read_scores(tmp_path / "s.jsonl")[0]["scores"] == pytest.approx(
-        scorer.score(7, [1, 2], [3]), abs=1e-6
-    )
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("{", r"r.jsonl:2: .*a request has user"),
-        ('{"user": "u"}', r"r.jsonl:2: .*history"),
-        ('{"user": "u", "history": "1", "candidates": []}', r"r.jsonl:2: .*array.*\$\.history"),
-        ('{"user": "u", "history": [1.5], "candidates": []}', r"r.jsonl:2: .*\$\.history\[0\]"),
-        ('{"user": "u", "history": [null], "candidates": []}', r"r.jsonl:2: .*\$\.history\[0\]"),
-        ('{"user": {}, "history": [], "candidates": []}', r"r.jsonl:2: .*\$\.user"),
-        ('{"user": "u", "history": [], "candidates": [], "hour": []}', r"r.jsonl:2: .*\$\.hour"),
-    ],
-)
-def test_a_bad_line_is_named_and_nothing_is_written(
-    scorer: Scorer, tmp_path: Path, line: str, message: str
-) -> None:
-    requests = tmp_path / "r.jsonl"
-    requests.write_text(json.dumps(REQUESTS[0]) + "\n" + line + "\n")
-    out = tmp_path / "s.jsonl"
-    out.write_text("from before")
-    with pytest.raises(DataError, match=message):
-        score_file(scorer, requests, out)
-    assert out.read_text() == "from before"
-    assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "s.jsonl"}
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"user": ["u"], "history": [["1"]]}, "no column candidates"),
-        ({"user": ["u"], "history": ["1"], "candidates": [["1"]]}, "column history is .*, expected a list"),
-        (
-            {"user": ["u"], "history": [[1.0]], "candidates": [["1"]]},
-            "column history is .*list<.*double>, expected a list of strings",
-        ),
-        ({"user": [1.0], "history": [["1"]], "candidates": [["1"]]}, "column user is double"),
-        ({"user": ["u"] * 2, "history": [["1"], None], "candidates": [["1"]] * 2}, "row 1: history"),
-        ({"user": ["u"] * 2, "history": [["1"]] * 2, "candidates": [["1"], [None]]}, "row 1: candidates"),
-    ],
-)
-def test_a_bad_column_is_named(
-    scorer: Scorer, tmp_path: Path, columns: dict[str, list[Any]], message: str
-) -> None:
-    pl.DataFrame(columns).write_parquet(tmp_path / "r.parquet")
-    with pytest.raises(DataError, match=message):
-        score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.parquet")
-
-
-@pytest.mark.parametrize(
-    ("requests", "out", "message"),
-    [
-        ("missing.parquet", "s.parquet", "no such file"),
-        ("r.txt", "s.parquet", r"ending in \.parquet, \.jsonl"),
-        ("broken.parquet", "s.parquet", "not a readable Parquet file"),
-        ("r.jsonl", "s.csv", r"ending in \.parquet or \.jsonl"),
-        ("r.jsonl", "nowhere/s.jsonl", "no such folder"),
-    ],
-)
-def test_a_bad_path_is_named(scorer: Scorer, tmp_path: Path, requests: str, out: str, message: str) -> None:
-    write_requests(tmp_path / "r.jsonl", REQUESTS)
-    (tmp_path / "r.txt").write_text("x")
-    (tmp_path / "broken.parquet").write_text("x")
-    with pytest.raises(DataError, match=message):
-        score_file(scorer, tmp_path / requests, tmp_path / out)
-
-
-IDS, NUMBERS = pl.List(pl.String), pl.List(pl.Float64)
-RICH = {
-    "user": pl.String,
-    "history": IDS,
-    "candidates": IDS,
-    "hour": pl.String,
-    "zone": pl.String,
-    "position": pl.Float64,
-    "age_of_page": pl.Float64,
-    "wanted": IDS,
-    "action": IDS,
-    "dwell": NUMBERS,
-    "labels": pl.List(IDS),
-    "times": pl.List(pl.Int64),
-    "time": pl.Int64,
-}
-
-
-@pytest.fixture(scope="module")
-def rich(rich_run: Run) -> Scorer:
-    return Scorer(rich_run)
-
-
-def write_rich(path: Path, requests: list[dict[str, Any]]) -> Path:
+    scorer = Scorer(rich_run)
+    drawn = data.draw(st.lists(st.sampled_from(rich_requests), min_size=1, max_size=8))
     rows = [
-        {**{k: v for k, v in request.items() if k not in ("context", "behaviours")}}
-        | request["context"]
-        | request["behaviours"]
-        for request in requests
+        {k: v for k, v in one.items() if k in TYPES} | one["context"] | one["behaviours"] for one in drawn
     ]
-    if path.suffix == ".parquet":
-        given = {name: kind for name, kind in RICH.items() if any(name in row for row in rows)}
-        pl.DataFrame(rows, schema=given).write_parquet(path)
-    else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    rows = [{name: row.get(name) for name in TYPES} for row in rows]
+    with tempfile.TemporaryDirectory() as name:
+        folder, scores = Path(name), []
+        for suffix in FORMATS:
+            score_file(scorer, save(rows, folder / f"r.{suffix}"), folder / "s.jsonl")
+            scores.append((folder / "s.jsonl").read_text())
+        assert scores == scores[:1] * len(FORMATS)
+        score_file(scorer, folder / "r.csv", folder / "s.csv")
+        score_file(scorer, folder / "r.csv", folder / "s.parquet")
+        lines = [json.loads(line) for line in scores[0].splitlines()]
+        assert pl.read_parquet(folder / "s.parquet").to_dicts() == lines
+        table = pl.read_csv(folder / "s.csv", schema_overrides=dict.fromkeys(("user", "scores"), pl.String))
+        for row, line in zip(table.iter_rows(named=True), lines, strict=True):
+            assert row["user"] == line["user"]
+            assert json.loads(row["candidates"]) == line["candidates"]
+            assert json.loads(row["scores"]) == line["scores"]
 
 
-def sometimes_without(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave whole fields of some requests null, and all fields of one."""
-    rng, found = np.random.default_rng(0), []
-    for k, request in enumerate(requests):
-        share = 1.0 if k == 3 else 0.3
-        found.append(
-            request
-            | {
-                side: {n: None if rng.random() < share else v for n, v in request[side].items()}
-                for side in ("context", "behaviours")
-            }
-            | {name: None if rng.random() < share else request[name] for name in ("times", "time")}
-        )
-    return found
+def test_a_field_that_no_request_has_is_no_column(tmp_path: Path) -> None:
+    bare = {name: GOOD[name] for name in ("user", "history", "candidates", "hour")}
+    for suffix in FORMATS:
+        (table,) = read_requests(save([bare], tmp_path / f"r.{suffix}"), FIELDS)
+        assert table.columns == list(bare)
 
 
-@pytest.mark.parametrize("given", ["parquet", "jsonl"])
-def test_a_file_with_features_of_every_kind_scores_as_its_requests_one_by_one(
-    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, given: str
-) -> None:
-    for requests in (rich_requests, sometimes_without(rich_requests)):
-        result = score_file(rich, write_rich(tmp_path / f"r.{given}", requests), tmp_path / "s.jsonl")
-        assert (result.missing_context, result.missing_behaviours) == ((), ())
-        for row, request in zip(read_scores(tmp_path / "s.jsonl"), requests, strict=True):
-            behaviours = {n: v for n, v in request["behaviours"].items() if v is not None}
-            alone = rich.score(**(request | {"behaviours": behaviours}))
-            np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
-
-
-def test_features_that_no_request_has_are_reported(
-    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 2)
-    bare = [
-        {key: request[key] for key in ("user", "history", "candidates", "time")}
-        | {"context": {}, "behaviours": {}}
-        for request in rich_requests[:5]
-    ]
-    bare[1]["context"] = {"hour": "3"}  # one that is in a single request is not missing
-    for name in ("r.parquet", "r.jsonl"):
-        result = score_file(rich, write_rich(tmp_path / name, bare), tmp_path / "s.jsonl")
-        assert result.missing_context == ("zone", "position", "age_of_page", "wanted")
-        assert result.missing_behaviours == ("action", "dwell", "labels", "times")
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(FORMATS),
+    st.integers(0, 9),
+    st.sampled_from(
+        [
+            ("history", [None]),
+            ("history", None),
+            ("candidates", None),
+            ("action", ["a"]),
+            ("labels", [["x"]] * 3),
+            ("times", [1]),
+            ("times", [1, 2**62 + 1]),
+            ("time", -(2**63)),
+        ]
+    ),
+)
+def test_the_row_and_the_column_of_a_bad_value_are_named(suffix: str, row: int, bad: tuple[str, Any]) -> None:
+    column, value = bad
+    rows = [GOOD] * 10
+    rows[row] = GOOD | {column: value}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests, "REQUESTS_AT_ONCE", 4)
+        path = save(rows, Path(folder, f"r.{suffix}"))
+        place = f"row {row + 1}" if suffix == "parquet" else f"line {row + LINES.get(suffix, 1)}"
+        with pytest.raises(DataError) as raised:
+            list(read_requests(path, FIELDS))
+    assert str(raised.value).startswith(f"{path}: {place}: column {column!r}: found ")
+    assert "; expected " in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "message"),
+    ("column", "cell", "expected"),
     [
-        ("action", ["action1"], "action has another length than history"),
-        ("labels", [["label1"]], "labels has another length than history"),
-        ("times", [1, 2, 3], "times has another length than history"),
-        ("dwell", [1.0, float("inf")], "dwell is infinite, expected a list of finite numbers"),
-        ("position", float("-inf"), "position is infinite, expected finite numbers"),
+        ("history", "i1|i2", 'a list of strings or integers as JSON, for example ["a", "b"]; write text in'),
+        ("history", "i1 i2", "a list of strings or integers as JSON"),
+        ("history", "i1", "a list of strings or integers as JSON"),
+        ("history", "['i1', 'i2']", "write text in double quotes"),
+        ("history", '["i1", "i2"', "a list of strings or integers as JSON"),
+        ("history", "[1.5, 2]", "a list of strings or integers as JSON"),
+        ("history", "[null, 2]", "a list of strings or integers as JSON"),
+        ("history", '{"i1": 1}', "a list of strings or integers as JSON"),
+        ("candidates", "", "a list of strings or integers, [] for none and never an empty cell"),
+        ("dwell", '["1", 2]', "a list of finite numbers as JSON"),
+        ("labels", '["x", "y"]', 'lists of strings or integers as JSON, for example [["a", "b"], []]'),
+        ("position", "high", "finite numbers, or an empty cell where there is none"),
+        ("position", "inf", "finite numbers"),
+        ("time", "2024-01-31", "integers, seconds since 1970"),
+        ("time", "1.5", "integers, seconds since 1970"),
     ],
-)
-def test_the_row_of_a_bad_value_is_named(
-    rich: Scorer, tmp_path: Path, field: str, value: Any, message: str
+)  # fmt: skip
+def test_a_cell_of_csv_that_does_not_hold_its_field_says_how_to_write_it(
+    tmp_path: Path, column: str, cell: str, expected: str
 ) -> None:
-    good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
-    rows = [good, good, good | {field: value}]
-    schema = {name: RICH[name] for name in (*good, field)}
-    pl.DataFrame(rows, schema=schema).write_parquet(tmp_path / "r.parquet")
-    with pytest.raises(DataError, match=rf"r\.parquet: row 2: {message}"):
-        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")
-    if "infinite" not in message:  # JSON has no such number
-        text = "\n\n".join(json.dumps(row) for row in rows)  # an empty line counts
-        (tmp_path / "r.jsonl").write_text(text)
-        with pytest.raises(DataError, match=rf"r\.jsonl:5: {message}"):
-            score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+    path = save([GOOD, GOOD], tmp_path / "r.csv")
+    table = pl.read_csv(path, infer_schema=False)
+    odd = pl.when(pl.int_range(pl.len()) == 1).then(pl.lit(cell)).otherwise(column).alias(column)
+    table.with_columns(odd).write_csv(path, quote_style="non_numeric")
+    with pytest.raises(DataError) as raised:
+        list(read_requests(path, FIELDS))
+    found = "nothing" if not cell else cell if cell == "inf" else repr(cell)
+    place, _, wanted = str(raised.value).partition("; expected ")
+    assert place == f"{path}: line 3: column {column!r}: found {found}"
+    assert expected in wanted
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ({"position": "1"}, r"Expected `float \| null`.*\$\.position"),
-        ({"wanted": "tag1"}, r"\$\.wanted"),
-        ({"dwell": ["1", 2]}, r"\$\.dwell\[0\]"),
-        ({"labels": ["a", "b"]}, r"\$\.labels\[0\]"),
-        ({"times": [1.5, 2]}, r"\$\.times\[0\]"),
-        ({"time": 2**63}, r"\$\.time"),
-    ],
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(FORMATS),
+    st.lists(request_rows(), min_size=1, max_size=4),
+    st.sampled_from(["cut", "flip", "insert", "drop"]),
+    st.floats(0, 1, exclude_max=True),
+    st.booleans(),
 )
-def test_a_value_of_another_type_is_named_with_its_line(
-    rich: Scorer, tmp_path: Path, line: dict[str, Any], message: str
+def test_a_damaged_file_is_read_or_refused_by_its_name_but_never_a_traceback(
+    suffix: str, rows: list[dict[str, Any]], harm: str, where: float, inside: bool
 ) -> None:
-    good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
-    (tmp_path / "r.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(good | line))
-    with pytest.raises(DataError, match=rf"r\.jsonl:2: .*{message}"):
-        score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+    with tempfile.TemporaryDirectory() as folder:
+        path = save(rows, Path(folder, f"r.{suffix}"))
+        zipped = inside and path.suffix == ".gz"
+        content = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
+        at = int(where * len(content))
+        content = {
+            "cut": content[:at],
+            "flip": content[:at] + bytes(byte ^ 0x55 for byte in content[at : at + 1]) + content[at + 1 :],
+            "insert": content[:at] + b"\xff" + content[at:],
+            "drop": content[:at] + content[at + 3 :],
+        }[harm]
+        path.write_bytes(gzip.compress(content) if zipped else content)
+        try:
+            parts = list(read_requests(path, FIELDS))
+        except DataError as error:
+            assert str(path) in str(error)  # noqa: PT017
+        else:
+            assert all(part[name].dtype == TYPES[name] for part in parts for name in part.columns)
 
 
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        ({"position": ["1"]}, "column position is .*string.*, expected finite numbers"),
-        ({"wanted": ["tag1"]}, "column wanted is .*string, expected a list of strings"),
-        ({"labels": [["a"]]}, "column labels is .*, expected a list of lists of strings"),
-        ({"times": [[1.0]]}, "column times is .*double.*, expected a list of integers, seconds"),
-        ({"time": [2**63]}, "rows from 0: "),
-    ],
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(["parquet", "jsonl", "csv"]),
+    st.sampled_from([OSError(28, "No space left on device"), KeyboardInterrupt(), DataError("bad")]),
+    st.none() | st.binary(max_size=9),
+    st.integers(1, 3),
 )
-def test_a_column_of_another_type_is_named(
-    rich: Scorer, tmp_path: Path, column: dict[str, Any], message: str
+def test_nothing_is_left_behind_when_scoring_or_writing_fails(
+    small_run: Run, suffix: str, failure: BaseException, before: bytes | None, after: int
 ) -> None:
-    good = {"user": ["u1"], "history": [["i1"]], "candidates": [["i3"]]}
-    pl.DataFrame(good | column).write_parquet(tmp_path / "r.parquet")
-    with pytest.raises(DataError, match=message):
-        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+    scored: list[int] = []
+
+    def fail_later(count: int) -> None:
+        scored.append(count)
+        if len(scored) == after:
+            raise failure
+
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests, "REQUESTS_AT_ONCE", 1)
+        folder = Path(name)
+        save([GOOD] * 3, folder / "r.jsonl")
+        out = folder / f"s.{suffix}"
+        if before is not None:
+            out.write_bytes(before)
+        files = sorted(folder.iterdir())
+        wanted = DataError if isinstance(failure, OSError) else type(failure)
+        with pytest.raises(wanted):
+            score_file(Scorer(small_run), folder / "r.jsonl", out, fail_later)
+        assert sorted(folder.iterdir()) == files
+        assert before is None or out.read_bytes() == before
+
+
+def test_requests_longer_than_a_block_of_bytes_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "_BLOCK", 7)
+    monkeypatch.setattr(streams, "BLOCK_BYTES", 2000)
+    rows = [GOOD | {"time": k} for k in range(50)]
+    parts = list(read_requests(save(rows, tmp_path / "r.jsonl"), FIELDS))
+    assert len(parts) > 1
+    assert pl.concat(parts)["time"].to_list() == list(range(50))

@@ -16,9 +16,11 @@ def score(
     run: options.RunFolder,
     requests: Annotated[
         Path,
-        options.argument("REQUESTS", "Parquet or JSON lines: user, history, candidates, context features."),
+        options.argument("REQUESTS", "Parquet, JSON lines or CSV: user, history, candidates, and features."),
     ],
-    out: Annotated[Path, options.option("--out", "FILE", "File of scores to write: .parquet or .jsonl.")],
+    out: Annotated[
+        Path, options.option("--out", "FILE", "File of scores to write: .parquet, .jsonl or .csv.")
+    ],
     as_json: options.Json = False,
 ) -> None:
     """Score a file of requests, which hold raw ids.

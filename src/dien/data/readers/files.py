@@ -82,7 +82,7 @@ def find(paths: Sequence[Path]) -> list[TableFile]:
     """
     if not paths:
         raise DataError("no file is given; expected files, folders or globs")
-    return [_table_file(path, root) for path, root in _expand(paths)]
+    return [table_file(path, root) for path, root in _expand(paths)]
 
 
 def _expand(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
@@ -119,7 +119,16 @@ def _folder(folder: Path, root: Path) -> Iterator[tuple[Path, Path]]:
     return ((file, root) for file in files)
 
 
-def _table_file(path: Path, root: Path) -> TableFile:
+def table_file(path: Path, root: Path) -> TableFile:
+    """Look at one file: its format by its suffix, and its size.
+
+    Args:
+        path: the file.
+        root: the folder that its name is relative to.
+
+    Raises:
+        DataError: it is missing, empty, of an unknown kind or unreadable.
+    """
     name = path.name.lower()
     suffix = next((suffix for suffix in _FORMATS if name.endswith(suffix)), None)
     try:

@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
-from dien.data.readers.messages import listed, one_line, shown
+from dien.data.readers.messages import BadValueError, listed, one_line, shown
 from dien.data.readers.streams import Progress, open_stream, sizes_to
 from dien.errors import DataError
 
 _FIRST_LINES = 100  # that tell the keys
+_BLOCK = 1 << 20  # bytes decoded at once; their objects take some times as many
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class JsonType:
 
     Attributes:
         type: of its values, as msgspec takes it.
-        expected: the same in words, and how to mend it.
+        expected: the same in words, and how to mend it; for errors.
         required: whether every line must have the key.
     """
 
@@ -77,7 +78,9 @@ class JsonReader:
     ) -> Iterator[pl.DataFrame]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         decoder = msgspec.json.Decoder(self._line_type(columns))
-        lines = row = 0
+        size = rows or streams.CHUNK_ROWS
+        lines = row = pending_bytes = 0
+        pending: list[Any] = []
         with open_stream(self.file.path, sizes_to(progress)) as raw:
             for block in self._blocks(raw):
                 try:
@@ -88,11 +91,19 @@ class JsonReader:
                 if not whole:
                     objects = self._line_by_line(decoder, block, lines)
                 lines += block.count(b"\n")
-                size = rows or streams.CHUNK_ROWS
-                for start in range(0, len(objects), size):
-                    part = objects[start : start + size]
+                pending += objects
+                pending_bytes += len(block)
+                full = pending_bytes >= streams.BLOCK_BYTES
+                ready = len(pending) if full else len(pending) // size * size
+                for start in range(0, ready, size):
+                    part = pending[start : min(start + size, ready)]
                     yield self._frame(part, columns, row)
                     row += len(part)
+                if ready:
+                    del pending[:ready]
+                    pending_bytes = 0
+        if pending:
+            yield self._frame(pending, columns, row)
 
     def place(self, row: int) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""
@@ -109,7 +120,7 @@ class JsonReader:
         rest, lines = b"", 0
         while True:
             try:
-                block = raw.read(streams.BLOCK_BYTES)
+                block = raw.read(_BLOCK)
             except (EOFError, OSError, zlib.error) as error:
                 self._truncated(lines, error)
             if not lines and not rest:
@@ -161,22 +172,11 @@ class JsonReader:
     def _column(self, name: str, values: list[Any], row: int) -> pl.Series:
         """Make a typed column of what JSON held; ``row`` is the index of its first in the file."""
         values = [None if value is msgspec.UNSET else value for value in values]
-        dtype = _dtype_of(values)
-        if dtype is not None:
-            return _series(name, values, dtype)
-        alike, index = 0, len(values)  # so many are of one type, and so many are not
-        while index - alike > 1:
-            middle = (alike + index) // 2
-            alike, index = (middle, index) if _dtype_of(values[:middle]) is not None else (alike, middle)
-        before = _dtype_of(values[:alike])
-        expected = "text, a number, or a list of text or of numbers"
-        if before != pl.Null():
-            expected = "a list of such values" if isinstance(before, pl.List) else "text or a number"
-            expected += ", as in the lines before"
-        raise DataError(
-            f"{self.file.path}: {self.place(row + alike)}: column {name!r}: found {shown(values[alike])}; "
-            f"expected {expected}; write every line alike"
-        )
+        try:
+            return column_of(name, values)
+        except BadValueError as error:
+            place = self.place(row + error.index)
+            raise DataError(f"{self.file.path}: {place}: column {name!r}: {error}") from error
 
     def _unfit(self, number: int, line: bytes, error: msgspec.ValidationError) -> NoReturn:
         """Raise for a line that is JSON and not what its keys must hold."""
@@ -210,10 +210,35 @@ class JsonReader:
         ) from error
 
 
-def _dtype_of(values: Sequence[Any], in_list: bool = False) -> pl.DataType | None:
-    """Find the type of column that holds JSON values, None where none does.
+def column_of(name: str, values: Sequence[Any]) -> pl.Series:
+    """Make a typed column of JSON values: of text, numbers, booleans, or lists of text or of numbers.
 
     Text holds what is mixed; in lists only text, whole numbers and booleans may be mixed.
+
+    Args:
+        name: of the column.
+        values: decoded; None is null.
+
+    Raises:
+        BadValueError: a value is an object, or lists and others are mixed.
+    """
+    dtype = _dtype_of(values)
+    if dtype is not None:
+        return _series(name, values, dtype)
+    alike, mixed = 0, len(values)  # so many from the first on are of one type, and so many are not
+    while mixed - alike > 1:
+        middle = (alike + mixed) // 2
+        alike, mixed = (middle, mixed) if _dtype_of(values[:middle]) is not None else (alike, middle)
+    before = _dtype_of(values[:alike])
+    expected = "text, a number, or a list of text or of numbers"
+    if before != pl.Null():
+        expected = "a list of such values" if isinstance(before, pl.List) else "text or a number"
+        expected += ", as in the lines before"
+    raise BadValueError(alike, shown(values[alike]), f"{expected}; write every line alike")
+
+
+def _dtype_of(values: Sequence[Any], in_list: bool = False) -> pl.DataType | None:
+    """Find the type of column that holds JSON values, None where none does.
 
     Args:
         values: decoded; None is of every type.
@@ -249,7 +274,7 @@ def _fits_64_bits(values: Sequence[int | None]) -> bool:
     return min(known) >= -(1 << 63) and max(known) < 1 << 63
 
 
-def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+def _series(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
     """Make a column of JSON values, of a type that holds them."""
     if not isinstance(dtype, pl.List):
         convert = _CONVERT.get(type(dtype))

@@ -1,0 +1,183 @@
+"""Scoring a file: requests read, encoded and scored some thousand at a time, and the scores written."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dien.data.ragged import to_offsets
+from dien.errors import DataError
+from dien.files import not_written, replacing
+from dien.serving.features import Field
+from dien.serving.requests import read_requests
+from dien.serving.scorer import Scorer
+
+_Write = Callable[[pl.DataFrame], object]
+"""Writes some rows of ``user``, ``candidates`` and ``scores``."""
+
+
+@dataclass
+class ScoredFile:
+    """What scoring a file came to.
+
+    Attributes:
+        requests: how many.
+        candidates: of all requests.
+        unknown_candidates: candidates the run does not know.
+        unknown_users: requests whose user the run does not know.
+        missing_context: context features of the run that no request has: they counted as unknown.
+        missing_behaviours: behaviour features, and ``times`` and ``time``, likewise.
+    """
+
+    requests: int = 0
+    candidates: int = 0
+    unknown_candidates: int = 0
+    unknown_users: int = 0
+    missing_context: tuple[str, ...] = ()
+    missing_behaviours: tuple[str, ...] = ()
+
+
+def score_file(
+    scorer: Scorer, requests: Path, out: Path, progress: Callable[[int], None] | None = None
+) -> ScoredFile:
+    """Score every request of a file; memory does not grow with it.
+
+    Args:
+        scorer: the model.
+        requests: Parquet, JSON lines or CSV, by its suffix; in CSV, lists are JSON
+            (:mod:`dien.serving.requests`). It has ``user``, ``history``, ``candidates`` and the run's context
+            features (lists where multi-valued); the run's behaviour features as lists with a value for each
+            entry of the history; and, where it has ``time_since``, ``times`` of these entries and ``time``
+            of the request, in seconds since 1970.
+        out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each request: ``user``, ``candidates`` and
+            ``scores``, in CSV the latter two as JSON.
+        progress: called with the number of requests just scored.
+
+    Raises:
+        DataError: a file cannot be read or written, or a request is not as expected; nothing is left at
+            ``out`` then but what was there before.
+    """
+    writer = _WRITERS.get(out.suffix)
+    if writer is None:
+        raise DataError(f"{out}: unknown kind of file; expected a name ending in {', '.join(_WRITERS)}")
+    if not out.parent.is_dir():
+        raise DataError(f"{out.parent}: no such folder; make it first")
+    result, fields = ScoredFile(), scorer.fields
+    lacking = [field.name for field in fields.all]
+    try:
+        with replacing(out) as new, writer(new) as write:
+            for table in read_requests(requests, fields.all):
+                lacking = [name for name in lacking if name not in table.columns]
+                scores, unknown_candidates, unknown_users = _score(scorer, table)
+                write(table.select("user", "candidates", scores=scores))
+                result.requests += table.height
+                result.candidates += int(scores.list.len().sum())
+                result.unknown_candidates += unknown_candidates
+                result.unknown_users += unknown_users
+                if progress:
+                    progress(table.height)
+        if result.requests:
+            result.missing_context = _named(fields.context, lacking)
+            result.missing_behaviours = _named((*fields.behaviours, *fields.times), lacking)
+    except OSError as error:
+        raise DataError(not_written(out, error)) from error
+    return result
+
+
+def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields if field.name in names)
+
+
+def _score(scorer: Scorer, table: pl.DataFrame) -> tuple[pl.Series, int, int]:
+    """Find the scores of each request, and how many candidates and users are unknown."""
+    run, fields = scorer.run, scorer.fields
+    history, candidates = (run.item_ids.encode(_flat(table[name])) for name in ("history", "candidates"))
+    lengths, counts = (_lengths(table[name]) for name in ("history", "candidates"))
+    user = run.user_ids.encode(table["user"])
+    of_history = [field.name for field in fields.all if field.of_history and field.name in table.columns]
+    scores = scorer.score_rows(
+        user=user,
+        history=history,
+        lengths=lengths,
+        candidates=candidates,
+        counts=counts,
+        context=fields.encode_context(table.to_dict(), table.height),
+        behaviours=fields.encode_behaviours(
+            {name: _entries(table[name], lengths) for name in of_history},
+            lengths,
+            table["time"] if "time" in table.columns else None,
+        ),
+    )
+    parts = pa.LargeListArray.from_arrays(to_offsets(counts), scores)
+    lists = pl.Series(pl.from_arrow(parts))
+    return lists, int((candidates == 0).sum()), int((user == 0).sum())
+
+
+def _lengths(lists: pl.Series) -> NDArray[np.int64]:
+    return lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+
+
+def _flat(lists: pl.Series) -> pl.Series:
+    """Join lists; nulls within them stay."""
+    filled = lists.list.len().fill_null(0) > 0  # explode would put a null in place of an empty list
+    values: pl.Series = lists.filter(filled).explode()
+    return values
+
+
+def _entries(lists: pl.Series, lengths: NDArray[np.int64]) -> pl.Series:
+    """Join lists that are as long as histories ``[R]``; in place of a null one come as many nulls."""
+    given = np.repeat(lists.is_not_null().to_numpy(), lengths)  # [N]
+    place = np.cumsum(given) - 1
+    return _flat(lists).gather(pl.Series(place).set(pl.Series(~given), None))
+
+
+_SCORES = pa.schema(
+    [
+        ("user", pa.large_string()),
+        ("candidates", pa.large_list(pa.large_string())),
+        ("scores", pa.large_list(pa.float64())),
+    ]
+)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[_Write]:
+    with pq.ParquetWriter(path, _SCORES) as file:
+        yield lambda rows: file.write_table(rows.to_arrow().cast(_SCORES))
+
+
+@contextmanager
+def _json_lines(path: Path) -> Iterator[_Write]:
+    with path.open("w", encoding="utf-8") as file:
+        yield lambda rows: file.writelines(_json(row) + "\n" for row in rows.iter_rows(named=True))
+
+
+@contextmanager
+def _csv(path: Path) -> Iterator[_Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_SCORES.names)
+        yield lambda rows: writer.writerows(
+            (user, _json(candidates), _json(scores)) for user, candidates, scores in rows.iter_rows()
+        )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+_WRITERS: dict[str, Callable[[Path], AbstractContextManager[_Write]]] = {
+    ".parquet": _parquet,
+    ".jsonl": _json_lines,
+    ".csv": _csv,
+}

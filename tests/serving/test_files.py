@@ -1,0 +1,353 @@
+"""Scoring a file: what is read, what is refused, what is written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dien.errors import DataError
+from dien.run import Run
+from dien.serving import Scorer, score_file
+
+REQUESTS: list[dict[str, Any]] = [
+    {"user": "u1", "history": ["1", "2", "3"], "candidates": ["4", "5"], "hour": "7"},
+    {"user": "nobody", "history": [], "candidates": ["4"], "hour": None},
+    {"user": None, "history": ["9"] * 30, "candidates": [], "hour": "23"},
+    {"user": "u2", "history": ["nothing"], "candidates": ["nothing", "1", "2"], "hour": "no hour"},
+]
+
+
+@pytest.fixture(scope="module")
+def scorer(small_run: Run) -> Scorer:
+    return Scorer(small_run)
+
+
+def write_requests(path: Path, requests: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".parquet":
+        pl.DataFrame(
+            requests, schema_overrides={"history": pl.List(pl.String), "candidates": pl.List(pl.String)}
+        ).write_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(request) + "\n" for request in requests))
+    return path
+
+
+def read_scores(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path).to_dicts()
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("given", ["parquet", "jsonl"])
+@pytest.mark.parametrize("wanted", ["parquet", "jsonl"])
+def test_a_file_scores_as_its_requests_one_by_one(
+    scorer: Scorer, tmp_path: Path, given: str, wanted: str
+) -> None:
+    requests = write_requests(tmp_path / f"requests.{given}", REQUESTS)
+    out = tmp_path / f"scores.{wanted}"
+    result = score_file(scorer, requests, out)
+    rows = read_scores(out)
+    assert [row["user"] for row in rows] == ["u1", "nobody", None, "u2"]
+    for row, request in zip(rows, REQUESTS, strict=True):
+        assert row["candidates"] == request["candidates"]
+        alone = scorer.score(
+            request["user"], request["history"], request["candidates"], {"hour": request["hour"]}
+        )
+        np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
+    assert (result.requests, result.candidates) == (4, 6)
+    assert (result.unknown_candidates, result.unknown_users, result.missing_context) == (1, 2, ())
+    assert {path.name for path in tmp_path.iterdir()} == {requests.name, out.name}
+
+
+def test_requests_without_candidates_anywhere_give_empty_scores(scorer: Scorer, tmp_path: Path) -> None:
+    requests = write_requests(tmp_path / "r.jsonl", [{**REQUESTS[0], "candidates": []}] * 2)
+    score_file(scorer, requests, tmp_path / "s.jsonl")
+    assert [row["scores"] for row in read_scores(tmp_path / "s.jsonl")] == [[], []]
+
+
+def test_more_requests_than_are_read_at_once_stay_in_order(
+    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = write_requests(tmp_path / "r.parquet", REQUESTS * 5)
+    score_file(scorer, requests, tmp_path / "whole.parquet")
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 3)
+    score_file(scorer, requests, tmp_path / "parts.parquet")
+    whole, parts = (read_scores(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
+    assert [row["candidates"] for row in parts] == [row["candidates"] for row in whole]
+    for one, other in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
+
+
+def test_context_the_file_lacks_is_reported(scorer: Scorer, tmp_path: Path) -> None:
+    bare = [{key: value for key, value in request.items() if key != "hour"} for request in REQUESTS]
+    for name in ("r.parquet", "r.jsonl"):
+        result = score_file(scorer, write_requests(tmp_path / name, bare), tmp_path / "s.jsonl")
+        assert result.missing_context == ("hour",)
+
+
+def test_integer_ids_are_read_as_their_digits(scorer: Scorer, tmp_path: Path) -> None:
+    pl.DataFrame({"user": [7], "history": [[1, 2]], "candidates": [[3]]}).write_parquet(
+        tmp_path / "r.parquet"
+    )
+    score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+    assert read_scores(tmp_path / "s.jsonl")[0]["scores"] == pytest.approx(
+        scorer.score(7, [1, 2], [3]), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2: .*expected one JSON object"),
+        ('{"user": "u"}', "line 2: no key 'history'; found user; expected a list of strings"),
+        (
+            '{"user": "u", "history": "1", "candidates": []}',
+            "line 2: column 'history': found '1'; expected a list .*, .*\\] for none and never null; mend it",
+        ),
+        (
+            '{"user": "u", "history": [1.5], "candidates": []}',
+            r"line 2: column 'history': found \[1\.5\]; expected a list of strings or integers",
+        ),
+        (
+            '{"user": "u", "history": [null], "candidates": []}',
+            r"line 2: column 'history': found \[None\]; expected .* never null",
+        ),
+        (
+            '{"user": {}, "history": [], "candidates": []}',
+            "line 2: column 'user': found {}; expected strings or integers, or null",
+        ),
+        (
+            '{"user": "u", "history": [], "candidates": [], "hour": []}',
+            r"line 2: column 'hour': found \[\]; expected strings",
+        ),
+        ('{"history": [], "candidates": []}', "line 2: no key 'user'; found history, candidates"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_written(
+    scorer: Scorer, tmp_path: Path, line: str, message: str
+) -> None:
+    requests = tmp_path / "r.jsonl"
+    requests.write_text(json.dumps(REQUESTS[0]) + "\n" + line + "\n")
+    out = tmp_path / "s.jsonl"
+    out.write_text("from before")
+    with pytest.raises(DataError, match=message):
+        score_file(scorer, requests, out)
+    assert out.read_text() == "from before"
+    assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "s.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"user": ["u"], "history": [["1"]]},
+            "no column 'candidates'; found user, history; every request has it .a list of",
+        ),
+        (
+            {"user": ["u"], "history": ["1"], "candidates": [["1"]]},
+            "column 'history': found '1' in a column of text; expected a list",
+        ),
+        (
+            {"user": ["u"], "history": [[1.0]], "candidates": [["1"]]},
+            r"column 'history': found \[1\.0\] in a column of lists of floats; expected a list of strings",
+        ),
+        (
+            {"user": [1.0], "history": [["1"]], "candidates": [["1"]]},
+            r"column 'user': found 1\.0 in a column of floats",
+        ),
+        (
+            {"user": ["u"] * 2, "history": [["1"], None], "candidates": [["1"]] * 2},
+            "row 2: column 'history': found nothing",
+        ),
+        (
+            {"user": ["u"] * 2, "history": [["1"]] * 2, "candidates": [["1"], [None]]},
+            r"row 2: column 'candidates': found \[None\]",
+        ),
+    ],
+)
+def test_a_bad_column_is_named(
+    scorer: Scorer, tmp_path: Path, columns: dict[str, list[Any]], message: str
+) -> None:
+    pl.DataFrame(columns).write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=message):
+        score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.parquet")
+
+
+@pytest.mark.parametrize(
+    ("requests", "out", "message"),
+    [
+        ("missing.parquet", "s.parquet", "No such file"),
+        ("r.txt", "s.parquet", r"unknown kind of file; expected \.parquet, \.csv"),
+        ("r.inter", "s.parquet", "an atomic file; expected requests"),
+        ("broken.parquet", "s.parquet", "not a readable Parquet file"),
+        ("r.jsonl", "s.txt", r"ending in \.parquet, \.jsonl, \.csv"),
+        ("r.jsonl", "nowhere/s.jsonl", "no such folder"),
+    ],
+)
+def test_a_bad_path_is_named(scorer: Scorer, tmp_path: Path, requests: str, out: str, message: str) -> None:
+    write_requests(tmp_path / "r.jsonl", REQUESTS)
+    (tmp_path / "r.txt").write_text("x")
+    (tmp_path / "r.inter").write_text("x")
+    (tmp_path / "broken.parquet").write_text("x")
+    with pytest.raises(DataError, match=message):
+        score_file(scorer, tmp_path / requests, tmp_path / out)
+
+
+IDS, NUMBERS = pl.List(pl.String), pl.List(pl.Float64)
+RICH = {
+    "user": pl.String,
+    "history": IDS,
+    "candidates": IDS,
+    "hour": pl.String,
+    "zone": pl.String,
+    "position": pl.Float64,
+    "age_of_page": pl.Float64,
+    "wanted": IDS,
+    "action": IDS,
+    "dwell": NUMBERS,
+    "labels": pl.List(IDS),
+    "times": pl.List(pl.Int64),
+    "time": pl.Int64,
+}
+
+
+@pytest.fixture(scope="module")
+def rich(rich_run: Run) -> Scorer:
+    return Scorer(rich_run)
+
+
+def write_rich(path: Path, requests: list[dict[str, Any]]) -> Path:
+    rows = [
+        {**{k: v for k, v in request.items() if k not in ("context", "behaviours")}}
+        | request["context"]
+        | request["behaviours"]
+        for request in requests
+    ]
+    if path.suffix == ".parquet":
+        given = {name: kind for name, kind in RICH.items() if any(name in row for row in rows)}
+        pl.DataFrame(rows, schema=given).write_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def sometimes_without(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave whole fields of some requests null, and all fields of one."""
+    rng, found = np.random.default_rng(0), []
+    for k, request in enumerate(requests):
+        share = 1.0 if k == 3 else 0.3
+        found.append(
+            request
+            | {
+                side: {n: None if rng.random() < share else v for n, v in request[side].items()}
+                for side in ("context", "behaviours")
+            }
+            | {name: None if rng.random() < share else request[name] for name in ("times", "time")}
+        )
+    return found
+
+
+@pytest.mark.parametrize("given", ["parquet", "jsonl"])
+def test_a_file_with_features_of_every_kind_scores_as_its_requests_one_by_one(
+    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, given: str
+) -> None:
+    for requests in (rich_requests, sometimes_without(rich_requests)):
+        result = score_file(rich, write_rich(tmp_path / f"r.{given}", requests), tmp_path / "s.jsonl")
+        assert (result.missing_context, result.missing_behaviours) == ((), ())
+        for row, request in zip(read_scores(tmp_path / "s.jsonl"), requests, strict=True):
+            behaviours = {n: v for n, v in request["behaviours"].items() if v is not None}
+            alone = rich.score(**(request | {"behaviours": behaviours}))
+            np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
+
+
+def test_features_that_no_request_has_are_reported(
+    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 2)
+    bare = [
+        {key: request[key] for key in ("user", "history", "candidates", "time")}
+        | {"context": {}, "behaviours": {}}
+        for request in rich_requests[:5]
+    ]
+    bare[1]["context"] = {"hour": "3"}  # one that is in a single request is not missing
+    for name in ("r.parquet", "r.jsonl"):
+        result = score_file(rich, write_rich(tmp_path / name, bare), tmp_path / "s.jsonl")
+        assert result.missing_context == ("zone", "position", "age_of_page", "wanted")
+        assert result.missing_behaviours == ("action", "dwell", "labels", "times")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("action", ["action1"], "column 'action': found 1 values; expected 2, one for each item of history"),
+        ("labels", [["label1"]], "column 'labels': found 1 values; expected 2, one for each"),
+        ("times", [1, 2, 3], "column 'times': found 3 values; expected 2, one for each"),
+        (
+            "dwell",
+            [1.0, float("inf")],
+            r"column 'dwell': found \[1.0, inf\]; expected a list of finite numbers",
+        ),
+        ("position", float("-inf"), "column 'position': found -inf; expected finite numbers"),
+        (
+            "times",
+            [1, 2**62 + 1],
+            "column 'times': found .*; expected a list of integers, seconds since 1970",
+        ),
+    ],
+)
+def test_the_row_of_a_bad_value_is_named(
+    rich: Scorer, tmp_path: Path, field: str, value: Any, message: str
+) -> None:
+    good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
+    rows = [good, good, good | {field: value}]
+    schema = {name: RICH[name] for name in (*good, field)}
+    pl.DataFrame(rows, schema=schema).write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=rf"r\.parquet: row 3: {message}"):
+        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+    if "inf" not in message:  # JSON has no such number
+        text = "\n\n".join(json.dumps(row) for row in rows)  # an empty line counts
+        (tmp_path / "r.jsonl").write_text(text)
+        with pytest.raises(DataError, match=rf"r\.jsonl: line 5: {message}"):
+            score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"position": "1"}, "column 'position': found '1'; expected finite numbers, or null"),
+        ({"wanted": "tag1"}, "column 'wanted': found 'tag1'; expected a list of strings"),
+        ({"dwell": ["1", 2]}, r"column 'dwell': found \['1', 2\]; expected a list of finite numbers"),
+        ({"labels": ["a", "b"]}, "column 'labels': found .*; expected a list of lists of strings"),
+        ({"times": [1.5, 2]}, r"column 'times': found \[1.5, 2\]; expected a list of integers, seconds"),
+        ({"time": 2**63}, "column 'time': found 9223372036854775808; expected integers, seconds"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_its_line(
+    rich: Scorer, tmp_path: Path, line: dict[str, Any], message: str
+) -> None:
+    good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
+    (tmp_path / "r.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(good | line))
+    with pytest.raises(DataError, match=rf"r\.jsonl: line 2: {message}"):
+        score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"position": ["1"]}, "column 'position': .*column of text; expected finite numbers"),
+        ({"wanted": ["tag1"]}, "column 'wanted': .*column of text; expected a list of strings"),
+        ({"labels": [["a"]]}, "column 'labels': .*lists of text; expected a list of lists of strings"),
+        ({"times": [[1.0]]}, "column 'times': .*lists of floats; expected a list of integers, seconds"),
+        ({"time": [2**63]}, "row 1: column 'time': found 9223372036854775808; expected integers, seconds"),
+    ],
+)
+def test_a_column_of_another_type_is_named(
+    rich: Scorer, tmp_path: Path, column: dict[str, Any], message: str
+) -> None:
+    good = {"user": ["u1"], "history": [["i1"]], "candidates": [["i3"]]}
+    pl.DataFrame(good | column).write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=message):
+        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")
