@@ -182,8 +182,8 @@ def searched(data: Path, out: Path, count: int, keys: list[str], jobs: int) -> t
 
     config = compared_configs([OURS], None, keys)[OURS]
     found = tune(data, OURS, config, search_space(OURS), out, trials=count, jobs=jobs)
-    done = sum(trial["status"] == "done" for trial in found["trials"])
-    return (None if found["best"] is None else out / "best.yaml"), done
+    done = sum(trial.status == "done" for trial in found.trials)
+    return (None if found.best is None else out / "best.yaml"), done
 
 
 def chosen_among(line: Line, finished: int, asked: int) -> Line:

@@ -30,9 +30,8 @@ def compared(data: Dataset, out: Path) -> dict[str, Any]:
 def tuned(data: Dataset, out: Path) -> dict[str, Any]:
     settings = [*SETTINGS, "model.pooled_history=true"]
     config = compared_configs(["din"], settings=settings)["din"]
-    return tune(
-        data.path, "din", config, search_space("din", None, settings), out, trials=1, show_progress=False
-    )
+    space = search_space("din", None, settings)
+    return tune(data.path, "din", config, space, out, trials=1, show_progress=False).to_dict()
 
 
 def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -33,7 +33,9 @@ from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import TEST, Job
 from dien.training.space import flat, search_space, spaces
-from dien.training.tune import RANDOM_TRIALS, SIDE_BY_SIDE, TUNE, _suggest, tune
+from dien.training.suggest import RANDOM_TRIALS, SIDE_BY_SIDE, suggest
+from dien.training.tune import tune
+from dien.training.tuning import TUNE
 
 SETTINGS = ["model.max_history=5", "training.epochs=2", "training.checkpoint_steps=3"]
 ARGUMENTS = ["--model", "din", *(part for setting in SETTINGS for part in ("--set", setting))]
@@ -43,8 +45,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 def tune_small(data: Path, out: Path, settings: list[str] = SETTINGS, **options: Any) -> dict[str, Any]:
     config = compared_configs(["din"], settings=settings)["din"]
-    options = {"trials": 3, "seeds": 2, "progress": False, **options}
-    return tune(data, "din", config, search_space("din", None, settings), out, **options)
+    options = {"trials": 3, "seeds": 2, "show_progress": False, **options}
+    return tune(data, "din", config, search_space("din", None, settings), out, **options).to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_the_first_trial_is_the_configuration_itself_where_it_lies_in_the_space(
 @pytest.mark.parametrize("model", spaces())
 def test_the_first_trial_of_every_model_is_its_defaults(model: str) -> None:
     own = flat(RunConfig(model=model_config(model)))
-    assert _suggest([], spaces()[model], own) == {key: own[key] for key in spaces()[model]}
+    assert suggest([], spaces()[model], own) == {key: own[key] for key in spaces()[model]}
 
 
 def test_best_yaml_trains_to_the_weights_of_the_best_trial_and_compares(
@@ -376,7 +378,9 @@ def test_thirteen_trials_follow_from_their_numbers_alone_with_the_same_shared_va
     for model in ("dien", "dien:recbole"):
         config, space, out = compared_configs([model])[model], search_space(model), tmp_path / model
         alike = [key for key, choices in spaces()["sum-pooling"].items() if str(choices) == str(space[key])]
-        trials = tune(small_data.path, model, config, space, out, trials=first, show_progress=False)["trials"]
+        trials = tune(
+            small_data.path, model, config, space, out, trials=first, show_progress=False
+        ).to_dict()["trials"]
         assert len(alike) == (4 if model == "dien" else 2)
         for trial, found in zip(trials, values[0], strict=False):
             assert {key: trial["values"][key] for key in alike}.items() <= found.items()

@@ -29,7 +29,9 @@ def load(path: Path, kind: type[T], command: str) -> T:
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; name a folder that {command} wrote") from error
     except (ValueError, msgspec.ValidationError) as error:
-        raise RunError(f"{path}: not as {command} writes it ({error}); run {command} again") from error
+        raise RunError(
+            f"{path}: not as {command} writes it ({error}); run {command} into another folder"
+        ) from error
 
 
 def text_of(record: Any) -> str:
