@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-SOURCES = Path("src/dien/ops/cpu")
+OPS = Path("src/dien/ops")
 
 
 class BuildLibrary(build_ext):
@@ -33,8 +33,9 @@ setup(
     ext_modules=[
         Extension(
             "dien.ops.cpu._kernels",
-            sources=sorted(str(file) for file in SOURCES.rglob("*.cpp")),
-            depends=sorted(str(file) for file in SOURCES.rglob("*.h")),
+            sources=sorted(str(file) for file in OPS.rglob("*.cpp")),
+            depends=sorted(str(file) for file in OPS.rglob("*.h")),
+            include_dirs=[str(OPS)],
             # Standard floating point: sums keep their order and NaN stays NaN.
             extra_compile_args=[
                 "-std=c++17",
@@ -48,6 +49,6 @@ setup(
             optional=True,
         )
     ],
-    exclude_package_data={"dien.ops.cpu": ["*.cpp", "*.h", "*/*.cpp", "*/*.h"]},
+    exclude_package_data={"*": ["*.cpp", "*.h"]},
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},
 )

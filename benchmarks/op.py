@@ -32,7 +32,8 @@ from torch import Tensor, nn
 
 from dien.memory import kept_memory
 from dien.ops import attention_gru_layer, cpu
-from dien.ops.cpu import attention_gru as backend
+from dien.ops.attention_gru import cpu as backend
+from dien.ops.attention_gru.arguments import Arguments
 from dien.packed import Packed, Pairs, lengths_to_offsets
 
 HIDDEN = (36, 64, 128)
@@ -278,14 +279,14 @@ def share_of_peak(p: Problem, backward: bool, measure: Callable[[], float], roun
     weight, bias = (w.detach() for w in (p.gru.weight_hh_l0, p.gru.bias_hh_l0))
     gates = torch.randn(len(p.x), 3 * p.gru.hidden_size)
     rows = p.pairs.starts, p.pairs.lengths
-    rest = gates, weight, bias, *rows, p.scores.detach(), None, "augru"
-    last, states, opened = backend.forward(*rest, backward, backward)
+    given = Arguments(gates, None, weight, None, bias, *rows, p.scores.detach(), None, "augru")
+    last, states, activations = backend.forward(given, backward, backward)
 
     def run() -> None:
         if backward:
-            backend.backward(torch.ones_like(last), None, states, opened, *rest)
+            backend.backward(given, torch.ones_like(last), None, states, activations)
         else:
-            backend.forward(*rest, False, False)
+            backend.forward(given, False, False)
 
     products = 2 if backward else 1  # gradients of states, gradients of weights
     operations = products * 6 * p.gru.hidden_size**2 * len(p.scores)

@@ -31,8 +31,8 @@ def row_of_step(lengths: Tensor) -> Tensor:
     Returns:
         ``[N]`` int64 with ``N = lengths.sum()``.
     """
-    rows = torch.arange(lengths.shape[0], device=lengths.device)
-    return torch.repeat_interleave(rows, lengths)
+    row = torch.repeat_interleave(lengths)
+    return row if row.dtype == torch.int64 else row.to(torch.int64)
 
 
 def padding_mask(lengths: Tensor, max_length: int) -> Tensor:

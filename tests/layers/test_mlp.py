@@ -109,19 +109,19 @@ def test_an_mlp_is_its_layers_one_after_the_other(
 @pytest.mark.parametrize("name", ["prelu", "relu", "sigmoid", "tanh", "none"])
 def test_what_follows_the_first_layer_is_described_for_operators(name: str) -> None:
     network, last = MLP([3, 5, 4], name).double(), nn.Linear(4, 1).double()
-    tower = network.tower(last)
-    assert tower is not None
+    tail = network.tail(last)
+    assert tail is not None
     x = torch.randn(6, 3, dtype=torch.float64)
-    torch.testing.assert_close(tower.apply(network.first(x)), last(network(x)).squeeze(1))
+    torch.testing.assert_close(tail.apply(network.first(x)), last(network(x)).squeeze(1))
     ending = MLP([3, 5, 1], name, last_activation=False).double()
-    described = ending.tower()
+    described = ending.tail()
     assert described is not None
     torch.testing.assert_close(described.apply(ending.first(x)), ending(x).squeeze(1))
 
 
 @pytest.mark.parametrize(("name", "batch_norm"), [("dice", False), ("silu", False), ("relu", True)])
 def test_what_these_operators_do_not_compute_is_not_described(name: str, batch_norm: bool) -> None:
-    assert MLP([3, 5, 4], name, batch_norm=batch_norm).tower(nn.Linear(4, 1)) is None
+    assert MLP([3, 5, 4], name, batch_norm=batch_norm).tail(nn.Linear(4, 1)) is None
 
 
 @pytest.mark.parametrize("name", ["dice", "silu"])

@@ -11,7 +11,7 @@ from torch._dynamo.backends.common import aot_autograd
 from torch.export import Dim, export
 
 from dien.ops import attention_gru, attention_gru_layer
-from dien.ops.reference import attention_gru_naive
+from dien.ops.attention_gru.reference import naive as attention_gru_naive
 
 KINDS = ("gru", "agru", "augru", "augru-complement")
 DIFFERENTIABLE = ("gates", "x", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "scores", "state")
@@ -79,6 +79,13 @@ def projected(arguments: dict[str, Any]) -> dict[str, Any]:
     rest = dict(arguments)
     x, weight, bias = (rest.pop(name) for name in ("x", "weight_ih", "bias_ih"))
     return rest | {"gates": torch.nn.functional.linear(x, weight, bias)}
+
+
+def flat(arguments: dict[str, Any], kind: str) -> tuple[Any, ...]:
+    """The same as the operator of torch takes them."""
+    order = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "starts", "lengths", "scores", "state")
+    x = arguments["x"] if "x" in arguments else arguments["gates"]
+    return (x, *(arguments.get(name) for name in order), kind)
 
 
 @st.composite
@@ -223,9 +230,7 @@ def test_gradients_are_those_of_finite_differences(function: Any, kind: str, out
 
 def test_both_results_of_the_operator_may_be_differentiated_at_once() -> None:
     arguments = problem("augru", SHARED, N=5, H=2)
-    order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
-    inputs = (arguments[name] for name in order)
-    last, states, _ = torch.ops.dien.attention_gru(*inputs, "augru", True, True)
+    last, states, _ = torch.ops.dien.attention_gru(*flat(arguments, "augru"), True, True)
     found = torch.autograd.grad(last.sin().sum() + states.cos().sum(), given_inputs(arguments))
     every = attention_gru_naive(**arguments, outputs="all").cos().sum()
     expected = torch.autograd.grad(
@@ -294,36 +299,33 @@ def test_starts_and_lengths_may_be_32_bit() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_registered_operator_passes_the_checks_of_torch(kind: str, keep: tuple[bool, bool]) -> None:
     arguments = problem(kind, SHARED, N=5, H=3, requires_grad=all(keep))
-    order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
-    inputs = tuple(arguments[name] for name in order)
-    torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, kind, *keep))
+    torch.library.opcheck(torch.ops.dien.attention_gru, (*flat(arguments, kind), *keep))
+
+
+def check_gradient(arguments: dict[str, Any], kind: str) -> None:
+    """Hold the operator's gradient against the rules of torch."""
+    P = int(arguments["lengths"].sum())
+    dlast, (dstates, states) = (
+        torch.randn(5, 3, dtype=torch.float64),
+        torch.randn(2, P, 3, dtype=torch.float64),
+    )
+    activations = torch.rand(P, 12, dtype=torch.float64)
+    torch.library.opcheck(
+        torch.ops.dien.attention_gru_backward, (*flat(arguments, kind), dlast, dstates, states, activations)
+    )
 
 
 def test_the_operator_with_its_projection_passes_the_checks_of_torch() -> None:
     arguments = layer_problem("augru", SHARED, N=5, D=2, H=3)
-    order = ("x", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
-    inputs = tuple(arguments[name] for name in order)
-    projection = arguments["weight_ih"], arguments["bias_ih"]
-    torch.library.opcheck(torch.ops.dien.attention_gru, (*inputs, "augru", True, True, *projection))
-    inputs, projection = (tuple(one.detach() for one in many) for many in (inputs, projection))
-    P = int(arguments["lengths"].sum())
-    grads = torch.randn(5, 3, dtype=torch.float64), *torch.randn(2, P, 3, dtype=torch.float64)
-    opened = torch.rand(P, 12, dtype=torch.float64)
-    torch.library.opcheck(
-        torch.ops.dien.attention_gru_backward, (*grads, opened, *inputs, "augru", *projection)
-    )
+    torch.library.opcheck(torch.ops.dien.attention_gru, (*flat(arguments, "augru"), True, True))
+    check_gradient(layer_problem("augru", SHARED, N=5, D=2, H=3, requires_grad=False), "augru")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_registered_gradient_passes_the_checks_of_torch(kind: str) -> None:
     arguments = problem(kind, SHARED, N=5, H=3, requires_grad=False)
     arguments["gates"] = arguments["gates"].t().contiguous().t()  # as a transposed projection would be
-    order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
-    P = int(arguments["lengths"].sum())
-    grads = torch.randn(5, 3, dtype=torch.float64), *torch.randn(2, P, 3, dtype=torch.float64)
-    opened = torch.rand(P, 12, dtype=torch.float64)
-    inputs = tuple(arguments[name] for name in order)
-    torch.library.opcheck(torch.ops.dien.attention_gru_backward, (*grads, opened, *inputs, kind))
+    check_gradient(arguments, kind)
 
 
 @pytest.mark.parametrize("outputs", ["last", "all"])

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dien.ops import auxiliary_loss, cpu
-from dien.ops.tower import ACTIVATIONS, Tower
+from dien.ops.mlp import ACTIVATIONS, MLPTail
 from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_path
-from tests.ops.test_mlp_attention import cast, cast_tower, recast, tower
+from tests.ops.test_mlp_attention import cast, cast_tail, recast, tail
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
@@ -33,13 +33,13 @@ def problem(
         "ahead": torch.tensor(ahead),
         "weight": cast(torch.randn(widths[0], H + D).double() / (H + D) ** 0.5, dtype),
         "bias": cast(torch.randn(widths[0]).double(), dtype),
-        "tower": cast_tower(tower(activation, widths), dtype),
+        "tail": cast_tail(tail(activation, widths), dtype),
     }
 
 
 def leaves(arguments: dict[str, Any]) -> list[Tensor]:
     tensors = [arguments[name] for name in ("states", "items", "negatives", "weight", "bias")]
-    return [*tensors, *arguments["tower"].parameters]
+    return [*tensors, *arguments["tail"].parameters]
 
 
 def loss(arguments: dict[str, Any]) -> Tensor:
@@ -59,7 +59,7 @@ def test_the_loss_adds_up_both_terms_of_equation_6_over_the_pairs() -> None:
     for t in (0, 1, 3):
         for items, sign in ((x["items"], 1), (x["negatives"], -1)):
             hidden = x["weight"] @ torch.cat([x["states"][t], items[t + 1]]) + x["bias"]
-            for weight, bias in zip(x["tower"].weights, x["tower"].biases, strict=True):
+            for weight, bias in zip(x["tail"].weights, x["tail"].biases, strict=True):
                 hidden = weight @ torch.sigmoid(hidden) + bias
             expected -= math.log(1 / (1 + math.exp(-sign * hidden.item())))
     assert loss(x).item() == pytest.approx(expected, rel=1e-12)
@@ -109,8 +109,8 @@ def test_gradients_are_those_of_finite_differences(activation: str) -> None:
     names = ("states", "items", "negatives", "weight", "bias")
 
     def total(*tensors: Tensor) -> Tensor:
-        layers = Tower.of(activation, list(tensors[5:]))
-        return loss({**arguments, **dict(zip(names, tensors[:5], strict=True)), "tower": layers})
+        layers = MLPTail.of(activation, list(tensors[5:]))
+        return loss({**arguments, **dict(zip(names, tensors[:5], strict=True)), "tail": layers})
 
     assert torch.autograd.gradcheck(total, leaves(arguments))
 
@@ -166,6 +166,6 @@ def test_the_operator_keeps_the_rules_of_torch() -> None:
     numbers = leaves(x)
     torch.library.opcheck(
         torch.ops.dien.auxiliary_loss.default,
-        (*numbers[:5], numbers[5:], "prelu", x["now"], 1, True),
+        (*numbers[:5], x["now"], numbers[5:], "prelu", 1, True),
         test_utils=("test_schema", "test_faketensor"),
     )

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dien.ops import attention_gru, attention_gru_layer, cpu, reference
+from dien.ops import attention_gru, attention_gru_layer, cpu
+from dien.ops.attention_gru import reference
 from dien.ops.cpu import library
-from tests.ops.test_attention_gru import KINDS, Rows, given_inputs, layer_problem, problem
+from tests.ops.test_attention_gru import KINDS, Rows, flat, given_inputs, layer_problem, problem
 
 COMPILED = cpu.backends()[:-1]
 each_path = pytest.mark.parametrize("path", COMPILED)
@@ -120,7 +121,7 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
     state=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_so_are_those_of_the_layer(
+def test_the_layers_values_are_within_1e_5_and_its_gradients_within_1e_4_of_double_precision(
     path: str,
     kind: str,
     outputs: str,
@@ -243,15 +244,15 @@ def test_a_row_gives_the_same_bits_alone_and_among_others(path: str, kind: str) 
 
 
 @each_path
-@pytest.mark.parametrize("team", ["torch's threads", "threads of its own"])
+@pytest.mark.parametrize("pool", ["torch's threads", "threads of its own"])
 def test_any_number_of_threads_gives_the_same_bits_each_time(
-    path: str, team: str, monkeypatch: pytest.MonkeyPatch
+    path: str, pool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = library.load()
     assert compiled is not None
-    if team == "threads of its own":
-        monkeypatch.setattr(compiled, "_team", None)
-    elif compiled._team is None:
+    if pool == "threads of its own":
+        monkeypatch.setattr(compiled, "pool", None)
+    elif compiled.pool is None:
         pytest.skip("torch runs on an OpenMP library without GOMP_parallel")
     lengths = torch.arange(300) * 7 % 41
     starts = torch.cumsum(lengths, 0) - lengths
@@ -284,7 +285,7 @@ def test_gates_are_read_in_place_where_they_are_a_slice_of_wider_rows(path: str)
 
 
 @each_path
-def test_so_are_inputs(path: str) -> None:
+def test_inputs_are_read_in_place_where_they_are_a_slice_of_wider_rows(path: str) -> None:
     arguments = single_layer("augru", [(0, 5), (3, 4)], 9, 7, 5)
     wide = torch.randn(9, 40)
     wide[:, 3:10] = arguments["x"].detach()
@@ -322,7 +323,6 @@ def test_rows_that_do_not_fit_are_refused_even_where_the_checks_of_the_operator_
     path: str,
 ) -> None:
     arguments = single("augru", [(0, 3), (3, 2)], 5, 2, requires_grad=False)
-    order = ("gates", "weight_hh", "bias_hh", "starts", "lengths", "scores", "state")
     with cpu.backend(path):
         for changes in (
             {"starts": torch.tensor([0, 4])},
@@ -330,9 +330,8 @@ def test_rows_that_do_not_fit_are_refused_even_where_the_checks_of_the_operator_
             {"lengths": torch.tensor([6, -1])},
             {"lengths": torch.tensor([2, 2])},
         ):
-            inputs = [(arguments | changes)[name] for name in order]
             with pytest.raises(ValueError, match="starts, lengths and scores do not fit gates"):
-                torch.ops.dien.attention_gru(*inputs, "augru", True, True)
+                torch.ops.dien.attention_gru(*flat(arguments | changes, "augru"), True, True)
 
 
 def test_double_precision_and_a_backend_forced_by_name_go_to_the_reference(
@@ -341,7 +340,7 @@ def test_double_precision_and_a_backend_forced_by_name_go_to_the_reference(
     called = []
     plain = reference.forward
     monkeypatch.setattr(
-        reference, "forward", lambda *inputs: called.append(inputs[0].dtype) or plain(*inputs)
+        reference, "forward", lambda given, *keep: called.append(given.x.dtype) or plain(given, *keep)
     )
     arguments = single("gru", [(0, 3)], 3, 2, requires_grad=False)
     attention_gru(**arguments, kind="gru")

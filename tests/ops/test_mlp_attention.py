@@ -7,27 +7,27 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dien.ops import cpu, mlp_attention
-from dien.ops.tower import ACTIVATIONS, Tower
+from dien.ops.mlp import ACTIVATIONS, MLPTail
 from tests.ops.test_attention_gru import Rows
 from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_path, shared_rows
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 
-def tower(activation: str, widths: list[int]) -> Tower:
+def tail(activation: str, widths: list[int]) -> MLPTail:
     """Random layers in double precision; PReLU's slopes of either sign."""
     outputs = [*widths[1:], 1]
     weights = [torch.randn(m, k).double() / k**0.5 for k, m in zip(widths, outputs, strict=True)]
     slopes = [torch.rand(width).double() - 0.3 for width in widths] if activation == "prelu" else []
-    return Tower(activation, tuple(weights), tuple(torch.randn(m).double() for m in outputs), tuple(slopes))
+    return MLPTail(activation, tuple(weights), tuple(torch.randn(m).double() for m in outputs), tuple(slopes))
 
 
 def cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.detach().to(dtype).requires_grad_()
 
 
-def cast_tower(layers: Tower, dtype: torch.dtype) -> Tower:
-    return Tower.of(layers.activation, [cast(parameter, dtype) for parameter in layers.parameters])
+def cast_tail(layers: MLPTail, dtype: torch.dtype) -> MLPTail:
+    return MLPTail.of(layers.activation, [cast(parameter, dtype) for parameter in layers.parameters])
 
 
 def problem(
@@ -41,14 +41,14 @@ def problem(
         "lengths": lengths,
         "weight": cast(torch.randn(widths[0], 4 * H).double() / H**0.5, dtype),
         "bias": cast(torch.randn(widths[0]).double(), dtype),
-        "tower": cast_tower(tower(activation, widths), dtype),
+        "tail": cast_tail(tail(activation, widths), dtype),
     }
 
 
 def recast(arguments: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
     def one(given: Any) -> Any:
-        if isinstance(given, Tower):
-            return cast_tower(given, dtype)
+        if isinstance(given, MLPTail):
+            return cast_tail(given, dtype)
         return cast(given, dtype) if given.is_floating_point() else given
 
     return {name: one(given) for name, given in arguments.items()}
@@ -56,7 +56,7 @@ def recast(arguments: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
 
 def leaves(arguments: dict[str, Any]) -> list[Tensor]:
     tensors = [arguments[name] for name in ("states", "targets", "weight", "bias")]
-    return [*tensors, *arguments["tower"].parameters]
+    return [*tensors, *arguments["tail"].parameters]
 
 
 def run(arguments: dict[str, Any], path: str, probe: Tensor) -> tuple[Tensor, ...]:
@@ -76,7 +76,7 @@ def test_logits_are_those_of_the_mlp_on_the_fourfold_concatenation(activation: s
         q = arguments["targets"][b]
         for k in arguments["states"][start : start + length]:
             hidden = arguments["weight"] @ torch.cat([q, k, q - k, q * k]) + arguments["bias"]
-            layers = arguments["tower"]
+            layers = arguments["tail"]
             for layer, (weight, bias) in enumerate(zip(layers.weights, layers.biases, strict=True)):
                 if activation == "prelu":
                     hidden = torch.where(hidden > 0, hidden, hidden * layers.slopes[layer])
@@ -116,9 +116,9 @@ def test_gradients_are_those_of_finite_differences(activation: str) -> None:
     names = ("states", "targets", "weight", "bias")
 
     def logits(*tensors: Tensor) -> Tensor:
-        layers = Tower.of(activation, list(tensors[4:]))
+        layers = MLPTail.of(activation, list(tensors[4:]))
         given = dict(zip(names, tensors[:4], strict=True))
-        return mlp_attention(**{**arguments, **given, "tower": layers})
+        return mlp_attention(**{**arguments, **given, "tail": layers})
 
     assert torch.autograd.gradcheck(logits, leaves(arguments))
 
@@ -179,18 +179,18 @@ def test_shapes_that_do_not_fit_are_quoted_with_the_rule() -> None:
 @pytest.mark.skipif(not COMPILED, reason="no C++ backend")
 def test_the_operator_keeps_the_rules_of_torch() -> None:
     x = problem("prelu", [(0, 3), (1, 2)], N=4, H=3, widths=[4, 2], dtype=torch.float32)
-    per_target, of_state = torch.randn(2, 4, requires_grad=True), torch.randn(4, 3, requires_grad=True)
+    bias, weight_state = torch.randn(2, 4, requires_grad=True), torch.randn(4, 3, requires_grad=True)
     torch.library.opcheck(
         torch.ops.dien.mlp_attention.default,
         (
             x["states"],
             x["targets"],
-            per_target,
-            of_state,
+            bias,
+            weight_state,
             torch.randn(4, 3, requires_grad=True),
-            x["tower"].parameters,
-            "prelu",
             x["starts"],
             x["lengths"],
+            x["tail"].parameters,
+            "prelu",
         ),
     )

@@ -67,7 +67,7 @@ def measure(
         return {
             "dien": importlib.metadata.version("dien"),
             "torch": torch.__version__,
-            "backend": _backend(),
+            "backend": cpu.backend_name(),
             "threads": torch.get_num_threads(),
             "rounds": rounds,
             "model": config.model.model_dump(mode="json"),
@@ -117,12 +117,6 @@ def _profile(found: Profile) -> dict[str, Any]:
         "step_ms": 1e3 * found.step,
         "difference": found.seconds / found.step - 1,
     }
-
-
-def _backend() -> str:
-    """Name the backend that float32 tensors on the CPU get."""
-    chosen = cpu.chosen(torch.empty(0))
-    return "reference" if chosen is None else chosen[0].paths[chosen[1]]
 
 
 @contextmanager

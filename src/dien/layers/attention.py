@@ -78,10 +78,10 @@ class SequenceAttention(nn.Module):
                 f"MLP attention: states {list(states.shape)} and targets {list(targets.shape)}; expected one "
                 "width, since they are subtracted and multiplied"
             )
-        first, tower = self.att_mlp_layers.first, self.att_mlp_layers.tower(self.dense)
-        if tower is not None:
+        first, tail = self.att_mlp_layers.first, self.att_mlp_layers.tail(self.dense)
+        if tail is not None:
             logits = mlp_attention(
-                states, targets, pairs.starts, pairs.lengths, first.weight, first.bias, tower
+                states, targets, pairs.starts, pairs.lengths, first.weight, first.bias, tail
             )  # [P]
         else:
             state, target = states.index_select(0, pairs.step), targets.index_select(0, pairs.row)

@@ -104,7 +104,7 @@ class InterestExtractorNetwork(nn.Module):
         """
         if now.shape[0] == 0:
             return states[:0].sum()  # zero, and part of the graph
-        net, affine, tower = self.auxiliary_net, self.auxiliary_affine, self.auxiliary_net.tower()
+        net, affine, tail = self.auxiliary_net, self.auxiliary_affine, self.auxiliary_net.tail()
         composed = net.composed()
         weight, bias = composed or (net.first.weight, net.first.bias)
         if affine is not None:
@@ -116,8 +116,8 @@ class InterestExtractorNetwork(nn.Module):
             click = of_state + (items @ weight[0, H:])[now + ahead]
             non_click = of_state + (negatives @ weight[0, H:])[now + ahead]
             total = F.softplus(-click).sum() + F.softplus(non_click).sum()
-        elif tower is not None:
-            total = auxiliary_loss(states, items, negatives, now, ahead, weight, bias, tower)
+        elif tail is not None:
+            total = auxiliary_loss(states, items, negatives, now, ahead, weight, bias, tail)
         else:
             both = torch.cat([items[now + ahead], negatives[now + ahead]])  # [2S, D]
             inputs = torch.cat([states[now].repeat(2, 1), both], 1)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dien.ops.tower import ACTIVATIONS, Tower
+from dien.ops.mlp import ACTIVATIONS, MLPTail
 
 
 class Dice(nn.Module):
@@ -158,12 +158,12 @@ class MLP(nn.Module):
 
     @property
     def first(self) -> nn.Linear:
-        """The first linear layer, which operators take apart from what follows (:meth:`tower`)."""
+        """The first linear layer, which operators take apart from what follows (:meth:`tail`)."""
         layer = self.mlp_layers[1]
         assert isinstance(layer, nn.Linear)
         return layer
 
-    def tower(self, last: nn.Linear | None = None) -> Tower | None:
+    def tail(self, last: nn.Linear | None = None) -> MLPTail | None:
         """Describe what follows the first linear layer, for operators that compute it fused.
 
         Args:
@@ -179,7 +179,7 @@ class MLP(nn.Module):
         name = _NAMES.get(type(acts[0])) if acts else "none"
         if name is None or len(linear) < 2:
             return None
-        return Tower(
+        return MLPTail(
             name,
             tuple(layer.weight for layer in linear[1:]),
             tuple(layer.bias for layer in linear[1:]),

@@ -1,10 +1,10 @@
 """Pure functions on packed tensors: interfaces (checks, dispatch, autograd) over exchangeable backends."""
 
 from dien.ops.attention_gru import attention_gru, attention_gru_layer
+from dien.ops.attention_gru.reset_before import reset_before_gru_layer
 from dien.ops.auxiliary_loss import auxiliary_loss
 from dien.ops.linear import linear
 from dien.ops.mlp_attention import mlp_attention
-from dien.ops.reset_before import reset_before_gru_layer
 from dien.ops.rows import adam_rows, gather_rows, sum_by_row
 from dien.ops.segment import segment_softmax, segment_sum
 

@@ -1,9 +1,9 @@
 // Sigmoid and tanh, within a few units in the last place, NaN for NaN.
 #pragma once
 
-#include "vec.h"
+#include "cpu/vec.h"
 
-namespace dien::PATH {
+namespace dien::ISA {
 
 // e^x = scale (1 + rest), |rest| < 0.42, x held within ±87 so that nothing overflows or is denormal.
 struct Exponential {
@@ -39,4 +39,4 @@ INLINE Vec tanh(Vec x) {
     return minus_one / (minus_one + 2.0f);
 }
 
-}  // namespace dien::PATH
+}  // namespace dien::ISA

@@ -7,14 +7,14 @@
 #include <memory>
 #include <new>
 
-#include "whole.h"
+#include "cpu/whole.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace dien {
 
 // What a call came to, as library.py reads it.
-enum Status : int32_t { done, does_not_fit, out_of_memory };
+enum Status : int32_t { done, mismatch, out_of_memory };
 
 // Runs f, which returns a Status; no exception passes the C interface.
 template <class F>

@@ -6,72 +6,87 @@ import ctypes
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 FILE = Path(__file__).with_name("_kernels.so")
-PATHS = ("plain", "avx2", "avx512")
-"""Sets of instructions, in the order the library counts them."""
-INTERFACE = 5
-"""Of library.cpp: the functions and structures the files beside this one describe."""
+INSTRUCTION_SETS = ("plain", "avx2", "avx512")
+"""In the order the library counts them."""
+INTERFACE = 6
+"""Of library.cpp: the functions and structures that the operators' ``cpu.py`` describe."""
 
 Address = ctypes.c_void_p
 
 
-class Held:
-    """Addresses of tensors, which stay as long as this does."""
+class Pointers:
+    """Addresses of tensors, valid as long as this lives."""
 
     def __init__(self) -> None:
         self._tensors: list[Tensor] = []
 
-    def address(self, tensor: Tensor | None) -> int | None:
+    def contiguous(self, tensor: Tensor | None) -> int | None:
         """Give where the values of a tensor lie one after the other; None for None."""
-        return None if tensor is None else self.rows(tensor.contiguous())
+        return None if tensor is None else self.strided(tensor.contiguous())
 
-    def rows(self, tensor: Tensor) -> int:
+    def strided(self, tensor: Tensor) -> int:
         """Give where a tensor begins, as it lies."""
         self._tensors.append(tensor)
         return tensor.data_ptr()
+
+
+def contiguous_rows(tensor: Tensor) -> Tensor:
+    """Have the values of each row of a matrix one after the other; rows may be any distance apart."""
+    return tensor if tensor.stride(1) == 1 else tensor.contiguous()
 
 
 class Library:
     """The functions of the library.
 
     Attributes:
-        paths: the instructions this processor has, plainest first.
+        functions: by name.
+        instruction_sets: those this processor has, plainest first.
+        backends: of each of these.
+        pool: the thread pool that torch runs on, None where it can't be found.
     """
 
     def __init__(self, file: Path) -> None:
-        self._functions = ctypes.CDLL(str(file))
-        if self._functions.dien_interface() != INTERFACE:
+        self.functions = ctypes.CDLL(str(file))
+        if self.functions.dien_interface() != INTERFACE:
             raise OSError(f"{file} was built from other sources")
-        self.paths = PATHS[: self._functions.dien_paths()]
-        self._team = _torch_team()
+        self.instruction_sets = INSTRUCTION_SETS[: self.functions.dien_instruction_sets()]
+        self.pool = _torch_pool()
+        self.backends = [Backend(self, isa) for isa in range(len(self.instruction_sets))]
 
-    def run(
-        self,
-        function: str,
-        misfit: str,
-        problem: ctypes.Structure,
-        path: int,
-        *others: int | ctypes.Structure | None,
-    ) -> None:
+
+class Backend(NamedTuple):
+    """The library's functions for one instruction set.
+
+    Attributes:
+        library: the library.
+        isa: which of :data:`INSTRUCTION_SETS`.
+    """
+
+    library: Library
+    isa: int
+
+    def run(self, function: str, problem: ctypes.Structure, *others: int | ctypes.Structure | None) -> bool:
         """Call a function on as many threads as torch has.
 
         Args:
-            function: its name; it takes the problem, the path, the number of threads and the team, then
-                addresses.
-            misfit: what to say where the problem's tensors do not fit each other.
+            function: its name; it takes the problem, the instruction set, the number of threads and the
+                thread pool, then addresses.
             problem: its arguments.
-            path: which of ``paths``.
             others: addresses and structures it takes beyond.
 
+        Returns:
+            Whether the problem's tensors fit each other; where they do not, there is no result.
+
         Raises:
-            ValueError: tensors do not fit each other.
             MemoryError: no memory for scratch.
         """
-        call = getattr(self._functions, function)
+        call = getattr(self.library.functions, function)
         if call.argtypes is None:
             call.argtypes = (
                 Address,
@@ -79,17 +94,18 @@ class Library:
                 ctypes.c_int32,
                 *(Address for _ in range(len(others) + 1)),
             )
-        addresses = (
+        addresses = [
             ctypes.byref(other) if isinstance(other, ctypes.Structure) else other for other in others
+        ]
+        status: int = call(
+            ctypes.byref(problem), self.isa, torch.get_num_threads(), self.library.pool, *addresses
         )
-        status = call(ctypes.byref(problem), path, torch.get_num_threads(), self._team, *addresses)
-        if status == 1:
-            raise ValueError(misfit)
         if status == 2:
             raise MemoryError(f"{function}: no memory for scratch space")
+        return status == 0
 
 
-def _torch_team() -> int | None:
+def _torch_pool() -> int | None:
     """Address of ``GOMP_parallel`` in the OpenMP library that torch runs on, if that has it."""
     try:
         function = ctypes.CDLL(torch._C.__file__).GOMP_parallel

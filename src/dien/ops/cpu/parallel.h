@@ -9,12 +9,12 @@
 namespace dien {
 
 // GOMP_parallel of the OpenMP library PyTorch runs on: calls work(data) in that many threads of its pool.
-using Team = void (*)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
+using ThreadPool = void (*)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
 
 // Calls f(item, worker) for every item, 0 <= worker < threads; a worker takes the next item when it is done
-// with one. Where PyTorch runs on another library there is no team, and threads live for this call only.
+// with one. Where PyTorch runs on another library there is no such function, and threads live for this call only.
 template <class F>
-void parallel(Team team, int threads, int64_t items, F f) {
+void parallel(ThreadPool pool, int threads, int64_t items, F f) {
     struct Shared {
         F& f;
         int64_t items;
@@ -29,8 +29,8 @@ void parallel(Team team, int threads, int64_t items, F f) {
     if (threads > items) threads = static_cast<int>(items);
     if (threads <= 1) {
         work(&shared);
-    } else if (team) {
-        team(work, &shared, static_cast<unsigned>(threads), 0);
+    } else if (pool) {
+        pool(work, &shared, static_cast<unsigned>(threads), 0);
     } else {
         std::vector<std::thread> others;
         for (int i = 1; i < threads; ++i) others.emplace_back(static_cast<void (*)(void*)>(work), &shared);

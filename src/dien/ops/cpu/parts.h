@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "interface.h"
+#include "cpu/interface.h"
 
 namespace dien {
 

@@ -3,9 +3,9 @@
 
 #include <type_traits>
 
-#include "vec.h"
+#include "cpu/vec.h"
 
-namespace dien::PATH {
+namespace dien::ISA {
 
 // A block of the output is M rows by V vectors, kept in registers over the whole depth. Six rows by four
 // vectors fill the 32 registers of AVX-512 and NEON, six by two the 16 of AVX2 and SSE; few rows take wider blocks.
@@ -111,4 +111,4 @@ INLINE void product(int64_t rows, int64_t columns, int64_t depth, Strided a, con
     }
 }
 
-}  // namespace dien::PATH
+}  // namespace dien::ISA

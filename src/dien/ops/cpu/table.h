@@ -1,14 +1,16 @@
-// The table of one path; a path_*.cpp defines LANES and PATH, chooses instructions and includes this.
+// The kernels of one set of instructions. plain.cpp, avx2.cpp and avx512.cpp each define LANES and ISA, choose the
+// instructions and include this.
 #pragma once
 
-#include "gru/kernels.h"
+#include "attention_gru/kernels.h"
+#include "auxiliary_loss/kernels.h"
+#include "cpu/instructions.h"
 #include "linear/kernels.h"
-#include "mlp/kernels.h"
-#include "path.h"
+#include "mlp_attention/kernels.h"
 #include "rows/kernels.h"
 
-namespace dien::PATH {
+namespace dien::ISA {
 
-constexpr Path table{LANES, gru::table, linear::table, mlp::table, rows::table};
+constexpr InstructionSet table{LANES, gru::table, auxiliary::table, linear::table, attention::table, rows::table};
 
-}  // namespace dien::PATH
+}  // namespace dien::ISA

@@ -1,10 +1,10 @@
 // Vectors of LANES floats on the compilers' vector extension, which serves every architecture alike.
-// A path_*.cpp defines LANES and the namespace PATH, chooses instructions and includes this.
+// plain.cpp, avx2.cpp and avx512.cpp each define LANES and the namespace ISA, choose instructions and include this.
 #pragma once
 
 #include <cstdint>
 
-#include "whole.h"
+#include "cpu/whole.h"
 
 #if LANES > 4
 #include <immintrin.h>
@@ -13,7 +13,7 @@
 #define INLINE inline __attribute__((always_inline))
 #define INLINE_LAMBDA __attribute__((always_inline))
 
-namespace dien::PATH {
+namespace dien::ISA {
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Bits __attribute__((vector_size(4 * LANES)));
@@ -94,4 +94,4 @@ INLINE void each_vector(int64_t hidden, F f) {
     if (unit < hidden) f(unit, First(hidden - unit));
 }
 
-}  // namespace dien::PATH
+}  // namespace dien::ISA

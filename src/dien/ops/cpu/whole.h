@@ -1,10 +1,14 @@
-// Numbers of floats in whole vectors.
+// Sizes in whole parts.
 #pragma once
 
 #include <cstdint>
 
 namespace dien {
 
-inline int64_t whole(int64_t n, int64_t lanes) { return (n + lanes - 1) / lanes * lanes; }
+// How many parts of a size it takes to hold n.
+inline int64_t divided(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+// n floats in whole vectors.
+inline int64_t whole(int64_t n, int64_t lanes) { return divided(n, lanes) * lanes; }
 
 }  // namespace dien

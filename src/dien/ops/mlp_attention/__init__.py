@@ -1,0 +1,112 @@
+"""Logits of DIN's attention: an MLP on ``[q, k, q - k, q * k]`` of every (target, step), packed.
+
+The first layer's weights fall apart into those of ``q``, ``k``, ``q - k`` and ``q * k``; for one target it is
+then a linear layer of the state alone, with the target in its weights and bias, and the fourfold
+concatenation is never built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dien.ops.dispatch import define, flat, no_second_derivative, schema_of
+from dien.ops.linear import linear
+from dien.ops.mlp import MLPTail
+from dien.ops.mlp_attention import cpu, reference
+from dien.ops.mlp_attention.arguments import Arguments
+
+
+def mlp_attention(
+    states: Tensor,
+    targets: Tensor,
+    starts: Tensor,
+    lengths: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    tail: MLPTail,
+) -> Tensor:
+    """Score every step of every row.
+
+    Args:
+        states: ``[N, H]`` packed steps ``k``.
+        targets: ``[B, H]``, ``q`` of each row.
+        starts: ``[B]`` integers; row ``b`` reads ``states[starts[b] : starts[b] + lengths[b]]``, and rows may
+            share steps.
+        lengths: ``[B]`` integers >= 0.
+        weight: ``[W, 4H]`` of the first layer, for ``[q, k, q - k, q * k]``.
+        bias: ``[W]`` of the first layer.
+        tail: the layers after it.
+
+    Returns:
+        ``[P]`` logits row after row, ``P = lengths.sum()``.
+
+    Raises:
+        ValueError: a shape that does not fit, quoted with the rule.
+    """
+    H = states.shape[1]
+    if targets.shape != (lengths.shape[0], H):
+        raise ValueError(
+            f"mlp_attention: targets has shape {list(targets.shape)}; expected [B, H] = "
+            f"[{lengths.shape[0]}, {H}], as states {list(states.shape)} and lengths {list(lengths.shape)}"
+        )
+    if weight.shape[1] != 4 * H:
+        raise ValueError(
+            f"mlp_attention: weight has shape {list(weight.shape)}; expected [W, 4H] = [W, {4 * H}]"
+        )
+    weight_query, weight_key, weight_difference, weight_product = weight.chunk(4, 1)
+    logits: Tensor = torch.ops.dien.mlp_attention(
+        states,
+        targets,
+        linear(targets, weight_query + weight_difference, bias),  # [B, W]
+        weight_key - weight_difference,
+        weight_product,
+        starts.to(torch.int64),
+        lengths.to(torch.int64),
+        tail.parameters,
+        tail.activation,
+    )
+    return logits
+
+
+def _fake(x: Arguments) -> Tensor:
+    return x.states.new_empty(torch.library.get_ctx().new_dynamic_size())  # known to the data alone
+
+
+def _fake_backward(x: Arguments, dlogits: Tensor) -> list[Tensor]:
+    return [tensor.new_empty(tensor.shape) for tensor in (*x[:5], *x.tail)]
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x = Arguments(*inputs)
+    ctx.save_for_backward(*x[:7], *x.tail)
+    ctx.activation = x.activation
+
+
+def _backward(ctx: Any, dlogits: Tensor) -> tuple[Any, ...]:
+    tensors = ctx.saved_tensors
+    x = Arguments._make((*tensors[:7], list(tensors[7:]), ctx.activation))
+    if torch.is_grad_enabled():  # for second derivatives: plain PyTorch differentiates itself
+        gradients = reference.backward(x, dlogits)
+    else:
+        gradients = torch.ops.dien.mlp_attention_backward(*x, dlogits)
+    return (*gradients[:5], None, None, gradients[5:], None)
+
+
+define(
+    f"mlp_attention({schema_of(Arguments)}) -> Tensor",
+    flat(Arguments, reference.forward),
+    cpu=flat(Arguments, cpu.forward),
+    fake=flat(Arguments, _fake),
+    save=_save,
+    backward=_backward,
+)
+define(
+    f"mlp_attention_backward({schema_of(Arguments)}, Tensor dlogits) -> Tensor[]",
+    flat(Arguments, reference.backward),
+    cpu=flat(Arguments, cpu.backward),
+    fake=flat(Arguments, _fake_backward),
+    backward=no_second_derivative,
+)

@@ -1,0 +1,42 @@
+"""Plain PyTorch backend of the sums and softmax over rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dien.packed import row_of_step
+
+
+def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
+    """Compute :func:`dien.ops.segment_sum`."""
+    total = values.new_zeros((lengths.shape[0], *values.shape[1:]))
+    return total.index_add(0, row_of_step(lengths), values)
+
+
+def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> Tensor:
+    """Compute :func:`dien.ops.segment_softmax`."""
+    row = row_of_step(lengths) if row is None else row
+    result: Tensor = _Softmax.apply(logits, row, lengths.shape[0])  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Softmax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, row: Tensor, B: int) -> Tensor:
+        top = logits.new_full((B,), -torch.inf).scatter_reduce_(0, row, logits, "amax")
+        e = torch.exp(logits - top[row])
+        scores = e / logits.new_zeros(B).index_add_(0, row, e)[row]
+        ctx.save_for_backward(scores, row)
+        ctx.rows = B
+        return scores
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dscores: Tensor) -> tuple[Tensor, None, None]:
+        scores, row = ctx.saved_tensors
+        weighted = scores * dscores
+        total = weighted.new_zeros(ctx.rows).index_add_(0, row, weighted)
+        return weighted - scores * total[row], None, None
