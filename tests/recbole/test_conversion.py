@@ -190,7 +190,7 @@ def test_a_run_is_what_its_checkpoint_was(settings: dict[str, Any], tmp_path: Pa
     assert run.info["recbole"] == {"checkpoint": "theirs.pth", "dataset": "toy", "epoch": 1}
     assert sum(p.numel() for p in run.load_model().parameters()) <= sum(p.numel() for p in model.parameters())
     assert load_file(run.path / "model.safetensors").keys() == run.load_model().state_dict().keys()
-    with pytest.raises(RunError, match=r"run: converted, so there is no DATA of it; score requests"):
+    with pytest.raises(RunError, match=r"run: converted, so it has no dataset; score requests"):
         evaluate(run)
     with pytest.raises(RunError, match=r"run: converted, so no DATA extends its own; train without --from"):
         expect_extension(run, run.config.model, None)

@@ -86,15 +86,15 @@ TIME = Field("time", "time")
 
 
 class RequestFields:
-    """The fields of a RUN's requests, and the encoding of its features.
+    """The fields of the requests of a run, and the encoding of its features.
 
     Args:
-        run: the RUN.
+        run: whose requests.
 
     Attributes:
         context: a field for each feature of the context.
         behaviours: a field for each feature that the entries of a history bring along.
-        times: ``times`` of the history and ``time`` of the request, where the RUN has ``time_since``.
+        times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``.
     """
 
     def __init__(self, run: Run) -> None:

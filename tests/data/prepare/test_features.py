@@ -3,6 +3,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from dien.data.features import Categorical, Multi
 from dien.data.prepare import paper, temporal
 from dien.errors import DataError
 from tests.data.logs import make_log, random_log
@@ -50,3 +51,17 @@ def test_what_the_log_left_out_is_reported_too():
     rows = [("u", "a", 1), *((f"v{k}", item, 2) for k in range(30) for item in "abc")]
     prepared = paper(replace(make_log(rows), excluded={"bad lines": 2}))
     assert prepared.excluded == {"bad lines": 2, "users with a single behaviour": 1}
+
+
+@pytest.mark.parametrize(
+    ("definitions", "message"),
+    [
+        ({"categroy": Categorical()}, "feature categroy: is defined, but no table of the log has its column"),
+        ({"category": Categorical(side="user")}, "feature category: is defined as one of the user, but its"),
+        ({"category": Multi()}, "feature category: is defined as multi, but its column holds String"),
+        ({"time_since": Categorical()}, "feature time_since: is defined as categorical; expected numeric"),
+    ],
+)
+def test_a_definition_that_fits_no_column_is_refused(definitions, message):
+    with pytest.raises(DataError, match=message):
+        temporal(replace(LOG, features=definitions))

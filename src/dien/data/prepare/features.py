@@ -120,7 +120,9 @@ def fit_features(
         else:
             features.append(column.definition.feature(column.name, column.side, size, encoder))
     if (since := log.features.get(TIME_SINCE)) is not None:
-        intervals = Intervals((since.edges or ()) if isinstance(since, Numeric) else ())
+        if not isinstance(since, Numeric):
+            raise DataError(f"feature {TIME_SINCE}: is defined as {since.kind}; expected numeric, with edges")
+        intervals = Intervals(since.edges or ())
         features.append(since.feature(TIME_SINCE, "behaviour", intervals.size, intervals))
     order: tuple[Side, ...] = ("item", "behaviour", "user", "context")
     return _encoded(log, Schema(Schema(tuple(features)).of(*order)), tuple(dropped), vocabularies)
