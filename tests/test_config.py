@@ -67,7 +67,7 @@ RUNS = st.builds(
         learning_rate=POSITIVE,
         learning_rate_decay=st.floats(1e-3, 1),
         auxiliary_negatives=st.sampled_from(["redrawn", "fixed"]),
-        seed=st.integers(-(2**31), 2**31),
+        seed=st.integers(0, 2**63 - 1),
     ),
 )
 
@@ -245,6 +245,8 @@ def test_another_model_drops_the_keys_of_the_first() -> None:
         ("model=dien", r"^model: .*\(found 'dien'\)"),
         ("training.learning_rate=.nan", r"^training\.learning_rate: .*finite.*\(found nan\)"),
         ("training.learning_rate=.inf", r"^training\.learning_rate: .*finite.*\(found inf\)"),
+        ("training.seed=-1", r"^training\.seed: .*greater than or equal to 0 \(found -1\)"),
+        (f"training.seed={2**63}", r"^training\.seed: .*less than or equal to 9223372036854775807"),
         ("training.negatives=fresh", r"^training\.negatives: .*'redrawn' or 'stored' \(found 'fresh'\)"),
         ("training.auxiliary_negatives=stored", r"^training\.auxiliary_negatives: .*'redrawn' or 'fixed'"),
         ("training.learning_rate_decay=0", r"^training\.learning_rate_decay: .*greater than 0"),

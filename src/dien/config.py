@@ -45,7 +45,7 @@ class TrainConfig(Strict):
     patience: PositiveInt = 2
     negatives: Literal["redrawn", "stored"] = "redrawn"
     auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # as torch takes it
     checkpoint_steps: PositiveInt = 1000
 
 

@@ -27,7 +27,7 @@ def train(
         options.option(
             "--from",
             "RUN",
-            "Start from the weights of a finished run; DATA must extend the data of that run.",
+            "Start from the weights of a finished run, whose dataset folder was appended to since.",
         ),
     ] = None,
     as_json: options.Json = False,

@@ -118,7 +118,7 @@ class Trainer:
     def loss(self, batch: Batch) -> Tensor:
         """Compute what a step minimises, and add the batch's losses to those since the last record."""
         # What a layer draws follows from the step, not from what was drawn before training was stopped.
-        seed = self._settings.seed * 1_000_003 + self.state.steps
+        seed = (self._settings.seed * 1_000_003 + self.state.steps) % 2**63
         torch.default_generator.manual_seed(seed)  # torch.manual_seed costs as much as a small model
         if self._device.type == "cuda":
             torch.cuda.manual_seed(seed)
