@@ -80,11 +80,20 @@ def test_another_format_is_refused(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"format": 2}', '{"format": 2, "dataset": {"schema": 3}}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"format": 2}',
+        '{"format": 2, "dataset": {"schema": 3}}',
+        '{"format": 2, "data": 3, "dataset": {"schema": []}}',
+    ],
 )
 def test_a_damaged_description_is_named(text: str, run: Path) -> None:
     (run / "run.json").write_text(text)
-    with pytest.raises(RunError, match=r"run\.json"):
+    with pytest.raises(RunError, match=r"run\.json: not as dien train writes it"):
         Run.open(run)
 
 

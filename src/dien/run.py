@@ -28,6 +28,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -46,6 +47,36 @@ WEIGHTS = "model.safetensors"
 RESULT = "result.json"
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where the first weights of a run are from (:mod:`dien.training.warm`).
+
+    Attributes:
+        run: the earlier run folder.
+        rows_after: the second of its last training impression; None where the data has none after it.
+    """
+
+    run: str
+    rows_after: int | None
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of ``run.json``.
+
+    Attributes:
+        format: version of the folder's layout.
+        data: the dataset folder it is trained on; None of a converted run, which has none.
+        dataset: the ``dataset.json`` of that; of a converted run its ``schema`` and ``sizes`` alone.
+        start_from: where its first weights are from; None where they are fresh.
+        recbole: what a converted run was converted from; None of others.
+    """
+
+    format: int
+    data: str | None
+    dataset: dict[str, Any]
+    start_from: Origin | None = msgspec.field(name="from", default=None)
+    recbole: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """A run folder; :meth:`create` and :meth:`open` make one.
@@ -54,23 +85,23 @@ class Run:
         path: the folder.
         config: what it is trained with.
         schema: the features of its data.
-        info: the content of ``run.json``: where the dataset lies, and its ``dataset.json``.
+        info: the content of ``run.json``.
     """
 
     path: Path
     config: RunConfig
     schema: Schema
-    info: dict[str, Any]
+    info: RunInfo
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig, data: Dataset, extra: dict[str, Any] | None = None) -> Run:
+    def create(cls, path: Path, config: RunConfig, data: Dataset, start_from: Origin | None = None) -> Run:
         """Start a run: everything but weights, whole or not at all.
 
         Args:
             path: the folder, which must not exist.
             config: model and training.
             data: what it will be trained on.
-            extra: more to keep in ``run.json``, as where its first weights are from.
+            start_from: where its first weights are from; None where they are fresh.
 
         Raises:
             RunError: ``path`` is taken or cannot be written.
@@ -79,7 +110,12 @@ class Run:
             raise RunError(
                 f"{path}: exists already; choose another folder, remove it, or go on with it (--resume)"
             )
-        info = {"data": str(data.path.resolve()), "dataset": data.info.to_json(), **(extra or {})}
+        info = RunInfo(
+            format=FORMAT,
+            data=str(data.path.resolve()),
+            dataset=data.info.to_json(),
+            start_from=start_from,
+        )
         with new_run(path, config, info) as new:
             (new / "checkpoints").mkdir()
             for file in _catalogue(data.schema):
@@ -94,18 +130,7 @@ class Run:
             RunError: the folder is no run folder, or something in it is missing or of another version.
         """
         path = Path(path)
-        try:
-            info = json.loads((path / "run.json").read_text(encoding="utf-8"))
-            found = info["format"]
-            schema = Schema.from_json(info["dataset"]["schema"]) if found == FORMAT else Schema(())
-        except OSError as error:
-            raise RunError(
-                f"{path / 'run.json'}: {error.strerror}; name a run folder that dien train wrote"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path / 'run.json'}: not as dien train writes it ({error!r})") from error
-        if found != FORMAT:
-            raise RunError(f"{path}: format {found}, this version of dien reads {FORMAT}; train again")
+        info, schema = _read_info(path)
         try:
             config = load_config(path / "config.yaml")
         except ConfigError as error:
@@ -126,7 +151,7 @@ class Run:
         Raises:
             RunError: naming what of its ``dataset.json`` differs.
         """
-        for key, was, now in differences(self.info["dataset"], data.info.to_json()):
+        for key, was, now in differences(self.info.dataset, data.info.to_json()):
             raise RunError(
                 f"{data.path}: not the dataset that {self.path} was started on: {key} of its dataset.json "
                 f"was {was!r}, is {now!r}; the same index would mean another item"
@@ -188,18 +213,18 @@ class Run:
         }
 
     def _table(self, folder: str, side: Side) -> FeatureTable:
-        length = self.info["dataset"]["sizes"][folder] + 1
+        length = self.info.dataset["sizes"][folder] + 1
         return map_table(self.path / folder, self.schema.of(side), length)
 
 
 @contextmanager
-def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Path]:
+def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
     """Hand out a folder with ``config.yaml`` and ``run.json`` that becomes the run ``path`` when complete.
 
     Args:
         path: the folder, which must not exist.
         config: model and training.
-        info: content of ``run.json``, but for the format.
+        info: content of ``run.json``.
 
     Raises:
         RunError: ``path`` cannot be written; nothing is left of it, as after any other exception.
@@ -209,7 +234,7 @@ def new_run(path: Path, config: RunConfig, info: dict[str, Any]) -> Iterator[Pat
     try:
         new.mkdir(parents=True)
         (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-        text = json.dumps({"format": FORMAT, **info}, indent=2)
+        text = json.dumps(msgspec.to_builtins(info), indent=2)
         (new / "run.json").write_text(text + "\n", encoding="utf-8")
         yield new
         new.rename(path)
@@ -231,6 +256,21 @@ def differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, A
             yield from differences(was.get(name), now.get(name), f"{key}.{name}" if key else name)
     elif was != now:
         yield key, was, now
+
+
+def _read_info(path: Path) -> tuple[RunInfo, Schema]:
+    """Read the ``run.json`` of a folder, and the schema in it."""
+    file = path / "run.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] == FORMAT:
+            info = msgspec.convert(content, RunInfo)
+            return info, Schema.from_json(info.dataset["schema"])
+    except OSError as error:
+        raise RunError(f"{file}: {error.strerror}; name a run folder that dien train wrote") from error
+    except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+        raise RunError(f"{file}: not as dien train writes it ({error!r}); train again") from error
+    raise RunError(f"{file}: format {content['format']}, this version of dien reads {FORMAT}; train again")
 
 
 def _catalogue(schema: Schema) -> list[str]:

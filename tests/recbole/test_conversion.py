@@ -187,7 +187,7 @@ def test_a_run_is_what_its_checkpoint_was(settings: dict[str, Any], tmp_path: Pa
     assert [f.name for f in run.schema.features] == ["item_id", "class", "tags", "price", "user_id"]
     used = np.bincount(dataset.item_feat["tags"].flatten())
     assert run.vocabularies["tags"].counts.tolist() == [0, *used[1:]]
-    assert run.info["recbole"] == {"checkpoint": "theirs.pth", "dataset": "toy", "epoch": 1}
+    assert run.info.recbole == {"checkpoint": "theirs.pth", "dataset": "toy", "epoch": 1}
     assert sum(p.numel() for p in run.load_model().parameters()) <= sum(p.numel() for p in model.parameters())
     assert load_file(run.path / "model.safetensors").keys() == run.load_model().state_dict().keys()
     with pytest.raises(RunError, match=r"run: converted, so it has no dataset; score requests"):

@@ -46,7 +46,7 @@ def test_data_that_has_moved_must_be_pointed_at_and_be_the_same(
     shutil.copytree(small_data.path, tmp_path / "moved")
     here = evaluate(small_run, tmp_path / "moved")
     assert here == evaluate(small_run)
-    lost = replace(small_run, info={**small_run.info, "data": str(tmp_path / "gone")})
+    lost = replace(small_run, info=structs.replace(small_run.info, data=str(tmp_path / "gone")))
     with pytest.raises(RunError, match=r"gone.*no longer there.*--data"):
         evaluate(lost)
     assert evaluate(lost, tmp_path / "moved") == here

@@ -1,5 +1,6 @@
 """A run that starts from the weights of another, on data that has grown since."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -174,7 +175,7 @@ def test_only_rows_later_than_the_earlier_training_are_trained_on(
 ) -> None:
     later = later_rows(early, grown)
     assert 0 < later.sum() < len(later)
-    assert Run.open(warm).info["from"] == {
+    assert json.loads((warm / "run.json").read_text())["from"] == {
         "run": str(run.path.resolve()),
         "rows_after": int(early.splits["train"].time.max()),
     }
@@ -197,7 +198,7 @@ def test_where_no_row_is_later_all_are_trained_on_and_it_is_said(
     run: Run, early: Dataset, grown: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fit(early, config_of(), tmp_path / "same", start_from=run.path)
-    assert Run.open(tmp_path / "same").info["from"]["rows_after"] is None
+    assert json.loads((tmp_path / "same/run.json").read_text())["from"]["rows_after"] is None
     rows = len(early.splits["train"].item)
     said = capfd.readouterr().err
     assert f"from {run.path}: none of the {rows:,} rows is later than what it was trained on" in said

@@ -44,6 +44,6 @@ def convert_recbole(
 
     with messages.status("converting"):
         run = convert(checkpoint, out, data)
-    sizes, of_recbole = run.info["dataset"]["sizes"], run.info["recbole"]
+    sizes, of_recbole = run.info.dataset["sizes"], run.info.recbole or {}
     summary = {**of_recbole, **sizes, "features": len(run.schema.features)}
     finish({"run": str(out), **summary}, summary, f"run folder: {out}", as_json)

@@ -51,7 +51,7 @@ def evaluate(
         else:
             whole = evaluate_run(opened, data, split=split, progress=advance)
     metrics = whole.to_dict()
-    metrics |= truth_share(opened.info["dataset"], split, whole.auc)
+    metrics |= truth_share(opened.info.dataset, split, whole.auc)
     result = {"run": str(run), "split": split, **metrics}
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}

@@ -32,7 +32,7 @@ from dien.data.writer import flat
 from dien.errors import RunError
 from dien.models import DIENConfig, build
 from dien.recbole.switches import Switches
-from dien.run import RESULT, WEIGHTS, Run, new_run
+from dien.run import FORMAT, RESULT, WEIGHTS, Run, RunInfo, new_run
 
 _MODULES = {
     "interset_extractor.": "extractor.",
@@ -84,14 +84,15 @@ def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = N
     except RuntimeError as error:
         raise RunError(f"{checkpoint}: its weights do not fit its configuration: {error}") from error
     of_recbole = {"checkpoint": checkpoint.name, "dataset": config["dataset"], "epoch": saved["epoch"] + 1}
-    info = {
-        "data": None,
-        "dataset": {
+    info = RunInfo(
+        format=FORMAT,
+        data=None,
+        dataset={
             "schema": schema.to_json(),
             "sizes": {f"{side}s": len(of_side) - 1 for side, of_side in ids.items()},
         },
-        "recbole": of_recbole,
-    }
+        recbole=of_recbole,
+    )
     with new_run(out, run_config, info) as new:
         (new / "vocabularies").mkdir()
         for side, fields in sides.items():

@@ -90,9 +90,9 @@ def _open(
     """Open a run and its dataset; gives the model where it computes fastest."""
     run = run if isinstance(run, Run) else Run.open(run)
     if data is None:
-        if run.info["data"] is None:
+        if run.info.data is None:
             raise RunError(f"{run.path}: converted, so it has no dataset; score requests (dien score)")
-        data = Path(run.info["data"])
+        data = Path(run.info.data)
         if not data.is_dir():
             raise RunError(f"{data}: the dataset of {run.path} is no longer there; say where it is (--data)")
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)

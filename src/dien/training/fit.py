@@ -18,7 +18,7 @@ from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
 from dien.memory import kept_memory
 from dien.models import build
-from dien.run import RESULT, WEIGHTS, Run, differences, training_weights
+from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
 from dien.training.progress import Bar
 from dien.training.records import load, text_of
@@ -110,8 +110,8 @@ def fit(
         with kept_memory(), core_for_prefetch(), _repeatable(config.training.seed):
             trainer = Trainer(build(config.model, dataset.schema), run, dataset, bar)
             try:
-                if "from" in run.info and not trainer.state.steps:
-                    _start_warm(trainer, run, dataset, bar)
+                if run.info.start_from and not trainer.state.steps:
+                    _start_warm(trainer, run, run.info.start_from, dataset, bar)
                 trainer.train()
             finally:
                 trainer.close()
@@ -144,10 +144,10 @@ def read_result(run: Run) -> FitResult:
     return load(run.path / RESULT, FitResult, "dien train")
 
 
-def _start_warm(trainer: Trainer, run: Run, dataset: Dataset, bar: Bar) -> None:
+def _start_warm(trainer: Trainer, run: Run, start_from: Origin, dataset: Dataset, bar: Bar) -> None:
     """Give a model its first weights from an earlier run, and say which rows it will see."""
     try:
-        source = Run.open(run.info["from"]["run"])
+        source = Run.open(start_from.run)
         expect_extension(source, run.config.model, dataset)  # what lies there may be another run by now
         copy_weights(source, trainer.model)
     except RunError as error:
@@ -156,7 +156,7 @@ def _start_warm(trainer: Trainer, run: Run, dataset: Dataset, bar: Bar) -> None:
             f"or remove {run.path} and train anew"
         ) from error
     rows, seen = f"{trainer.batches.rows:,} rows", "later than what it was trained on"
-    if run.info["from"]["rows_after"] is None:
+    if start_from.rows_after is None:
         bar.print(f"from {source.path}: none of the {rows} is {seen}; training on all")
     else:
         bar.print(f"from {source.path}: training on the {rows} {seen}")
@@ -184,7 +184,7 @@ def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | P
     if start_from is None:
         return Run.create(out, config, dataset)
     source = start_from if isinstance(start_from, Run) else Run.open(start_from)
-    return Run.create(out, config, dataset, {"from": origin(source, config.model, dataset)})
+    return Run.create(out, config, dataset, origin(source, config.model, dataset))
 
 
 def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
@@ -192,9 +192,10 @@ def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | P
     run = Run.open(out)
     if start_from is not None:
         source = (start_from.path if isinstance(start_from, Run) else Path(start_from)).resolve()
-        if str(source) != (was := run.info.get("from", {}).get("run")):
+        was = run.info.start_from.run if run.info.start_from else "fresh weights"
+        if str(source) != was:
             raise RunError(
-                f"{out}: was started from {was or 'fresh weights'}, not from {source}; resume without --from "
+                f"{out}: was started from {was}, not from {source}; resume without --from "
                 "or choose another folder"
             )
     for key, was, now in differences(run.config.model_dump(), config.model_dump()):

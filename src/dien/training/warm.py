@@ -19,20 +19,18 @@ It trains on impressions later than ``rows_after``, which is null, for all rows,
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from dien.data.dataset import Dataset
 from dien.errors import RunError
 from dien.models import Model, ModelConfig
-from dien.run import Run, differences
+from dien.run import Origin, Run, differences
 
 _ANEW = "append to the dataset it was trained on (dien prepare ... --append), or train without --from"
 
 
-def origin(source: Run, config: ModelConfig, dataset: Dataset) -> dict[str, Any]:
+def origin(source: Run, config: ModelConfig, dataset: Dataset) -> Origin:
     """Describe a warm start for ``run.json``, once it is sure to be possible.
 
     Args:
@@ -40,23 +38,20 @@ def origin(source: Run, config: ModelConfig, dataset: Dataset) -> dict[str, Any]
         config: the model to train.
         dataset: what to train it on.
 
-    Returns:
-        ``run``, the folder of ``source``, and ``rows_after``, seconds or None.
-
     Raises:
         RunError: as :func:`expect_extension`.
     """
     expect_extension(source, config, dataset)
     newest_row = dataset.info.time["train"]
-    last = int(source.info["dataset"]["time"]["train"][1])
+    last = int(source.info.dataset["time"]["train"][1])
     newer = newest_row is not None and newest_row[1] > last
-    return {"run": str(source.path.resolve()), "rows_after": last if newer else None}
+    return Origin(str(source.path.resolve()), last if newer else None)
 
 
 def since(run: Run) -> int | None:
     """Give the second from which on the training rows of a run begin; None for all rows."""
-    last = run.info.get("from", {}).get("rows_after")
-    return None if last is None else int(last) + 1
+    last = run.info.start_from.rows_after if run.info.start_from else None
+    return None if last is None else last + 1
 
 
 def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None:
@@ -68,7 +63,7 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
     """
     if not source.finished:
         raise RunError(f"{source.path}: training has not ended; go on with dien train ... --resume")
-    if source.info["data"] is None:
+    if source.info.data is None:
         raise RunError(f"{source.path}: converted, so no dataset extends its own; train without --from")
     for key, was, now in differences(source.config.model.model_dump(), config.model_dump()):
         raise RunError(
