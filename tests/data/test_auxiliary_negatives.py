@@ -69,7 +69,7 @@ def test_fixed_auxiliary_negatives_follow_the_popularity_of_the_others_over_beha
 
 
 @pytest.mark.parametrize("of", ["redrawn in each epoch", "fixed by each seed"])
-def test_an_auxiliary_negative_is_what_was_passed_over_where_the_log_says_so(real, of):
+def test_auxiliary_negatives_are_items_shown_and_not_clicked_where_the_log_names_them(real, of):
     behaviours = real.behaviours
     assert behaviours.unclicked is not None
     start, end, item = (getattr(behaviours.unclicked, name) for name in ("start", "end", "item"))
@@ -103,7 +103,7 @@ def test_an_auxiliary_negative_is_what_was_passed_over_where_the_log_says_so(rea
         assert got == set(real.items["item"][item[start[k] : end[k]]].tolist())
 
 
-def test_drawing_auxiliary_negatives_leaves_the_candidates_as_they_are(data):
+def test_drawing_auxiliary_negatives_does_not_change_the_candidates(data):
     with_them = Batches(data, "train", **REDRAWN).batch(2, 3)
     without = Batches(data, "train", **(REDRAWN | {"auxiliary": False})).batch(2, 3)
     assert torch.equal(with_them.target["item"], without.target["item"])

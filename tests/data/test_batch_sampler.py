@@ -64,7 +64,7 @@ def test_every_epoch_has_every_impression_once_in_equally_many_batches_none_of_t
 @pytest.mark.usefixtures("small")
 @settings(max_examples=50, deadline=None)
 @given(st.integers(65, 1000), st.integers(5, 60), st.integers(0, 99))
-def test_batches_of_a_window_are_of_about_the_size(impressions, batch_size, seed):
+def test_batches_hold_about_as_many_candidates_as_asked_for(impressions, batch_size, seed):
     sizes = np.random.default_rng(seed).integers(1, 4, impressions)
     batches = epoch_of(BatchSampler(split_of(sizes), batch_size, seed=seed, shuffle=True), 1)
     assert max(sizes[batch].sum() for batch in batches) <= 2 * batch_size + 6
@@ -87,7 +87,7 @@ def test_a_batch_is_the_same_whatever_was_read_before_it(impressions, seed, epoc
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 3000), st.integers(0, 2**40), st.integers(0, 9))
-def test_a_split_of_one_window_is_permuted_fully_by_a_stream_that_stays_as_it_is(impressions, seed, epoch):
+def test_a_small_split_is_permuted_fully_and_by_the_same_random_numbers_as_ever(impressions, seed, epoch):
     order = BatchSampler(split_of(np.full(impressions, 2)), 20, seed=seed, shuffle=True)
     seen = np.concatenate(epoch_of(order, epoch))
     expected = np.random.default_rng([0, seed, epoch, 0]).permutation(impressions)
@@ -96,7 +96,7 @@ def test_a_split_of_one_window_is_permuted_fully_by_a_stream_that_stays_as_it_is
 
 
 @pytest.mark.usefixtures("small")
-def test_rows_of_one_block_meet_as_often_as_is_said_and_all_others_as_in_a_full_shuffle():
+def test_two_impressions_share_a_batch_as_often_as_the_documentation_says():
     impressions, each, epochs = 512, 8, 200  # 8 windows of 16 blocks, 64 batches
     order = BatchSampler(split_of(np.ones(impressions, np.int64)), each, seed=3, shuffle=True)
     batches = np.stack([np.stack(epoch_of(order, epoch)) for epoch in range(epochs)])  # [epochs, 64, 8]
@@ -121,7 +121,7 @@ def test_rows_of_one_block_meet_as_often_as_is_said_and_all_others_as_in_a_full_
     assert np.abs(early - 0.5).max() < 5 * 0.5 / np.sqrt(epochs)
 
 
-def test_memory_does_not_grow_with_the_split():
+def test_memory_of_the_batch_sampler_does_not_grow_with_the_split():
     peaks = []
     for impressions in (2**22, 2**23):
         split = split_of(np.ones(impressions, np.int8), np.arange(impressions))

@@ -221,7 +221,7 @@ def test_redrawn_negatives_are_new_each_epoch_and_never_a_positive_of_the_impres
     assert several > 5
 
 
-def test_negatives_that_are_real_or_not_for_training_stay_as_stored(data, real):
+def test_real_negatives_and_those_of_validation_and_test_stay_as_stored(data, real):
     for dataset, split in ((real, "train"), (data, "valid"), (data, "test")):
         redrawn = Batches(dataset, split, **(REDRAWN | {"shuffle": False}))
         as_stored = Batches(dataset, split, **OPTIONS)
@@ -273,7 +273,7 @@ def test_only_impressions_since_a_time_are_read_where_one_is_given(data, since, 
         assert found == wanted
 
 
-def test_memory_follows_the_batch_and_not_the_longest_history(tmp_path):
+def test_memory_of_a_batch_does_not_grow_with_the_longest_history(tmp_path):
     rows = [("long", f"i{k % 50}", k) for k in range(300_000)]
     rows += [(f"u{k}", f"i{k % 50}", 10 * k + j) for k in range(200) for j in range(6)]
     dataset = stored(paper(make_log(rows)), tmp_path / "DATA")
@@ -303,7 +303,7 @@ def test_an_empty_split_has_no_batches(tmp_path):
     assert list(batches.epoch(0)) == []
 
 
-def test_what_is_no_batch_is_refused(data):
+def test_a_size_or_index_out_of_range_is_refused(data):
     with pytest.raises(ValueError, match="must be at least 1"):
         Batches(data, "train", batch_size=0, max_history=5)
     batches = Batches(data, "train", **OPTIONS)

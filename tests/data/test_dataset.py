@@ -45,13 +45,13 @@ FILES = sorted(
 COLUMNS = [file for file in FILES if file.endswith(".npy")]
 
 
-def test_these_are_all_files(original):
+def test_a_dataset_folder_holds_these_files_and_no_others(original):
     files = sorted(str(f.relative_to(original)) for f in original.rglob("*") if f.is_file())
     assert files == FILES
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_missing_file_is_named(data, file):
+def test_opening_a_dataset_names_a_missing_file(data, file):
     (data / file).unlink()
     with pytest.raises(DataError, match=f"{file}: (missing|No such file)"):
         Dataset.open(data)
@@ -127,7 +127,7 @@ def test_checking_finds_ids_and_vocabularies_of_the_wrong_length(data):
         Dataset.open(data).check()
 
 
-def test_what_is_no_dataset_is_refused(data, tmp_path):
+def test_a_folder_that_is_no_dataset_or_of_another_format_is_refused(data, tmp_path):
     with pytest.raises(DataError, match="name a dataset folder that dien prepare wrote"):
         Dataset.open(tmp_path / "nowhere")
     file = data / "dataset.json"

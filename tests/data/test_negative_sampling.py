@@ -12,7 +12,7 @@ counts = st.lists(st.integers(0, 20) | st.just(0) | st.integers(0, 10**6), min_s
 
 @settings(max_examples=200, deadline=None)
 @given(counts)
-def test_the_buckets_give_every_item_exactly_its_share(column):
+def test_the_alias_table_gives_every_item_exactly_its_share(column):
     counts = np.array(column, np.int64)
     assume(counts.sum() > 0)
     total = int(counts.sum())
@@ -24,7 +24,7 @@ def test_the_buckets_give_every_item_exactly_its_share(column):
     assert share.tolist() == (counts * len(counts)).tolist()
 
 
-def test_draws_follow_the_counts():
+def test_items_are_drawn_in_proportion_to_their_counts():
     counts = np.array([0, 1, 0, 5, 4, 30])
     drawn = PopularitySampler(counts).draw(np.random.default_rng(0), 40_000)
     expected = 40_000 * counts / counts.sum()
@@ -41,7 +41,7 @@ def test_draws_other_than_an_item_follow_the_counts_of_the_rest():
 
 @settings(max_examples=50, deadline=None)
 @given(counts, st.integers(0, 99), st.data())
-def test_a_draw_is_never_what_it_may_not_be(column, seed, data):
+def test_a_negative_is_never_its_positive(column, seed, data):
     counts = np.array(column)
     assume(np.count_nonzero(counts) > 1)
     sampler = PopularitySampler(counts)
@@ -55,7 +55,7 @@ def test_a_draw_is_never_what_it_may_not_be(column, seed, data):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=12), st.integers(0, 99))
-def test_a_group_is_never_given_what_it_has_taken(taken, seed):
+def test_a_negative_is_never_a_positive_of_its_impression(taken, seed):
     counts = np.array([4, 0, 1, 1, 2, 9])
     group = np.repeat(np.arange(4), 5)
     taken_group = np.array([g for g, _ in taken], np.int64)
@@ -70,7 +70,7 @@ def test_a_group_is_never_given_what_it_has_taken(taken, seed):
         assert not set(zip(group.tolist(), draw().tolist(), strict=True)) & set(taken)
 
 
-def test_a_group_that_took_everything_gets_an_error_and_the_others_do_not_mind():
+def test_an_impression_whose_positives_are_all_items_is_refused_and_others_are_not():
     sampler, rng = PopularitySampler(np.array([1, 1, 0])), np.random.default_rng(0)
     everything = np.array([0, 0]), np.array([0, 1])
     with pytest.raises(DataError, match="more items"):
@@ -78,7 +78,7 @@ def test_a_group_that_took_everything_gets_an_error_and_the_others_do_not_mind()
     assert sampler.draw_outside(rng, np.array([1, 1]), *everything).max() <= 1
 
 
-def test_where_nothing_else_can_be_drawn_there_is_an_error():
+def test_sampling_is_refused_where_no_other_item_can_be_drawn():
     with pytest.raises(DataError, match="nothing to draw"):
         PopularitySampler(np.zeros(3, np.int64))
     sampler, rng = PopularitySampler(np.array([0, 7, 0])), np.random.default_rng(0)
@@ -91,7 +91,9 @@ def test_where_nothing_else_can_be_drawn_there_is_an_error():
 
 @settings(max_examples=200, deadline=None)
 @given(counts, st.integers(0, 99), st.data())
-def test_a_negative_is_like_its_positive_unless_its_group_has_taken_all_that_are(column, seed, data):
+def test_a_negative_has_the_value_of_its_positive_unless_the_impression_has_all_such_items(
+    column, seed, data
+):
     counts = np.array(column)
     items = st.integers(0, len(column) - 1)
     value = np.array(
@@ -114,7 +116,7 @@ def test_a_negative_is_like_its_positive_unless_its_group_has_taken_all_that_are
     assert np.array_equal(drawn, again)
 
 
-def test_draws_among_like_items_follow_the_counts_of_those_that_are_left():
+def test_items_of_one_value_are_drawn_in_proportion_to_their_counts():
     counts = np.array([0, 7, 3, 10**9, 2, 50, 8, 30])
     value = np.array([0, 0, 1, 1, 1, 1, 2, 0], np.int32)
     n = 20_000
@@ -138,7 +140,7 @@ def test_draws_among_like_items_follow_the_counts_of_those_that_are_left():
         assert (np.abs(found - expected) <= 4 * np.sqrt(expected) + 1e-3).all()
 
 
-def test_uniform_draws_every_item_with_a_popularity_alike():
+def test_uniform_sampling_draws_every_item_with_a_popularity_equally_often():
     counts = np.array([0, 1, 0, 500, 4, 30])
     nobody = np.zeros(0, np.int64)
     size = np.zeros(40_000, np.int64)

@@ -14,7 +14,7 @@ HIGHS = st.integers(1, 2**63) | st.integers(1, 100)
     st.integers(0, 2**70),
     st.data(),
 )
-def test_a_keys_numbers_do_not_depend_on_its_company(keys, high, seed, data):
+def test_the_numbers_of_a_key_do_not_depend_on_the_other_keys(keys, high, seed, data):
     def numbers(streams: RandomStreams, which: np.ndarray) -> list:
         return [streams.integers(high, which), streams.random(which), streams.integers(high, which)]
 
@@ -48,7 +48,7 @@ def test_every_integer_is_equally_likely_however_large_they_are():
         assert (np.abs(found - n / 7) <= 4 * np.sqrt(n / 7)).all()
 
 
-def test_neighbours_seeds_and_successive_numbers_have_nothing_in_common():
+def test_streams_of_neighbouring_keys_and_seeds_are_uncorrelated():
     n = 10_000
     keys, which = np.arange(n), np.arange(n)
     streams = RandomStreams(0, keys)

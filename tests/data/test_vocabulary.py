@@ -25,7 +25,7 @@ def test_values_stand_by_falling_count_and_equal_counts_by_value(column):
 
 @settings(max_examples=50, deadline=None)
 @given(values, values)
-def test_encoding_finds_what_is_known_and_gives_0_for_the_rest(column, asked):
+def test_encoding_gives_the_index_of_a_known_value_and_0_for_any_other(column, asked):
     vocabulary = Vocabulary.count(pl.Series(column, dtype=pl.String))
     asked_series = pl.Series(asked, dtype=pl.String)
     indices = vocabulary.encode(asked_series)
@@ -34,7 +34,7 @@ def test_encoding_finds_what_is_known_and_gives_0_for_the_rest(column, asked):
     assert indices.tolist() == [vocabulary.index(value) for value in asked]
 
 
-def test_weights_count_and_a_value_that_never_occurs_is_left_out():
+def test_occurrences_are_counted_by_their_weight_and_a_value_that_never_occurs_is_left_out():
     vocabulary = Vocabulary.count(pl.Series(["a", "b", "c", "b", None]), np.array([5, 2, 0, 4, 3]))
     assert vocabulary.values.to_list() == [None, "b", "a"]
     assert vocabulary.counts.tolist() == [3, 6, 5]
@@ -69,7 +69,7 @@ def test_a_file_that_is_no_vocabulary_is_named(tmp_path: Path):
         Ids.load(file)
 
 
-def test_extending_renumbers_nothing_and_adds_counts():
+def test_extending_a_vocabulary_changes_no_index_and_adds_counts():
     old = Vocabulary.count(pl.Series(["a", "a", "b", None]))
     later = Vocabulary.count(pl.Series(["c", "c", "c", "b", "d", None, None]))
     both = old.extend(later)

@@ -32,7 +32,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
-def test_what_is_written_comes_back(prepared, tmp_path):
+def test_a_written_dataset_opens_with_the_same_content(prepared, tmp_path):
     write(prepared, tmp_path / "new" / "DATA")
     data = Dataset.open(tmp_path / "new" / "DATA")
     data.check()
@@ -67,7 +67,7 @@ def test_the_same_log_and_options_give_the_same_bytes(prepared, tmp_path):
     assert content(tmp_path / "a") == content(tmp_path / "b")
 
 
-def test_a_path_that_is_taken_is_left_alone(prepared, other, tmp_path):
+def test_a_path_that_exists_is_refused_and_not_touched(prepared, other, tmp_path):
     write(prepared, tmp_path / "DATA")
     before = content(tmp_path / "DATA")
     with pytest.raises(DataError, match=r"DATA: exists already; remove it or choose another path"):
@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_nothing_behind(prepared, other, tmp_path, room):
 
 
 @pytest.mark.parametrize("step", ["_save_array", "_info", "sync", "first rename", "second rename"])
-def test_ctrl_c_leaves_nothing_behind_and_what_stood_there(prepared, other, tmp_path, monkeypatch, step):
+def test_ctrl_c_leaves_nothing_new_and_restores_what_was_there(prepared, other, tmp_path, monkeypatch, step):
     write(other, tmp_path / "DATA")
     before = content(tmp_path / "DATA")
     renames = []
@@ -149,7 +149,7 @@ def test_a_feature_without_a_known_value_is_noted_and_has_no_file(tmp_path):
     assert not [name for name in content(tmp_path / "DATA") if "category" in name]
 
 
-def test_others_may_read_what_was_written_if_the_umask_lets_them(prepared, tmp_path):
+def test_a_written_folder_has_the_permissions_of_the_umask(prepared, tmp_path):
     mask = os.umask(0o022)
     try:
         write(prepared, tmp_path / "DATA")

@@ -33,7 +33,7 @@ def test_a_long_curve_is_thinned_to_means_and_stays_within_the_chart() -> None:
     assert all(0 <= x <= 380 and 0 <= y <= 200 for x, y in mean)
 
 
-def test_what_is_not_finite_or_not_there_is_left_out() -> None:
+def test_points_that_are_not_finite_and_empty_curves_are_left_out() -> None:
     assert line_chart("t", [Curve("a", [[(1, math.nan), (2, math.inf)], []])], "step") == ""
     chart = line_chart("t", [Curve("a", [[(1, math.nan), (2, 0.5)]]), Curve("b", [])], "epoch")
     assert "nan" not in chart
@@ -54,7 +54,7 @@ def test_an_interval_spans_its_ends_and_zero_is_on_the_scale_where_asked_for() -
     assert intervals("t", []) == ""
 
 
-def test_names_are_text_whatever_they_hold() -> None:
+def test_names_are_escaped_in_every_chart() -> None:
     curve = Curve(NAME, [[(1, 1.0), (2, 2.0)]])
     for chart in (
         line_chart(NAME, [curve], "step"),
@@ -65,5 +65,5 @@ def test_names_are_text_whatever_they_hold() -> None:
         assert "&lt;b&gt;&amp;" in chart
 
 
-def test_colours_differ() -> None:
+def test_every_curve_has_a_colour_of_its_own() -> None:
     assert len(set(hues(11))) == 11

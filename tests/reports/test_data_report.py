@@ -28,7 +28,7 @@ def page_of(inspection: Inspection, folder) -> Page:
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
-def test_the_page_is_whole_and_needs_nothing_from_elsewhere(inspection, tmp_path):
+def test_the_data_report_is_one_file_that_needs_nothing_from_elsewhere(inspection, tmp_path):
     page = page_of(inspection, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
     assert not {"script", "link", "img", "iframe", "object", "use", "image"} & {tag for tag, _ in page.tags}
@@ -38,7 +38,7 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(inspection, tmp_path
     assert not re.search(r"url\(|@import|https?:", text)
 
 
-def test_names_are_text_whatever_they_hold(inspection, tmp_path):
+def test_names_are_escaped_in_the_data_report(inspection, tmp_path):
     named = replace(
         inspection,
         data=f"/tmp/{NAME}",
@@ -107,7 +107,7 @@ def test_what_is_unknown_in_test_alone_stands_out(inspection, tmp_path, in_train
     assert (sentence in texts) == said
 
 
-def test_a_disk_that_cannot_be_written_is_said_and_nothing_is_left(inspection, tmp_path):
+def test_a_report_that_cannot_be_written_is_an_error_and_leaves_nothing(inspection, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(DienError, match=r"report.html: could not be written"):
         write_html(inspection, tmp_path / "file" / "report.html")

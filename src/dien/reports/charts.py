@@ -1,4 +1,4 @@
-"""Charts as SVG within a page: curves, and means with their intervals."""
+"""Charts as SVG within a page: curves of training, and means with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _LABEL = 380, 200, 52, 24, 14
 
 @dataclass(frozen=True)
 class Curve:
-    """What replicates of one thing did.
+    """One curve, with the lines it is the mean of.
 
     Attributes:
-        name: of the thing.
-        lines: a line of ``(x, y)`` for each replicate.
-        hue: its colour, in degrees.
+        name: what the legend calls it, as a model.
+        lines: the points ``(x, y)`` of each replicate, as each seed.
+        hue: its colour, in degrees of the colour circle.
     """
 
     name: str
@@ -29,7 +29,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its confidence interval; None where there is none."""
+    """A mean and its confidence interval.
+
+    Attributes:
+        name: what it is of, as a model.
+        mean: where the dot is.
+        low: lower end of the interval; None where there is none.
+        high: upper end, likewise.
+    """
 
     name: str
     mean: float
@@ -38,7 +45,7 @@ class Interval:
 
 
 def hues(count: int) -> list[int]:
-    """Choose so many colours that tell apart, the first a blue."""
+    """Choose ``count`` colours that differ, the first a blue."""
     return [round(212 + 360 * k / max(count, 1)) % 360 for k in range(count)]
 
 
@@ -47,12 +54,15 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
 
     Args:
         title: of the chart.
-        curves: what to draw; what is not finite, as the loss of a run that diverged, is left out.
-        across: what x counts; stands below the axis.
+        curves: what to draw; points that are not finite, as the loss of a run that diverged, are left out.
+        across: what x counts, as ``epoch``; the label of the axis.
+
+    Returns:
+        The chart as HTML, empty where there is nothing to draw.
     """
     finite = [(curve, [[p for p in line if math.isfinite(p[1])] for line in curve.lines]) for curve in curves]
     longest = max((len(line) for _, lines in finite for line in lines), default=0)
-    stride = -(-longest // MOST_POINTS) or 1  # one for all: the mean is over points that belong together
+    stride = -(-longest // MOST_POINTS) or 1  # the same for all lines: their mean is taken point by point
     shown = [(curve, [_thinned(line, stride) for line in lines if line]) for curve, lines in finite]
     shown = [(curve, lines) for curve, lines in shown if lines]
     points = [point for _, lines in shown for line in lines for point in line]
@@ -77,7 +87,7 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
                 f'<polyline class="{kind}" stroke="{_colour(curve)}" points="{at}">'
                 f"<title>{escape(curve.name)}</title></polyline>"
             )
-            if len(line) == 1:  # a line of one point is not seen
+            if len(line) == 1:  # a line of one point is invisible
                 x, y = line[0]
                 drawn.append(
                     f'<circle fill="{_colour(curve)}" cx="{x_scale(x):.1f}" '
@@ -87,7 +97,7 @@ def line_chart(title: str, curves: Sequence[Curve], across: str) -> str:
 
 
 def legend(curves: Sequence[Curve]) -> str:
-    """Name the colours of curves."""
+    """Make a legend: the colour and the name of each curve."""
     names = "".join(
         f'<span><svg width="12" height="12"><circle fill="{_colour(curve)}" cx="6" cy="6" r="5"/></svg> '
         f"{escape(curve.name)}</span>"
@@ -97,12 +107,15 @@ def legend(curves: Sequence[Curve]) -> str:
 
 
 def intervals(title: str, figures: Sequence[Interval], zero: bool = False) -> str:
-    """Draw figures under each other, each with its interval.
+    """Draw means under each other, each with its confidence interval.
 
     Args:
         title: of the chart.
         figures: what to draw.
-        zero: whether to draw a line at 0.
+        zero: whether the scale includes 0.
+
+    Returns:
+        The chart as HTML, empty where there is nothing to draw.
     """
     if not figures:
         return ""
@@ -118,16 +131,16 @@ def intervals(title: str, figures: Sequence[Interval], zero: bool = False) -> st
     for row, figure in enumerate(figures):
         y = row * step + step / 2
         drawn.append(f'<text class="end" x="{left - 12}" y="{y + 4}">{escape(figure.name)}</text>')
-        said = f"{figure.mean:.4f}"
+        text = f"{figure.mean:.4f}"
         if figure.low is not None and figure.high is not None:
-            said += f" ({figure.low:.4f} to {figure.high:.4f})"
+            text += f" ({figure.low:.4f} to {figure.high:.4f})"
             drawn.append(
                 f'<line class="whisker" x1="{scale(figure.low):.1f}" x2="{scale(figure.high):.1f}" '
                 f'y1="{y}" y2="{y}"/>'
             )
         drawn.append(
             f'<circle class="dot" cx="{scale(figure.mean):.1f}" cy="{y}" r="4">'
-            f"<title>{escape(said)}</title></circle>"
+            f"<title>{escape(text)}</title></circle>"
         )
     return _figure(title, width, height, drawn)
 
@@ -149,12 +162,12 @@ class _Scale:
         self.marks = [k * step for k in range(first, last + 1)]
 
     def __call__(self, value: float) -> float:
-        share = (value - self._low) / (self._high - self._low)
-        return self._start + share * (self._end - self._start)
+        fraction = (value - self._low) / (self._high - self._low)
+        return self._start + fraction * (self._end - self._start)
 
 
 def _thinned(line: Points, stride: int) -> list[tuple[float, float]]:
-    """Reduce a line to means of so many neighbouring points."""
+    """Replace each ``stride`` neighbouring points of a line by their mean."""
     return [_centre(line[k : k + stride]) for k in range(0, len(line), stride)]
 
 
@@ -179,5 +192,5 @@ def _colour(curve: Curve) -> str:
 
 
 def _number(value: float) -> str:
-    """Write a mark in few letters."""
+    """Shorten the label of a mark."""
     return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{round(value, 6) + 0.0:g}"

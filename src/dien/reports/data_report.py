@@ -1,4 +1,4 @@
-"""The report on a DATA folder as one HTML file."""
+"""The report of ``dien inspect --html``: what a dataset folder holds, as one HTML page."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from dien.reports.page import (
 )
 
 MODERATE_PSI, LARGE_PSI = 0.1, 0.25
-_Of = TypeVar("_Of", Coverage, Drift)
+_Found = TypeVar("_Found", Coverage, Drift)
 
 
 def write_html(inspection: Inspection, path: Path) -> None:
-    """Write a report that needs nothing beside it.
+    """Write the report: one HTML file that loads nothing else.
 
     Args:
-        inspection: what was found.
+        inspection: what :func:`~dien.data.inspection.inspect_data` found.
         path: the HTML file; one that is there is replaced.
 
     Raises:
         RunError: it cannot be written.
     """
-    write_text(path, page(f"Data: {Path(inspection.data).name}", _parts(inspection)))
+    write_text(path, page(f"Dataset: {Path(inspection.data).name}", _parts(inspection)))
 
 
 def _parts(inspection: Inspection) -> Iterator[str]:
     yield from _origin(inspection)
-    yield heading("What stands out")
+    yield heading("Findings")
     yield bullets(_findings(inspection))
     yield from _splits(inspection)
     yield from _lengths(inspection)
@@ -60,22 +60,22 @@ def _origin(inspection: Inspection) -> Iterator[str]:
     )
     excluded = {what: count for what, count in info.excluded.items() if count}
     if excluded:
-        yield table(["Left out by prepare", "count"], excluded.items())
+        yield table(["left out by dien prepare", "count"], excluded.items())
     if info.dropped_features:
-        yield paragraph("Features without a known value: " + ", ".join(info.dropped_features))
+        yield paragraph("Features without any known value, left out: " + ", ".join(info.dropped_features))
 
 
 def _findings(inspection: Inspection) -> Iterator[str]:
-    """Say in words what a reader should not overlook."""
+    """Say in words what needs attention."""
     if inspection.leaks:
-        yield f"{inspection.leaks:,} impressions have a history that is not strictly before them: they leak."
+        yield f"{inspection.leaks:,} impressions leak: their history is not strictly before them."
     else:
         yield "Every file fits the others, and every history lies strictly before its impression."
     for name, facts in inspection.splits.items():
         if not facts.rows:
-            yield f"{name} is empty."
+            yield f"{name} has no rows."
         elif facts.positives in (0, facts.rows):
-            yield f"{name} has rows of one class only: it has no AUC."
+            yield f"{name} has rows with one label only: it has no AUC."
     for (feature, place), drifts in _by_feature(inspection.drift).items():
         if much := [split for split, drift in drifts.items() if _mark(drift) == "much"]:
             yield f"{feature} ({place}) drifts much from train to {' and '.join(much)}."
@@ -85,15 +85,15 @@ def _findings(inspection: Inspection) -> Iterator[str]:
         if shares and feature in untrained and not covers["train"].unknown:  # as of empty lists
             yield (
                 f"{feature} ({place}) is unknown in {' and '.join(shares)}, but never in train: "
-                "nothing there teaches the embedding of unknown."
+                "the embedding of unknown values is not trained."
             )
 
 
 def _splits(inspection: Inspection) -> Iterator[str]:
     yield heading(
         "Splits",
-        "A row is a candidate of an impression. New users and items have no row in train; unknown ones have "
-        "index 0 as an id, whatever else is known of them.",
+        "A row is a candidate of an impression. New users and items have no row in train. Unknown ones have "
+        "no id in the vocabulary (index 0); other features of them may be known.",
     )
     facts = inspection.splits.values()
     rows: list[tuple[str, list[Cell]]] = [
@@ -101,7 +101,7 @@ def _splits(inspection: Inspection) -> Iterator[str]:
         ("rows", [f.rows for f in facts]),
         ("clicked", [f.positives for f in facts]),
         ("click rate", [percent(f.click_rate) for f in facts]),
-        ("click rate against train", [_signed(f.click_rate_change) for f in facts]),
+        ("click rate, relative to train", [_signed(f.click_rate_change) for f in facts]),
         ("first impression (UTC)", [_moment(f.first) for f in facts]),
         ("last impression (UTC)", [_moment(f.last) for f in facts]),
         ("users", [f.users for f in facts]),
@@ -121,7 +121,7 @@ def _splits(inspection: Inspection) -> Iterator[str]:
 
 
 def _lengths(inspection: Inspection) -> Iterator[str]:
-    yield heading("Lengths", "Bins double in width; a bar's label is where it begins.")
+    yield heading("Lengths", "Each bin is twice as wide as the one before; its label is where it begins.")
     of_user = {"behaviours of a user": inspection.history}
     if inspection.unclicked is not None:
         of_user["shown and not clicked up to a behaviour"] = inspection.unclicked
@@ -138,8 +138,8 @@ def _popularity(inspection: Inspection) -> Iterator[str]:
     yield heading(
         "Popularity of items",
         f"The most frequent 1 % of items have {percent(popularity.top_1_percent) or '-'} of all behaviours, "
-        f"10 % have {percent(popularity.top_10_percent) or '-'}. Gini coefficient "
-        f"{decimals(popularity.gini) or '-'} (0: every item has as many; near 1: one has all).",
+        f"the most frequent 10 % have {percent(popularity.top_10_percent) or '-'}. Gini coefficient "
+        f"{decimals(popularity.gini) or '-'} (0: every item has equally many; near 1: one item has all).",
     )
     yield beside([histogram("behaviours of an item", popularity.behaviours)])
     yield _quantiles({"behaviours of an item": popularity.behaviours})
@@ -148,10 +148,11 @@ def _popularity(inspection: Inspection) -> Iterator[str]:
 def _drift(inspection: Inspection) -> Iterator[str]:
     yield heading(
         "Drift from train",
-        f"Over the {DRIFT_BINS} values most frequent in train, the others pooled. PSI, the population "
-        f"stability index, is marked from {MODERATE_PSI} (moderate) and {LARGE_PSI} (large), unless draws "
-        "from one distribution would show half as much by chance. JS, the Jensen-Shannon divergence in bits, "
-        "is 0 where nothing differs and 1 where nothing is shared.",
+        f"How far the values of a feature are from those in train: over the {DRIFT_BINS} values most "
+        "frequent there, all others together. PSI is the population stability index. It is marked from "
+        f"{MODERATE_PSI} on (moderate) and from {LARGE_PSI} on (large), unless chance alone would give half "
+        "as much (column: by chance). JS is the Jensen-Shannon divergence in bits: 0 where nothing differs, "
+        "1 where no value is in both.",
     )
     splits = [name for name in inspection.splits if name != "train"]
     head = [f"{name}: {what}" for name in splits for what in ("PSI", "by chance", "JS")]
@@ -169,9 +170,9 @@ def _coverage(inspection: Inspection) -> Iterator[str]:
     rows = _by_feature(inspection.coverage)
     splits = list(inspection.splits)
     yield heading(
-        "What is unknown",
-        "Share of candidates (target), of steps of histories, of impressions (user, context) whose index is "
-        "0, whose list has no known value, or whose number is missing.",
+        "Unknown values",
+        "Share of candidates (target), of steps of histories (history) and of impressions (user, context) "
+        "whose index is 0 (unknown), whose list has no known value, or whose number is missing.",
     )
     yield table(
         ["feature", "of", *splits],
@@ -180,7 +181,9 @@ def _coverage(inspection: Inspection) -> Iterator[str]:
     )
     numeric = {key: by for key, by in rows.items() if any(c.mean is not None for c in by.values())}
     if numeric:
-        yield heading("Numbers", "Scaled as they are stored, where they are known.")
+        yield heading(
+            "Numeric features", "Mean and standard deviation of the known values, scaled as they are stored."
+        )
         yield table(
             ["feature", "of", *(f"{name}: {what}" for name in splits for what in ("mean", "std"))],
             [
@@ -191,11 +194,12 @@ def _coverage(inspection: Inspection) -> Iterator[str]:
         )
     yield heading(
         "Embedding tables",
-        "Rows that no target, history, user or context of train has; those of items may still be reached by "
-        "negatives drawn while training. All that is unknown has one row, index 0: it should be in train.",
+        "Rows that no target, history, user or context of train has are not trained; those of items may be, "
+        "by negatives that are drawn while training. All unknown values share one row, index 0: it should "
+        "occur in train.",
     )
     yield table(
-        ["feature", "rows", "not in train", "share", "unknown in train"],
+        ["feature", "rows", "not in train", "% not in train", "unknown in train"],
         [
             [use.feature, use.size, use.unseen, percent(use.unseen / use.size), use.unknown]
             for use in inspection.tables
@@ -203,9 +207,9 @@ def _coverage(inspection: Inspection) -> Iterator[str]:
     )
 
 
-def _by_feature(found: Iterable[_Of]) -> dict[tuple[str, str], dict[str, _Of]]:
-    """Gather what was found by feature and place, then by split."""
-    gathered: dict[tuple[str, str], dict[str, _Of]] = {}
+def _by_feature(found: Iterable[_Found]) -> dict[tuple[str, str], dict[str, _Found]]:
+    """Group what was found by feature and place, then by split."""
+    gathered: dict[tuple[str, str], dict[str, _Found]] = {}
     for one in found:
         gathered.setdefault((one.feature, one.place), {})[one.split] = one
     return gathered
@@ -242,5 +246,5 @@ def _signed(change: float | None) -> str | None:
 
 
 def _moment(seconds: int | None) -> str | None:
-    """Write a time as numpy does: it takes any, however odd."""
+    """Write a time by numpy, which takes any second."""
     return None if seconds is None else str(np.datetime64(seconds, "s")).replace("T", " ")

@@ -1,6 +1,6 @@
-"""One self-contained HTML page: tables and histograms, light or dark as the reader's screen is.
+"""The parts of an HTML page: headings, tables, histograms; light or dark as the reader's screen is.
 
-Every text goes through :func:`html.escape` here, so that callers hand over names as they are.
+A page is one file that loads nothing else. Every text is escaped here: callers pass names as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from html import escape
 from dien.data.inspection.distribution import Distribution
 
 Cell = str | int | float | None | tuple[str, str]
-"""A number, None (a dash), a text, or a text with its class: ``some`` and ``much`` are marked."""
+"""A number, None (a dash), a text, or a text with its CSS class: ``some`` and ``much`` are coloured."""
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c2430; --dim: #5d6878; --page: #fbfbfa; --line: #e0e2e6;
@@ -53,7 +53,7 @@ svg .dot { fill: var(--bar); }
 
 
 def page(title: str, parts: Iterable[str]) -> str:
-    """Put parts, which are HTML already, on a page."""
+    """Make a page of parts, which are HTML already."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -64,27 +64,27 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def heading(text: str, *notes: str) -> str:
-    """Begin a section, with paragraphs under its heading."""
+    """Make the heading of a section, with paragraphs under it."""
     return f"<h2>{escape(text)}</h2>" + "".join(paragraph(note) for note in notes)
 
 
 def paragraph(text: str) -> str:
-    """Set a paragraph."""
+    """Make a paragraph."""
     return f"<p>{escape(text)}</p>"
 
 
 def bullets(texts: Iterable[str]) -> str:
-    """Set a list."""
+    """Make a bulleted list."""
     return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], names: int = 1) -> str:
-    """Set a table.
+    """Make a table.
 
     Args:
         head: names of the columns.
-        rows: its cells.
-        names: so many columns, from the left, hold names; the others numbers, which stand to the right.
+        rows: the cells of each row.
+        names: number of columns, from the left, that hold names; the others hold numbers, aligned right.
     """
     left = [' class="left"' if k < names else "" for k in range(len(head))]
     top = "".join(f"<th{how}>{escape(text)}</th>" for text, how in zip(head, left, strict=True))
@@ -95,9 +95,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], names: int = 1) -
     return f'<div class="wide"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
 
 
-def percent(share: float | None) -> str | None:
-    """Write a share."""
-    return None if share is None else f"{share:.1%}".replace("%", " %")
+def percent(fraction: float | None) -> str | None:
+    """Write a fraction as a percentage."""
+    return None if fraction is None else f"{fraction:.1%}".replace("%", " %")
 
 
 def decimals(number: float | None) -> str | None:
@@ -113,7 +113,7 @@ def histogram(title: str, numbers: Distribution) -> str:
     drawn = []
     for k, (edge, count) in enumerate(zip(numbers.edges, numbers.counts, strict=True)):
         tall = height * count / most
-        tall = max(tall, 1.0) if count else 0.0  # what is there is seen
+        tall = max(tall, 1.0) if count else 0.0  # a bin that is not empty is visible
         bin_name = f"{edge:,}" if edge < 2 else f"{edge:,} to {2 * edge - 1:,}"
         drawn.append(
             f'<rect x="{k * step + 2}" y="{height - tall:.1f}" width="{step - 4}" height="{tall:.1f}">'
@@ -131,7 +131,7 @@ def histogram(title: str, numbers: Distribution) -> str:
 
 
 def beside(figures: Iterable[str]) -> str:
-    """Set figures side by side where there is room."""
+    """Put figures side by side where there is room."""
     return '<div class="row">' + "".join(figures) + "</div>"
 
 
@@ -149,7 +149,7 @@ def _cell(cell: Cell, how: str) -> str:
 
 
 def _short(edge: int) -> str:
-    """Write the end of a bin in few letters: 1,024 is 1k."""
+    """Shorten the label of a bin: 1,024 is 1k."""
     for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if edge >= size:
             return f"{edge // size}{letter}"

@@ -47,7 +47,7 @@ def test_distances_are_within_their_bounds_and_zero_from_itself(pair):
     assert itself.js == pytest.approx(0, abs=1e-12)
 
 
-def test_distances_are_those_of_the_textbook():
+def test_psi_and_js_are_those_of_the_textbook():
     before, after = np.array([600_000, 300_000, 100_000, 0]), np.array([200_000, 300_000, 500_000, 0])
     found = distance(before, after)
     psi = 0.4 * np.log(0.6 / 0.2) + 0.4 * np.log(0.5 / 0.1)

@@ -91,7 +91,7 @@ def test_coverage_and_numbers_are_those_of_a_loop_over_every_value(inspected):
     assert found == expected
 
 
-def test_tables_know_which_rows_train_never_sees_over_all_features_that_share_them(inspected):
+def test_a_tables_unseen_rows_are_those_that_no_feature_sharing_it_has_in_train(inspected):
     prepared, inspection = inspected
     seen = {}
     for (feature, _), values in standing(prepared, "train").items():
@@ -181,7 +181,7 @@ def test_a_split_that_is_train_again_does_not_drift(tmp_path):
     assert (facts.new_users, facts.new_items, facts.click_rate_change) == (0, 0, 0)
 
 
-def test_what_is_found_is_plain_json_and_a_short_table(inspected):
+def test_an_inspection_becomes_plain_json_and_a_short_table(inspected):
     _, inspection = inspected
     data = json.loads(json.dumps(inspection.to_dict(), allow_nan=False))
     assert data["splits"]["train"]["history"]["quantiles"]["50"] is not None
@@ -192,7 +192,7 @@ def test_what_is_found_is_plain_json_and_a_short_table(inspected):
     assert all(isinstance(value, str | int) for value in rows.values())
 
 
-def test_the_data_of_a_recipe_does_not_leak(small_data):
+def test_a_dataset_prepared_by_a_recipe_has_no_leak(small_data):
     inspection = inspect_data(small_data)
     assert inspection.leaks == 0
     sizes = small_data.info.sizes.splits
@@ -201,7 +201,7 @@ def test_the_data_of_a_recipe_does_not_leak(small_data):
     }
 
 
-def test_files_that_do_not_fit_are_refused(tmp_path):
+def test_inspection_refuses_a_file_with_a_value_out_of_range(tmp_path):
     write(random_prepared(), tmp_path / "DATA")
     file = tmp_path / "DATA" / "items" / "category.npy"
     column = np.load(file)

@@ -60,7 +60,7 @@ def grown(log: Log, folder, history: str = "clicked") -> tuple[Dataset, Prepared
 
 
 @pytest.mark.parametrize(("labelled", "history"), [(True, "clicked"), (False, "clicked"), (True, "all")])
-def test_the_rows_are_those_of_the_whole_log_prepared_at_once(labelled, history, tmp_path):
+def test_appending_gives_the_rows_of_the_whole_log_prepared_at_once(labelled, history, tmp_path):
     log = whole_log(labelled)
     _data, both = grown(log, tmp_path / "data", history)
     assert no_leak(both)
@@ -85,7 +85,7 @@ def test_the_rows_are_those_of_the_whole_log_prepared_at_once(labelled, history,
     Dataset.open(tmp_path / "data").check()
 
 
-def test_nothing_is_renumbered_and_known_rows_keep_their_features(tmp_path):
+def test_appending_changes_no_index_and_no_feature_of_known_rows(tmp_path):
     log = whole_log(True)
     data, both = grown(log, tmp_path / "data")
     n_items, n_users = len(data.popularity), len(data.behaviours.offsets) - 1
@@ -109,7 +109,7 @@ def test_nothing_is_renumbered_and_known_rows_keep_their_features(tmp_path):
     assert both.items["price"][n_items] == encoder.encode(pl.Series([price]))[0]
 
 
-def test_behaviours_of_a_user_are_the_earlier_ones_then_the_new_ones(tmp_path):
+def test_the_behaviours_of_a_user_are_the_earlier_ones_then_the_appended_ones(tmp_path):
     log = whole_log(True)
     _, both = grown(log, tmp_path / "data")
     ids = both.user_ids.values.to_list()
@@ -133,7 +133,7 @@ def test_behaviours_of_a_user_are_the_earlier_ones_then_the_new_ones(tmp_path):
         assert set(both.item_ids.decode(shown)) <= set(mine["item"])
 
 
-def test_what_is_there_already_is_left_out_and_a_log_added_twice_is_refused(tmp_path):
+def test_interactions_that_are_not_later_are_left_out_and_a_log_appended_twice_is_refused(tmp_path):
     log = whole_log(True)
     data, both = grown(log, tmp_path / "data")
     again = with_rows(log, log.events)
@@ -145,7 +145,7 @@ def test_what_is_there_already_is_left_out_and_a_log_added_twice_is_refused(tmp_
         append(Dataset.open(tmp_path / "data"), again, ByTime(0.4, 0.7))
 
 
-def test_another_schema_or_labels_where_there_were_none_are_refused(tmp_path):
+def test_appending_with_another_schema_or_other_labels_is_refused(tmp_path):
     log = whole_log(True)
     data, _ = grown(log, tmp_path / "data")
     later = with_rows(log, log.events.filter(pl.col("time") >= CUT))

@@ -44,7 +44,7 @@ def test_events_stand_by_user_and_time_and_ties_in_the_order_of_the_source():
         ("users", column("user", ["u", None]), "users: row 1: user is missing"),
     ],
 )
-def test_a_table_that_breaks_the_contract_is_refused_by_row_and_column(table, change, message):
+def test_a_log_that_breaks_its_contract_is_refused_with_the_row_and_the_column(table, change, message):
     changed = getattr(LOG, table).with_columns(change)
     with pytest.raises(DataError, match=message):
         Events.of(replace(LOG, **{table: changed}))

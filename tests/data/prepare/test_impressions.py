@@ -18,7 +18,7 @@ from tests.data.logs import logs, random_log, rows_of
 
 
 @pytest.mark.parametrize("labelled", [False, True])
-def test_slices_and_scratch_change_nothing_but_the_negatives(labelled, monkeypatch, tmp_path):
+def test_cutting_a_log_into_slices_changes_nothing_but_the_sampled_negatives(labelled, monkeypatch, tmp_path):
     log = random_log(users=40, items=15, events=900, labelled=labelled)
     log = replace(log, events=log.events.with_columns(device=pl.col("time").mod(3).cast(pl.String)))
     whole = impressions(log, ByTime(0.6, 0.8))
@@ -74,7 +74,7 @@ def test_a_history_is_what_was_clicked_before_or_all_that_was_shown(log, warmup,
 
 @settings(max_examples=80, deadline=None)
 @given(logs(labelled=True), st.integers(0, 2), st.randoms(use_true_random=False))
-def test_what_the_log_names_alike_is_one_impression_at_its_first_time(log, warmup, random):
+def test_events_with_one_impression_id_are_one_impression_at_its_first_time(log, warmup, random):
     names = [random.randrange(4) for _ in range(log.events.height)]
     log = replace(log, events=log.events.with_columns(pl.Series("impression", names)))
     try:
@@ -120,7 +120,7 @@ def test_negatives_within_a_category_have_the_positives_category():
         impressions(log, ByLast(), negatives_by="brand")
 
 
-def test_features_of_every_kind_are_encoded_by_what_trains():
+def test_features_of_every_kind_are_fitted_to_the_training_rows():
     log = random_log(users=40, items=20, events=900)
     rng = np.random.default_rng(0)
     tags = [None if i == 0 else [f"t{k}" for k in range(i % 4)] for i in range(log.items.height)]
@@ -175,7 +175,7 @@ def test_features_of_every_kind_are_encoded_by_what_trains():
     assert set(prepared.users["score"][1:]) == {1, 2, 3, 4}
 
 
-def test_vocabularies_keep_to_their_rules():
+def test_vocabularies_obey_min_count_max_size_and_rare_share():
     log = random_log(users=40, items=200, events=900)
     plain = impressions(log, ByTime(0.6, 0.8)).vocabularies["item"]
     for rule in (Categorical(min_count=4), Categorical(max_size=7), Categorical(rare_share=0.5)):

@@ -135,7 +135,7 @@ def test_negatives_are_drawn_by_the_number_of_reviews(large):
     assert (np.abs(found - expected) <= 4.5 * np.sqrt(expected + 1)).all()
 
 
-def test_the_seed_alone_decides():
+def test_paper_gives_the_same_rows_for_the_same_seed_alone():
     log = random_log(users=50, items=10, events=300)
     assert same(paper(log, seed=3), paper(log, seed=3))
     assert not same(paper(log, seed=3), paper(log, seed=4))
@@ -148,6 +148,6 @@ def test_a_tie_is_kept_in_the_order_of_the_source_and_known_as_a_leak():
     assert not no_leak(prepared)
 
 
-def test_a_log_without_a_history_is_refused():
+def test_a_log_in_which_no_user_has_two_behaviours_is_refused():
     with pytest.raises(DataError, match="0 of 3 users have two behaviours or more"):
         paper(make_log([("u", "a", 1), ("v", "b", 2), ("w", "c", 3)]))

@@ -31,7 +31,7 @@ def moments(log) -> dict[str, list[int]]:
     return {user: sorted(times) for user, times in of_user.items()}
 
 
-def test_by_last_the_last_moment_tests_and_the_one_before_validates():
+def test_by_last_tests_on_the_last_moment_and_validates_on_the_one_before():
     prepared = impressions(LOG, ByLast(), warmup=0)
     assert no_leak(prepared)
     expected = {"train": set(), "valid": set(), "test": set()}
@@ -60,7 +60,7 @@ def parts_of_recbole(events: int) -> list[int]:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 120), min_size=1, max_size=6))
-def test_by_ratio_events_of_different_seconds_are_split_as_recbole_does(numbers):
+def test_by_ratio_splits_events_of_different_seconds_as_recbole_does(numbers):
     user = np.repeat(np.arange(1, len(numbers) + 1, dtype=np.int32), numbers)
     found = ByRatio().assign(single_events(user, np.arange(len(user))))
     expected = []
@@ -70,7 +70,7 @@ def test_by_ratio_events_of_different_seconds_are_split_as_recbole_does(numbers)
     assert found.tolist() == expected
 
 
-def test_by_ratio_a_moment_falls_whole_to_where_the_middle_of_its_events_does():
+def test_by_ratio_keeps_a_moment_whole_in_the_split_of_its_middle_event():
     log = random_log(users=40, items=12, events=2000)
     prepared = impressions(log, ByRatio(), warmup=0)
     assert no_leak(prepared)
@@ -84,7 +84,7 @@ def test_by_ratio_a_moment_falls_whole_to_where_the_middle_of_its_events_does():
             assert part[user, time] == by_event[first + (shown - 1) // 2]
 
 
-def test_by_user_no_user_is_in_two_splits_and_shares_are_as_asked():
+def test_by_user_puts_no_user_in_two_splits_and_takes_the_shares_asked_for():
     log = random_log(users=2000, items=12, events=9000)
     prepared = impressions(log, ByUser(seed=3, valid=0.2, test=0.3), warmup=0)
     users = [set(prepared.splits[name].user.tolist()) for name in SPLITS]
@@ -97,7 +97,7 @@ def test_by_user_no_user_is_in_two_splits_and_shares_are_as_asked():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 50), st.integers(0, 30))
-def test_where_a_user_falls_does_not_depend_on_the_slice(first, width):
+def test_by_user_puts_a_user_in_the_same_split_whatever_slice_is_asked(first, width):
     user = np.arange(1, 100, dtype=np.int32)
     rule = ByUser(seed=1, valid=0.3, test=0.3)
     time = np.zeros(99, np.int64)
@@ -106,7 +106,7 @@ def test_where_a_user_falls_does_not_depend_on_the_slice(first, width):
     assert np.array_equal(rule.assign(single_events(user[part], time[part])), whole[part])
 
 
-def test_by_column_the_log_decides_and_what_it_leaves_out_is_counted():
+def test_by_column_splits_as_the_log_says_and_counts_what_it_leaves_out():
     split = np.random.default_rng(0).integers(0, 4, LOG.events["time"].max() + 1)
     log = replace(
         LOG, events=LOG.events.with_columns(pl.Series("split", split[LOG.events["time"]].astype(np.int8)))
@@ -119,7 +119,7 @@ def test_by_column_the_log_decides_and_what_it_leaves_out_is_counted():
     assert prepared.excluded["events in no split"] == sum(split[t] == 3 for t in LOG.events["time"])
 
 
-def test_the_gap_before_a_cut_is_in_no_split():
+def test_by_time_puts_the_gap_before_a_cut_in_no_split():
     whole = impressions(LOG, ByTime(0.5, 0.8), warmup=0)
     prepared = impressions(LOG, ByTime(0.5, 0.8, gap=20), warmup=0)
     valid, test = whole.recipe.valid_from, whole.recipe.test_from
@@ -133,7 +133,7 @@ def test_the_gap_before_a_cut_is_in_no_split():
     assert prepared.popularity.sum() == counted
 
 
-def test_rules_that_cannot_hold_are_refused():
+def test_split_rules_that_cannot_be_used_with_a_log_are_refused():
     for rule, message in (
         (ByTime(0.8, 0.8), "set them further apart"),
         (ByTime(0.5, 0.8, gap=10**6), "more than the gap"),
@@ -147,7 +147,7 @@ def test_rules_that_cannot_hold_are_refused():
             impressions(LOG, rule, warmup=0)
 
 
-def test_users_with_fewer_than_three_moments_train():
+def test_by_last_trains_on_users_with_fewer_than_three_moments():
     rows = [
         ("a", "x", 1),
         ("a", "y", 2),

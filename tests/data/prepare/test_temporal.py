@@ -94,7 +94,7 @@ def test_in_a_log_with_labels_the_candidates_are_what_was_shown(log, warmup):
     assert prepared.excluded.get("events in a user's warm-up", 0) == left_out
 
 
-def test_a_basket_is_one_impression_and_does_not_see_itself():
+def test_a_basket_is_one_impression_whose_history_ends_before_it():
     log = make_log(
         [("u", "a", 10), ("u", "b", 20), ("u", "c", 20), ("u", "d", 20), ("u", "e", 30), ("v", "f", 5)]
         + [("w", item, 40) for item in "abcdef"]
@@ -142,7 +142,7 @@ def test_popularity_and_vocabularies_know_the_training_period_alone():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 900), st.booleans())
-def test_the_cap_keeps_the_latest_whole_impressions_and_leaves_the_other_splits(cap, labelled):
+def test_max_train_rows_keeps_the_latest_whole_impressions_and_leaves_the_other_splits(cap, labelled):
     log = random_log(users=10, items=30, events=400, labelled=labelled)
     options = {"warmup": 1, "negatives": 2}
     whole, capped = temporal(log, **options), prepare(log, max_train_rows=cap, **options)
@@ -163,7 +163,7 @@ def test_the_cap_keeps_the_latest_whole_impressions_and_leaves_the_other_splits(
     assert same_split(capped, whole, "test")
 
 
-def test_the_seed_alone_decides():
+def test_temporal_gives_the_same_rows_for_the_same_seed_alone():
     log = random_log(users=30, items=20, events=400)
     assert same(temporal(log, seed=3), temporal(log, seed=3))
     assert not same(temporal(log, seed=3), temporal(log, seed=4))
@@ -181,6 +181,6 @@ def test_the_seed_alone_decides():
         ({"valid_from": datetime(1960, 1, 1)}, "no training row"),
     ],
 )
-def test_options_that_leave_nothing_are_refused(options, message):
+def test_temporal_options_out_of_range_or_without_a_training_row_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         temporal(random_log(users=5, items=8, events=100), **options)

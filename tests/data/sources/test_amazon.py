@@ -33,7 +33,7 @@ def read(folder: Path, reviews: list[str | bytes], meta: list[str | bytes], skip
     zipped=st.booleans(),
     write=st.sampled_from([json.dumps, repr]),
 )
-def test_what_was_written_is_read_in_file_order(tmp_path: Path, monkeypatch, rows, paths, zipped, write):
+def test_reviews_are_read_in_the_order_of_the_file(tmp_path: Path, monkeypatch, rows, paths, zipped, write):
     monkeypatch.setattr(amazon, "_CHUNK", 5)
     reviews, meta = tmp_path / "reviews", tmp_path / "meta"
     pack = gzip.compress if zipped else bytes

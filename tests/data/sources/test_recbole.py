@@ -43,7 +43,7 @@ def columns(log: Log) -> dict[str, list[Any]]:
     return named.cast({pl.Categorical: pl.String}).to_dict(as_series=False)
 
 
-def test_every_column_is_a_feature_by_its_type(tmp_path: Path) -> None:
+def test_the_type_in_the_header_says_what_kind_of_feature_a_column_is(tmp_path: Path) -> None:
     log = read(lay(tmp_path), Fields(threshold=("rating", 4)))
     assert columns(log) == {
         "user": ["u1", "u1", "u2"],
@@ -109,7 +109,9 @@ def written(header: list[str], rows: list[tuple[str, ...]], line_end: str) -> by
     atomic({"item_id:token": TEXT}, "efgh", 0),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_what_is_read_is_what_the_files_say(inter: Any, item: Any, line_end: str) -> None:
+def test_users_items_times_and_features_are_read_as_the_files_have_them(
+    inter: Any, item: Any, line_end: str
+) -> None:
     header, rows, types = inter
     of_items, item_rows, item_types = item
     item_rows = list({row[0]: row for row in item_rows}.values())
@@ -138,7 +140,7 @@ def test_what_is_read_is_what_the_files_say(inter: Any, item: Any, line_end: str
         ]
 
 
-def test_a_schema_says_of_the_same_files_what_their_types_do(
+def test_reading_by_a_schema_gives_the_same_log_as_reading_by_the_types_of_the_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay(tmp_path)
@@ -175,7 +177,7 @@ def test_a_rating_that_makes_no_label_is_known_of_past_behaviours_alone(tmp_path
         (Fields(drop=("label",)), None),
     ],
 )
-def test_labels_are_of_a_column_or_a_threshold(
+def test_labels_come_from_a_column_or_from_a_threshold(
     fields: Fields, labels: list[int] | None, tmp_path: Path
 ) -> None:
     rows = [
@@ -262,7 +264,7 @@ INTER_OF = "user_id:token\titem_id:token\ttimestamp:float\t{}\nu1\ti1\t10\t{}\n"
         ({"toy.item": ITEM + "i1\t\tdear\t\n"}, {}, ["toy.item: line 2: column 'price'", "'dear'"]),
     ],
 )
-def test_what_is_wrong_is_named_with_file_line_and_column(
+def test_errors_name_the_file_the_line_and_the_column(
     files: dict[str, str | bytes | None], fields: dict[str, Any], words: list[str], tmp_path: Path
 ) -> None:
     lay(tmp_path, {**FILES, **files})
@@ -273,7 +275,7 @@ def test_what_is_wrong_is_named_with_file_line_and_column(
     assert ";" in str(raised.value)  # how to mend it
 
 
-def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_path_that_is_no_folder_is_refused_by_name(tmp_path: Path) -> None:
     lay(tmp_path)
     for path in (tmp_path / "shop", tmp_path / "toy.inter"):
         with pytest.raises(DataError, match=r"no folder; give the one that holds NAME\.inter"):

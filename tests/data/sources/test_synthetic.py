@@ -85,7 +85,9 @@ def test_clicks_come_as_often_as_the_best_score_says(truth: synthetic.Synthetic)
     assert np.abs(surprise / spread).max() < 4
 
 
-def test_passed_over_impressions_tell_nothing_by_their_number(truth: synthetic.Synthetic) -> None:
+def test_the_number_of_impressions_without_a_click_says_nothing_about_the_interest(
+    truth: synthetic.Synthetic,
+) -> None:
     user, _, clicked, best = columns(truth)
     clicks = np.cumsum(clicked) - clicked  # before each event
     group = np.unique(user.astype(np.int64) << 32 | clicks, return_inverse=True)[1]
@@ -123,7 +125,7 @@ def _logistic(inputs: np.ndarray, clicked: np.ndarray) -> np.ndarray:
     return X @ weights
 
 
-def test_events_are_those_asked_for(truth: synthetic.Synthetic) -> None:
+def test_a_simulation_has_the_users_days_and_impressions_asked_for(truth: synthetic.Synthetic) -> None:
     events = truth.log.events
     moments = events.select("user", "time")
     assert moments.n_unique() == len(events)
@@ -189,7 +191,7 @@ def test_a_log_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_log_is_written_over_nothing(tmp_path: Path) -> None:
+def test_a_log_is_not_written_over_a_path_that_exists(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("kept")
     with pytest.raises(DataError, match="mine"):
         Simulation(10, 20, 2, 0).write(tmp_path / "mine")
@@ -244,7 +246,7 @@ def test_impressions_of_another_log_are_refused() -> None:
         ({"categories": 2}, "categories"),
     ],
 )
-def test_an_argument_out_of_range_is_named(wrong: dict[str, float], named: str) -> None:
+def test_an_argument_of_a_simulation_out_of_range_is_named(wrong: dict[str, float], named: str) -> None:
     with pytest.raises(DataError, match=f"{named} is "):
         Simulation(**({"users": 10, "items": 20, "days": 5, "seed": 0} | wrong)).generate()
 
