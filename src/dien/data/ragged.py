@@ -1,4 +1,4 @@
-"""Slices of different lengths, in numpy: index arithmetic, and a column of them."""
+"""Rows of different lengths in numpy: a column of them (torchrec's jagged tensor), and index arithmetic."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ def ranges(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDArray
 
 
 def row_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Name the row ``r`` that owns each of the ``N = lengths.sum()`` elements."""
+    """Give the row of each of the ``N = lengths.sum()`` elements: ``[N]``."""
     return np.repeat(np.arange(len(lengths)), lengths)

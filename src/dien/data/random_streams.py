@@ -1,4 +1,4 @@
-"""Random numbers of each key by itself: which keys are asked for together, and when, plays no part."""
+"""Random numbers by key: the same whichever keys are asked for together, and when."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 class RandomStreams:
     """A stream of random numbers for each of some keys, SplitMix64's (Steele et al., 2014).
 
-    A key's numbers follow from the seed and the key alone, and nothing is held but one number for each key
-    at hand: draws of a billion behaviours stay the same without an array of them all.
+    A key's numbers follow from the seed and the key alone, and memory holds one number for each key at hand:
+    what is drawn for each of a billion behaviours stays the same without an array of them all.
 
     Args:
         seed: what all streams follow from, >= 0.
-        keys: ``[n]`` integers; the same key has the same stream.
+        keys: ``[n]`` integers; equal keys have equal streams.
     """
 
     def __init__(self, seed: int, keys: NDArray[np.integer]) -> None:

@@ -46,8 +46,8 @@ class Unclicked:
 
     Attributes:
         start: ``[M]`` int64.
-        end: ``[M]`` int64; behaviour ``k`` has ``item[start[k] : end[k]]``, which may be none; behaviours of
-            one moment share theirs.
+        end: ``[M]`` int64; behaviour ``k`` has ``item[start[k] : end[k]]``, which may be empty; behaviours of
+            one moment have the same.
         item: int32 item rows.
     """
 
@@ -104,7 +104,7 @@ class Tables:
 
 
 def no_leak(data: Tables) -> bool:
-    """Tell whether every history lies strictly before its impression: not at the same second either."""
+    """Whether every history lies strictly before its impression: not at the same second either."""
     return all(bool((newest_time(data.behaviours, s) < s.time).all()) for s in data.splits.values())
 
 

@@ -1,4 +1,4 @@
-"""How counts are spread, and how far two spreads lie apart."""
+"""Distributions of counts: quantiles, concentration, and the distance of two (PSI, Jensen-Shannon)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DRIFT_BINS = 50
 
 @dataclass(frozen=True)
 class Distribution:
-    """Of whole numbers, 0 or more.
+    """A distribution of whole numbers, 0 or more.
 
     Attributes:
         count: how many numbers.

@@ -68,7 +68,7 @@ class Coverage:
 
     Attributes:
         feature: its name.
-        place: where its values stand.
+        place: where its values are.
         split: in which split.
         rows: how many candidates, steps of histories or impressions there are.
         unknown: share of them whose index is 0, whose list has no known value, or whose number is missing;
@@ -95,7 +95,7 @@ class TableUse:
         size: its rows, "unknown" (index 0) included.
         unseen: rows, index 0 aside, that no target, history, user or context of train has; those of items
             may still be reached by negatives drawn while training.
-        unknown: how often index 0 occurs in train; if never, nothing there teaches what "unknown" means.
+        unknown: how often index 0 occurs in train; if never, the embedding of "unknown" is not trained.
     """
 
     feature: str
@@ -110,7 +110,7 @@ class Drift:
 
     Attributes:
         feature: its name.
-        place: where its values stand.
+        place: where its values are.
         split: ``valid`` or ``test``.
         distance: from train; None where a split is empty.
     """
@@ -224,7 +224,7 @@ def inspect_data(dataset: Dataset) -> Inspection:
 
 
 def summary_rows(inspection: Inspection) -> dict[str, str | int]:
-    """Name what a short table shows: sizes, splits, unknown ids, leaks, and the largest drift."""
+    """Make the rows of a short table: sizes, splits, unknown ids, leaks, and the largest drift."""
     rows: dict[str, str | int] = {
         "users": inspection.users,
         "items": inspection.items,

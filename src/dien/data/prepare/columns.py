@@ -1,4 +1,4 @@
-"""Columns that grow slice by slice, in memory or on disk."""
+"""Write columns slice by slice, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _HEADER = 128  # bytes: numpy pads the header of a column of any length to this
 
 
 class ColumnWriter:
-    """Named columns that are appended to.
+    """Columns that slices are appended to.
 
     Args:
-        folder: write them there as ``.npy`` files while they grow, so that memory does not; None keeps them
-            in memory.
+        folder: write them there as ``.npy`` files, so that memory does not grow with them; None keeps them in
+            memory.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -41,7 +41,7 @@ class ColumnWriter:
         self._files[name] = (file, dtype, (length + len(array), *rest))
 
     def finish(self) -> dict[str, NDArray[Any]]:
-        """End all columns and give them, from disk memory-mapped."""
+        """Close the columns and return them; those on disk are memory-mapped."""
         if self._folder is None:
             columns = {}
             while self._parts:

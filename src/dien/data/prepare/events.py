@@ -1,4 +1,7 @@
-"""The log in arrays: events by user and time, with rows in place of raw ids. Every recipe starts here."""
+"""The events of a log in arrays: sorted by user and time, with rows in place of raw ids.
+
+Every recipe starts here.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ from dien.errors import DataError
 
 _NOT_FEATURES = ("user", "item", "time", "label", "impression", "split")
 History = Literal["clicked", "all"]
-"""What a user's behaviours are: what was clicked, or whatever was shown (as RecBole has it)."""
+"""Which events are a user's behaviours: those that were clicked, or all that were shown (as in RecBole)."""
 
 _YEAR_10000 = 253_402_300_800  # also catches milliseconds
 EVENTS_AT_ONCE = 1 << 22
-"""Recipes go through users in slices of about so many events, which bounds what they hold on the way."""
+"""Recipes go through users in slices of about this many events, so that memory stays bounded."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,13 @@ class Events:
         item: ``[E]`` int32 rows of ``item_ids``.
         time: ``[E]`` int64 seconds since 1970.
         clicked: ``[E]`` bool; all true where the log has no labels.
-        behaviour: ``[E]`` bool, which of them histories are made of.
+        behaviour: ``[E]`` bool, whether it is a behaviour: part of later histories.
         labelled: whether the log has real negatives.
         impression: ``[E]`` int64, equal for what was shown together; None where the log does not say.
         split: ``[E]`` int8, 0 train, 1 valid, 2 test, 3 none; None where the log does not say.
         features: columns ``[E]`` of the context and of behaviours.
-        context: those that tell impressions of one moment apart: of the context, one value each.
+        context: names of the context features with one value each; events of one moment that differ in one of
+            them are different impressions.
         user_ids: row 0 is unknown, then the log's users in its order.
         item_ids: row 0 is unknown, then the log's items in its order.
     """
@@ -92,7 +96,7 @@ class Events:
             else None,
             split=events["split"].cast(pl.Int8).to_numpy()[order] if "split" in events.columns else None,
             features=features[order] if features.width else features,
-            context=tuple(column.name for column in features if _tells_apart(log.definition(column))),
+            context=tuple(column.name for column in features if _separates(log.definition(column))),
             user_ids=user_ids,
             item_ids=item_ids,
         )
@@ -148,7 +152,7 @@ def first_of_user(events: Events) -> NDArray[np.bool_]:
     return first
 
 
-def _tells_apart(definition: Definition) -> bool:
+def _separates(definition: Definition) -> bool:
     return definition.one_value and definition.side in (None, "context")
 
 

@@ -52,7 +52,7 @@ class Impressions:
 
 
 def group(events: Events) -> Impressions:
-    """Group events into impressions: one user, time and context, or what the log names alike."""
+    """Group events into impressions: those of one user, time and context, or of one name in the log."""
     E = len(events)
     first = first_of_moment(events)
     before: NDArray[np.int64] = np.cumsum(events.behaviour) - events.behaviour  # [E] behaviours before each

@@ -1,4 +1,4 @@
-"""The behaviours of a log, and what was shown beside them."""
+"""Histories: the behaviours of each user, and what was shown and not clicked up to each."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def behaviours_of(
     Args:
         events: of all users.
         features: behaviour features ``[M]``.
-        unclicked: whether clicks carry what was shown and not clicked, where the log says so and that is no
-            behaviour itself.
+        unclicked: whether each behaviour gets the items that were shown and not clicked up to it; the log
+            must name them, and they must not be behaviours themselves.
     """
     beside = unclicked and not events.behaviour.all()
     counts = np.bincount(events.user[events.behaviour], minlength=len(events.user_ids))
@@ -33,9 +33,10 @@ def behaviours_of(
 
 
 def _unclicked(events: Events, clicks: NDArray[np.int64]) -> Unclicked:
-    """Give each click what its user was shown and did not click since the click before, up to its moment.
+    """Give each click the items its user was shown and did not click since the click before.
 
-    Events are in time order, so that these stand together among all that was not clicked.
+    Those of the click's own moment count. Events are in time order, so that they are one range of all events
+    without a click.
     """
     start, end = np.empty(clicks.sum(), np.int64), np.empty(clicks.sum(), np.int64)  # [M]
     done = before = 0
@@ -63,7 +64,7 @@ def _ranges(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     start: NDArray[np.int64] = before_user[np.cumsum(user_starts)[events.clicked] - 1]  # [M]
     click_moment, user = moment[events.clicked], events.user[events.clicked]
     place = np.arange(len(end))
-    # the first behaviour of each click moment; the end of the behaviour before it is where this one starts
+    # the first click of each moment; its range starts where that of the click before it ends
     head = np.ones(len(end), bool)
     head[1:] = np.diff(click_moment) != 0
     head_of = np.maximum.accumulate(np.where(head, place, 0))

@@ -1,4 +1,4 @@
-"""Impressions by user and time, split by a rule: the recipe of logs, large ones too."""
+"""The recipe for any log, large ones too: its impressions, split by a rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dien.errors import DataError
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a log that goes on with an earlier one needs to know of it.
+    """An earlier log that this one continues.
 
     Attributes:
         features: its features, to keep and to extend.
@@ -52,19 +52,20 @@ def impressions(
 ) -> Prepared:
     """Prepare a log impression by impression.
 
-    What a user was shown at one time, in one context, is one impression, such as a basket or a page; where
-    the log names impressions, what it names alike is one, at its first time. Its candidates share a history,
-    which ends before the first event of that time: no history holds anything that happened at or after its
-    impression, not at the same second either.
+    What a user was shown at one time, in one context, is one impression, such as a basket or a page. Where
+    the log names impressions, events of the same name are one, at their first time. The candidates of an
+    impression share a history, which ends before the first event of that time: no history holds anything
+    that happened at or after its impression, not at the same second either.
 
-    In a log without labels every behaviour after the user's warm-up is a positive and gets sampled
-    negatives, other than the impression's positives. Nothing else is avoided: a negative may stand in the
-    user's history, or be clicked later. In a log with labels the candidates are what was shown, the
-    behaviours what was clicked, and each behaviour carries what was shown and not clicked since the click
-    before it; or all that was shown is a behaviour (``history``), and carries nothing.
+    In a log without labels every behaviour after the user's warm-up is a positive and gets sampled negatives,
+    other than the impression's positives. Nothing else is avoided: a negative may be in the user's history,
+    or be clicked later. In a log with labels the candidates are what was shown, the behaviours what was
+    clicked, and each behaviour gets the items that were shown and not clicked since the click before it. With
+    ``history="all"`` all that was shown is a behaviour, and gets none.
 
     Vocabularies and popularity count what the training impressions hold, those of the warm-up included; of
-    users and contexts, training rows. An item first seen later is unknown, and is never drawn as a negative.
+    users and contexts they count training rows. An item first seen later is unknown, and is never drawn as a
+    negative.
 
     Args:
         log: clicks, with or without labels.
@@ -78,9 +79,9 @@ def impressions(
         max_train_rows: keep at most so many training rows (candidates), the latest ones, in whole
             impressions.
         history: ``clicked``: what was clicked is a behaviour; ``all``: what was shown and not clicked, too.
-        scratch: folder for rows while they grow, so that memory does not grow with them; None keeps them in
-            memory.
-        earlier: what a log that this one goes on with has left.
+        scratch: folder for rows while they are made, so that memory does not grow with them; None keeps them
+            in memory.
+        earlier: a log that this one continues.
 
     Raises:
         DataError: the log or an option cannot be used, or no training row is left.
@@ -100,9 +101,9 @@ def impressions(
     )
     if not training.rows:
         raise DataError(
-            f"no training row: none of {len(events):,} events falls to train ({split.text()}), after its "
-            f"user's first {warmup} behaviours (warmup) and within max_train_rows ({max_train_rows}); change "
-            "one of them"
+            f"no training row: none of {len(events):,} events is in train ({split.text()}), after its user's "
+            f"first {warmup} behaviours (warmup) and within max_train_rows ({max_train_rows}); change one of "
+            "them"
         )
     features = fit_features(log, events, training.occurrences, earlier.features if earlier else None)
     popularity = training.popularity if earlier is None else training.popularity + earlier.popularity

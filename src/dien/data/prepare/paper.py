@@ -1,4 +1,4 @@
-"""The paper's preparation: each user's last behaviour is the target, a tenth of the users is the test set."""
+"""The paper's recipe: each user's last behaviour is the target, a tenth of the users is the test set."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
     is unknown instead of the most frequent user. Clicks of a log with labels are its behaviours; what was
     shown and not clicked is left out.
 
-    Ties are the recipe's own: at day resolution a history may hold what happened on the target's day.
+    Where times are days, a history may hold what happened on the day of its target.
 
     Args:
         log: clicks, with or without labels.
@@ -60,7 +60,7 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
     if not train.any():
         raise DataError(
             f"no training row: {len(last)} of {log.users.height} users have two behaviours or more, and none "
-            "of them fell to train; use a larger log"
+            "of them is in train; use a larger log"
         )
 
     click, click_negative = last[train], negative[train]

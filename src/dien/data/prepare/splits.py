@@ -1,4 +1,4 @@
-"""Which impressions train, validate and test: by time, by each user's last ones, by user, or by a column."""
+"""Rules that split impressions into train, valid and test: by time, by user, or by a column of the log."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ByTime(SplitRule):
         valid_from: where validation begins: a fraction of all behaviours by time, or a moment (UTC where it
             names no zone); once resolved, seconds since 1970.
         test_from: where the test begins.
-        gap: seconds before both that are in no split, so that what is evaluated on is not the moment after.
+        gap: seconds before both that are in no split, so that evaluation does not begin right after training.
     """
 
     valid_from: Moment | int = 0.8
@@ -89,7 +89,7 @@ class ByTime(SplitRule):
     gap: int = 0
 
     def resolve(self, events: Events) -> ByTime:
-        """Turn fractions and dates into seconds; the second itself belongs to what comes after.
+        """Turn fractions and dates into seconds; what happens in that second belongs to the later split.
 
         Raises:
             DataError: a fraction is not between 0 and 1, or validation does not begin before the test.
@@ -206,7 +206,7 @@ class ByUser(SplitRule):
     """A tenth of the users tests, a tenth validates, the others train.
 
     Attributes:
-        seed: who falls where follows from it and the user's place in the log.
+        seed: which users validate and test follows from it and their place in the log.
         valid: share of users that validate.
         test: share of users that test.
     """
@@ -248,7 +248,7 @@ class ByUser(SplitRule):
 
 @dataclass(frozen=True)
 class ByColumn(SplitRule):
-    """The log says it: its column ``split``, of the first event of each impression."""
+    """As the column ``split`` of the log says for the first event of each impression."""
 
     def resolve(self, events: Events) -> ByColumn:
         """Check the rule against a log.
@@ -303,6 +303,6 @@ def _cut_point(name: str, moment: Moment | int, times: NDArray[np.int64]) -> int
 
 
 def utc(seconds: float | datetime) -> str:
-    """Write seconds since 1970 as people read them."""
+    """Write seconds since 1970 as date and time."""
     moment = seconds if isinstance(seconds, datetime) else datetime.fromtimestamp(seconds, timezone.utc)
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -17,13 +17,13 @@ _OVER = "training rows over max_train_rows"
 
 @dataclass(frozen=True)
 class TrainingCounts:
-    """What the first pass over the log finds.
+    """What the training impressions of a log hold.
 
     Attributes:
         occurrences: what vocabularies count.
         popularity: ``[items]`` training behaviours.
         rows: training rows (candidates).
-        kept: which training impressions max_train_rows keeps ``[train]``; None for all.
+        kept: ``[training impressions]`` which of them ``max_train_rows`` keeps; None for all.
         excluded: events and rows that were left out, by reason.
     """
 
@@ -81,7 +81,7 @@ def count_training(
 
 
 def _latest(time: NDArray[np.int64], rows: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Choose the latest impressions ``[I]`` that have at most so many rows together."""
+    """Choose the latest impressions ``[I]`` that have at most ``most`` rows together."""
     latest_first = np.argsort(time, kind="stable")[::-1]
     chosen = np.empty(len(time), bool)
     chosen[latest_first] = np.cumsum(rows[latest_first]) <= most
