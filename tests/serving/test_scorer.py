@@ -128,7 +128,7 @@ def test_a_value_that_does_not_fit_its_field_is_refused_by_name(rich: Scorer) ->
         ({"context": {"position": "1"}}, "position: '1', expected finite numbers"),
         ({"context": {"position": float("inf")}}, "position: inf, expected finite numbers"),
         ({"context": {"wanted": "tag1"}}, "wanted: 'tag1', expected a list of strings"),
-        ({"context": {"action": "action1"}}, "context: no feature action in this RUN; expected hour"),
+        ({"context": {"action": "action1"}}, "context: no feature action in this run; expected hour"),
         (
             {"behaviours": {"hour": ["1", "2"]}},
             "behaviours: no feature hour .* expected action, dwell, labels",

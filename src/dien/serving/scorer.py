@@ -25,7 +25,7 @@ class Scorer:
     """Click probabilities of candidates, given a user and the items they have clicked.
 
     Args:
-        run: a finished RUN; nothing but its folder is needed.
+        run: a finished run; nothing but its folder is needed.
     """
 
     def __init__(self, run: Run) -> None:
@@ -35,10 +35,10 @@ class Scorer:
 
     @classmethod
     def load(cls, path: Path | str) -> Scorer:
-        """Open a RUN.
+        """Open a run folder.
 
         Raises:
-            RunError: the folder is no finished RUN.
+            RunError: the folder is no finished run.
         """
         return cls(Run.open(path))
 
@@ -54,7 +54,7 @@ class Scorer:
     ) -> NDArray[np.float64]:
         """Score one request.
 
-        Ids the RUN does not know are legal: they count as "unknown".
+        Ids the run does not know are legal: they count as "unknown".
 
         Args:
             user: raw id of the user, None where there is none.
@@ -63,7 +63,7 @@ class Scorer:
             context: raw value of each context feature: an id, a list of ids (multi-valued) or a number, as
                 when preparing; what is missing or None counts as unknown.
             behaviours: of each behaviour feature, a raw value for each entry of the history; likewise.
-            times: when each entry of the history was, in seconds since 1970, for RUNs with ``time_since``;
+            times: when each entry of the history was, in seconds since 1970, for runs with ``time_since``;
                 unknown without.
             time: of the request, likewise.
 
@@ -71,7 +71,7 @@ class Scorer:
             ``[B]`` probability of a click on each candidate.
 
         Raises:
-            ValueError: a feature the RUN does not have, a value that is not of its feature's kind, or not one
+            ValueError: a feature the run does not have, a value that is not of its feature's kind, or not one
                 for each entry of the history.
         """
         most = self.run.config.model.max_history
@@ -102,7 +102,7 @@ class Scorer:
         context: FeatureTable,
         behaviours: FeatureTable,
     ) -> NDArray[np.float64]:
-        """Score ``R`` requests given as rows of the RUN's tables.
+        """Score ``R`` requests given as rows of the run's tables.
 
         Args:
             user: ``[R]`` user rows.
@@ -154,7 +154,7 @@ def _columns(
     columns = {}
     for name, values in given.items():
         if name not in known:
-            raise ValueError(f"{what}: no feature {name} in this RUN; expected {', '.join(known) or 'none'}")
+            raise ValueError(f"{what}: no feature {name} in this run; expected {', '.join(known) or 'none'}")
         if length is None:
             columns[name] = known[name].column([values])
             continue

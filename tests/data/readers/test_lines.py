@@ -67,5 +67,5 @@ def test_one_bad_line_more_than_allowed_raises(allowed: int):
     bad = BadLines(allowed)
     for number in range(1, allowed + 1):
         bad.add(Path("f"), number, "broken", "order")
-    with pytest.raises(DataError, match=f"f:{allowed + 1}: broken.*expected order"):
+    with pytest.raises(DataError, match=f"f: line {allowed + 1}: broken.*expected order"):
         bad.add(Path("f"), allowed + 1, "broken", "order")

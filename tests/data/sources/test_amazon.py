@@ -92,7 +92,7 @@ def test_a_bad_review_line_is_named_or_skipped_and_counted(tmp_path: Path, line,
     reviews = [review(), "", line, review()]
     with pytest.raises(DataError) as error:
         read(tmp_path, reviews, [GOOD_META])
-    for word in (f"{tmp_path / 'reviews.json'}:3:", *words):
+    for word in (f"{tmp_path / 'reviews.json'}: line 3:", *words):
         assert word in str(error.value)
     log = read(tmp_path, reviews, [GOOD_META], skip_bad=1)
     assert log.events.height == 2
@@ -104,7 +104,7 @@ def test_a_bad_metadata_line_is_named_or_skipped_and_counted(tmp_path: Path, lin
     meta = [line, GOOD_META]
     with pytest.raises(DataError) as error:
         read(tmp_path, [review()], meta)
-    for word in (f"{tmp_path / 'meta.json'}:1:", *words):
+    for word in (f"{tmp_path / 'meta.json'}: line 1:", *words):
         assert word in str(error.value)
     log = read(tmp_path, [review()], meta, skip_bad=1)
     assert log.items.rows() == [("I", "Poetry")]
@@ -117,7 +117,7 @@ def test_bad_lines_of_both_files_count_together(tmp_path: Path):
         "bad review lines": 2,
         "bad metadata lines": 1,
     }
-    with pytest.raises(DataError, match=r"meta\.json:1: .*3 bad lines found, 2 allowed"):
+    with pytest.raises(DataError, match=r"meta\.json: line 1: .*3 bad lines found, 2 allowed"):
         read(tmp_path, reviews, meta, skip_bad=2)
 
 

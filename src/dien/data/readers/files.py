@@ -31,7 +31,7 @@ _FORMATS: dict[str, Format] = {
     ".user": "atomic",
     ".item": "atomic",
 }
-_EXPECTED = "expected " + ", ".join(_FORMATS)
+_EXPECTED = "expected a name ending in " + ", ".join(_FORMATS)
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -134,13 +134,11 @@ def table_file(path: Path, root: Path) -> TableFile:
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise DataError(f"{path}: not a file; expected a file, a folder or a glob")
+            raise DataError(f"{path}: not a file; give the path of a file")
         with path.open("rb"):
             pass
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read: {error.strerror}; give the path of a file, a folder or a glob"
-        ) from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}; give the path of a file") from error
     if suffix is None:
         raise DataError(
             f"{path}: unknown kind of file; {_EXPECTED}; rename it, move it out of the folder, or convert it"

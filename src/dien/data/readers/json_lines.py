@@ -20,7 +20,7 @@ from dien.data.readers.messages import BadValueError, listed, one_line, shown
 from dien.data.readers.streams import Progress, open_stream, sizes_to
 from dien.errors import DataError
 
-_FIRST_LINES = 100  # that tell the keys
+_FIRST_LINES = 100  # whose keys are the columns
 _BLOCK = 1 << 20  # bytes decoded at once; their objects take some times as many
 
 
@@ -170,7 +170,7 @@ class JsonReader:
         return pl.DataFrame(series)
 
     def _column(self, name: str, values: list[Any], row: int) -> pl.Series:
-        """Make a typed column of what JSON held; ``row`` is the index of its first in the file."""
+        """Make a typed column of JSON values; ``row`` is the index of its first in the file."""
         values = [None if value is msgspec.UNSET else value for value in values]
         try:
             return column_of(name, values)

@@ -92,7 +92,7 @@ class BadLines:
         if self.found > self.allowed:
             found = f" ({self.found} bad lines found, {self.allowed} allowed)" if self.allowed else ""
             raise DataError(
-                f"{path}:{number}: {problem}{found}; expected {expected}; "
+                f"{path}: line {number}: {problem}{found}; expected {expected}; "
                 "mend or remove the line, or skip more bad lines (skip_bad, --skip-bad)"
             )
 

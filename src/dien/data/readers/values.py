@@ -29,7 +29,7 @@ def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
     Raises:
         BadValueError: a value is no number, or not finite.
     """
-    expected = "a number, or nothing where it is unknown (an empty field, null); mend it or change kind"
+    expected = "a number, or null (in CSV an empty field) where it is unknown; mend it or change kind"
     dtype = values.dtype
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         given = _filled(values.cast(pl.String).str.strip_chars())
@@ -42,7 +42,7 @@ def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
         refuse_type(values, expected)
     found = cast(found, precision).fill_nan(None)
     bad = found.is_infinite().fill_null(False)
-    refuse(values, bad, f"{expected} (a finite one)")
+    refuse(values, bad, f"{expected}; it must be finite")
     return cast(found, precision)
 
 

@@ -288,10 +288,12 @@ BROKEN = [
     Broken(
         "typed times in one file, seconds in another",
         {"a.csv": GOOD, "b.csv": csv("u,i,2020-01-01,1")},
-        ("a.csv", "b.csv", "seconds", "moments"),
+        ("a.csv", "b.csv", "seconds", "ISO 8601"),
     ),
     Broken(
-        "no day of the calendar", {"log.csv": csv("u,i,2020-02-30,1")}, ("line 2", "2020-02-30", "moment")
+        "no day of the calendar",
+        {"log.csv": csv("u,i,2020-02-30,1")},
+        ("line 2", "2020-02-30", "expected a time as 2024-01-31"),
     ),
     Broken("hour 25", {"log.csv": csv("u,i,2020-02-03T25:00,1")}, ("line 2", "'2020-02-03T25:00'")),
     Broken("day before month", {"log.csv": csv("u,i,31.12.2020,1")}, ("line 2", "31.12.2020")),
@@ -307,7 +309,7 @@ BROKEN = [
     Broken(
         "time_unit that is not so",
         {"log.csv": GOOD},
-        ("line 2", "moment"),
+        ("line 2", "expected a time as 2024-01-31"),
         spec={"interactions": {"time_unit": "iso"}},
     ),
     Broken(

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,23 @@ def test_without_a_user_column_the_error_names_what_was_found(log: pl.DataFrame,
 def test_a_column_that_no_feature_can_be_is_passed_over(log: pl.DataFrame, tmp_path: Path) -> None:
     path = save(log.with_columns(nested=pl.struct("device", "tags")), tmp_path / "log.parquet")
     assert "nested" not in yaml.safe_load(infer([path], None, None))["features"]["context"]
+
+
+def test_lists_of_numbers_and_lists_of_lists_are_left_out_of_the_draft(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
+    rows = [
+        row | {"vector": [0.5, k], "deep": [["a"], [str(k)]] if k % 2 else None, "tags": [k % 7]}
+        for k, row in enumerate(log.to_dicts())
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pl.DataFrame(rows).write_parquet(tmp_path / "log.parquet")
+    for one in (path, tmp_path / "log.parquet"):
+        text = infer([one], None, None)
+        assert yaml.safe_load(text)["features"]["context"]["tags"] == {"kind": "multi"}
+        for name in ("vector", "deep"):
+            assert f"# left out: {name}: only lists of text are a feature" in text
 
 
 def test_in_a_log_of_clicks_what_stands_beside_a_click_is_its_own(log: pl.DataFrame, tmp_path: Path) -> None:

@@ -1,4 +1,14 @@
-"""One's own tables: interactions, items and users as Parquet, CSV or JSON lines, one file or many."""
+"""A log from one's own tables: interactions, items and users as Parquet, CSV or JSON lines, a file or many.
+
+Read it in this order:
+
+- ``spec``: the schema, which says what the columns mean, and its YAML file.
+- ``reading``: from files to a log, chunk by chunk. Columns are checked and converted by ``values`` (ids,
+  labels, splits), ``times`` and the features (:mod:`dien.data.features`); ``duplicates`` finds repeated rows.
+- ``infer``: a draft of the schema, from the first rows.
+
+The files themselves are read by :mod:`dien.data.readers`.
+"""
 
 from dien.data.sources.table.infer import infer
 from dien.data.sources.table.reading import read

@@ -53,14 +53,14 @@ class _Column:
         values: typed: text that is all numbers is numbers.
         distinct: how many values there are, without null.
         lists: whether it holds lists.
-        moments: whether it holds typed times, or text that is.
+        times: whether it holds typed times, or text that is one.
     """
 
     name: str
     values: pl.Series
     distinct: int
     lists: bool
-    moments: bool
+    times: bool
 
     @property
     def known(self) -> int:
@@ -112,7 +112,7 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
         tables[side] = [column for column in table if column.name != key.name]
     rest = [column for column in events if column.name not in used.values()]
     behaviours = [c for c in rest if any(word in c.name.lower() for word in _OF_BEHAVIOURS)]
-    if "label" not in used:  # a row is a click: what stands beside it may tell which item it was
+    if "label" not in used:  # a row is a click: other columns may say which item it was
         behaviours = rest
     sides = {
         "item": tables.get("item", []),
@@ -168,14 +168,15 @@ def _first_rows(file: TableFile) -> list[pl.Series]:
 
 
 def _joined(name: str, parts: Sequence[pl.Series]) -> pl.Series:
-    """Join what may differ in type: text stands for all but lists."""
+    """Join what may differ in type: all but lists becomes text."""
     parts = [part for part in parts if part.dtype != pl.Null]
     if not parts:
         return pl.Series(name, [], dtype=pl.Null)
     if len({part.dtype for part in parts}) > 1:
-        lists = [isinstance(part.dtype, pl.List) for part in parts]
-        parts = [part for part in parts if isinstance(part.dtype, pl.List)] if any(lists) else parts
-        parts = [part.cast(pl.List(pl.String) if any(lists) else pl.String) for part in parts]
+        lists = [part for part in parts if isinstance(part.dtype, pl.List)]
+        if any(isinstance(part.dtype.inner, pl.List) for part in lists):  # type: ignore[attr-defined]
+            return next(part for part in lists if isinstance(part.dtype.inner, pl.List)).alias(name)  # type: ignore[attr-defined]
+        parts = [part.cast(pl.List(pl.String) if lists else pl.String) for part in lists or parts]
     return pl.concat(parts, rechunk=True).alias(name)
 
 
@@ -190,11 +191,11 @@ def _column(name: str, parts: Sequence[pl.Series]) -> _Column:
             if numbers.null_count() == values.null_count() < len(values):
                 values = numbers
                 break
-    moments = values.dtype in (pl.Datetime, pl.Date)
+    times = values.dtype in (pl.Datetime, pl.Date)
     if values.dtype == pl.String and values.null_count() < len(values):
-        moments = _accepts(TimeParser("iso").parse, values.drop_nulls())
+        times = _accepts(TimeParser("iso").parse, values.drop_nulls())
     distinct = values.explode().n_unique() if lists else values.drop_nulls().n_unique()
-    return _Column(name, values, distinct, lists, moments)
+    return _Column(name, values, distinct, lists, times)
 
 
 def _find(
@@ -203,7 +204,7 @@ def _find(
     """Find the column of a role, and why it is that one."""
     fitting = [column for column in columns if _fits(role, column)]
     if role == "time":  # small numbers only where there is nothing better
-        late = [c for c in fitting if c.moments or float(c.values.drop_nulls().min()) > _YEAR_1980]  # type: ignore[arg-type]
+        late = [c for c in fitting if c.times or float(c.values.drop_nulls().min()) > _YEAR_1980]  # type: ignore[arg-type]
         fitting = late or [c for c in fitting if _letters(c.name) in _NAMES[role]]
     by_name = {_letters(column.name): column for column in reversed(fitting)}
     for name in _NAMES[role]:
@@ -227,9 +228,9 @@ def _fits(role: str, column: _Column) -> bool:
         return False
     match role:
         case "user" | "item" | "impression":
-            return not values.dtype.is_float() and not column.moments and values.dtype != pl.Boolean
+            return not values.dtype.is_float() and not column.times and values.dtype != pl.Boolean
         case "time":
-            if column.moments:
+            if column.times:
                 return True
             return values.dtype.is_numeric() and _accepts(TimeParser(None).parse, values)
         case "label":
@@ -281,8 +282,10 @@ def _kind(column: _Column) -> tuple[dict[str, str], str]:
     if column.distinct < 2:
         return {}, "it has fewer than two values"
     if column.lists:
-        return {"kind": "multi"}, "lists"
-    if column.moments:
+        inner = values.dtype.inner  # type: ignore[attr-defined]  # of lists
+        ids = inner.is_integer() or isinstance(inner, pl.String | pl.Categorical | pl.Enum)
+        return ({"kind": "multi"}, "lists") if ids else ({}, "only lists of text are a feature")
+    if column.times:
         return {}, "times are no feature"
     if values.dtype.is_float() and not bool((values == values.floor()).all() and column.distinct <= _FEW):
         return _numeric(values)

@@ -254,7 +254,7 @@ def _chunks(
     Args:
         files: in this order.
         wanted: the key of the schema that names a column, by column.
-        times: parser of the time column, told when a file begins.
+        times: parser of the time column; a file may have another unit than the one before.
         excluded: counts files without rows.
         progress: as in :func:`read`.
     """

@@ -15,13 +15,19 @@ LAST_TIME = 4_102_444_800
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SIZES = {"s": (0, 10**11), "ms": (10**11, 10**14), "us": (10**14, 10**17), "ns": (10**17, (1 << 63) - 1)}
 """Sizes of numbers by unit, to detect it: right from 1973 to 5138."""
-_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "moments"}
+_NAMES = {
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+    "iso": "ISO 8601 text or typed times",
+}
 _ISO = (
     r"^(\d{4}-\d{2}-\d{2})"
     r"(?:[Tt ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:[.,]\d+)?)?\s*([Zz]|[+-]\d{2}:?\d{2})?)?$"
 )
-_MOMENT = (
-    "a moment as 2024-01-31, 2024-01-31T10:00:00 or 2024-01-31 10:00:00+02:00 (UTC where no zone is named)"
+_ISO_EXAMPLES = (
+    "a time as 2024-01-31, 2024-01-31T10:00:00 or 2024-01-31 10:00:00+02:00 (UTC where no zone is named)"
 )
 
 
@@ -122,7 +128,7 @@ class TimeParser:
             - (ahead * sign).fill_null(0)
         )
         bad = seconds.is_null()
-        refuse(values, bad, f"{_MOMENT}; mend it, or set time_unit for numbers")
+        refuse(values, bad, f"{_ISO_EXAMPLES}; mend it, or set time_unit for numbers")
         return cast(seconds, pl.Int64())
 
     def _from_numbers(self, values: pl.Series, numbers: pl.Series) -> pl.Series:

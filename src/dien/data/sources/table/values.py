@@ -9,29 +9,29 @@ from dien.data.readers.values import cast, evaluated, numbers, text
 
 
 class Codes:
-    """Numbers for text, from 0 in order of first appearance, over any number of columns.
+    """Integer codes of text, from 0 in order of first appearance, the same over any number of columns.
 
-    A thin hold on Polars' categories, which keep each text once.
+    Polars' categories, which store each text once.
     """
 
     def __init__(self) -> None:
         self._dtype = pl.Categorical(pl.Categories.random())
-        self._held = pl.Series([], dtype=self._dtype)  # Polars forgets categories that no column uses
+        self._column = pl.Series([], dtype=self._dtype)  # Polars forgets categories that no column uses
 
     def __len__(self) -> int:
         return len(self.values())
 
     def categories(self, text: pl.Series) -> pl.Series:
-        """Make a column of text one of categories."""
+        """Convert a column of text to categories."""
         made: pl.Series = text.cast(self._dtype)
         return made
 
     def encode(self, text: pl.Series) -> pl.Series:
-        """Give numbers (UInt32) to a column of text; null stays null."""
+        """Encode a column of text as codes (UInt32); null stays null."""
         return self.categories(text).to_physical()
 
     def values(self) -> pl.Series:
-        """All texts by number."""
+        """List all text by code."""
         return self._dtype.categories.to_series()
 
 
@@ -90,7 +90,7 @@ def at_least(values: pl.Series, threshold: float) -> pl.Series:
     """
     found = numbers(values, pl.Float64())
     if found.null_count():
-        refuse(values, found.is_null(), "a number to tell a click by; fill it in or drop the row")
+        refuse(values, found.is_null(), "a number to compare with the threshold; fill it in or drop the row")
     return cast(found >= threshold, pl.Int8())
 
 
