@@ -41,6 +41,13 @@ def test_a_definition_takes_the_options_of_its_kind_alone(kind: type[Definition]
             kind.model_validate(given)
 
 
+def test_an_option_that_no_kind_has_is_named_with_those_there_are() -> None:
+    with pytest.raises(
+        ValueError, match=r"colour is no option of a numeric feature; expected some of .*scale"
+    ):
+        Numeric.model_validate({"colour": "red"})
+
+
 def test_a_wrong_value_is_refused_wherever_a_definition_is_made() -> None:
     with pytest.raises(ValueError, match="greater than 0"):
         Categorical(min_count=0)

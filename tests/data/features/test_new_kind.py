@@ -1,5 +1,6 @@
 """A fourth kind of feature, defined here alone: a place, of two numbers. Nothing else is told about it."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from dien.data.sources.table import TableSpec, read
 from dien.data.writer import write
 from dien.layers.embedding import NUMBERS
 from dien.run import Run
+from dien.serving.files import score_file
 from dien.serving.scorer import Scorer
 from dien.training import fit
 from tests.data.logs import random_log
@@ -176,6 +178,10 @@ def test_a_model_learns_from_a_new_kind_and_scores_requests_with_it(data: Datase
     }
     here, there = (scorer.score(**request, context={"here": place}) for place in ([0.0, 0.0], [9.0, -9.0]))
     assert not np.array_equal(here, there)
+    lines = [{**request, **request["behaviours"], "here": [9.0, -9.0]}, {**request, "seen": None}]
+    (tmp_path / "requests.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    score_file(scorer, tmp_path / "requests.jsonl", tmp_path / "scores.parquet")
+    assert pl.read_parquet(tmp_path / "scores.parquet")["scores"][0].to_list() == there.tolist()
     with pytest.raises(ValueError, match=r"here: 3\.0, expected a list of finite numbers"):
         scorer.score(**request, context={"here": 3.0})
     weights = scorer.model.state_dict()

@@ -80,14 +80,15 @@ class Definition(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _options_of_its_kind(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            for key in data:
-                elsewhere = any(key in kind.model_fields for kind in KINDS.values())
-                if elsewhere and key not in cls.model_fields:
-                    raise ValueError(
-                        f"{key} is not for a {cls.kind} feature; leave it out or change kind (one that takes "
-                        f"it: {', '.join(k for k, kind in KINDS.items() if key in kind.model_fields)})"
-                    )
+        for key in data if isinstance(data, Mapping) else ():
+            if key in cls.model_fields:
+                continue
+            kinds = ", ".join(name for name, kind in KINDS.items() if key in kind.model_fields)
+            if kinds:
+                mend = f"leave it out or change kind (one that takes it: {kinds})"
+                raise ValueError(f"{key} is not for a {cls.kind} feature; {mend}")
+            options = ", ".join(name for name in cls.model_fields if name != "side")
+            raise ValueError(f"{key} is no option of a {cls.kind} feature; expected some of {options}")
         return data
 
     # A raw column

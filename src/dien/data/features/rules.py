@@ -29,7 +29,9 @@ def name_problem(name: str, seen: Mapping[str, str]) -> str | None:
     if not name or name[0] == "." or any(c in '/\\:*?"<>|' or not c.isprintable() for c in name):
         return "a feature's name is a file's name, without / \\ : * ? \" < > | and no dot first"
     folded = name.casefold()
-    if folded in (*RESERVED, TIME_SINCE) or name.endswith(".offsets"):
+    if folded == TIME_SINCE:
+        return "this name is kept for the feature of behaviours that is computed in every batch"
+    if folded in RESERVED or name.endswith(".offsets"):
         return "this name is kept, no feature can have it"
     if folded in seen:
         return f"{seen[folded]} has this name, too"
