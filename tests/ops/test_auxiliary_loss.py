@@ -10,7 +10,7 @@ from torch import Tensor
 from dien.ops import auxiliary_loss, cpu
 from dien.ops.mlp import ACTIVATIONS, MLPTail
 from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_path
-from tests.ops.test_mlp_attention import cast, cast_tail, recast, tail
+from tests.ops.test_mlp_attention import cast, cast_tail, recast, second_derivatives, tail
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
@@ -113,6 +113,18 @@ def test_gradients_are_those_of_finite_differences(activation: str) -> None:
         return loss({**arguments, **dict(zip(names, tensors[:5], strict=True)), "tail": layers})
 
     assert torch.autograd.gradcheck(total, leaves(arguments))
+
+
+@each_path
+def test_second_derivatives_are_within_1e_4_of_those_of_double_precision(path: str) -> None:
+    arguments = problem("tanh", [0, 2], 1, N=4, H=2, D=3, widths=[3, 2])
+    assert torch.autograd.gradgradcheck(lambda x: loss({**arguments, "states": x}), arguments["states"])
+    expected = second_derivatives(loss(arguments), leaves(arguments))
+    single = recast(arguments, torch.float32)
+    with cpu.backend(path):
+        found = second_derivatives(loss(single), leaves(single))
+    for one, other in zip(found, expected, strict=True):
+        assert_within(one, other, 1e-4, scale=1.0)
 
 
 @each_path

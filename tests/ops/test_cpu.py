@@ -274,22 +274,16 @@ def test_any_number_of_threads_gives_the_same_bits_each_time(
 
 
 @each_path
-def test_gates_are_read_in_place_where_they_are_a_slice_of_wider_rows(path: str) -> None:
-    arguments = single("augru", [(0, 9), (3, 5)], 9, 5)
+@pytest.mark.parametrize("name", ["gates", "x"])
+def test_gates_or_inputs_are_read_in_place_where_they_are_a_slice_of_wider_rows(path: str, name: str) -> None:
+    if name == "gates":
+        arguments = single("augru", [(0, 9), (3, 5)], 9, 5)
+    else:
+        arguments = single_layer("augru", [(0, 5), (3, 4)], 9, 7, 5)
     wide = torch.randn(9, 40)
-    wide[:, 7:22] = arguments["gates"].detach()
-    sliced = arguments | {"gates": wide.requires_grad_()[:, 7:22]}
-    probe = torch.randn(2, 5)
-    for one, two in zip(run(sliced, path, probe), run(arguments, path, probe), strict=True):
-        assert torch.equal(one, two)
-
-
-@each_path
-def test_inputs_are_read_in_place_where_they_are_a_slice_of_wider_rows(path: str) -> None:
-    arguments = single_layer("augru", [(0, 5), (3, 4)], 9, 7, 5)
-    wide = torch.randn(9, 40)
-    wide[:, 3:10] = arguments["x"].detach()
-    sliced = arguments | {"x": wide.requires_grad_()[:, 3:10]}
+    read = slice(7, 7 + arguments[name].shape[1])
+    wide[:, read] = arguments[name].detach()
+    sliced = arguments | {name: wide.requires_grad_()[:, read]}
     probe = torch.randn(2, 5)
     for one, two in zip(run(sliced, path, probe), run(arguments, path, probe), strict=True):
         assert torch.equal(one, two)

@@ -123,6 +123,27 @@ def test_gradients_are_those_of_finite_differences(activation: str) -> None:
     assert torch.autograd.gradcheck(logits, leaves(arguments))
 
 
+def second_derivatives(value: Tensor, tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    """Differentiate the sum of the squared gradients."""
+    gradients = torch.autograd.grad(value, tensors, create_graph=True)
+    total = torch.stack([gradient.square().sum() for gradient in gradients]).sum()
+    return torch.autograd.grad(total, tensors, materialize_grads=True)
+
+
+@each_path
+def test_second_derivatives_are_within_1e_4_of_those_of_double_precision(path: str) -> None:
+    arguments = problem("sigmoid", [(0, 2), (1, 2), (3, 0)], N=4, H=2, widths=[3, 2])
+    assert torch.autograd.gradgradcheck(
+        lambda x: mlp_attention(**{**arguments, "states": x}), arguments["states"]
+    )
+    expected = second_derivatives(mlp_attention(**arguments).sin().sum(), leaves(arguments))
+    single = recast(arguments, torch.float32)
+    with cpu.backend(path):
+        found = second_derivatives(mlp_attention(**single).sin().sum(), leaves(single))
+    for one, other in zip(found, expected, strict=True):
+        assert_within(one, other, 1e-4, scale=1.0)
+
+
 @each_path
 def test_any_number_of_threads_gives_the_same_bits(path: str) -> None:
     rows = [(0, 100)] * 7 + [(100 + 3 * i, 90) for i in range(30)]

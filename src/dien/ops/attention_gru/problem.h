@@ -35,7 +35,7 @@ struct Problem {
 // Floats from one row to the next of what the kernels work on, in whole vectors.
 //
 // An operand is a state [H], a 1 that multiplies the bias and, to project them, the inputs [D] of a step. Its product
-// the weights, the sums, are U h + c for n, then W x + U h + b + c for r and u, then W x + b for n: the candidate's
+// with the weights, the sums, are U h + c for n, then W x + U h + b + c for r and u, then W x + b for n: the candidate's
 // two halves stand apart, as the reset gate comes between them. With projections given there is no W x, and no
 // fourth quarter.
 struct Layout {

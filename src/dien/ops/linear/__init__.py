@@ -69,7 +69,9 @@ def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor
 
 def _backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
     needs = ctx.needs_input_grad
-    gradients = torch.ops.dien.linear_backward(dy, *ctx.saved_tensors, *needs)
+    # For second derivatives: plain PyTorch differentiates itself.
+    backward = reference.backward if torch.is_grad_enabled() else torch.ops.dien.linear_backward
+    gradients = backward(dy, *ctx.saved_tensors, *needs)
     return tuple(gradient if need else None for gradient, need in zip(gradients, needs, strict=True))
 
 

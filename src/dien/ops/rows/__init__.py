@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dien.ops.dispatch import define
+from dien.ops.dispatch import define, flat
 from dien.ops.rows import cpu, reference
+from dien.ops.rows.arguments import Adam
 
 
 def gather_rows(
@@ -181,7 +182,7 @@ define(
 define(
     "adam_rows(Tensor(a!) table, Tensor rows, Tensor drows, Tensor(b!) mean, Tensor(c!) square, "
     "Tensor(d!) touched, int step, float lr, float beta1, float beta2, float eps) -> ()",
-    reference.adam,
-    cpu=cpu.adam,
+    flat(Adam, reference.adam),
+    cpu=flat(Adam, cpu.adam),
     fake=lambda *_: None,
 )

@@ -11,6 +11,7 @@ from torch import Tensor
 from dien.ops.cpu import chosen
 from dien.ops.cpu.library import Address, Backend, Pointers, contiguous_rows
 from dien.ops.rows import reference
+from dien.ops.rows.arguments import Adam
 
 
 class Table(ctypes.Structure):
@@ -48,7 +49,7 @@ class Sums(ctypes.Structure):
     _fields_ = (("rows", Address), ("values", Address), ("count", ctypes.c_int64))
 
 
-class Adam(ctypes.Structure):
+class AdamStep(ctypes.Structure):
     """``dien::rows::Adam`` of problem.h."""
 
     _fields_ = (
@@ -117,36 +118,16 @@ def sum_by_row(
     return [each.narrow(0, 0, count) for each, count in zip((*rows, *values), counts, strict=True)]
 
 
-def adam(
-    table: Tensor,
-    rows: Tensor,
-    drows: Tensor,
-    mean: Tensor,
-    square: Tensor,
-    touched: Tensor,
-    step: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-) -> None:
+def adam(given: Adam) -> None:
     """Compute :func:`dien.ops.rows.reference.adam`."""
+    table, rows, drows, mean, square, touched, *rest = given
     served = table.is_contiguous() and mean.is_contiguous() and square.is_contiguous()
     backend = _chosen([table]) if served else None
     if backend is None:
-        return reference.adam(table, rows, drows, mean, square, touched, step, lr, beta1, beta2, eps)
+        return reference.adam(given)
     rows, drows = rows.contiguous(), drows.contiguous()
-    problem = Adam(
-        rows.shape[0],
-        *table.shape,
-        *[tensor.data_ptr() for tensor in (rows, drows, table, mean, square, touched)],
-        step,
-        lr,
-        beta1,
-        beta2,
-        eps,
-    )
-    if not backend.run("dien_rows_adam", problem):
+    addresses = [tensor.data_ptr() for tensor in (rows, drows, table, mean, square, touched)]
+    if not backend.run("dien_rows_adam", AdamStep(rows.shape[0], *table.shape, *addresses, *rest)):
         raise IndexError
     return None
 

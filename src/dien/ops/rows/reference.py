@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dien.ops.rows.arguments import Adam
+
 
 def gather(tables: list[Tensor], indices: list[Tensor], table_of: Sequence[int]) -> list[Tensor]:
     """Look up lists of rows, each of as many columns as ``table_of`` names.
@@ -60,20 +62,9 @@ def sum_by_row(
     return [*rows, *sums]
 
 
-def adam(
-    table: Tensor,
-    rows: Tensor,
-    drows: Tensor,
-    mean: Tensor,
-    square: Tensor,
-    touched: Tensor,
-    step: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-) -> None:
-    """Update rows of a table in place; arguments of :func:`dien.ops.adam_rows`."""
+def adam(given: Adam) -> None:
+    """Update rows of a table in place."""
+    table, rows, drows, mean, square, touched, step, lr, beta1, beta2, eps = given
     elapsed = (step - touched[rows]).to(drows.dtype)[:, None]  # [n, 1], at least 1
     mean_of_rows = mean.index_select(0, rows).mul_(beta1**elapsed).add_(drows, alpha=1 - beta1)
     square_of_rows = square.index_select(0, rows).mul_(beta2**elapsed)
