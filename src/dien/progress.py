@@ -5,4 +5,4 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[int], None]
-"""Called now and then with the number of rows, bytes or rounds that were just done."""
+"""Called now and then with the number of rows, rounds or bytes (on disk, compressed or not) just done."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dien.data.ragged import to_offsets
 from dien.errors import DataError
 from dien.files import not_written, replacing
+from dien.progress import Progress
 from dien.serving.features import Field
 from dien.serving.requests import read_requests
 from dien.serving.scorer import Scorer
@@ -47,9 +48,7 @@ class ScoredFile:
     missing_behaviours: tuple[str, ...] = ()
 
 
-def score_file(
-    scorer: Scorer, requests: Path, out: Path, progress: Callable[[int], None] | None = None
-) -> ScoredFile:
+def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | None = None) -> ScoredFile:
     """Score every request of a file; memory does not grow with it.
 
     Args:

@@ -8,8 +8,8 @@ import polars as pl
 
 from dien.data.readers.csv_text import CsvReader
 from dien.data.readers.messages import check_distinct
-from dien.data.readers.streams import Progress
 from dien.errors import DataError
+from dien.progress import Progress
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 """What a column may hold: a text, texts with spaces between, a number, numbers with spaces between."""

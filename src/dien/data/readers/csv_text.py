@@ -16,8 +16,9 @@ import pyarrow.csv
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
 from dien.data.readers.messages import check_distinct, one_line
-from dien.data.readers.streams import Progress, open_stream, sizes_to
+from dien.data.readers.streams import open_stream, sizes_to
 from dien.errors import DataError
+from dien.progress import Progress
 
 csv.field_size_limit(streams.BLOCK_BYTES)  # Arrow takes such fields, too
 

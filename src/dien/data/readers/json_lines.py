@@ -17,8 +17,9 @@ import pyarrow as pa
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
 from dien.data.readers.messages import BadValueError, listed, one_line, shown
-from dien.data.readers.streams import Progress, open_stream, sizes_to
+from dien.data.readers.streams import open_stream, sizes_to
 from dien.errors import DataError
+from dien.progress import Progress
 
 _FIRST_LINES = 100  # whose keys are the columns
 _BLOCK = 1 << 20  # bytes decoded at once; their objects take some times as many

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dien.data.log import SourceFile
-from dien.data.readers.streams import Progress, open_stream
+from dien.data.readers.streams import open_stream
 from dien.errors import DataError
+from dien.progress import Progress
 
 _BLOCK = 1 << 20  # bytes hashed at once
 

@@ -12,8 +12,8 @@ import pyarrow.parquet
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
 from dien.data.readers.messages import check_distinct, one_line
-from dien.data.readers.streams import Progress
 from dien.errors import DataError
+from dien.progress import Progress
 
 
 class ParquetReader:

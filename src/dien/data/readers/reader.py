@@ -14,8 +14,8 @@ from dien.data.readers.files import TableFile
 from dien.data.readers.json_lines import JsonReader, JsonType
 from dien.data.readers.messages import BadValueError, no_column, one_line
 from dien.data.readers.parquet import ParquetReader
-from dien.data.readers.streams import Progress
 from dien.errors import DataError
+from dien.progress import Progress
 
 
 class Reader(Protocol):

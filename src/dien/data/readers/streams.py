@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from dien.errors import DataError
+from dien.progress import Progress
 
 CHUNK_ROWS = 1 << 18
 """Rows that become columns at once, where the caller does not say."""
 BLOCK_BYTES = 1 << 24
 """Bytes of text read at once; a quoted field must fit into one block."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-Progress = Callable[[int], None]
-"""Takes the number of bytes just read from disk: compressed bytes, if they are."""
 
 _GZIP = b"\x1f\x8b"  # the first bytes of every gzip file
 _BUFFER = 1 << 20  # bytes read from disk at once

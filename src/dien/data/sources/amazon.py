@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ import polars as pl
 from dien.data.log import Log
 from dien.data.readers.lines import BadLines, LineFile
 from dien.errors import DataError
+from dien.progress import Progress
 
 _CHUNK = 1 << 17  # reviews held as Python objects before they become columns
 _YEAR_2100 = 4_102_444_800  # seconds since 1970; a time in milliseconds is far beyond it
@@ -42,9 +42,7 @@ _METADATA = "a JSON object or Python dict literal with asin (text, not empty) an
 _FIRST_KEY = re.compile(rb"""\{(['"])asin\1: (['"])([^'"\\]+)\2""")
 
 
-def read(
-    reviews: Path, meta: Path, *, skip_bad: int = 0, progress: Callable[[int], None] | None = None
-) -> Log:
+def read(reviews: Path, meta: Path, *, skip_bad: int = 0, progress: Progress | None = None) -> Log:
     """Read reviews and metadata; each is gzip or plain text, whatever its name.
 
     An item's ``category`` is the last level of its first category path, as in the authors' scripts, and null

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dien.data.readers.files import find
 from dien.data.sources import table
 from dien.data.sources.table.spec import TimeUnit
 from dien.errors import DataError
+from dien.progress import Progress
 
 LABEL, RATING = "label", "rating"
 """RecBole's names of what a user answered (LABEL_FIELD, RATING_FIELD)."""
@@ -53,7 +54,7 @@ class Fields:
     drop: tuple[str, ...] = ()
 
 
-def read(folder: Path, fields: Fields | None = None, *, progress: Callable[[int], None] | None = None) -> Log:
+def read(folder: Path, fields: Fields | None = None, *, progress: Progress | None = None) -> Log:
     """Read a data set as :func:`dien.data.sources.table.read` reads tables.
 
     Every other column is a feature named after it: a token is categorical, a token_seq multi-valued, a float

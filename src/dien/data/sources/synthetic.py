@@ -15,7 +15,7 @@ was passed over; a model that learnt a user's by heart would know a little more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from dien.data.ragged import row_of, to_offsets
 from dien.data.tables import SplitName, Tables
 from dien.data.writer import check_free, new_folder
 from dien.errors import DataError
+from dien.progress import Progress
 
 SAME, NEIGHBOUR, OTHER = 0.95, 0.5, 0.05
 """P(click) where the category shown is the interest, next to it on the ring, or any other."""
@@ -119,7 +120,7 @@ class Simulation:
         probability = np.concatenate([block.probability for block in blocks])[order]
         return Synthetic(log, probability, _rule(self.categories))
 
-    def write(self, folder: Path, *, progress: Callable[[int], None] | None = None) -> None:
+    def write(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Write the same log as Parquet with integer ids, in memory that does not grow with it.
 
         Makes ``items.parquet``, ``users.parquet`` and ``interactions/day=2024-01-01/part-000.parquet`` and so

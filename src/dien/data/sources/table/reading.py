@@ -14,7 +14,6 @@ from dien.data.log import Log
 from dien.data.readers.files import TableFile, find
 from dien.data.readers.messages import no_column
 from dien.data.readers.reader import Chunk, Reader, open_table, read_chunks
-from dien.data.readers.streams import Progress
 from dien.data.sources.table.duplicates import first_of_each
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.times import TimeParser
@@ -27,6 +26,7 @@ from dien.data.sources.table.values import (
     splits,
 )
 from dien.errors import DataError
+from dien.progress import Progress
 
 
 def read(
@@ -35,7 +35,7 @@ def read(
     users: Sequence[Path] | None,
     spec: TableSpec,
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Log:
     """Read interactions, and what is known of items and users.
 
