@@ -1,4 +1,4 @@
-"""A log with every kind of feature on every side, and a RUN trained on it."""
+"""A log with every kind of feature on every side, and a run trained on it."""
 
 from pathlib import Path
 from typing import Any

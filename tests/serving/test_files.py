@@ -126,7 +126,7 @@ def test_integer_ids_are_read_as_their_digits(scorer: Scorer, tmp_path: Path) ->
         ('{"history": [], "candidates": []}', "line 2: no key 'user'; found history, candidates"),
     ],
 )
-def test_a_bad_line_is_named_and_nothing_is_written(
+def test_a_bad_line_is_refused_by_its_number_and_nothing_is_written(
     scorer: Scorer, tmp_path: Path, line: str, message: str
 ) -> None:
     requests = tmp_path / "r.jsonl"
@@ -168,7 +168,7 @@ def test_a_bad_line_is_named_and_nothing_is_written(
         ),
     ],
 )
-def test_a_bad_column_is_named(
+def test_a_parquet_column_that_does_not_fit_is_named_with_what_was_expected(
     scorer: Scorer, tmp_path: Path, columns: dict[str, list[Any]], message: str
 ) -> None:
     pl.DataFrame(columns).write_parquet(tmp_path / "r.parquet")
@@ -187,7 +187,9 @@ def test_a_bad_column_is_named(
         ("r.jsonl", "nowhere/s.jsonl", "no such folder"),
     ],
 )
-def test_a_bad_path_is_named(scorer: Scorer, tmp_path: Path, requests: str, out: str, message: str) -> None:
+def test_a_path_that_cannot_be_read_or_written_is_named_with_the_reason(
+    scorer: Scorer, tmp_path: Path, requests: str, out: str, message: str
+) -> None:
     write_requests(tmp_path / "r.jsonl", REQUESTS)
     (tmp_path / "r.txt").write_text("x")
     (tmp_path / "r.inter").write_text("x")
@@ -298,7 +300,7 @@ def test_features_that_no_request_has_are_reported(
         ),
     ],
 )
-def test_the_row_of_a_bad_value_is_named(
+def test_a_value_that_does_not_fit_its_history_or_bounds_is_refused_by_its_row(
     rich: Scorer, tmp_path: Path, field: str, value: Any, message: str
 ) -> None:
     good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
@@ -325,7 +327,7 @@ def test_the_row_of_a_bad_value_is_named(
         ({"time": 2**63}, "column 'time': found 9223372036854775808; expected integers, seconds"),
     ],
 )
-def test_a_value_of_another_type_is_named_with_its_line(
+def test_a_json_value_of_another_type_is_refused_by_its_line_and_column(
     rich: Scorer, tmp_path: Path, line: dict[str, Any], message: str
 ) -> None:
     good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
@@ -344,7 +346,7 @@ def test_a_value_of_another_type_is_named_with_its_line(
         ({"time": [2**63]}, "row 1: column 'time': found 9223372036854775808; expected integers, seconds"),
     ],
 )
-def test_a_column_of_another_type_is_named(
+def test_a_parquet_column_of_another_type_is_refused_by_its_name(
     rich: Scorer, tmp_path: Path, column: dict[str, Any], message: str
 ) -> None:
     good = {"user": ["u1"], "history": [["i1"]], "candidates": [["i3"]]}

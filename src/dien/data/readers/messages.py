@@ -86,7 +86,11 @@ def no_column(path: Path, column: str, found: Iterable[str], mend: str) -> DataE
         found: the names that are there.
         mend: how to mend it.
     """
-    return DataError(f"{path}: no column {column!r}; found {listed(found)}; {mend}")
+    names = list(found)
+    other = next((one for one in ";\t|," if len(names) == 1 and one in names[0]), None)
+    if other is not None:
+        mend += f"; if {other!r} is between the columns, write a .csv file with ',' or a .tsv file with tabs"
+    return DataError(f"{path}: no column {column!r}; found {listed(names)}; {mend}")
 
 
 def check_distinct(path: Path, names: Sequence[str]) -> None:

@@ -168,7 +168,7 @@ BROKEN = [
     Broken(
         "CSV with other separators",
         {"log.csv": GOOD.replace(b",", b";")},
-        ("no column 'user'", "user;item;time;label"),
+        ("no column 'user'", "user;item;time;label", "if ';' is between the columns"),
     ),
     Broken("CSV of blank lines", {"log.csv": b"\n\n"}, ("log.csv", "no column 'user'", "found none")),
     Broken("CSV without header", {"log.csv": b"u1,i1,1600000000,1\n"}, ("no column 'user'", "u1, i1")),

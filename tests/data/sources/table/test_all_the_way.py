@@ -1,4 +1,4 @@
-"""Whatever the tables hold: an error that says why, or a DATA that is consistent and has no leak."""
+"""Whatever the tables hold: an error that says why, or a dataset that is consistent and has no leak."""
 
 import tempfile
 from pathlib import Path

@@ -8,7 +8,9 @@ from tests.data.sources.table.broken import BROKEN, Broken
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name.replace(" ", "-"))
-def test_what_is_broken_is_named_or_counted(broken: Broken, tmp_path: Path) -> None:
+def test_a_broken_table_is_refused_with_its_place_or_its_fault_is_counted(
+    broken: Broken, tmp_path: Path
+) -> None:
     for name, content in broken.files.items():
         path = tmp_path / name
         if content is None:

@@ -14,7 +14,7 @@ small = st.integers(1, 4)
     st.booleans(),
     st.booleans(),
 )
-def test_the_first_click_stays_else_the_first_row(
+def test_of_repeated_interactions_the_first_click_is_kept_or_else_the_first_row(
     rows: list[tuple[int, int, int, int, int]], labelled: bool, shown: bool
 ) -> None:
     user, item, time, impression, label = (np.array([row[i] for row in rows], np.int64) for i in range(5))
@@ -39,7 +39,7 @@ def test_the_first_click_stays_else_the_first_row(
         assert len(stays) < len(rows)
 
 
-def test_rows_whose_hashes_meet_are_still_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_with_the_same_hash_are_still_compared_by_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "_with_same_hash", lambda keys: np.arange(len(keys[0])))
     rows = np.array([1, 1, 2, 2], np.int32)
     time = np.array([5, 6, 5, 5])

@@ -79,7 +79,9 @@ def test_the_draft_finds_the_columns_and_is_read_with(
     assert made.items.height == 60
 
 
-def test_every_guess_is_explained(log: pl.DataFrame, products: pl.DataFrame, tmp_path: Path) -> None:
+def test_every_guess_of_a_draft_is_explained(
+    log: pl.DataFrame, products: pl.DataFrame, tmp_path: Path
+) -> None:
     text = infer([save(log, tmp_path / "log.csv")], [save(products, tmp_path / "items.csv")], None)
     guesses = [line for line in text.splitlines() if ":" in line and not line.strip().endswith(":")]
     assert len(guesses) > 15
@@ -88,21 +90,29 @@ def test_every_guess_is_explained(log: pl.DataFrame, products: pl.DataFrame, tmp
         assert words in text
 
 
-def test_what_may_tell_the_answer_is_no_feature(log: pl.DataFrame, tmp_path: Path) -> None:
+def test_a_column_that_may_hold_the_answer_is_drafted_as_no_feature(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
     log = log.with_columns(purchase_value=pl.col("dwell_time"))
     text = infer([save(log, tmp_path / "log.csv")], None, None)
     assert "left out: purchase_value: it may say what is to be predicted" in text
 
 
-def test_without_a_user_column_the_error_names_what_was_found(log: pl.DataFrame, tmp_path: Path) -> None:
+def test_a_log_without_a_user_column_is_refused_with_the_columns_it_has(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
     path = save(log.select("device", "ts", "product_id"), tmp_path / "log.csv")
     with pytest.raises(DataError, match=r"looks like the user; found device, ts, product_id; name it"):
         infer([path], None, None)
 
 
-def test_a_column_that_no_feature_can_be_is_passed_over(log: pl.DataFrame, tmp_path: Path) -> None:
+def test_a_column_that_cannot_be_read_is_left_out_of_the_draft_with_the_reason(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
     path = save(log.with_columns(nested=pl.struct("device", "tags")), tmp_path / "log.parquet")
-    assert "nested" not in yaml.safe_load(infer([path], None, None))["features"]["context"]
+    text = infer([path], None, None)
+    assert "nested" not in yaml.safe_load(text)["features"]["context"]
+    assert "# left out: nested: holds struct<device" in text
 
 
 def test_lists_of_numbers_and_lists_of_lists_are_left_out_of_the_draft(
@@ -122,7 +132,9 @@ def test_lists_of_numbers_and_lists_of_lists_are_left_out_of_the_draft(
             assert f"# left out: {name}: only lists of text are a feature" in text
 
 
-def test_in_a_log_of_clicks_what_stands_beside_a_click_is_its_own(log: pl.DataFrame, tmp_path: Path) -> None:
+def test_the_other_columns_of_a_log_of_clicks_are_features_of_behaviours(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
     path = tmp_path / "schema.yaml"
     path.write_text(infer([save(log.drop("clicked"), tmp_path / "log.csv")], None, None))
     features = yaml.safe_load(path.read_text())["features"]

@@ -249,7 +249,7 @@ def test_folders_globs_and_files_name_their_sources_below_the_folder_given(tmp_p
     assert log.sources[0].sha256 == source_file(tmp_path / "log/day=1/a.csv").sha256
 
 
-def test_a_column_of_the_file_counts_and_not_its_folders_name(tmp_path: Path) -> None:
+def test_a_column_of_a_file_goes_before_the_partition_of_its_folder(tmp_path: Path) -> None:
     path = save(
         pl.DataFrame({"user": ["u"], "item": ["i"], "time": ["2024-01-02"]}),
         tmp_path / "time=2024-01-01/a.csv",
@@ -270,7 +270,7 @@ def test_progress_adds_up_to_the_bytes_of_all_files(name: str, tmp_path: Path) -
     assert sum(seen) == sum(path.stat().st_size for path in tmp_path.iterdir())
 
 
-def test_a_name_may_serve_two_features_and_roles(tmp_path: Path) -> None:
+def test_a_column_may_serve_two_features_and_a_role(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(csv("u,i,1600000000,1"))
     spec = TableSpec.of(

@@ -58,7 +58,9 @@ def test_the_unit_of_numbers_is_detected_from_their_size(
     [("2024-01-31", 1706659200), ("2024-01-31T10:00", 1706695200), ("2024-01-31 10:00:00.999", 1706695200),
      ("2024-01-31T10:00:00Z", 1706695200), ("2024-01-31T10:00:00-0130", 1706700600)],
 )  # fmt: skip
-def test_text_may_leave_out_the_time_of_day_the_seconds_and_the_zone(text: str, wanted: int) -> None:
+def test_text_of_a_time_may_leave_out_the_time_of_day_the_seconds_and_the_zone(
+    text: str, wanted: int
+) -> None:
     assert TimeParser(None).parse(pl.Series([text])).to_list() == [wanted]
 
 
@@ -67,7 +69,7 @@ def test_labels_are_read_however_they_are_written() -> None:
         assert labels(pl.Series(values)).to_list() == [1, 0]
 
 
-def test_a_threshold_makes_labels_of_numbers_and_refuses_what_is_none() -> None:
+def test_a_threshold_makes_labels_of_numbers_and_refuses_what_is_no_number() -> None:
     for values in ([4, 3], [4.0, 3.9], ["4", " -1e9"]):
         assert at_least(pl.Series(values), 4).to_list() == [1, 0]
     for values in ([4, None], ["4", ""], ["4", "good"]):
@@ -76,13 +78,13 @@ def test_a_threshold_makes_labels_of_numbers_and_refuses_what_is_none() -> None:
         assert raised.value.index == 1
 
 
-def test_splits_of_other_names_are_none() -> None:
+def test_a_split_of_another_name_is_no_split() -> None:
     assert splits(pl.Series(["test", "train", None, "valid", "Train"])).to_list() == [2, 0, 3, 1, 3]
     with pytest.raises(BadValueError):
         splits(pl.Series([0, 1]))
 
 
-def test_impressions_are_told_apart_whatever_their_type_and_chunk() -> None:
+def test_impressions_have_the_same_number_whatever_their_type_and_chunk() -> None:
     codes = Codes()
     first = impressions(pl.Series([5, -5, 2**63], dtype=pl.Int128), codes).to_list()
     again = impressions(pl.Series(["5", "05", "-5", str(2**63), "x"]), codes).to_list()

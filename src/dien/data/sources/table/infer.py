@@ -54,6 +54,7 @@ class _Column:
         distinct: how many values there are, without null.
         lists: whether it holds lists.
         times: whether it holds typed times, or text that is one.
+        problem: why it cannot be read, where it has no values for that reason.
     """
 
     name: str
@@ -61,6 +62,7 @@ class _Column:
     distinct: int
     lists: bool
     times: bool
+    problem: str = ""
 
     @property
     def known(self) -> int:
@@ -140,14 +142,23 @@ def _head(paths: Sequence[Path]) -> list[_Column]:
     """Read the columns of some files, of their first rows; folders' names are no columns here."""
     files = find(paths)
     parts: dict[str, list[pl.Series]] = {}
+    problems: dict[str, str] = {}
     for file in files[:: -(-len(files) // _FILES)]:
-        for values in _first_rows(file):
+        for values in _first_rows(file, problems):
             parts.setdefault(values.name, []).append(values)
-    return [_column(name, values) for name, values in parts.items()]
+    return [_column(name, values, problems.get(name, "")) for name, values in parts.items()]
 
 
-def _first_rows(file: TableFile) -> list[pl.Series]:
-    """Read the columns that can be read; an error only where none can."""
+def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
+    """Read the first rows of each column.
+
+    Args:
+        file: to read.
+        problems: takes the names of columns that cannot be read, and why; their rows are nulls.
+
+    Raises:
+        DataError: no column can be read.
+    """
     names = open_table(file).columns()
     columns: list[pl.Series] = []
     problem: DataError | None = None
@@ -162,7 +173,9 @@ def _first_rows(file: TableFile) -> list[pl.Series]:
             columns.append(_joined(name, parts))
         except DataError as error:
             problem = error
-    if problem is not None and not columns:
+            problems[name] = str(error).rpartition(f"column {name!r}: ")[2]
+            columns.append(pl.Series(name, [], dtype=pl.Null))
+    if problem is not None and len(problems.keys() & set(names)) == len(names):
         raise problem
     return columns
 
@@ -180,7 +193,7 @@ def _joined(name: str, parts: Sequence[pl.Series]) -> pl.Series:
     return pl.concat(parts, rechunk=True).alias(name)
 
 
-def _column(name: str, parts: Sequence[pl.Series]) -> _Column:
+def _column(name: str, parts: Sequence[pl.Series], problem: str) -> _Column:
     values = _joined(name, parts)
     lists = isinstance(values.dtype, pl.List | pl.Array)
     if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
@@ -195,7 +208,7 @@ def _column(name: str, parts: Sequence[pl.Series]) -> _Column:
     if values.dtype == pl.String and values.null_count() < len(values):
         times = _accepts(TimeParser("iso").parse, values.drop_nulls())
     distinct = values.explode().n_unique() if lists else values.drop_nulls().n_unique()
-    return _Column(name, values, distinct, lists, times)
+    return _Column(name, values, distinct, lists, times, problem if values.is_empty() else "")
 
 
 def _find(
@@ -279,6 +292,8 @@ def _features(side: str, columns: Sequence[_Column], taken: set[str]) -> list[st
 def _kind(column: _Column) -> tuple[dict[str, str], str]:
     """Options of a feature, without ``kind`` where it should be left out; and why."""
     values = column.values.drop_nulls()
+    if column.problem:
+        return {}, _comment(column.problem)
     if column.distinct < 2:
         return {}, "it has fewer than two values"
     if column.lists:
