@@ -29,6 +29,12 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory"},
 }
+# The way of the data inside dien.data: each part may import those before it.
+DATA = (
+    "ragged", "random_streams", "vocabulary", "readers", "features", "log", "tables", "dataset_info",
+    "dataset", "negative_sampling", "prepare", "writer", "sources", "inspection", "batch", "batch_sampler",
+    "batches",
+)  # fmt: skip
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 
 
@@ -61,6 +67,19 @@ def test_every_file_imports_only_what_stands_before_it(file: Path) -> None:
     for name in imports_of(file):
         ok = any(name == one or name.startswith(one + ".") for one in allowed)
         assert ok, f"{file.relative_to(PACKAGE)} imports dien.{name}; {part} may import {sorted(allowed)}"
+
+
+def test_every_part_of_data_imports_only_parts_before_it() -> None:
+    data = PACKAGE / "data"
+    for file in data.rglob("*.py"):
+        part = file.relative_to(data).parts[0].removesuffix(".py")
+        if part == "__init__":
+            continue
+        for name in imports_of(file):
+            if name.startswith("data."):
+                other = name.split(".")[1]
+                assert DATA.index(other) <= DATA.index(part), f"data/{part} imports dien.{name}"
+    assert {path.stem for path in data.iterdir() if path.name[0] not in "_."} == set(DATA)
 
 
 def roots_of(file: Path) -> set[str]:

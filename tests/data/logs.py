@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from dien.data.log import Log, SourceFile
+from dien.data.log import Log
 from dien.data.prepare.prepared import Prepared
+from dien.data.readers.source_file import SourceFile
 
 
 def make_log(rows: Sequence[tuple[Any, ...]], *more: str, **features: dict[str, str | None]) -> Log:

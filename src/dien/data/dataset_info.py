@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from dien.data.log import SourceFile
+from dien.data.readers.source_file import SourceFile
 from dien.data.tables import SPLITS, SplitName
 from dien.errors import DataError
 

@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import msgspec
 import polars as pl
 
 from dien.data.features import KINDS, Definition
+from dien.data.readers.source_file import SourceFile
 from dien.errors import DataError
-
-
-class SourceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file that was read.
-
-    Attributes:
-        name: its name, without the folder it lay in.
-        sha256: of its bytes as they lie on disk, compressed or not.
-        size: bytes.
-    """
-
-    name: str
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True)

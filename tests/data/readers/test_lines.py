@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dien.data.log import SourceFile
-from dien.data.readers.lines import BadLines, LineFile, source_file
+from dien.data.readers.lines import BadLines, LineFile
+from dien.data.readers.source_file import SourceFile, source_file
 from dien.errors import DataError
 
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")))

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset_info import Negatives, Recipe, Truth
-from dien.data.log import Log, SourceFile
+from dien.data.log import Log
 from dien.data.prepare.events import Events
 from dien.data.prepare.features import Features
+from dien.data.readers.source_file import SourceFile
 from dien.data.tables import Behaviours, Split, SplitName, Tables
 from dien.data.vocabulary import Ids, Vocabulary
 

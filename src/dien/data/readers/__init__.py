@@ -9,4 +9,5 @@ Read it in this order:
 - ``messages``: the errors of all of them, in one style: file, row, column, what was found, what was expected,
   how to mend it.
 - ``streams``: bytes from disk, gzip or plain. ``lines``: the lines of a file that is no table.
+- ``source_file``: the name, hash and size of a file, kept with what was made of it.
 """

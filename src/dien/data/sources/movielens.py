@@ -19,7 +19,7 @@ from typing import Literal
 import polars as pl
 
 from dien.data.log import Log
-from dien.data.readers.lines import source_file
+from dien.data.readers.source_file import source_file
 from dien.errors import DataError
 
 _ADDRESS = "https://files.grouplens.org/datasets/movielens/"

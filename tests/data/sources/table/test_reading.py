@@ -12,7 +12,7 @@ from polars.testing.parametric import series
 
 from dien.data.log import Log
 from dien.data.readers import streams
-from dien.data.readers.lines import source_file
+from dien.data.readers.source_file import source_file
 from dien.data.sources.table import TableSpec, read
 from dien.errors import DataError
 from tests.data.sources.table.broken import csv, parquet
