@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from dien.cli import checks, options
+from dien.cli.groups import with_groups
 from dien.cli.output import print_json
 
 
-@options.with_groups
+@with_groups
 def compare(
     *,
     data: Annotated[

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from functools import wraps
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -60,7 +58,7 @@ class RunsOptions:
         option("--out", "DIR", "Folder to write. The same command for the same folder continues its work."),
     ]
     seeds: Annotated[
-        int, option("--seeds", "N", "Number of training seeds; the seeds are 0, 1, 2, ....", checks.count)
+        int, option("--seeds", "N", "Number of training seeds: 0, 1, 2 and so on.", checks.count)
     ] = 1
     jobs: Annotated[
         int | None,
@@ -126,38 +124,3 @@ def negatives(tag: str) -> Any:
 def max_train_rows(tag: str) -> Any:
     """Make the option ``--max-train-rows``."""
     return option("--max-train-rows", "N", tagged(tag, "Keep only the latest N training rows."), checks.count)
-
-
-def _default(field: Field[Any]) -> Any:
-    return inspect.Parameter.empty if field.default is MISSING else field.default
-
-
-def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take groups of options: a parameter whose type is a dataclass stands for its fields."""
-    hints = get_type_hints(command, include_extras=True)
-    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
-    spread: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if name in groups:
-            members = get_type_hints(groups[name], include_extras=True)
-            spread += [
-                inspect.Parameter(
-                    field.name,
-                    parameter.KEYWORD_ONLY,
-                    default=_default(field),
-                    annotation=members[field.name],
-                )
-                for field in fields(groups[name])
-            ]
-        else:
-            spread.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name]))
-
-    @wraps(command)
-    def call(**given: Any) -> None:
-        for name, group in groups.items():
-            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
-        command(**given)
-
-    call.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in spread}
-    return call

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dien.cli import checks, options
+from dien.cli.groups import with_groups
 from dien.cli.output import print_json
 from dien.errors import ConfigError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TRIALS_SHOWN = 5
 
 
-@options.with_groups
+@with_groups
 def tune(
     *,
     data: options.DataFolder,

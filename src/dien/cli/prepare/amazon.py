@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from rich.progress import DownloadColumn
 
 from dien.cli import checks, options
+from dien.cli.groups import with_groups
 from dien.cli.output import progress
 from dien.cli.prepare.recipes import RecipeOption, SampledRecipeOptions, prepare_by_recipe
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from dien.data.log import Log
 
 
-@options.with_groups
+@with_groups
 def amazon(
     *,
     reviews: Annotated[Path, options.option("--reviews", "FILE", "Reviews: JSON lines, gzip or plain.")],

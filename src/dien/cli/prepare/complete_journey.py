@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from dien.cli import options
+from dien.cli.groups import with_groups
 from dien.cli.output import messages
 from dien.cli.prepare.recipes import RecipeOption, SampledRecipeOptions, prepare_by_recipe
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from dien.data.log import Log
 
 
-@options.with_groups
+@with_groups
 def complete_journey(
     *,
     out: Annotated[Path, options.out_data],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from dien.cli import options
+from dien.cli.groups import with_groups
 from dien.cli.output import messages
 from dien.cli.prepare.recipes import RecipeOption, RecipeOptions, prepare_by_recipe
 
@@ -41,4 +42,4 @@ def movielens(edition: Literal["1m", "100k"]) -> Callable[..., None]:
 
         dien prepare movielens-{edition} --out data/ml-{edition}
     """
-    return options.with_groups(command)
+    return with_groups(command)

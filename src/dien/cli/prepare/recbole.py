@@ -9,6 +9,7 @@ import typer
 from rich.progress import DownloadColumn
 
 from dien.cli import checks, options
+from dien.cli.groups import with_groups
 from dien.cli.output import progress
 from dien.cli.prepare.splits import RecBoleSplit, SplitOptions, split_option
 from dien.cli.prepare.writing import write_data
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from dien.data.prepare.prepared import Prepared
 
 
-@options.with_groups
+@with_groups
 def recbole(
     *,
     folder: Annotated[
