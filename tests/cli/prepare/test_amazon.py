@@ -33,11 +33,11 @@ def test_the_same_command_writes_the_same_bytes(amazon_data: Path, tmp_path: Pat
 
 
 BAD_LOGS = {
-    "no JSON": ([*map(json.dumps, REVIEWS[:3]), "{"], r"reviews.json:4: "),
-    "no asin": (['{"reviewerID": "u", "unixReviewTime": 1}'], r"reviews.json:1: .*asin"),
+    "no JSON": ([*map(json.dumps, REVIEWS[:3]), "{"], r"reviews.json: line 4: "),
+    "no asin": (['{"reviewerID": "u", "unixReviewTime": 1}'], r"reviews.json: line 1: .*asin"),
     "negative time": (
         [json.dumps(REVIEWS[0]), '{"reviewerID": "u", "asin": "i", "unixReviewTime": -1}'],
-        r"reviews.json:2: .*unixReviewTime",
+        r"reviews.json: line 2: .*unixReviewTime",
     ),
 }
 
