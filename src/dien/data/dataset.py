@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import NAME, DatasetInfo
+from dien.data.dataset_info import FILE_NAME, DatasetInfo
 from dien.data.features import TIME_SINCE, Feature, Schema, Side
 from dien.data.features.columns import files_of
 from dien.data.ragged import Column
@@ -56,7 +56,7 @@ class Dataset(Tables):
         try:
             schema = Schema.from_json(info.schema)
         except (KeyError, TypeError, ValueError) as error:
-            raise _broken(path / NAME, f"schema: not as prepare writes it ({error!r})") from error
+            raise _broken(path / FILE_NAME, f"schema: not as prepare writes it ({error!r})") from error
         n_items, n_users = info.sizes.items + 1, info.sizes.users + 1
         n_behaviours = info.sizes.behaviours
 

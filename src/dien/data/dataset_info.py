@@ -16,7 +16,7 @@ from dien.errors import DataError
 FORMAT = 2
 """Version of docs/data-format.md; a dataset folder of another one is refused."""
 
-NAME = "dataset.json"
+FILE_NAME = "dataset.json"
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -163,7 +163,7 @@ class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
             DataError: there is none, or it is of another format, or a field is missing, unknown or of the
                 wrong type; the message names the file and the field.
         """
-        file = folder / NAME
+        file = folder / FILE_NAME
         try:
             found = msgspec.json.decode(file.read_bytes())
             version = found.get("format") if isinstance(found, dict) else None
@@ -184,7 +184,7 @@ class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
     def save(self, folder: Path) -> None:
         """Write the ``dataset.json`` of a folder."""
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False)
-        (folder / NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in the file."""

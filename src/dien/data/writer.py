@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import FORMAT, NAME, DatasetInfo, Sizes, SplitSizes
+from dien.data.dataset_info import FILE_NAME, FORMAT, DatasetInfo, Sizes, SplitSizes
 from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.tables import FeatureTable
@@ -60,7 +60,7 @@ def check_free(path: Path, overwrite: bool = False) -> None:
     """
     if not (path.exists() or path.is_symlink()):
         return
-    if not (path / NAME).is_file():
+    if not (path / FILE_NAME).is_file():
         raise DataError(f"{path}: exists and is no dataset folder; choose another path")
     if not overwrite:
         raise DataError(f"{path}: exists already; remove it or choose another path")
