@@ -145,7 +145,7 @@ class JsonReader:
                 try:
                     values.append(decoder.decode(line))
                 except msgspec.ValidationError as error:
-                    self._unfit(number, line, error)
+                    self._wrong_value(number, line, error)
                 except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                     self._damaged(number, error)
         return values
@@ -179,7 +179,7 @@ class JsonReader:
             place = self.place(row + error.index)
             raise DataError(f"{self.file.path}: {place}: column {name!r}: {error}") from error
 
-    def _unfit(self, number: int, line: bytes, error: msgspec.ValidationError) -> NoReturn:
+    def _wrong_value(self, number: int, line: bytes, error: msgspec.ValidationError) -> NoReturn:
         """Raise for a line that is JSON and not what its keys must hold."""
         with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
             found = msgspec.json.decode(line, type=dict[str, Any])

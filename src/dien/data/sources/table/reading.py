@@ -103,48 +103,48 @@ def _read_events(
     progress: Progress | None,
 ) -> pl.DataFrame:
     """Read the events of all files, without those that repeat an earlier one."""
-    named = spec.interactions
-    times, impression_codes = TimeParser(named.time_unit), Codes()
-    parse: dict[str, tuple[str, Callable[[pl.Series], pl.Series]]] = {
-        "user": (named.user, lambda values: _rows(users.encode(ids(values)))),
-        "item": (named.item, lambda values: _rows(items.encode(ids(values)))),
-        "time": (named.time, times.parse),
+    roles = spec.interactions
+    times, impression_codes = TimeParser(roles.time_unit), Codes()
+    parsers: dict[str, tuple[str, Callable[[pl.Series], pl.Series]]] = {
+        "user": (roles.user, lambda values: _rows(users.encode(ids(values)))),
+        "item": (roles.item, lambda values: _rows(items.encode(ids(values)))),
+        "time": (roles.time, times.parse),
     }
-    if named.label is not None:
-        limit = named.threshold
-        parse["label"] = (
-            named.label,
+    if roles.label is not None:
+        limit = roles.threshold
+        parsers["label"] = (
+            roles.label,
             labels if limit is None else lambda values: at_least(values, limit),
         )
-    if named.impression is not None:
-        parse["impression"] = named.impression, lambda values: impressions(values, impression_codes)
-    if named.split is not None:
-        parse["split"] = named.split, splits
+    if roles.impression is not None:
+        parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
+    if roles.split is not None:
+        parsers["split"] = roles.split, splits
     wanted: dict[str, str] = {}
-    for role, (column, _) in parse.items():
+    for role, (column, _) in parsers.items():
         wanted.setdefault(column, f"interactions.{role}")
     timed: dict[str, tuple[Definition, Codes]] = {}
-    for side, name, one in spec.features.named():
+    for side, name, feature in spec.features.named():
         if side not in ("behaviour", "context") or name == TIME_SINCE:
             continue
-        if one.timed:
-            timed[name] = one, Codes()
+        if feature.timed:
+            timed[name] = feature, Codes()
         else:
-            parse[name] = one.column or name, _event_feature(one)
-            wanted.setdefault(one.column or name, f"features.{side}.{name}")
-    columns = _Columns([*parse, *timed])
+            parsers[name] = feature.column or name, _event_feature(feature)
+            wanted.setdefault(feature.column or name, f"features.{side}.{name}")
+    columns = _Columns([*parsers, *timed])
     for chunk in _chunks(files, wanted, times, excluded, progress):
-        for name, (column, parsed) in parse.items():
-            columns.add(name, chunk.parse(column, parsed))
-        for name, (one, codes) in timed.items():
-            columns.add(name, codes.categories(one.of_time(columns.last("time"))))
+        for name, (column, parser) in parsers.items():
+            columns.add(name, chunk.parse(column, parser))
+        for name, (feature, codes) in timed.items():
+            columns.add(name, codes.categories(feature.of_time(columns.last("time"))))
     events = columns.frame()
     if events.is_empty():
-        raise DataError(f"{_all(files)}: no interaction; expected at least one row with a click")
-    if named.label is not None and not (events["label"] == 1).any():
+        raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
+    if roles.label is not None and not (events["label"] == 1).any():
         raise DataError(
-            f"{_all(files)}: column {named.label!r}: no label is 1"
-            + (f" ({named.threshold:g} or more)" if named.threshold is not None else "")
+            f"{_in_words(files)}: column {roles.label!r}: no label is 1"
+            + (f" ({roles.threshold:g} or more)" if roles.threshold is not None else "")
             + "; expected at least one click; name the right column (interactions.label), or none where "
             "every row is a click"
         )
@@ -152,13 +152,13 @@ def _read_events(
         events["user"].to_numpy(),
         events["item"].to_numpy(),
         events["time"].to_numpy(),
-        events["impression"].to_numpy() if named.impression is not None else None,
-        events["label"].to_numpy() if named.label is not None else None,
+        events["impression"].to_numpy() if roles.impression is not None else None,
+        events["label"].to_numpy() if roles.label is not None else None,
     )
     if kept is not None:
         excluded["repeated interactions (same user, item, time and impression)"] = int((~kept).sum())
         events = events.filter(pl.Series(kept))
-    if named.split is not None:
+    if roles.split is not None:
         excluded["interactions in no split (kept)"] = int((events["split"] == 3).sum())
     return events
 
@@ -197,8 +197,8 @@ def _read_side(
             first = int(row_of[numbers[second]])
             name = codes.values()[int(numbers[second])]
             raise DataError(
-                f"{_where(starts, second)}: column {key!r}: {name!r} has a row already "
-                f"({_where(starts, first)}); expected one row for each {side}; keep one of them"
+                f"{_place(starts, second)}: column {key!r}: {name!r} has a row already "
+                f"({_place(starts, first)}); expected one row for each {side}; keep one of them"
             )
     missing = row_of == height
     excluded[f"{side}s without a row in the {side}s table (kept)"] = int(missing[:before].sum())
@@ -211,15 +211,20 @@ def _read_side(
     )
 
 
-def _where(starts: list[tuple[int, Reader, int]], row: int) -> str:
-    """Say where a row lies, given all chunks: number of the first row, its file, and its row in there."""
+def _place(starts: list[tuple[int, Reader, int]], row: int) -> str:
+    """Say where a row of the whole table is found.
+
+    Args:
+        starts: of each chunk: its first row in the table, its file, and that row in the file.
+        row: in the table.
+    """
     start, reader, first = next(chunk for chunk in reversed(starts) if chunk[0] <= row)
     return f"{reader.file.path}: {reader.place(first + row - start)}"
 
 
 @dataclass
 class _Columns:
-    """Columns that grow by chunks."""
+    """Columns collected chunk by chunk."""
 
     names: list[str]
     parts: dict[str, list[pl.Series]] = field(init=False)
@@ -300,13 +305,13 @@ def _missing(reader: Reader, column: str, wanted: Mapping[str, str], complete: T
 
 
 def _rows(codes: pl.Series) -> pl.Series:
-    """Rows of a table, from 1, of numbers from 0."""
+    """Convert codes, from 0, to rows of a table, from 1."""
     rows: pl.Series = (codes + 1).cast(pl.Int32)
     return rows
 
 
 def _event_feature(feature: Definition) -> Callable[[pl.Series], pl.Series]:
-    """Make what reads a feature of events: they are many, so text is numbered and numbers are short."""
+    """Make a parser of a feature of events: they are many, so text is encoded, numbers have 32 bits."""
     codes = Codes()
 
     def parse(values: pl.Series) -> pl.Series:
@@ -320,5 +325,5 @@ def _side_feature(feature: Definition) -> Callable[[pl.Series], pl.Series]:
     return lambda values: feature.parse(values, pl.Float64())
 
 
-def _all(files: Sequence[TableFile]) -> str:
+def _in_words(files: Sequence[TableFile]) -> str:
     return str(files[0].path) if len(files) == 1 else f"{files[0].path} and {len(files) - 1} more files"

@@ -51,8 +51,8 @@ class Interactions(_Strict):
         user: who; text or integers.
         item: with what; text or integers.
         time: when.
-        time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to tell by
-            each file's values.
+        time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to detect
+            it from the values of each file.
         label: 1 clicked and 0 shown but not clicked; None where every row is a click.
         threshold: of a label that is a number, as a rating: so much or more is clicked, less is not.
         impression: equal for what was shown together; None where the log does not say.
