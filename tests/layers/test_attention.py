@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dien.layers import BilinearAttention, SequenceAttention
+from dien.layers import BilinearAttention, MLPAttention
 from dien.packed import Pairs
 from tests.equations import assert_same, attention_logit, weights_of
 
@@ -33,7 +33,7 @@ def test_bilinear_scores_are_the_softmax_of_equation_8() -> None:
 def test_mlp_scores_are_those_of_the_plain_four_fold_concatenation(
     widths: list[int], activation: str, scale: bool, softmax: bool
 ) -> None:
-    attention = SequenceAttention(widths, H, activation, softmax, scale).double()
+    attention = MLPAttention(H, widths, activation, softmax=softmax, scale=scale).double()
     states, targets = inputs(H)
     weights, divisor = weights_of(attention), H**0.5 if scale else 1.0
     expected = []
@@ -47,6 +47,6 @@ def test_mlp_scores_are_those_of_the_plain_four_fold_concatenation(
 
 
 def test_mlp_attention_refuses_targets_of_another_width() -> None:
-    attention = SequenceAttention([6], H, "relu", True, False).double()
+    attention = MLPAttention(H, [6], "relu").double()
     with pytest.raises(ValueError, match=r"states \[5, 4\] and targets \[4, 3\]; expected one width"):
         attention(*inputs(D), PAIRS)

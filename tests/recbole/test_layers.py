@@ -115,9 +115,9 @@ def test_interest_evolving_layer_is_recboles(gru: str, activation: str, lengths:
 
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize("softmax", [True, False])
-def test_sequence_attention_is_recboles_seq_att_layer(softmax: bool, lengths: Tensor) -> None:
+def test_mlp_attention_is_recboles_seq_att_layer(softmax: bool, lengths: Tensor) -> None:
     theirs = shared.SequenceAttLayer(torch.arange(T)[None], [4 * D, 7, 6], "sigmoid", softmax, True)
-    ours = layers.SequenceAttention([4 * D, 7, 6], D, "sigmoid", softmax, scale=True)
+    ours = layers.MLPAttention(D, [7, 6], "sigmoid", softmax=softmax, scale=True)
     with_the_weights_of(theirs, ours)
     queries, keys = tensors((B, D), (B, T, D))
     packed = Packed.from_padded(keys, lengths)

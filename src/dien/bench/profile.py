@@ -181,7 +181,7 @@ def _watched(model: DIEN) -> Iterator[_StageTimer]:
         (model.query, "forward", "attention"),
         (evolution.attention_layer, "forward", "attention"),
         (evolution, "evolve", "evolution"),
-        (model.extractor, "packed_auxiliary_loss", "auxiliary network"),
+        (model.extractor, "loss", "auxiliary network"),
         (model.head, "forward", "head"),
         (model.logit, "forward", "head"),
         (model, "loss", "loss"),

@@ -42,28 +42,33 @@ class BilinearAttention(nn.Module):
         return segment_softmax(logits, pairs.lengths, pairs.row)
 
 
-class SequenceAttention(nn.Module):
+class MLPAttention(nn.Module):
     """MLP on ``[q, k, q - k, q * k]`` for target ``q`` and state ``k``, as DIN's and RecBole's.
 
     With an activation of each element alone, the four-fold concatenation is never built
     (:func:`dien.ops.mlp_attention`).
 
     Args:
-        widths: hidden widths; where the first is ``4 H`` it is taken for the input's, as in RecBole.
-        state_width: ``H``, which must be the target's too.
-        activation: of the hidden layers.
+        width: ``H`` of a state, which must be the target's too.
+        hidden: widths of the hidden layers.
+        activation: of these.
         softmax: whether the scores of a candidate add up to 1.
         scale: whether logits are divided by ``sqrt(H)``, as RecBole does and neither paper nor authors do.
     """
 
     def __init__(
-        self, widths: Sequence[int], state_width: int, activation: str, softmax: bool, scale: bool
+        self,
+        width: int,
+        hidden: Sequence[int] = (80, 40),
+        activation: str = "sigmoid",
+        *,
+        softmax: bool = True,
+        scale: bool = False,
     ) -> None:
         super().__init__()
-        if widths[0] != 4 * state_width:
-            widths = [4 * state_width, *widths]
         self.softmax = softmax
-        self.divisor = state_width**0.5 if scale else 1.0
+        self.divisor = width**0.5 if scale else 1.0
+        widths = [4 * width, *hidden]
         self.att_mlp_layers = MLP(widths, activation)
         self.dense = nn.Linear(widths[-1], 1)
 

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.layers import MLP, Affine, InterestEvolvingLayer, InterestExtractorNetwork, set_gate_bias
+from dien.layers import (
+    MLP,
+    Affine,
+    BilinearAttention,
+    InterestEvolution,
+    InterestExtractor,
+    MLPAttention,
+    set_gate_bias,
+)
 from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.inputs import Embedded, Inputs, pooled_items
 from dien.models.model import Losses, Model, Prediction, cross_entropy
@@ -199,13 +207,13 @@ class DIEN(Model):
             self.inputs = inputs = Inputs(schema, config.embedding_size)
         D = inputs.item_width
         self.hidden_size = H = config.hidden_size or D
-        self.extractor = InterestExtractorNetwork(
+        self.extractor = InterestExtractor(
             inputs.history_width,
             H,
-            [H + D, *config.auxiliary_hidden, 1],
+            D,
+            config.auxiliary_hidden,
             activation=config.auxiliary_activation,
             average=config.auxiliary_average,
-            item_size=D,
             affine=config.auxiliary_affine,
             reset=config.gru_reset,
         )
@@ -215,17 +223,13 @@ class DIEN(Model):
         elif config.attention == "mlp" and D != H:
             # The MLP attention subtracts and multiplies target and state: it wants them equally wide.
             self.query = nn.Linear(D, H)
-        self.evolution = InterestEvolvingLayer(
-            None,
-            H,
-            H,
-            (4 * H, *config.attention_hidden),
-            gru=config.gru.upper(),
-            attention=config.attention,
-            target_size=H if config.attention_query == "prelu" else D,
-            scale=config.attention_scale,
-            initialisation=config.gru_initialisation,
-            reset=config.gru_reset,
+        attention: BilinearAttention | MLPAttention
+        if config.attention == "mlp":
+            attention = MLPAttention(H, config.attention_hidden, scale=config.attention_scale)
+        else:
+            attention = BilinearAttention(H, D if config.attention_query == "plain" else H)
+        self.evolution = InterestEvolution(
+            H, H, attention, config.gru, initialisation=config.gru_initialisation, reset=config.gru_reset
         )
         if config.gru_gate_bias is not None:
             for gru in (self.extractor.gru, self.evolution.dynamic_rnn):
@@ -262,7 +266,7 @@ class DIEN(Model):
         loss = None
         if embedded.negatives is not None:
             items = Packed(embedded.items, batch.offsets)  # values [N, D]
-            loss = self.extractor.packed_auxiliary_loss(states, items, embedded.negatives)
+            loss = self.extractor.loss(states, items, embedded.negatives)
         return Prediction(logits, loss)
 
     def loss(self, prediction: Prediction, batch: Batch) -> Tensor:

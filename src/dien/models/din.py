@@ -9,7 +9,7 @@ from torch import nn
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.layers import MLP, SequenceAttention
+from dien.layers import MLP, MLPAttention
 from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.inputs import Inputs, pooled_items
 from dien.models.model import Model, Prediction
@@ -60,12 +60,8 @@ class DIN(Model):
         D, E = self.inputs.item_width, self.inputs.history_width
         # The attention subtracts and multiplies target and behaviour: it wants them equally wide.
         self.query = nn.Linear(D, E) if D != E else nn.Identity()
-        self.attention = SequenceAttention(
-            (4 * E, *config.attention_hidden),
-            E,
-            config.attention_activation,
-            softmax=config.attention_softmax,
-            scale=False,
+        self.attention = MLPAttention(
+            E, config.attention_hidden, config.attention_activation, softmax=config.attention_softmax
         )
         widths = E + D + self.inputs.profile_width + (2 * D if config.pooled_history else 0)
         self.head = MLP([widths, *config.head_hidden], config.head_activation)

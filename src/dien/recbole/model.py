@@ -185,7 +185,7 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
             states = self.interset_extractor.states(behaviours)  # [N, D]
             auxiliary = None
             if rest:
-                auxiliary = self.interset_extractor.packed_auxiliary_loss(states, behaviours, rest[0])
+                auxiliary = self.interset_extractor.loss(states, behaviours, rest[0])
             pairs = Pairs.of_histories(behaviours.offsets, histories.of_row)
             final = self.interest_evolution.evolve(
                 target, Packed(states, behaviours.offsets), pairs

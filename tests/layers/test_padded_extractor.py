@@ -194,7 +194,7 @@ def test_packed_histories_give_the_states_of_padded_ones() -> None:
     found = layer.states(behaviours)
     assert_same(found, Packed.from_padded(states, lengths).values)
     others = Packed.from_padded(negatives, lengths).values
-    assert_same(layer.packed_auxiliary_loss(found, behaviours, others), loss)
+    assert_same(layer.loss(found, behaviours, others), loss)
 
 
 @pytest.mark.parametrize("average", ["pairs", "histories"])

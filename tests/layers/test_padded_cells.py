@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dien.layers import AGRUCell, AUGRUCell, ComplementAUGRUCell, DynamicRNN, set_gate_bias
-from dien.layers.cells import Reset
+from dien.layers.gru import Reset
 from tests.equations import assert_same, gru_states, gru_step, weights_of
 
 Cell = type[AGRUCell] | type[AUGRUCell] | type[ComplementAUGRUCell]

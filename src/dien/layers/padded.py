@@ -1,0 +1,375 @@
+"""The layers by the names and signatures of RecBole 1.2.1's DIEN: thin classes over the packed ones.
+
+Usable without RecBole. Names of arguments and parameters, and the defaults, are RecBole's, so that its code
+and checkpoints fit; what follows a ``*`` is ours. Padded input is packed first: nothing is computed on
+padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from dien.layers.attention import BilinearAttention, MLPAttention
+from dien.layers.evolution import EvolutionKind, InterestEvolution
+from dien.layers.extractor import Average, InterestExtractor
+from dien.layers.gru import AttentionGRU, AttentionKind, Initialisation, Reset
+from dien.packed import Packed, Pairs, lengths_to_offsets, padding_mask
+
+
+class _Cell(AttentionGRU):
+    """One step of an :class:`~dien.layers.AttentionGRU`.
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+        initialisation: as :class:`~dien.layers.AttentionGRU`.
+        reset: as :func:`~dien.layers.gru.packed_gru`.
+    """
+
+    kind: AttentionKind
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        initialisation: Initialisation = "uniform",
+        reset: Reset = "after",
+    ) -> None:
+        super().__init__(
+            input_size, hidden_size, self.kind, bias=bias, initialisation=initialisation, reset=reset
+        )
+
+    def forward(self, input: Tensor, hidden_output: Tensor, att_score: Tensor) -> Tensor:
+        """Take one step.
+
+        Args:
+            input: ``[B, D]``.
+            hidden_output: ``[B, H]`` the state before.
+            att_score: ``[B]`` or ``[B, 1]``.
+
+        Returns:
+            ``[B, H]`` the state after.
+        """
+        rows = torch.arange(input.shape[0], device=input.device)
+        return self.run(input, rows, torch.ones_like(rows), att_score.reshape(-1), state=hidden_output)
+
+
+class AGRUCell(_Cell):
+    """Attention in place of the update gate: ``h' = (1 - a) h + a h~`` (eq. 10).
+
+    The update gate's parameters are kept, unused, so that RecBole's weights load.
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+        initialisation: ``uniform`` draws from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.GRU; ``normal`` draws
+            weights from N(0, 1) and has biases 0, as RecBole, where most gates then start saturated.
+        reset: as :func:`packed_gru`.
+    """
+
+    kind = "agru"
+
+
+class AUGRUCell(_Cell):
+    """Attention scales the update gate: ``ũ = a u``, ``h' = (1 - ũ) ∘ h + ũ ∘ h~`` (eq. 11-12).
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+        initialisation: as :class:`AGRUCell`.
+        reset: as :func:`packed_gru`.
+    """
+
+    kind = "augru"
+
+
+class ComplementAUGRUCell(_Cell):
+    """The AUGRU of the authors' code: ``ũ = (1 - a) u``, ``h' = ũ ∘ h + (1 - ũ) ∘ h~``.
+
+    At ``a = 0`` it takes the step of an ordinary GRU, where the paper's keeps the state.
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+        initialisation: as :class:`AGRUCell`.
+        reset: as :func:`packed_gru`.
+    """
+
+    kind = "augru-complement"
+
+
+class DynamicRNN(nn.Module):
+    """An AGRU or AUGRU over sequences of different lengths, given and returned as PackedSequence.
+
+    Args:
+        input_size: ``D``.
+        hidden_size: ``H``.
+        bias: whether both projections have a bias.
+        gru: ``AGRU``, ``AUGRU`` or ``AUGRU-COMPLEMENT`` (:class:`ComplementAUGRUCell`).
+        initialisation: as :class:`AGRUCell`.
+        reset: as :func:`packed_gru`.
+
+    Raises:
+        ValueError: another ``gru``.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        gru: str = "AGRU",
+        *,
+        initialisation: Initialisation = "uniform",
+        reset: Reset = "after",
+    ) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        cells = {"AGRU": AGRUCell, "AUGRU": AUGRUCell, "AUGRU-COMPLEMENT": ComplementAUGRUCell}
+        if gru not in cells:
+            raise ValueError(f"DynamicRNN: gru={gru!r}; expected AGRU, AUGRU or AUGRU-COMPLEMENT")
+        self.rnn = cells[gru](input_size, hidden_size, bias, initialisation=initialisation, reset=reset)
+
+    def forward(
+        self,
+        input: PackedSequence,
+        att_scores: PackedSequence | None = None,
+        hidden_output: Tensor | None = None,
+    ) -> PackedSequence:
+        """Run over every sequence.
+
+        Args:
+            input: ``data [N, D]``.
+            att_scores: ``data [N]``, packed alike.
+            hidden_output: ``[B, H]`` initial states, in the packed (sorted) order; zeros where None.
+
+        Returns:
+            The states, ``data [N, H]``, packed as the input.
+
+        Raises:
+            NotImplementedError: input or att_scores is no PackedSequence.
+        """
+        if not isinstance(input, PackedSequence) or not isinstance(att_scores, PackedSequence):
+            raise NotImplementedError(
+                "DynamicRNN: input and att_scores must be PackedSequence (pack_padded_sequence makes one), "
+                f"found {type(input).__name__} and {type(att_scores).__name__}"
+            )
+        to_row_major, lengths = _row_major(input.batch_sizes)
+        to_row_major, lengths = to_row_major.to(input.data.device), lengths.to(input.data.device)
+        states = self.rnn.run(
+            input.data[to_row_major],
+            lengths_to_offsets(lengths)[:-1],
+            lengths,
+            att_scores.data.reshape(-1)[to_row_major],
+            state=hidden_output,
+            outputs="all",
+        )
+        data = torch.empty_like(states).index_copy(0, to_row_major, states)
+        return PackedSequence(data, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
+
+
+def _row_major(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each row-major step stands in a PackedSequence, ``[N]``, and each row's length, ``[B]``."""
+    starts = lengths_to_offsets(batch_sizes)[:-1]  # [T] first place of each step
+    rows = torch.arange(int(batch_sizes[0]))
+    lengths = (batch_sizes[:, None] > rows).sum(0)  # [B]
+    real = torch.arange(len(batch_sizes)) < lengths[:, None]  # [B, T]
+    return (starts + rows[:, None])[real], lengths
+
+
+class InterestExtractorNetwork(InterestExtractor):
+    """Interest states of padded histories (eq. 2-5) and their auxiliary loss (eq. 6).
+
+    Args:
+        input_size: ``E``, width of a behaviour: its item, then what else is known of it.
+        hidden_size: ``H``.
+        mlp_size: widths of the auxiliary network, its input ``H + D`` first and its output 1 last.
+        activation: of the auxiliary network's hidden layers. RecBole has none, which leaves a linear network.
+        average: as :class:`~dien.layers.InterestExtractor`; RecBole's is ``pairs``.
+        item_size: ``D``, width of the item; ``E`` where None.
+        affine: as :class:`~dien.layers.InterestExtractor`.
+        reset: likewise.
+
+    Raises:
+        ValueError: sizes do not fit each other.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        mlp_size: Sequence[int],
+        *,
+        activation: str = "none",
+        average: Average = "pairs",
+        item_size: int | None = None,
+        affine: bool = False,
+        reset: Reset = "after",
+    ) -> None:
+        item_size = input_size if item_size is None else item_size
+        super().__init__(
+            input_size,
+            hidden_size,
+            item_size,
+            mlp_size[1:-1],
+            activation=activation,
+            average=average,
+            affine=affine,
+            reset=reset,
+        )
+        if mlp_size[0] != item_size + hidden_size or mlp_size[-1] != 1:
+            raise ValueError(
+                f"mlp_size {list(mlp_size)}; expected the input width H + D = {item_size + hidden_size} "
+                "first and 1 last"
+            )
+
+    def auxiliary_loss(
+        self, h_states: Tensor, click_seq: Tensor, noclick_seq: Tensor, keys_length: Tensor
+    ) -> Tensor:
+        """Compute the auxiliary loss of padded states and the items after each (eq. 6).
+
+        Args:
+            h_states: ``[B, T - 1, H]``.
+            click_seq: ``[B, T - 1, D]`` the item of the behaviour after each state.
+            noclick_seq: ``[B, T - 1, D]`` the negative after each state.
+            keys_length: ``[B]`` real steps of these, one less than the history's; below 0 counts as 0.
+
+        Returns:
+            A scalar; zero where no step is real.
+        """
+        real = padding_mask(keys_length, h_states.shape[1])
+        states = h_states[real]
+        now = torch.arange(states.shape[0], device=states.device)
+        return self._loss(states, click_seq[real], noclick_seq[real], now, 0, keys_length)
+
+    def forward(
+        self, keys: Tensor, keys_length: Tensor, neg_keys: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Extract interest states of padded histories.
+
+        Args:
+            keys: ``[B, T, E]`` behaviours, filled up at the end.
+            keys_length: ``[B]``, between 0 and ``T``.
+            neg_keys: ``[B, T, D]`` a negative for each behaviour.
+
+        Returns:
+            States ``[B, T, H]``, zero beyond a history's end, and the auxiliary loss, None without negatives.
+
+        Raises:
+            ValueError: a length is out of range.
+        """
+        behaviours = Packed.from_padded(keys, keys_length)
+        states = self.states(behaviours)
+        padded = Packed(states, behaviours.offsets).to_padded(keys.shape[1])
+        if neg_keys is None:
+            return padded, None
+        negatives = Packed.from_padded(neg_keys, keys_length).values
+        items = Packed(behaviours.values[:, : self.item_size], behaviours.offsets)
+        return padded, self.loss(states, items, negatives)
+
+
+class InterestEvolvingLayer(InterestEvolution):
+    """Final interest of each candidate from the interest states of its padded history.
+
+    Args:
+        mask_mat: not used, since nothing is computed on padding; kept for RecBole's signature.
+        input_size: width of an interest state; with MLP attention also the target's.
+        rnn_hidden_size: ``H`` of the evolving GRU.
+        att_hidden_size: hidden widths of the MLP attention; where the first is ``4 * input_size`` it is taken
+            for the input's, as in RecBole.
+        activation: of the MLP attention.
+        softmax_stag: whether the MLP attention's scores are normalised over the history.
+        gru: ``GRU``, ``AIGRU``, ``AGRU``, ``AUGRU`` or ``AUGRU-COMPLEMENT``, as the ``kind`` of
+            :class:`~dien.layers.InterestEvolution`.
+        attention: ``mlp``, or ``bilinear`` (eq. 8).
+        target_size: width of the target for bilinear attention; ``input_size`` where None.
+        scale: whether the MLP attention's logits are divided by ``sqrt(input_size)``: RecBole does, paper and
+            authors do not.
+        initialisation: as :class:`~dien.layers.AttentionGRU`.
+        reset: as :class:`~dien.layers.InterestEvolution`.
+
+    Raises:
+        ValueError: another ``gru`` or ``attention``.
+    """
+
+    def __init__(
+        self,
+        mask_mat: Tensor | None,
+        input_size: int,
+        rnn_hidden_size: int,
+        att_hidden_size: Sequence[int] = (80, 40),
+        activation: str = "sigmoid",
+        softmax_stag: bool = True,
+        gru: str = "GRU",
+        *,
+        attention: Literal["mlp", "bilinear"] = "mlp",
+        target_size: int | None = None,
+        scale: bool = True,
+        initialisation: Initialisation = "uniform",
+        reset: Reset = "after",
+    ) -> None:
+        if gru not in _KINDS:
+            raise ValueError(f"InterestEvolvingLayer: gru={gru!r}; expected one of {', '.join(_KINDS)}")
+        # Attention pools the outputs of the second GRU, and otherwise looks at what goes into it.
+        attended = rnn_hidden_size if gru == "GRU" else input_size
+        attend: BilinearAttention | MLPAttention
+        if attention == "bilinear":
+            attend = BilinearAttention(attended, input_size if target_size is None else target_size)
+        elif attention == "mlp":
+            hidden = att_hidden_size[1:] if att_hidden_size[0] == 4 * attended else att_hidden_size
+            attend = MLPAttention(attended, hidden, activation, softmax=softmax_stag, scale=scale)
+        else:
+            raise ValueError(f"InterestEvolvingLayer: attention={attention!r}; expected mlp or bilinear")
+        super().__init__(
+            input_size, rnn_hidden_size, attend, _KINDS[gru], initialisation=initialisation, reset=reset
+        )
+
+    def final_output(self, outputs: Tensor, keys_length: Tensor) -> Tensor:
+        """Pick the state after each history's last step.
+
+        Args:
+            outputs: ``[B, T, H]`` padded states.
+            keys_length: ``[B]``, between 0 and ``T``.
+
+        Returns:
+            ``[B, H]``, zero where the length is 0.
+        """
+        last = (keys_length - 1).clamp(min=0)[:, None, None].expand(-1, 1, outputs.shape[2])
+        return outputs.gather(1, last).squeeze(1).masked_fill((keys_length == 0)[:, None], 0)
+
+    def forward(self, queries: Tensor, keys: Tensor, keys_length: Tensor) -> Tensor:
+        """Follow interests of padded histories, one a candidate.
+
+        Args:
+            queries: ``[B, D]`` targets.
+            keys: ``[B, T, H]`` interest states, filled up at the end.
+            keys_length: ``[B]``, between 0 and ``T``.
+
+        Returns:
+            ``[B, H]`` the final interest, zero for an empty history.
+
+        Raises:
+            ValueError: a length is out of range.
+        """
+        states = Packed.from_padded(keys, keys_length)
+        return self.evolve(queries, states, Pairs.of_histories(states.offsets))
+
+
+_KINDS: dict[str, EvolutionKind] = {
+    "GRU": "gru",
+    "AIGRU": "aigru",
+    "AGRU": "agru",
+    "AUGRU": "augru",
+    "AUGRU-COMPLEMENT": "augru-complement",
+}
