@@ -192,7 +192,7 @@ def test_a_run_is_what_its_checkpoint_was(settings: dict[str, Any], tmp_path: Pa
     assert load_file(run.path / "model.safetensors").keys() == run.load_model().state_dict().keys()
     with pytest.raises(RunError, match=r"run: converted, so it has no dataset; score requests"):
         evaluate(run)
-    with pytest.raises(RunError, match=r"run: converted, so no DATA extends its own; train without --from"):
+    with pytest.raises(RunError, match=r"run: converted, so no dataset extends its own; train without"):
         expect_extension(run, run.config.model, None)
 
 
