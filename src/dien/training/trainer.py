@@ -248,8 +248,8 @@ class Trainer:
 def _sigterm_between_batches() -> Iterator[Callable[[], None]]:
     """Have SIGTERM take effect where the function that is handed out is called, and nowhere else.
 
-    A handler that was there before is called, too, and is back afterwards. Python lets the main thread alone
-    set one: in another, SIGTERM does what it did before.
+    A handler that was there before is called, too, and is back afterwards. In another than the main thread,
+    and where the handler is not Python's to put back, SIGTERM does what it did before.
 
     Yields:
         What raises ``SystemExit`` with the exit code of a process that SIGTERM has ended, if one has come.
@@ -266,7 +266,7 @@ def _sigterm_between_batches() -> Iterator[Callable[[], None]]:
         if came:
             raise SystemExit(128 + signal.SIGTERM)
 
-    if threading.current_thread() is not threading.main_thread():
+    if before is None or threading.current_thread() is not threading.main_thread():
         yield stop_if_asked
         return
     signal.signal(signal.SIGTERM, note)
