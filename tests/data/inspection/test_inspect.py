@@ -35,7 +35,7 @@ def values_of(column, row):
     return column[row].item()
 
 
-def standing(data: Prepared, split: str) -> dict[tuple[str, str], list]:
+def values_by_place(data: Prepared, split: str) -> dict[tuple[str, str], list]:
     """Every value that stands in a split by feature and place, one impression after the other."""
     rows, found = data.splits[split], {}
 
@@ -81,7 +81,7 @@ def test_coverage_and_numbers_are_those_of_a_loop_over_every_value(inspected):
     found = {(c.feature, c.place, c.split): c for c in inspection.coverage}
     expected = {}
     for split in SPLITS:
-        for (feature, place), values in standing(prepared, split).items():
+        for (feature, place), values in values_by_place(prepared, split).items():
             unknown = sum(map(is_unknown, values)) / len(values) if values else None
             known = [v for v in values if isinstance(v, float) and not math.isnan(v)]
             mean, std = (fmean(known), pstdev(known)) if known else (None, None)
@@ -94,7 +94,7 @@ def test_coverage_and_numbers_are_those_of_a_loop_over_every_value(inspected):
 def test_a_tables_unseen_rows_are_those_that_no_feature_sharing_it_has_in_train(inspected):
     prepared, inspection = inspected
     seen = {}
-    for (feature, _), values in standing(prepared, "train").items():
+    for (feature, _), values in values_by_place(prepared, "train").items():
         seen.setdefault({"wanted": "tags"}.get(feature, feature), Counter()).update(counted(values))
     sizes = {f.name: f.size for f in prepared.schema.features if f.kind != "numeric"}
     tables = inspection.tables
@@ -161,7 +161,7 @@ def test_drift_compares_every_feature_without_a_number_with_train(inspected):
     expected = {
         (feature, place, split)
         for split in ("valid", "test")
-        for feature, place in standing(prepared, split)
+        for feature, place in values_by_place(prepared, split)
         if place != "history" and feature != "price"
     }
     drift = inspection.drift
