@@ -1,6 +1,7 @@
 """From reviews to scores by the commands alone."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_the_commands_lead_the_whole_way_from_reviews_to_scores(amazon_data: Pat
     slices = ok("evaluate", run, "--slices")["slices"]
     assert sum(part["rows"] for name, part in slices.items() if name.startswith("item")) == evaluated["rows"]
     printed = dien("evaluate", run, "--slices").stdout
+    assert f"\nGAUC {evaluated['gauc']:.4f}" in re.sub(" +", " ", printed)
     assert all(name in printed for name in slices)
     assert f"rows {evaluated['rows']}" in " ".join(printed.replace(",", "").split())
     requests = tmp_path / "requests.jsonl"

@@ -37,7 +37,7 @@ def finish(result: Mapping[str, Any], rows: Mapping[str, Any], last: str, as_jso
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows.items():
-        table.add_row(name.replace("_", " "), _text(value))
+        table.add_row(_label(name), _text(value))
     console = Console(highlight=False)
     console.print(table)
     console.print(last, soft_wrap=True, markup=False)
@@ -80,6 +80,12 @@ def table_of(*columns: str) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     return table
+
+
+def _label(key: str) -> str:
+    """Write a key as people read it: ``valid_auc`` is "valid AUC"."""
+    words = key.replace("log_loss", "LogLoss").replace("_", " ").split(" ")
+    return " ".join(word.upper() if word in ("auc", "gauc") else word for word in words)
 
 
 def _text(value: Any) -> str:
