@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from dien.data.readers import json_lines, streams
+from dien.data.readers import csv_text, json_lines, streams
 from dien.errors import DataError
 from dien.run import Run
 from dien.serving import Scorer, requests, score_file
@@ -268,12 +268,14 @@ def test_nothing_is_left_behind_when_scoring_or_writing_fails(
         assert before is None or out.read_bytes() == before
 
 
-def test_requests_longer_than_a_block_of_bytes_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "csv.gz"])
+def test_requests_of_many_blocks_of_bytes_are_read_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     monkeypatch.setattr(json_lines, "_BLOCK", 7)
+    monkeypatch.setattr(csv_text, "_BLOCK_OF_FEW_ROWS", 1000)
     monkeypatch.setattr(streams, "BLOCK_BYTES", 2000)
     rows = [GOOD | {"time": k} for k in range(50)]
-    parts = list(read_requests(save(rows, tmp_path / "r.jsonl"), FIELDS))
+    parts = list(read_requests(save(rows, tmp_path / f"r.{suffix}"), FIELDS))
     assert len(parts) > 1
     assert pl.concat(parts)["time"].to_list() == list(range(50))

@@ -22,6 +22,8 @@ from dien.progress import Progress
 
 csv.field_size_limit(streams.BLOCK_BYTES)  # Arrow takes such fields, too
 
+_BLOCK_OF_FEW_ROWS = 1 << 22  # bytes; Arrow reads 32 blocks ahead of who takes few rows and is slow with them
+
 
 class CsvReader:
     """A CSV file with a header, gzip or plain; an empty field is missing."""
@@ -55,7 +57,10 @@ class CsvReader:
             try:
                 stream = pa.csv.open_csv(
                     pa.PythonFile(quotes, mode="r"),
-                    pa.csv.ReadOptions(block_size=streams.BLOCK_BYTES, use_threads=False),
+                    pa.csv.ReadOptions(
+                        block_size=streams.BLOCK_BYTES if rows is None else _BLOCK_OF_FEW_ROWS,
+                        use_threads=False,
+                    ),
                     pa.csv.ParseOptions(
                         delimiter=self.file.separator,
                         quote_char='"' if self.quoted else False,
