@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import logging
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,8 +16,6 @@ from dien.errors import ConfigError
 from dien.models.config import ModelConfig, Strict
 from dien.models.registry import config_classes, model_config
 from dien.presets import PRESETS, preset_or_file
-
-_log = logging.getLogger(__name__)
 
 
 class TrainConfig(Strict):
@@ -228,23 +226,26 @@ def set_by_hand(layers: Iterable[Mapping[str, Any]], settings: Iterable[str]) ->
 def idle_keys(config: RunConfig, layers: Iterable[Mapping[str, Any]], settings: Iterable[str]) -> set[str]:
     """Tell which dotted keys are set by hand and have no effect.
 
-    A layer that names every key of the model, as the ``config.yaml`` of a run folder does, sets none by hand.
+    A layer that names every key of the model or of the training, as the ``config.yaml`` of a run folder does,
+    sets none of these by hand.
 
     Args:
         config: what the layers and settings come to.
         layers: mappings of keys, as of a file.
         settings: ``key=value`` of ``--set``.
     """
-    every = type(config.model).model_fields.keys()
-    chosen = [layer for layer in layers if not every <= dict(layer.get("model") or {}).keys()]
+    every = {"model": type(config.model).model_fields.keys(), "training": TrainConfig.model_fields.keys()}
+    chosen = [
+        {part: keys for part, keys in layer.items() if not every[part] <= keys.keys()} for layer in layers
+    ]
     return set_by_hand(chosen, settings) & config.without_effect().keys()
 
 
 def warn(idle: Iterable[str], config: RunConfig, where: str = "") -> None:
-    """Warn of keys that have no effect in a configuration, on the log."""
+    """Warn (``UserWarning``) of keys that have no effect in a configuration."""
     reasons = config.without_effect()
     for key in sorted(idle):
-        _log.warning("warning: %s%s has no effect %s", where, key, reasons[key])
+        warnings.warn(f"{where}{key} has no effect {reasons[key]}", stacklevel=3)
 
 
 def _problem(problem: ErrorDetails, data: Mapping[str, Any]) -> str:

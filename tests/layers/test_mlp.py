@@ -134,7 +134,7 @@ def test_in_training_a_batch_normalisation_standardises_for_every_activation(nam
     assert torch.equal(one, network.eval()(x[:1]))
 
 
-def test_dropout_is_training_s_alone() -> None:
+def test_dropout_happens_in_training_alone() -> None:
     network, x = MLP([300, 2], "none", dropout=0.5), torch.ones(1, 300)
     with torch.no_grad():
         network.first.weight.fill_(1)
@@ -157,6 +157,6 @@ def test_a_scale_and_shift_do_nothing_at_first_and_go_into_the_layer_that_follow
     torch.testing.assert_close(torch.nn.functional.linear(x, weight, bias), expected)
 
 
-def test_an_activation_without_a_meaning_is_refused() -> None:
+def test_an_unknown_activation_is_refused() -> None:
     with pytest.raises(ValueError, match="'gelu'; expected dice, prelu, relu, sigmoid, silu, tanh or none"):
         MLP([3, 4], "gelu")

@@ -32,7 +32,7 @@ def packed(padded: Tensor, lengths: list[int], *, enforce_sorted: bool = False) 
     )
 
 
-def test_signatures_are_those_of_the_class_page() -> None:
+def test_signatures_are_those_of_recbole() -> None:
     required = inspect.Parameter.empty
     for cell in (AGRUCell, AUGRUCell):
         assert signature(cell) == [("input_size", required), ("hidden_size", required), ("bias", True)]
@@ -73,7 +73,7 @@ def test_parameters_start_between_the_bounds_of_torch_gru(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS.values())
-def test_parameters_start_as_those_of_recbole_where_asked_for(cell: Cell) -> None:
+def test_parameters_start_as_those_of_recbole_with_initialisation_normal(cell: Cell) -> None:
     torch.manual_seed(0)
     found = dict(cell(32, 64, initialisation="normal").named_parameters())
     torch.manual_seed(0)

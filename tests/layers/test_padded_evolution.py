@@ -44,7 +44,7 @@ def histories(B: int, attention: str = "mlp", seed: int = 0) -> tuple[Tensor, Te
     return queries, keys
 
 
-def test_the_signature_is_that_of_the_class_page() -> None:
+def test_the_signature_is_that_of_recbole() -> None:
     parameters = list(inspect.signature(InterestEvolvingLayer).parameters.values())
     required = inspect.Parameter.empty
     assert [(p.name, p.default) for p in parameters[:7]] == [
@@ -174,7 +174,7 @@ def test_what_the_padding_holds_changes_neither_outputs_nor_gradients(
 
 @pytest.mark.parametrize("attention", ["bilinear", "mlp"])
 @pytest.mark.parametrize("gru", KINDS)
-def test_candidates_that_share_a_history_fare_as_each_would_alone(gru: str, attention: str) -> None:
+def test_candidates_that_share_a_history_have_the_interest_each_has_alone(gru: str, attention: str) -> None:
     evolving, history_of = layer(gru, attention), torch.tensor([2, 0, 2, 1, 2])
     queries, _ = histories(5, attention)
     _, keys = histories(3, attention)
@@ -207,7 +207,7 @@ def test_the_input_width_of_the_attention_may_stand_first_as_in_recbole() -> Non
         ({"attention": "dot"}, "attention='dot'; expected mlp or bilinear"),
     ],
 )
-def test_another_kind_is_refused(options: dict[str, Any], message: str) -> None:
+def test_another_kind_of_gru_or_attention_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         InterestEvolvingLayer(None, WIDTH, WIDTH, **options)
 

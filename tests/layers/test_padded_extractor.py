@@ -40,7 +40,7 @@ def auxiliary_by_hand(
     return terms
 
 
-def test_the_signature_is_that_of_the_class_page() -> None:
+def test_the_signature_is_that_of_recbole() -> None:
     parameters = inspect.signature(InterestExtractorNetwork).parameters
     assert list(parameters)[:3] == ["input_size", "hidden_size", "mlp_size"]
     assert all(p.kind is p.KEYWORD_ONLY for p in list(parameters.values())[3:])

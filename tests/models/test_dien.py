@@ -233,7 +233,7 @@ def test_keys_without_effect_change_neither_the_loss_nor_its_gradients(
             assert torch.equal(parameter.grad.to_dense(), parameters[name].grad.to_dense()), name
 
 
-def test_gates_start_at_the_bias_that_is_asked_for() -> None:
+def test_the_biases_of_reset_and_update_gates_start_at_gru_gate_bias() -> None:
     for gru in ("gru", "aigru", "agru", "augru", "augru-complement"):
         dien = model(gru=gru, gru_gate_bias=1.0)
         biases = [p for name, p in dien.named_parameters() if "bias_ih" in name or "bias_hh" in name]
@@ -243,7 +243,7 @@ def test_gates_start_at_the_bias_that_is_asked_for() -> None:
             assert (ih + hh)[10:].abs().min() > 0
 
 
-def test_evolving_weights_start_as_those_of_recbole_where_asked_for() -> None:
+def test_the_evolving_grus_weights_start_as_those_of_recbole_with_initialisation_normal() -> None:
     def weights(initialisation: str) -> Tensor:
         dien = model(hidden_size=40, gru_initialisation=initialisation)
         return dien.evolution.dynamic_rnn.rnn.weight_hh.detach()
@@ -252,7 +252,7 @@ def test_evolving_weights_start_as_those_of_recbole_where_asked_for() -> None:
     assert weights("uniform").abs().max() <= 40**-0.5
 
 
-def test_null_makes_states_as_wide_as_items() -> None:
+def test_a_hidden_size_of_null_makes_states_as_wide_as_items() -> None:
     for schema, width in ((SCHEMA, 4), (EVERY_KIND, 2 + 3 + 2 + 1 + 2)):
         dien = model(schema, hidden_size=None, attention="mlp")
         assert dien.hidden_size == dien.extractor.gru.hidden_size == width
@@ -335,7 +335,7 @@ def test_without_negatives_there_is_no_auxiliary_loss() -> None:
     assert model()(random_batch(LENGTHS, HISTORY_OF, negatives=False)).auxiliary_loss is None
 
 
-def test_at_weight_zero_there_is_no_auxiliary_loss_and_the_same_logits() -> None:
+def test_with_auxiliary_weight_zero_there_is_no_auxiliary_loss_and_the_logits_are_the_same() -> None:
     batch = random_batch(LENGTHS, HISTORY_OF)
     without = model(auxiliary_weight=0)(batch)
     assert without.auxiliary_loss is None

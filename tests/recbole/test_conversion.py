@@ -164,7 +164,9 @@ def test_missing_values_are_what_recbole_has_trained_for_them(gappy: dict[str, A
         assert run.vocabularies["class"].counts[0] == (dataset.item_feat["class"][1:] == 0).sum() > 0
 
 
-def test_what_nobody_has_is_zero_and_unknown_ids_get_it(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_value_that_no_item_has_gets_zero_weights_and_unknown_ids_get_it(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
     dataset, _, (_, file) = checkpoints(settings)
     run = convert(file, tmp_path / "run")
     inputs = run.load_model().inputs
@@ -179,7 +181,9 @@ def test_what_nobody_has_is_zero_and_unknown_ids_get_it(settings: dict[str, Any]
     assert np.isfinite(unknown).all()
 
 
-def test_a_run_is_what_its_checkpoint_was(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_converted_run_has_the_configuration_and_weights_of_its_checkpoint(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
     dataset, model, files = checkpoints(settings, features="item")
     run = convert(files[0], tmp_path / "run")
     assert run.item_ids.values.to_list() == [None, *dataset.field2id_token["item_id"][1:]]
@@ -230,7 +234,7 @@ def test_what_cannot_be_represented_is_refused_by_its_name(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_whole_or_not_there(
+def test_a_conversion_that_fails_leaves_no_run(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, _, (file, _) = checkpoints(settings, features="ids alone")

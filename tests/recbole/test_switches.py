@@ -23,7 +23,7 @@ def model(settings: dict[str, Any], **keys: Any) -> DIEN:
     return DIEN(*prepared(settings, **keys))
 
 
-def test_no_key_at_all_is_recbole() -> None:
+def test_without_a_key_the_switches_are_recboles() -> None:
     assert Switches.of({}) == Switches.of({"dien_preset": "recbole"}) == PRESETS["recbole"] == Switches()
 
 
@@ -43,7 +43,7 @@ def test_a_value_that_a_key_does_not_take_is_refused_by_name(key: str, value: An
         Switches.of({key: value})
 
 
-def test_a_key_that_there_is_not_is_refused(settings: dict[str, Any]) -> None:
+def test_an_unknown_key_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"^dien_atention_scale: no such key; .*dien_attention_scale"):
         model(settings, dien_atention_scale=False)
 

@@ -259,20 +259,20 @@ def test_json_is_one_object_and_without_it_the_table_is_printed(small_data: Data
 
 
 def test_a_key_for_all_models_is_warned_of_if_none_has_a_use_for_it_and_one_for_a_model_if_that_has_none(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     file, fixed = tmp_path / "c.yaml", ["training.auxiliary_negatives=fixed"]
     compared_configs(["din", "dien"], settings=fixed)
-    assert not caplog.messages
+    assert not recwarn.list
     compared_configs(["din", "gru+augru"], settings=fixed)
-    assert caplog.messages == [
-        "warning: training.auxiliary_negatives has no effect without an auxiliary loss"
+    assert [str(warning.message) for warning in recwarn] == [
+        "training.auxiliary_negatives has no effect without an auxiliary loss"
     ]
     file.write_text("models: {din: {training: {auxiliary_negatives: fixed}}}")
-    caplog.clear()
+    recwarn.clear()
     compared_configs(["din", "dien"], file)
-    assert caplog.messages == [
-        "warning: din: training.auxiliary_negatives has no effect without an auxiliary loss"
+    assert [str(warning.message) for warning in recwarn] == [
+        "din: training.auxiliary_negatives has no effect without an auxiliary loss"
     ]
 
 

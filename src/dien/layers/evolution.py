@@ -72,10 +72,10 @@ class InterestEvolution(nn.Module):
             if self.reset == "before":
                 read = states.values.index_select(0, pairs.step) * scores[:, None]  # [P, H]
                 return packed_gru(rnn, Packed(read, lengths_to_offsets(pairs.lengths)), "before", "last")
-            # W (a h) = a (W h): the projection is shared, its scaled copy is the pair's own.
-            gates = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
+            # W (a h) = a (W h): the projection is shared, each candidate scales a copy.
+            inputs = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
             starts = lengths_to_offsets(pairs.lengths)[:-1]
-            return attention_gru(gates + bias_ih, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
+            return attention_gru(inputs + bias_ih, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
         # The second GRU does not look at the target: it runs once a history.
         outputs = packed_gru(rnn, states, self.reset)  # [N, H]
         scores = self.attention_layer(outputs, targets, pairs)

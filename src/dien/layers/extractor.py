@@ -76,7 +76,7 @@ class InterestExtractor(nn.Module):
     def loss(self, states: Tensor, items: Packed, negatives: Tensor) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
 
-        The state after a step is asked to tell the next behaviour from a negative drawn for it.
+        The state after a step has to distinguish the next behaviour from a negative that was drawn for it.
 
         Args:
             states: ``[N, H]``.

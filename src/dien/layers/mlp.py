@@ -21,7 +21,7 @@ class Dice(nn.Module):
 
     Args:
         width: number of channels ``C``.
-        momentum: share of the newest batch in the running averages.
+        momentum: weight of the newest batch in the running averages.
         eps: added to the variance.
         standardise: without, ``p = σ(s)``, for what a batch normalisation has standardised already.
     """
@@ -132,7 +132,7 @@ class MLP(nn.Module):
         activation_name: see :func:`activation`.
         last_activation: whether the last layer has the activation too.
         batch_norm: whether each activation follows a batch normalisation; Dice then leaves its own out.
-        dropout: share of each layer's inputs that training drops.
+        dropout: fraction of each layer's inputs that training drops.
     """
 
     def __init__(

@@ -42,9 +42,9 @@ class DIENConfig(ModelConfig):
         gru_reset: whether the reset gate of both GRUs stands ``after`` the recurrent product, as in the paper
             and torch.nn.GRU, or ``before`` it, as in TensorFlow's GRUCell. There are no fast kernels for
             ``before``: it computes in plain PyTorch.
-        gru_gate_bias: what the biases of both GRUs' reset and update gates start as, 1 in TensorFlow's
-            GRUCell; null draws them as torch.nn.GRU does. The update gate is the share of the old state that
-            is kept, but for ``augru``, where it is that of the new (eq. 11-12).
+        gru_gate_bias: initial biases of both GRUs' reset and update gates, 1 in TensorFlow's GRUCell; null
+            draws them as torch.nn.GRU does. The update gate is the fraction of the old state that is kept,
+            but for ``augru``, where it is that of the new one (eq. 11-12).
         gru_initialisation: initial weights of the evolving AGRU or AUGRU. ``uniform``: as torch.nn.GRU's;
             ``normal``: N(0, 1) and biases 0, as RecBole's, by which most gates start saturated.
         attention: ``bilinear`` (eq. 8) or ``mlp`` on ``[q, k, q - k, q * k]``.
@@ -74,7 +74,7 @@ class DIENConfig(ModelConfig):
         head_activation: activation of the head. RecBole's Dice, whose alpha is always 0, is ``silu``.
         head_batch_norm: whether a batch normalisation stands before each activation of the head, as in
             RecBole; Dice then takes what it gives and does not standardise again.
-        head_dropout: share of each head layer's inputs that training drops.
+        head_dropout: fraction of each head layer's inputs that training drops.
     """
 
     name: Literal["dien"] = "dien"

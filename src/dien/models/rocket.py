@@ -29,9 +29,9 @@ class RocketConfig(DIENConfig):
         head_hidden: widths of the hidden layers of the light net's head.
         booster_hidden_size: width of the booster's GRUs, at least that of the light net's.
         booster_head_hidden: widths of the hidden layers of the booster's head.
-        hint_weight: lambda, the weight of the mean squared difference of both nets' logits; 0 trains the nets
-            without a word between them, but for the embeddings they share. Of 0, 0.3, 1, 3 and 10 the default
-            had the best validation AUC on Amazon's Beauty (docs/models.md).
+        hint_weight: lambda, the weight of the mean squared difference of both nets' logits; with 0 the
+            nets share the embeddings alone. Of 0, 0.3, 1, 3 and 10 the default had the best validation AUC on
+            Amazon's Beauty (docs/models.md).
     """
 
     name: Literal["rocket"] = "rocket"  # type: ignore[assignment]
@@ -78,7 +78,7 @@ class Rocket(DIEN):
     the first GRU: they are most of the weights, take next to no time, and learn from the labels of both nets,
     both auxiliary losses, and the hint through the light net. Each net has its own extractor, as those are
     what makes the light one light; and so each has an auxiliary network and loss, because the loss is there
-    to make the states of an extractor tell of interests.
+    to make the states of an extractor represent interests.
 
     Args:
         config: sizes and variants.

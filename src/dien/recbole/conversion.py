@@ -1,4 +1,4 @@
-"""A checkpoint of RecBole's DIEN becomes a RUN, which scores raw ids without RecBole.
+"""A checkpoint of RecBole's DIEN becomes a run folder, which scores raw ids without RecBole.
 
 RecBole's tables count from 1, as ours do: id ``k`` of a field is index ``k``, and its padding, id 0, becomes
 "unknown". Of a table that has no item or user with id 0 RecBole has never trained that row; it becomes zero.
@@ -46,18 +46,18 @@ _EMBEDDINGS = "embedding_layer."
 
 
 def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = None) -> Run:
-    """Make a RUN of a checkpoint that RecBole has saved of its DIEN or of :class:`dien.recbole.DIEN`.
+    """Make a run folder of a checkpoint that RecBole has saved of its DIEN or of :class:`dien.recbole.DIEN`.
 
     The checkpoint is a pickle: **reading it runs whatever code it holds**. Raw ids and features are those of
     the data set in it, or, where it holds none as ours do, of the atomic files that its configuration names.
 
     Args:
         checkpoint: the file.
-        out: the RUN to write, whole or not at all; must not exist.
+        out: the run folder to write, whole or not at all; must not exist.
         data: folder of the atomic files, if it has moved.
 
     Returns:
-        The RUN. For a user, history and candidate it gives what RecBole's ``predict`` gives.
+        The run. For a user, history and candidate it gives what RecBole's ``predict`` gives.
 
     Raises:
         RunError: ``out`` is taken or cannot be written; the checkpoint cannot be read or is of another model;
@@ -186,7 +186,7 @@ def _fields(side: Side, dataset: Any, config: Any, state: dict[str, Tensor]) -> 
             of_type[kind].append(name)
     for name in of_type[FeatureType.FLOAT_SEQ]:
         raise RunError(
-            f"{side} field {name}: a float_seq, for which a RUN has no features; train without it "
+            f"{side} field {name}: a float_seq, for which a run has no features; train without it "
             f"(numerical_features without {name}) and convert that"
         )
     kinds = FeatureType.TOKEN, FeatureType.TOKEN_SEQ, FeatureType.FLOAT

@@ -1,0 +1,59 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dien.models
+from dien.errors import ConfigError
+from dien.models import DIEN, DIENConfig, ModelConfig, build, model_config, models, register, registry
+from dien.models.din import DIN, DINConfig
+from tests.models.batches import SCHEMA
+
+NEW_FILE = """
+from dien.models import register
+from dien.models.sum_pooling import SumPooling, SumPoolingConfig
+
+class Newcomer(SumPooling): ...
+
+register("newcomer", Newcomer, SumPoolingConfig(max_history=3))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Have what a test registers be gone after it."""
+    models()
+    before = dict(registry._models)
+    yield
+    registry._models.clear()
+    registry._models.update(before)
+    registry._load.cache_clear()
+    sys.modules.pop("dien.models.newcomer", None)
+
+
+def test_a_file_that_is_added_to_the_folder_adds_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = list(models())
+    (tmp_path / "newcomer.py").write_text(NEW_FILE)
+    monkeypatch.setattr(dien.models, "__path__", [*dien.models.__path__, str(tmp_path)])
+    registry._load.cache_clear()
+    # By the name of its file: after the paper's, in the order of its tables, and before Rocket Launching.
+    assert list(models()) == [*before[:-1], "newcomer", "rocket"]
+    assert model_config("newcomer").max_history == 3
+
+
+def test_a_name_gives_a_class_other_defaults() -> None:
+    register("short-dien", DIEN, DIENConfig(max_history=7))
+    assert type(build(model_config("short-dien"), SCHEMA)) is DIEN
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    with pytest.raises(ValueError, match="the name 'din' is taken, by DIN"):
+        register("din", DIN, DINConfig())
+
+
+def test_a_configuration_of_no_registered_model_cannot_be_built() -> None:
+    with pytest.raises(ConfigError, match="unknown model 'nothing'; expected one of: sum-pooling, "):
+        build(ModelConfig(name="nothing"), SCHEMA)
