@@ -19,6 +19,7 @@ def test_the_tutorial_leads_from_a_click_log_to_scores(
     results = [
         json.loads((tmp_path / f"runs/{run}/result.json").read_text()) for run in ("shop", "shop-sum-pooling")
     ]
+    assert results[0]["valid_auc"] > results[1]["valid_auc"]
     assert all(0.5 < result["valid_auc"] < 1 for result in results)
     assert (tmp_path / "shop.html").stat().st_size > 0
     (shown,) = (block.text for block in blocks_of(DOCS / "tutorial.md") if block.language == "csv")

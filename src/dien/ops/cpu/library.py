@@ -122,9 +122,8 @@ def load() -> Library | None:
     except (AttributeError, OSError) as error:
         warnings.warn(
             "dien computes with plain PyTorch, many times slower than with its C++ backend: "
-            f"{error}. To build it, install a C++ compiler (g++ or clang++) and then dien again: "
-            "pip install --force-reinstall --no-deps --no-cache-dir dien "
-            "(in a clone: pip install --editable .)",
+            f"{error}. To build it, install a C++ compiler (g++ or clang++) and then, in a clone of dien, "
+            "run: pip install --force-reinstall --no-deps . (or: pip install --editable .)",
             RuntimeWarning,
             stacklevel=2,
         )
