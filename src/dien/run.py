@@ -11,8 +11,8 @@
       metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
       checkpoints/         the newest, to go on from, and the weights of the best epoch
       model.safetensors    those weights, once training has ended: all that scoring reads
-      booster.safetensors  the booster's, with Rocket Launching: a warm start reads it, nothing else does
-      result.json          what training came to, written last: there is one when the run is finished
+      booster.safetensors  the teacher's (the booster), with Rocket Launching: only a warm start reads it
+      result.json          the result of training, written last: there is one when the run is finished
       test.json            metrics of the test split, where dien compare has made the run
 """
 

@@ -37,14 +37,14 @@ def measure(
         shapes: names of :data:`~dien.bench.shapes.SHAPES`.
         rounds: measurements of each, at least 1.
         threads: of torch and of the C++ backend; None for as many as torch has.
-        profiled: whether to take the training step of each shape apart, too.
+        profiled: whether to profile the training step of each shape, too.
         progress: called with 1 after each measurement, :func:`measurements` times.
 
     Returns:
         Plain data for JSON: what ran, and by shape the rates and the profile, quartiles over rounds.
 
     Raises:
-        ConfigError: no shape has this name, or the step of another model than DIEN is to be taken apart.
+        ConfigError: no shape has this name, or the step of another model than DIEN is to be profiled.
     """
     for name in shapes:
         if name not in SHAPES:

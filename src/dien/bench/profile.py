@@ -68,11 +68,11 @@ class StageCost:
 
 @dataclass(frozen=True)
 class Profile:
-    """A training step taken apart.
+    """The profile of a training step.
 
     Attributes:
         stages: by name, in the order of :data:`STAGES`.
-        step: seconds of the same steps where nothing is looked at, median.
+        step: seconds of the same steps without a timer, median.
         sizes: of the batches, means.
     """
 
@@ -87,11 +87,11 @@ class Profile:
 
 
 def profile(subject: Subject, rounds: int, progress: Progress | None = None) -> Profile:
-    """Take training steps apart.
+    """Profile training steps.
 
     Args:
         subject: a DIEN with its batches.
-        rounds: passes over the batches, half of the steps as they are and half looked at.
+        rounds: passes over the batches, half of the steps with a timer and half without.
         progress: called with 1 after each round.
 
     Raises:

@@ -131,7 +131,7 @@ def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
 
 
 def _in_epochs(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], float]]:
-    """Tell of each record of steps how many epochs had gone by, which all have equally many steps."""
+    """Give each record of steps with the epochs done by then; all epochs have equally many steps."""
     for ended in records:
         if ended["kind"] == "epoch":
             steps = ended["step"] // ended["epoch"]

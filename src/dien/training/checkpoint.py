@@ -50,7 +50,7 @@ class TrainState(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that training goes on from, to the bit.
+    """All that training needs to resume, to the bit.
 
     Attributes:
         state: how far training has come.
@@ -66,7 +66,7 @@ class Checkpoint:
         """Write ``folder/step-N.safetensors``, then drop the checkpoints before it.
 
         Raises:
-            RunError: it cannot be written; the checkpoint before it still stands.
+            RunError: it cannot be written; the checkpoint before it is kept.
         """
         path = folder / f"step-{self.state.steps:09d}.safetensors"
         tensors, numbers = {f"tensors.{name}": tensor for name, tensor in self.tensors.items()}, {}

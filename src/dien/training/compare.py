@@ -56,7 +56,7 @@ def compared_configs(
 
     Raises:
         ConfigError: a model is unknown or named twice, or a key does not fit it, names another model or sets
-            the seed. A key that has no effect, in the model it is for or in any, is warned of.
+            the seed. A key that has no effect, in the model it is for or in any, gets a warning.
     """
     if not models:
         raise ConfigError("--models: name one at least, as sum-pooling,din,dien")
@@ -190,7 +190,7 @@ class _Run:
     job: Job
 
     def record(self, error: str | None) -> DoneRun | FailedRun | UnfinishedRun:
-        """Read what the run came to from its folder."""
+        """Read the result of the run from its folder."""
         about = self.model, str(self.dataset.path.resolve()), self.seed, f"runs/{self.job.out.name}"
         if error is not None:
             return FailedRun(*about, error)
@@ -217,7 +217,7 @@ def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _line(run: DoneRun | FailedRun | UnfinishedRun) -> str:
-    """Say in a line what a run came to."""
+    """Put the result of a run in a line."""
     text = f"{run.model}  seed {run.seed}  "
     if isinstance(run, FailedRun):
         return f"{text}failed: {run.error}"

@@ -145,7 +145,7 @@ def _score(
 
 
 def truth_share(info: Mapping[str, Any], split: SplitName, auc: float | None) -> dict[str, float | None]:
-    """Hold an AUC against the best that any model can reach, where the data's truth is known.
+    """Compare an AUC with the best that any model can reach, where the data's truth is known.
 
     Args:
         info: ``dataset.json`` of the dataset.

@@ -29,7 +29,7 @@ from dien.training.warm import copy_weights, expect_extension, origin
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training came to.
+    """The result of training.
 
     Attributes:
         run: the run folder.
@@ -39,7 +39,7 @@ class FitResult:
         valid_gauc: its GAUC.
         valid_log_loss: its LogLoss.
         stopped: why it ended: ``epochs`` (as many as were asked for) or ``patience`` (nothing got better).
-        parameters: trained numbers, without those that only training needs, as a booster's.
+        parameters: trained numbers, without those that only training needs, as a teacher's.
         steps: training steps.
         seconds: of this call; a run that was resumed took longer.
         rows_per_second: candidates trained on, validation left out, whether or not it was resumed.
@@ -87,7 +87,7 @@ def fit(
         show_progress: whether to show a bar and lines on standard error.
 
     Returns:
-        What training came to. For a run that has finished: what it came to then.
+        The result; for a run that has finished already, the result it had then.
 
     Raises:
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
@@ -119,8 +119,8 @@ def fit(
     assert state.best is not None
     best = load_file(run.path / "checkpoints" / state.best_file)
     if only := trainer.model.training_only:
-        apart = {name: best.pop(name) for name in list(best) if name.startswith(only + ".")}
-        save_tensors(run.path / training_weights(only), apart)
+        split_off = {name: best.pop(name) for name in list(best) if name.startswith(only + ".")}
+        save_tensors(run.path / training_weights(only), split_off)
     save_tensors(run.path / WEIGHTS, best)
     result = FitResult(
         run=str(out),
@@ -140,7 +140,7 @@ def fit(
 
 
 def read_result(run: Run) -> FitResult:
-    """Read what the training of a finished run came to."""
+    """Read the result of a finished run."""
     return load(run.path / RESULT, FitResult, "dien train")
 
 
@@ -164,7 +164,7 @@ def _start_warm(trainer: Trainer, run: Run, start_from: Origin, dataset: Dataset
 
 @contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Seed torch and have it choose repeatable kernels; then all is as it was."""
+    """Seed torch and have it choose repeatable kernels; restore its settings afterwards."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
@@ -180,7 +180,7 @@ def _repeatable(seed: int) -> Iterator[None]:
 
 
 def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
-    """Start a run, and note there which one it goes on from."""
+    """Start a run; note in it which run its weights are from."""
     if start_from is None:
         return Run.create(out, config, dataset)
     source = start_from if isinstance(start_from, Run) else Run.open(start_from)
@@ -188,7 +188,7 @@ def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | P
 
 
 def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
-    """Open a run to go on with, if it is of the same configuration, data and, where one is named, source."""
+    """Open a run to resume, if its configuration, data and, where one is named, source are the same."""
     run = Run.open(out)
     if start_from is not None:
         source = (start_from.path if isinstance(start_from, Run) else Path(start_from)).resolve()

@@ -53,8 +53,8 @@ class Job:
     Attributes:
         data: the dataset folder.
         config: model and training.
-        out: the run folder; one that is there is gone on with.
-        test: whether to evaluate it on the test split; else no row of that is read.
+        out: the run folder; one that exists is resumed.
+        test: whether to evaluate it on the test split, which is not read otherwise.
     """
 
     data: Path
@@ -68,15 +68,15 @@ class Job:
         return (self.out / (TEST if self.test else RESULT)).is_file()
 
     def result(self) -> FitResult:
-        """Read what its training came to, once that has ended."""
+        """Read the result of its training, once that has ended."""
         return read_result(Run.open(self.out))
 
     def evaluation(self) -> Evaluation:
-        """Read what its evaluation came to, once that has ended."""
+        """Read the result of its evaluation, once that has ended."""
         return load(self.out / TEST, Evaluation, "dien compare")
 
     def expect_data(self, dataset: Dataset) -> None:
-        """Refuse a dataset that is another than the run was started on.
+        """Refuse a dataset other than the one the run was started on.
 
         Raises:
             RunError: naming what differs.
@@ -161,7 +161,7 @@ def run_all(
 
 
 def _error(process: BaseProcess, receive: Connection) -> str | None:
-    """Tell what a process that ends failed with; None where it did its work."""
+    """Wait for a process to end and give its error; None where it did its work."""
     said = None
     with receive, suppress(EOFError, OSError):  # which is there when the process was killed
         said = str(receive.recv())  # before joining: a long text does not fit into the pipe

@@ -12,6 +12,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from dien.errors import RunError
 from dien.training.resumable import resumable, write_text
 
 
@@ -20,7 +21,7 @@ class TrainingLog:
 
     Args:
         run: the run folder.
-        step: training steps done so far; records of later steps are dropped, so that none stands twice.
+        step: training steps done so far; records of later steps are dropped, so that none is there twice.
 
     Raises:
         RunError: something cannot be written; so do the methods.
@@ -66,9 +67,22 @@ class TrainingLog:
 
 
 def read_records(run: Path) -> list[dict[str, Any]]:
-    """Read the records of a run; a last line cut off by a crash is left out."""
+    """Read the records of a run; a last line cut off by a crash is left out.
+
+    Raises:
+        RunError: another line is not JSON.
+    """
     path = run / "metrics.jsonl"
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+        if line.endswith("\n"):
+            try:
+                records.append(json.loads(line))
+            except ValueError as error:
+                raise RunError(
+                    f"{path}: line {number} is not as dien train writes it ({error}); train into another "
+                    "folder"
+                ) from error
+    return records

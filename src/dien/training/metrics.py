@@ -86,7 +86,7 @@ class MetricStream:
         Args:
             scores: ``[B]`` finite.
             labels: ``[B]`` 1 clicked, 0 not.
-            users: ``[B]`` any number that tells users apart; a user's rows stand together, also across
+            users: ``[B]`` a number for each user; a user's rows follow one another, also across
                 batches.
         """
         scores = np.asarray(scores, np.float32)

@@ -1,4 +1,4 @@
-"""Parts of a split that say where a model is good: by length of history, and by what is known of the item."""
+"""Slices of a split, to see where a model is good: by length of history, and by what is known of the item."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLICES = (*(f"history: {name}" for name in _BANDS), *_ITEM)
 
 
 def slices_of(batch: Batch, schema: Schema) -> dict[str, NDArray[np.bool_]]:
-    """Tell the candidates of a batch apart.
+    """Divide the candidates of a batch into slices.
 
     Args:
         batch: ``B`` candidates, with histories as the model reads them.

@@ -50,7 +50,7 @@ def suggest(begun: Sequence[Trial], space: Space, own: Mapping[str, Any]) -> dic
 
 
 def importance(begun: Sequence[Trial], space: Space) -> dict[str, float] | None:
-    """Share of each key in what sets the best quarter apart (PED-ANOVA); None where trials are too few."""
+    """Weigh each key by what sets the best quarter apart (PED-ANOVA); None where trials are too few."""
     done = [trial for trial in begun if trial.valid_auc is not None]
     if len(done) < IMPORTANCE_TRIALS:
         return None
@@ -62,7 +62,7 @@ def importance(begun: Sequence[Trial], space: Space) -> dict[str, float] | None:
 def _study(
     begun: Sequence[Trial], known: int, space: Space, sampler: optuna.samplers.BaseSampler | None = None
 ) -> optuna.Study:
-    """Tell Optuna the trials: the results of the first ``known``, of the others that they run."""
+    """Give Optuna the trials: the first ``known`` with their results, the others as running."""
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for trial in begun:
         auc = trial.valid_auc if trial.trial < known else None

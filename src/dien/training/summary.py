@@ -1,4 +1,4 @@
-"""What the replicates of several models say: means, spreads, and whether one model is ahead of another."""
+"""Statistics over the replicates of several models: means, spreads, and tests of their differences."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def spread(values: Mapping[Replicate, float], several: bool = False) -> Spread |
     """Mean and spread of a figure; None where there is none. ``several`` as :func:`independent`."""
     if not values:
         return None
-    every, apart = list(values.values()), independent(values, several)
-    mean, low, high = statistics.fmean(apart), None, None
-    if len(apart) > 1:
-        half = _t(len(apart)) * statistics.stdev(apart) / len(apart) ** 0.5
+    every, samples = list(values.values()), independent(values, several)
+    mean, low, high = statistics.fmean(samples), None, None
+    if len(samples) > 1:
+        half = _t(len(samples)) * statistics.stdev(samples) / len(samples) ** 0.5
         low, high = mean - half, mean + half
     std = statistics.stdev(every) if len(every) > 1 else None
     return Spread(mean, std, low, high, len(every))
@@ -66,18 +66,18 @@ def difference(
     both = {replicate: first[replicate] - second[replicate] for replicate in first if replicate in second}
     if not both:
         return None
-    apart = independent(both, several)
-    mean = statistics.fmean(apart)
-    if len(apart) == 1:
+    samples = independent(both, several)
+    mean = statistics.fmean(samples)
+    if len(samples) == 1:
         return Difference(mean, None, None, None, 1)
-    error = statistics.stdev(apart) / len(apart) ** 0.5
+    error = statistics.stdev(samples) / len(samples) ** 0.5
     if not error:  # the same difference everywhere
-        return Difference(mean, mean, mean, float(mean == 0), len(apart))
+        return Difference(mean, mean, mean, float(mean == 0), len(samples))
     from scipy import stats
 
-    test = stats.ttest_1samp(apart, 0.0)
+    test = stats.ttest_1samp(samples, 0.0)
     interval = test.confidence_interval(CONFIDENCE)
-    return Difference(mean, float(interval.low), float(interval.high), float(test.pvalue), len(apart))
+    return Difference(mean, float(interval.low), float(interval.high), float(test.pvalue), len(samples))
 
 
 def relative_improvement(auc: Mapping[Replicate, float], base: Mapping[Replicate, float]) -> float | None:

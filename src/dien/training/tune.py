@@ -189,7 +189,7 @@ class _Running:
         self.errors: dict[Path, str] = {}
 
     def end(self, run: Job, error: str | None) -> None:
-        """Take note that a run has ended; what it could go on from is of no use any more."""
+        """Note that a run has ended; its checkpoints are of no use any more."""
         self.left.remove(run)
         if error is not None:
             self.errors[run.out] = error
@@ -234,7 +234,7 @@ def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _forget(run: Job) -> None:
-    """Remove what a run that is done would have gone on from."""
+    """Remove the checkpoints of a run that is done."""
     shutil.rmtree(run.out / "checkpoints", ignore_errors=True)
 
 
@@ -249,7 +249,7 @@ def _config_file(model: str, trial: Trial, own: dict[str, Any], space: Space) ->
 
 
 def _line(trial: Trial) -> str:
-    """Say in a line what a trial came to."""
+    """Put the result of a trial in a line."""
     values = "  ".join(f"{key.partition('.')[2]} {shown(value)}" for key, value in trial.values.items())
     if trial.status == "failed":
         return f"trial {trial.trial}  failed: {trial.error}  ({values})"

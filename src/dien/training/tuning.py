@@ -81,7 +81,7 @@ class Tuning(msgspec.Struct):
         space: by dotted key, its values in words.
         trials: in the order they were suggested in.
         best: number of the trial of the highest mean AUC, of several the first; None without any.
-        importance: share of each key in what sets the best trials apart; None where trials are too few.
+        importance: of each key for being among the best trials; None where trials are too few.
     """
 
     format: int

@@ -1,0 +1,31 @@
+"""metrics.jsonl: what a crash has cut off is left out, what is damaged is named."""
+
+from pathlib import Path
+
+import pytest
+
+from dien.errors import RunError
+from dien.training.log import TrainingLog, read_records
+
+
+def test_a_line_cut_off_by_a_crash_and_records_of_later_steps_are_dropped(tmp_path: Path) -> None:
+    records = [{"kind": "steps", "epoch": 1, "step": step, "loss": 1 / step} for step in (3, 6, 9)]
+    log = TrainingLog(tmp_path, 0)
+    for record in records:
+        log.write(record)
+    log.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "st')
+    assert read_records(tmp_path) == records
+    TrainingLog(tmp_path, 6).close()
+    assert read_records(tmp_path) == records[:2]
+
+
+def test_a_damaged_line_is_named_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": \n{"step": 3}\n')
+    with pytest.raises(RunError, match=r"metrics\.jsonl: line 2 is not as dien train writes it"):
+        read_records(tmp_path)
+
+
+def test_a_run_without_records_has_none(tmp_path: Path) -> None:
+    assert read_records(tmp_path) == []
