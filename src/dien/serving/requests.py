@@ -19,7 +19,8 @@ import msgspec
 import polars as pl
 
 from dien.data.readers.files import table_file
-from dien.data.readers.json_lines import JsonType, column_of
+from dien.data.readers.json_columns import column_of
+from dien.data.readers.json_lines import JsonType
 from dien.data.readers.messages import BadValueError, no_column, refuse, refuse_type, shown
 from dien.data.readers.reader import open_table, read_chunks
 from dien.errors import DataError
