@@ -49,6 +49,6 @@ setup(
             optional=True,
         )
     ],
-    exclude_package_data={"*": ["*.cpp", "*.h"]},
+    exclude_package_data={"": ["*.cpp", "*.h"]},
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},
 )

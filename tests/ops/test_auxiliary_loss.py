@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dien.ops import auxiliary_loss, cpu
 from dien.ops.mlp import ACTIVATIONS, MLPTail
-from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_path
+from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_backend
 from tests.ops.test_mlp_attention import cast, cast_tail, recast, second_derivatives, tail
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -46,8 +46,8 @@ def loss(arguments: dict[str, Any]) -> Tensor:
     return auxiliary_loss(**{**arguments, "ahead": int(arguments["ahead"])})
 
 
-def run(arguments: dict[str, Any], path: str, factor: float = 1.0) -> tuple[Tensor, ...]:
-    with cpu.backend(path):
+def run(arguments: dict[str, Any], backend: str, factor: float = 1.0) -> tuple[Tensor, ...]:
+    with cpu.backend(backend):
         total = loss(arguments)
     gradients = torch.autograd.grad(total * factor, leaves(arguments), materialize_grads=True)
     return (total.detach(), *gradients)
@@ -72,7 +72,7 @@ def pairs(draw: st.DrawFn) -> tuple[int, list[int], int]:
     return N, [t for t in range(max(N - ahead, 0)) if chosen[t]], ahead
 
 
-@each_path
+@each_backend
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     activation=st.sampled_from(ACTIVATIONS),
@@ -84,7 +84,7 @@ def pairs(draw: st.DrawFn) -> tuple[int, list[int], int]:
     factor=st.sampled_from([1.0, 0.25]),
 )
 def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
-    path: str,
+    backend: str,
     activation: str,
     shape: tuple[int, list[int], int],
     H: int,
@@ -96,7 +96,7 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
     N, now, ahead = shape
     torch.manual_seed(seed)
     arguments = problem(activation, now, ahead, N, H, D, widths, torch.float32)
-    found = run(arguments, path, factor)
+    found = run(arguments, backend, factor)
     expected = run(recast(arguments, torch.float64), "reference", factor)
     assert_within(found[0], expected[0], 1e-5, scale=1.0)
     for one, other in zip(found[1:], expected[1:], strict=True):
@@ -115,45 +115,45 @@ def test_gradients_are_those_of_finite_differences(activation: str) -> None:
     assert torch.autograd.gradcheck(total, leaves(arguments))
 
 
-@each_path
-def test_second_derivatives_are_within_1e_4_of_those_of_double_precision(path: str) -> None:
+@each_backend
+def test_second_derivatives_are_within_1e_4_of_those_of_double_precision(backend: str) -> None:
     arguments = problem("tanh", [0, 2], 1, N=4, H=2, D=3, widths=[3, 2])
     assert torch.autograd.gradgradcheck(lambda x: loss({**arguments, "states": x}), arguments["states"])
     expected = second_derivatives(loss(arguments), leaves(arguments))
     single = recast(arguments, torch.float32)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         found = second_derivatives(loss(single), leaves(single))
     for one, other in zip(found, expected, strict=True):
         assert_within(one, other, 1e-4, scale=1.0)
 
 
-@each_path
-def test_any_number_of_threads_gives_the_same_bits(path: str) -> None:
+@each_backend
+def test_any_number_of_threads_gives_the_same_bits(backend: str) -> None:
     now = [t for t in range(1999) if t % 15]
     arguments = problem("prelu", now, 1, N=2000, H=36, D=36, widths=[100, 50], dtype=torch.float32)
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        found.append(run(arguments, path))
+        found.append(run(arguments, backend))
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-@each_path
-def test_items_may_be_columns_of_wider_behaviours(path: str) -> None:
+@each_backend
+def test_items_may_be_columns_of_wider_behaviours(backend: str) -> None:
     arguments = problem("prelu", [0, 1, 2], 1, N=4, H=3, D=5, widths=[7], dtype=torch.float32)
-    expected = run(arguments, path)
+    expected = run(arguments, backend)
     wide = torch.cat([arguments["items"].detach(), torch.full((4, 2), torch.nan)], 1)
-    found = run({**arguments, "items": wide[:, :5].requires_grad_()}, path)
+    found = run({**arguments, "items": wide[:, :5].requires_grad_()}, backend)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@each_path
-def test_a_loss_that_is_only_looked_at_is_the_same(path: str) -> None:
+@each_backend
+def test_a_loss_that_is_only_looked_at_is_the_same(backend: str) -> None:
     arguments = problem("prelu", [0, 1, 2], 1, N=4, H=3, D=5, widths=[7], dtype=torch.float32)
-    with cpu.backend(path), torch.no_grad():
+    with cpu.backend(backend), torch.no_grad():
         found = loss(arguments)
-    assert torch.equal(found, run(arguments, path)[0])
+    assert torch.equal(found, run(arguments, backend)[0])
 
 
 @pytest.mark.skipif(not COMPILED, reason="no C++ backend")

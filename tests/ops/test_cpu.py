@@ -17,7 +17,7 @@ from dien.ops.cpu import library
 from tests.ops.test_attention_gru import KINDS, Rows, flat, given_inputs, layer_problem, problem
 
 COMPILED = cpu.backends()[:-1]
-each_path = pytest.mark.parametrize("path", COMPILED)
+each_backend = pytest.mark.parametrize("backend", COMPILED)
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 # Sizes on both sides of every vector and register block.
@@ -66,10 +66,10 @@ def doubled(arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(arguments: dict[str, Any], path: str, probe: Tensor, **rest: Any) -> tuple[Tensor, ...]:
+def run(arguments: dict[str, Any], backend: str, probe: Tensor, **rest: Any) -> tuple[Tensor, ...]:
     """The output, then the gradient of every input, on one backend."""
     function = attention_gru if "gates" in arguments else attention_gru_layer
-    with cpu.backend(path):
+    with cpu.backend(backend):
         found = function(**arguments, **rest)
         if not found.requires_grad:
             return (found,)
@@ -84,7 +84,7 @@ def assert_within(found: Tensor, expected: Tensor, relative: float, scale: float
         assert error <= relative * max(float(expected.detach().abs().max()), scale), f"off by {error}"
 
 
-@each_path
+@each_backend
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
@@ -96,20 +96,20 @@ def assert_within(found: Tensor, expected: Tensor, relative: float, scale: float
     seed=st.integers(0, 99),
 )
 def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
-    path: str, kind: str, outputs: str, shape: tuple[int, Rows], H: int, bias: bool, state: bool, seed: int
+    backend: str, kind: str, outputs: str, shape: tuple[int, Rows], H: int, bias: bool, state: bool, seed: int
 ) -> None:
     N, rows = shape
     arguments = single(kind, rows, N, H, bias=bias, state=state, seed=seed)
     count = len(rows) if outputs == "last" else int(arguments["lengths"].sum())
     probe = torch.randn(count, H, dtype=torch.float64)
-    found = run(arguments, path, probe, kind=kind, outputs=outputs)
+    found = run(arguments, backend, probe, kind=kind, outputs=outputs)
     expected = run(doubled(arguments), "reference", probe, kind=kind, outputs=outputs)
     assert_within(found[0], expected[0], 1e-5)
     for one, other in zip(found[1:], expected[1:], strict=True):
         assert_within(one, other, 1e-4)
 
 
-@each_path
+@each_backend
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
@@ -122,7 +122,7 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
     seed=st.integers(0, 99),
 )
 def test_the_layers_values_are_within_1e_5_and_its_gradients_within_1e_4_of_double_precision(
-    path: str,
+    backend: str,
     kind: str,
     outputs: str,
     shape: tuple[int, Rows],
@@ -136,22 +136,22 @@ def test_the_layers_values_are_within_1e_5_and_its_gradients_within_1e_4_of_doub
     arguments = single_layer(kind, rows, N, D, H, bias=bias, state=state, seed=seed)
     count = len(rows) if outputs == "last" else int(arguments["lengths"].sum())
     probe = torch.randn(count, H, dtype=torch.float64)
-    found = run(arguments, path, probe, kind=kind, outputs=outputs)
+    found = run(arguments, backend, probe, kind=kind, outputs=outputs)
     expected = run(doubled(arguments), "reference", probe, kind=kind, outputs=outputs)
     assert_within(found[0], expected[0], 1e-5, scale=0.1)
     for one, other in zip(found[1:], expected[1:], strict=True):
         assert_within(one, other, 1e-4, scale=0.01)
 
 
-@each_path
+@each_backend
 @each_kind
-def test_long_histories_at_the_sizes_of_a_model_are_as_exact(path: str, kind: str) -> None:
+def test_long_histories_at_the_sizes_of_a_model_are_as_exact(backend: str, kind: str) -> None:
     lengths = torch.randint(0, 200, (90,), generator=torch.Generator().manual_seed(0)).tolist()
     starts = [sum(lengths[:b]) for b in range(len(lengths))]
     rows = [row for row in zip(starts, lengths, strict=True) for _ in range(2)]
     arguments = single(kind, rows, sum(lengths), 36)
     probe = torch.randn(180, 36, dtype=torch.float64)
-    found = run(arguments, path, probe, kind=kind)
+    found = run(arguments, backend, probe, kind=kind)
     expected = run(doubled(arguments), "reference", probe, kind=kind)
     for one, other in zip(found, expected, strict=True):
         assert_within(one, other, 1e-5)
@@ -164,9 +164,9 @@ def units_in_last_place(found: Tensor, expected: Tensor) -> float:
     return float(((found.double() - expected).abs() / spacing).max())
 
 
-@each_path
+@each_backend
 @pytest.mark.parametrize("function", ["sigmoid", "tanh"])
-def test_sigmoid_and_tanh_are_within_4_units_in_the_last_place(path: str, function: str) -> None:
+def test_sigmoid_and_tanh_are_within_4_units_in_the_last_place(backend: str, function: str) -> None:
     small = torch.logspace(-30, 1.9, 50_000)
     x = torch.cat([small, -small, torch.linspace(-85, 85, 50_001)])[:, None]
     N = len(x)
@@ -174,7 +174,7 @@ def test_sigmoid_and_tanh_are_within_4_units_in_the_last_place(path: str, functi
         kind, gates = "agru", torch.cat([torch.zeros(N, 2), x], 1)
     else:  # one step of AUGRU is u n, and tanh(30) = 1
         kind, gates = "augru", torch.cat([torch.zeros(N, 1), x, torch.full((N, 1), 30.0)], 1)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         found = attention_gru(
             gates,
             torch.zeros(3, 1),
@@ -188,11 +188,11 @@ def test_sigmoid_and_tanh_are_within_4_units_in_the_last_place(path: str, functi
     assert worst < 4
 
 
-@each_path
-def test_gates_beyond_every_scale_saturate(path: str) -> None:
+@each_backend
+def test_gates_beyond_every_scale_saturate(backend: str) -> None:
     x = torch.tensor([-torch.inf, -1e30, -200.0, 200.0, 1e30, torch.inf])[:, None]
     one = torch.ones(6, dtype=torch.int64)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         n = attention_gru(
             x.expand(6, 3), torch.zeros(3, 1), None, torch.arange(6), one, torch.ones(6), kind="agru"
         )
@@ -202,11 +202,11 @@ def test_gates_beyond_every_scale_saturate(path: str) -> None:
     torch.testing.assert_close(u[:, 0], torch.tensor([0.0, 0, 0, 1, 1, 1]), rtol=0, atol=1e-37)
 
 
-@each_path
-def test_a_step_that_is_no_number_spoils_its_own_rows_alone(path: str) -> None:
+@each_backend
+def test_a_step_that_is_no_number_spoils_its_own_rows_alone(backend: str) -> None:
     rows = [(0, 3), (3, 4), (1, 6), (7, 2)]
     arguments = single("augru", rows, 9, 20, requires_grad=False)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         clean = attention_gru(**arguments)
         arguments["gates"][4, 45] = torch.nan  # of the second row and the third
         spoilt = attention_gru(**arguments)
@@ -214,9 +214,9 @@ def test_a_step_that_is_no_number_spoils_its_own_rows_alone(path: str) -> None:
     assert torch.equal(spoilt[[0, 3]], clean[[0, 3]])
 
 
-@each_path
+@each_backend
 @each_kind
-def test_a_row_gives_the_same_bits_alone_and_among_others(path: str, kind: str) -> None:
+def test_a_row_gives_the_same_bits_alone_and_among_others(backend: str, kind: str) -> None:
     lengths = torch.arange(70) * 7 % 23
     starts = torch.cumsum(lengths, 0) - lengths
     arguments = single(
@@ -226,7 +226,7 @@ def test_a_row_gives_the_same_bits_alone_and_among_others(path: str, kind: str) 
         36,
         requires_grad=False,
     )
-    with cpu.backend(path):
+    with cpu.backend(backend):
         together = attention_gru(**arguments, kind=kind)
         for b in (0, 1, 22, 69):
             own = slice(int(starts[b]), int(starts[b] + lengths[b]))
@@ -243,10 +243,10 @@ def test_a_row_gives_the_same_bits_alone_and_among_others(path: str, kind: str) 
             assert torch.equal(together[b : b + 1], alone)
 
 
-@each_path
+@each_backend
 @pytest.mark.parametrize("pool", ["torch's threads", "threads of its own"])
 def test_any_number_of_threads_gives_the_same_bits_each_time(
-    path: str, pool: str, monkeypatch: pytest.MonkeyPatch
+    backend: str, pool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = library.load()
     assert compiled is not None
@@ -267,15 +267,17 @@ def test_any_number_of_threads_gives_the_same_bits_each_time(
         found = []
         for threads in (1, 2, 3, 3):
             torch.set_num_threads(threads)
-            found.append(run(arguments, path, probe))
+            found.append(run(arguments, backend, probe))
         for other in found[1:]:
             for one, two in zip(found[0], other, strict=True):
                 assert torch.equal(one, two)
 
 
-@each_path
+@each_backend
 @pytest.mark.parametrize("name", ["gates", "x"])
-def test_gates_or_inputs_are_read_in_place_where_they_are_a_slice_of_wider_rows(path: str, name: str) -> None:
+def test_gates_or_inputs_are_read_in_place_where_they_are_a_slice_of_wider_rows(
+    backend: str, name: str
+) -> None:
     if name == "gates":
         arguments = single("augru", [(0, 9), (3, 5)], 9, 5)
     else:
@@ -285,15 +287,15 @@ def test_gates_or_inputs_are_read_in_place_where_they_are_a_slice_of_wider_rows(
     wide[:, read] = arguments[name].detach()
     sliced = arguments | {name: wide.requires_grad_()[:, read]}
     probe = torch.randn(2, 5)
-    for one, two in zip(run(sliced, path, probe), run(arguments, path, probe), strict=True):
+    for one, two in zip(run(sliced, backend, probe), run(arguments, backend, probe), strict=True):
         assert torch.equal(one, two)
 
 
-@each_path
-def test_an_input_that_is_no_number_spoils_its_own_rows_alone(path: str) -> None:
+@each_backend
+def test_an_input_that_is_no_number_spoils_its_own_rows_alone(backend: str) -> None:
     rows = [(0, 3), (3, 4), (7, 2)]
     arguments = single_layer("augru", rows, 9, 6, 20, requires_grad=False)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         clean = attention_gru_layer(**arguments)
         arguments["x"][4, 5] = torch.nan
         spoilt = attention_gru_layer(**arguments)
@@ -312,12 +314,12 @@ def test_every_layout_of_every_argument_is_understood() -> None:
     assert torch.equal(attention_gru(**strange), attention_gru(**arguments))
 
 
-@each_path
+@each_backend
 def test_rows_that_do_not_fit_are_refused_even_where_the_checks_of_the_operator_are_skipped(
-    path: str,
+    backend: str,
 ) -> None:
     arguments = single("augru", [(0, 3), (3, 2)], 5, 2, requires_grad=False)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         for changes in (
             {"starts": torch.tensor([0, 4])},
             {"starts": torch.tensor([-1, 3])},

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dien.ops import cpu, linear
-from tests.ops.test_cpu import COMPILED, assert_within, each_path
+from tests.ops.test_cpu import COMPILED, assert_within, each_backend
 
 SIZES = [1, 2, 3, 15, 16, 17, 36, 40, 50, 64, 65, 100, 108]
 
@@ -17,14 +17,14 @@ def arguments(N: int, K: int, M: int, bias: bool = True, dtype: torch.dtype = to
     return [torch.randn(shape, generator=random, dtype=dtype).requires_grad_() for shape in shapes]
 
 
-def run(inputs: list[Tensor], path: str, probe: Tensor) -> list[Tensor]:
+def run(inputs: list[Tensor], backend: str, probe: Tensor) -> list[Tensor]:
     """The result, then the gradient of every input, on one backend."""
-    with cpu.backend(path):
+    with cpu.backend(backend):
         y = linear(*inputs)
         return [y.detach(), *torch.autograd.grad(y, inputs, probe)]
 
 
-@each_path
+@each_backend
 @settings(max_examples=60, deadline=None)
 @given(
     N=st.sampled_from([0, 1, 2, 5, 6, 7, 119, 120, 121, 600]),
@@ -33,10 +33,10 @@ def run(inputs: list[Tensor], path: str, probe: Tensor) -> list[Tensor]:
     bias=st.booleans(),
 )
 def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
-    path: str, N: int, K: int, M: int, bias: bool
+    backend: str, N: int, K: int, M: int, bias: bool
 ) -> None:
     inputs, probe = arguments(N, K, M, bias), torch.randn(N, M)
-    found = run(inputs, path, probe)
+    found = run(inputs, backend, probe)
     double = [given.detach().double().requires_grad_() for given in inputs]
     y = F.linear(*double)
     expected = [y.detach(), *torch.autograd.grad(y, double, probe.double())]
@@ -45,57 +45,57 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
         assert_within(one, other, 1e-4, scale=1)
 
 
-@each_path
-def test_any_number_of_threads_gives_the_same_bits(path: str) -> None:
+@each_backend
+def test_any_number_of_threads_gives_the_same_bits(backend: str) -> None:
     inputs, probe = arguments(5000, 36, 108), torch.randn(5000, 108)
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        found.append(run(inputs, path, probe))
+        found.append(run(inputs, backend, probe))
     for other in found[1:]:
         assert all(map(torch.equal, found[0], other))
 
 
-@each_path
-def test_a_row_gives_the_same_bits_alone_and_among_others(path: str) -> None:
+@each_backend
+def test_a_row_gives_the_same_bits_alone_and_among_others(backend: str) -> None:
     x, weight, bias = (given.detach() for given in arguments(200, 36, 108))
-    with cpu.backend(path):
+    with cpu.backend(backend):
         together = linear(x, weight, bias)
         for i in (0, 5, 120, 199):
             assert torch.equal(linear(x[i : i + 1], weight, bias), together[i : i + 1])
 
 
-@each_path
-def test_a_value_that_is_no_number_spoils_its_own_row_alone(path: str) -> None:
+@each_backend
+def test_a_value_that_is_no_number_spoils_its_own_row_alone(backend: str) -> None:
     x, weight, bias = (given.detach() for given in arguments(30, 7, 20))
     x[4, 6] = torch.nan
-    with cpu.backend(path):
+    with cpu.backend(backend):
         assert linear(x, weight, bias).isnan().any(1).nonzero().tolist() == [[4]]
 
 
-@each_path
-def test_how_tensors_lie_in_memory_changes_nothing(path: str) -> None:
+@each_backend
+def test_how_tensors_lie_in_memory_changes_nothing(backend: str) -> None:
     x, weight, bias = arguments(50, 9, 20)
     probe = torch.randn(50, 20)
-    expected = run([x, weight, bias], path, probe)
+    expected = run([x, weight, bias], backend, probe)
     wide = torch.randn(50, 30)
     wide[:, 4:13] = x.detach()
     for other in (wide.requires_grad_()[:, 4:13], x.detach().t().contiguous().t().requires_grad_()):
         apart = weight.detach().t().contiguous().t().requires_grad_()
         for strange in (probe, probe.t().contiguous().t(), torch.cat([probe, probe], 1)[:, :20]):
-            assert all(map(torch.equal, run([other, apart, bias], path, strange), expected))
+            assert all(map(torch.equal, run([other, apart, bias], backend, strange), expected))
     (of_x,) = torch.autograd.grad(linear(x, weight, bias).sum(), x)  # a gradient expanded from one number
     torch.testing.assert_close(of_x, weight.sum(0).expand_as(x))
 
 
 @pytest.mark.parametrize("wanted", [(True, False, False), (False, True, False), (False, False, True)])
-@pytest.mark.parametrize("path", [*COMPILED, "reference"])
-def test_what_needs_no_gradient_gets_none(path: str, wanted: tuple[bool, ...]) -> None:
+@pytest.mark.parametrize("backend", [*COMPILED, "reference"])
+def test_what_needs_no_gradient_gets_none(backend: str, wanted: tuple[bool, ...]) -> None:
     inputs, probe = arguments(20, 5, 4), torch.randn(20, 4)
-    expected = run(inputs, path, probe)[1:]
+    expected = run(inputs, backend, probe)[1:]
     for leaf, want in zip(inputs, wanted, strict=True):
         leaf.requires_grad_(want)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         linear(*inputs).backward(probe)
     for leaf, want, gradient in zip(inputs, wanted, expected, strict=True):
         assert (leaf.grad is not None) == want

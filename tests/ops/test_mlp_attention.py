@@ -9,7 +9,7 @@ from torch import Tensor
 from dien.ops import cpu, mlp_attention
 from dien.ops.mlp import ACTIVATIONS, MLPTail
 from tests.ops.test_attention_gru import Rows
-from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_path, shared_rows
+from tests.ops.test_cpu import COMPILED, SIZES, assert_within, each_backend, shared_rows
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
@@ -59,8 +59,8 @@ def leaves(arguments: dict[str, Any]) -> list[Tensor]:
     return [*tensors, *arguments["tail"].parameters]
 
 
-def run(arguments: dict[str, Any], path: str, probe: Tensor) -> tuple[Tensor, ...]:
-    with cpu.backend(path):
+def run(arguments: dict[str, Any], backend: str, probe: Tensor) -> tuple[Tensor, ...]:
+    with cpu.backend(backend):
         logits = mlp_attention(**arguments)
     gradients = torch.autograd.grad(logits, leaves(arguments), probe.to(logits.dtype), materialize_grads=True)
     return (logits.detach(), *gradients)
@@ -87,7 +87,7 @@ def test_logits_are_those_of_the_mlp_on_the_fourfold_concatenation(activation: s
     torch.testing.assert_close(found, torch.cat(expected))
 
 
-@each_path
+@each_backend
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     activation=st.sampled_from(ACTIVATIONS),
@@ -97,13 +97,13 @@ def test_logits_are_those_of_the_mlp_on_the_fourfold_concatenation(activation: s
     seed=st.integers(0, 99),
 )
 def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
-    path: str, activation: str, shape: tuple[int, Rows], H: int, widths: list[int], seed: int
+    backend: str, activation: str, shape: tuple[int, Rows], H: int, widths: list[int], seed: int
 ) -> None:
     N, rows = shape
     torch.manual_seed(seed)
     arguments = problem(activation, rows, N, H, widths, torch.float32)
     probe = torch.randn(int(arguments["lengths"].sum()), dtype=torch.float64)
-    found = run(arguments, path, probe)
+    found = run(arguments, backend, probe)
     expected = run(recast(arguments, torch.float64), "reference", probe)
     assert_within(found[0], expected[0], 1e-5, scale=1.0)
     for one, other in zip(found[1:], expected[1:], strict=True):
@@ -130,53 +130,53 @@ def second_derivatives(value: Tensor, tensors: list[Tensor]) -> tuple[Tensor, ..
     return torch.autograd.grad(total, tensors, materialize_grads=True)
 
 
-@each_path
-def test_second_derivatives_are_within_1e_4_of_those_of_double_precision(path: str) -> None:
+@each_backend
+def test_second_derivatives_are_within_1e_4_of_those_of_double_precision(backend: str) -> None:
     arguments = problem("sigmoid", [(0, 2), (1, 2), (3, 0)], N=4, H=2, widths=[3, 2])
     assert torch.autograd.gradgradcheck(
         lambda x: mlp_attention(**{**arguments, "states": x}), arguments["states"]
     )
     expected = second_derivatives(mlp_attention(**arguments).sin().sum(), leaves(arguments))
     single = recast(arguments, torch.float32)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         found = second_derivatives(mlp_attention(**single).sin().sum(), leaves(single))
     for one, other in zip(found, expected, strict=True):
         assert_within(one, other, 1e-4, scale=1.0)
 
 
-@each_path
-def test_any_number_of_threads_gives_the_same_bits(path: str) -> None:
+@each_backend
+def test_any_number_of_threads_gives_the_same_bits(backend: str) -> None:
     rows = [(0, 100)] * 7 + [(100 + 3 * i, 90) for i in range(30)]
     arguments = problem("prelu", rows, N=300, H=36, widths=[80, 40], dtype=torch.float32)
     probe = torch.randn(sum(length for _, length in rows))
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        found.append(run(arguments, path, probe))
+        found.append(run(arguments, backend, probe))
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-@each_path
-def test_how_the_inputs_lie_in_memory_changes_nothing(path: str) -> None:
+@each_backend
+def test_how_the_inputs_lie_in_memory_changes_nothing(backend: str) -> None:
     arguments = problem("sigmoid", [(0, 5), (2, 6)], N=8, H=6, widths=[7, 5], dtype=torch.float32)
     probe = torch.randn(11)
-    expected = run(arguments, path, probe)
+    expected = run(arguments, backend, probe)
     strided = dict(arguments)
     for name in ("states", "targets", "weight"):
         wide = torch.stack([arguments[name].detach()] * 2, 2)[..., 0]
         assert not wide.is_contiguous()
         strided[name] = wide.requires_grad_()
-    for one, other in zip(run(strided, path, probe), expected, strict=True):
+    for one, other in zip(run(strided, backend, probe), expected, strict=True):
         assert torch.equal(one, other)
 
 
-@each_path
-def test_a_row_without_numbers_spoils_its_own_logits_alone(path: str) -> None:
+@each_backend
+def test_a_row_without_numbers_spoils_its_own_logits_alone(backend: str) -> None:
     arguments = problem("relu", [(0, 3), (3, 4)], N=7, H=9, widths=[4], dtype=torch.float32)
     with torch.no_grad():
         arguments["states"][1] = torch.nan
-    with cpu.backend(path):
+    with cpu.backend(backend):
         assert mlp_attention(**arguments).isnan().tolist() == [False, True, *[False] * 5]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dien.ops import adam_rows, cpu, gather_rows, sum_by_row
-from tests.ops.test_cpu import assert_within, each_path
+from tests.ops.test_cpu import assert_within, each_backend
 
 WIDTHS = [1, 3, 15, 16, 17, 18, 36, 64]
 COUNTS = [0, 1, 2, 127, 128, 129, 700]
@@ -42,14 +42,14 @@ def gradients(tables: list[Tensor], found: tuple[Tensor, ...], probes: list[Tens
     return [table.grad for table in tables]
 
 
-@each_path
+@each_backend
 @settings(max_examples=60, deadline=None)
 @given(look_up=look_ups())
 def test_rows_are_copied_to_the_bit_and_gradients_summed_within_1e_5_of_double_precision(
-    path: str, look_up: tuple[list[Tensor], list[list[Tensor]], list[int]]
+    backend: str, look_up: tuple[list[Tensor], list[list[Tensor]], list[int]]
 ) -> None:
     tables, lists, table_of = look_up
-    with cpu.backend(path):
+    with cpu.backend(backend):
         found = gather_rows(tables, lists, table_of)
     expected = [
         torch.cat([tables[t][i] for t, i in zip(table_of, one, strict=True)], 1).detach() for one in lists
@@ -73,14 +73,14 @@ def test_rows_are_copied_to_the_bit_and_gradients_summed_within_1e_5_of_double_p
         assert torch.equal(rows, torch.cat(read).unique())  # rising, each once, no other
 
 
-@each_path
-def test_any_number_of_threads_gives_the_same_bits(path: str) -> None:
+@each_backend
+def test_any_number_of_threads_gives_the_same_bits(backend: str) -> None:
     tables, lists = tables_and_lists([5_000, 7], [18, 18], [9_000, 40, 9_000], [0, 1], 3)
     probes = [torch.randn(len(one[0]), 36) for one in lists]
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        with cpu.backend(path):
+        with cpu.backend(backend):
             results = gather_rows(tables, lists, [0, 1])
             of_tables = gradients(tables, results, probes)
             table = tables[0].detach().clone()
@@ -94,7 +94,7 @@ def test_any_number_of_threads_gives_the_same_bits(path: str) -> None:
         assert all(map(torch.equal, found[0], other))
 
 
-@each_path
+@each_backend
 @settings(max_examples=60, deadline=None)
 @given(
     width=st.sampled_from(WIDTHS),
@@ -103,7 +103,7 @@ def test_any_number_of_threads_gives_the_same_bits(path: str) -> None:
     seed=st.integers(0, 999),
 )
 def test_an_update_is_that_of_plain_pytorch_in_double_precision(
-    path: str, width: int, height: int, idle: int, seed: int
+    backend: str, width: int, height: int, idle: int, seed: int
 ) -> None:
     random = torch.Generator().manual_seed(seed)
     table, mean, square = (torch.randn(height, width, generator=random) for _ in range(3))
@@ -114,7 +114,7 @@ def test_an_update_is_that_of_plain_pytorch_in_double_precision(
     of_double = [tensor.double() for tensor in of_float]
     seen = touched.clone(), touched.clone()
     for tensors, grad, steps in ((of_float, gradient, seen[0]), (of_double, gradient.double(), seen[1])):
-        with cpu.backend(path):
+        with cpu.backend(backend):
             adam_rows(
                 tensors[0],
                 rows,
@@ -131,17 +131,17 @@ def test_an_update_is_that_of_plain_pytorch_in_double_precision(
         assert_within(one, other, 1e-6, scale=1)
 
 
-@each_path
+@each_backend
 @settings(max_examples=40, deadline=None)
 @given(
     indices=st.lists(st.integers(0, 20), max_size=40),
     width=st.sampled_from(WIDTHS),
     transposed=st.booleans(),
 )
-def test_values_are_summed_by_row(path: str, indices: list[int], width: int, transposed: bool) -> None:
+def test_values_are_summed_by_row(backend: str, indices: list[int], width: int, transposed: bool) -> None:
     index = torch.tensor(indices, dtype=torch.int64)
     values = torch.randn(width, len(index)).t() if transposed else torch.randn(len(index), width)
-    with cpu.backend(path):
+    with cpu.backend(backend):
         rows, sums = sum_by_row(index, values, 21)
     assert torch.equal(rows, index.unique())
     assert_within(

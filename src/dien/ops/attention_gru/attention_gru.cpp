@@ -45,8 +45,7 @@ Buffer pack_backward_state(const Problem& problem, const Layout& layout) {
     Buffer packed = zeroed(3 * H * layout.state);
     for (int64_t gate = 0; gate < 3; ++gate)
         for (int64_t j = 0; j < H; ++j)
-            std::copy_n(problem.weight_hh + (gate * H + j) * H, H,
-                        packed.get() + (place(gate) * H + j) * layout.state);
+            std::copy_n(problem.weight_hh + (gate * H + j) * H, H, packed.get() + (place(gate) * H + j) * layout.state);
     return packed;
 }
 

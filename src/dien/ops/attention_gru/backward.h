@@ -25,9 +25,8 @@ void backward(const Problem& problem, const Weights& weights, const Row* rows, i
     for (int64_t i = 0; i < count; ++i) {
         operands[i * layout.operand + H] = 1.0f;
         const float* dlast = gradients.dlast ? gradients.dlast + rows[i].index * H : zeros;
-        each_vector(H, [&](int64_t unit, auto lanes) INLINE_LAMBDA {
-            store(dh + i * layout.state + unit, load(dlast + unit, lanes));
-        });
+        each_vector(H, [&](int64_t unit, auto lanes)
+                           INLINE_LAMBDA { store(dh + i * layout.state + unit, load(dlast + unit, lanes)); });
     }
     int64_t live = 0;  // rows that have step t
     for (int64_t t = count ? rows[0].length - 1 : -1; t >= 0; --t) {
@@ -37,9 +36,8 @@ void backward(const Problem& problem, const Weights& weights, const Row* rows, i
                                   : problem.state ? problem.state + rows[i].index * H
                                                   : zeros;
             float* h = operands + i * layout.operand;
-            each_vector(H, [&](int64_t unit, auto lanes) INLINE_LAMBDA {
-                store(h + unit, load(before + unit, lanes), lanes);
-            });
+            each_vector(
+                H, [&](int64_t unit, auto lanes) INLINE_LAMBDA { store(h + unit, load(before + unit, lanes), lanes); });
         }
         if constexpr (projects) put_inputs(problem, layout, rows, live, t, operands);
         for (int64_t i = 0; i < live; ++i) {

@@ -12,7 +12,7 @@ void forward(const Problem& problem, const Weights& weights, const Row* rows, in
              float* scratch) {
     const int64_t H = problem.hidden;
     const Layout layout(problem, LANES);
-    float* const operands = scratch;                       // [count, H + 1 + D]
+    float* const operands = scratch;                        // [count, H + 1 + D]
     float* const sums = operands + count * layout.operand;  // [count, 3H or 4H]
 
     for (int64_t i = 0; i < count; ++i) {

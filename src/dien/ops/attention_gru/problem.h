@@ -14,12 +14,12 @@ enum class Kind : int32_t { gru, agru, augru, augru_complement };
 
 struct Problem {
     Kind kind;
-    int32_t projects;  // whether the input projection of a step is made here, from x, or given
-    int64_t rows;    // B
-    int64_t steps;   // N
-    int64_t pairs;   // P
-    int64_t hidden;  // H
-    int64_t inputs;  // D
+    int32_t projects;        // whether the input projection of a step is made here, from x, or given
+    int64_t rows;            // B
+    int64_t steps;           // N
+    int64_t pairs;           // P
+    int64_t hidden;          // H
+    int64_t inputs;          // D
     const int64_t* starts;   // [B]
     const int64_t* lengths;  // [B]
     const float* x;          // inputs [N, D], or where it does not project their projections [N, 3H]
@@ -35,16 +35,16 @@ struct Problem {
 // Floats from one row to the next of what the kernels work on, in whole vectors.
 //
 // An operand is a state [H], a 1 that multiplies the bias and, to project them, the inputs [D] of a step. Its product
-// with the weights, the sums, are U h + c for n, then W x + U h + b + c for r and u, then W x + b for n: the candidate's
-// two halves stand apart, as the reset gate comes between them. With projections given there is no W x, and no
-// fourth quarter.
+// with the weights, the sums, are U h + c for n, then W x + U h + b + c for r and u, then W x + b for n: the
+// candidate's two halves stand apart, as the reset gate comes between them. With projections given there is no W x, and
+// no fourth quarter.
 struct Layout {
     int64_t lanes, hidden, inputs;
     bool projects;
-    int64_t operand;  // of operands
-    int64_t sums;     // of sums and of their gradients
-    int64_t state;    // of gradients of states [H]
-    int64_t x;        // of gradients of inputs [D]
+    int64_t operand;    // of operands
+    int64_t sums;       // of sums and of their gradients
+    int64_t state;      // of gradients of states [H]
+    int64_t x;          // of gradients of inputs [D]
     int64_t recurrent;  // sums that depend on the state: the first 3H
     int64_t skipped;    // whole vectors that do not depend on x: of the first H
 
@@ -76,8 +76,8 @@ struct Weights {
 
 // What forward writes.
 struct Results {
-    float* last;    // [B, H]
-    float* states;  // [P, H], or null
+    float* last;         // [B, H]
+    float* states;       // [P, H], or null
     float* activations;  // [P, 4H] for backward, or null: U_n h + c, r, u and n
 };
 
@@ -105,8 +105,8 @@ struct Kernels {
     void (*forward)(const Problem&, const Weights&, const Row* rows, int64_t count, const Results&, float* scratch);
 
     // The gradient of the weights is added to part [Layout::part()].
-    void (*backward)(const Problem&, const Weights&, const Row* rows, int64_t count, const Gradients&,
-                     float* part, float* scratch);
+    void (*backward)(const Problem&, const Weights&, const Row* rows, int64_t count, const Gradients&, float* part,
+                     float* scratch);
 };
 
 }  // namespace dien::gru

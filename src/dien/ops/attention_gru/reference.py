@@ -46,13 +46,13 @@ def naive(
 def attentional_update(kind: str, u: Tensor, a: Tensor | None) -> Tensor:
     """Update gate ``g`` under attention, of the gate ``u`` and the score ``a``: ``h = (1 - g) h + g n``."""
     if kind == "gru":
-        return 1 - u  # torch.nn.GRU's update gate is the share that is kept
+        return 1 - u  # torch.nn.GRU's update gate is what is kept of the state
     assert a is not None
     if kind == "agru":
         return a.expand_as(u)  # eq. (10)
     if kind == "augru":
         return a * u  # eq. (11)
-    return 1 - (1 - a) * u  # the authors' code: u is the share that is kept
+    return 1 - (1 - a) * u  # the authors' code: u is what is kept
 
 
 def time_major(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, list[int]]:

@@ -22,9 +22,8 @@ INLINE void put_inputs(const Problem& problem, const Layout& layout, const Row* 
     for (int64_t i = 0; i < live; ++i) {
         const float* x = x_of(problem, rows[i], t);
         float* to = operands + i * layout.operand + layout.hidden + 1;
-        each_vector(layout.inputs, [&](int64_t k, auto lanes) INLINE_LAMBDA {
-            store(to + k, load(x + k, lanes), lanes);
-        });
+        each_vector(layout.inputs,
+                    [&](int64_t k, auto lanes) INLINE_LAMBDA { store(to + k, load(x + k, lanes), lanes); });
     }
 }
 

@@ -11,7 +11,7 @@
 namespace dien::auxiliary {
 namespace {
 
-constexpr int64_t TILE = 48;  // states: whole blocks of rows, and what they need stays in the second cache
+constexpr int64_t TILE = 48;    // states: whole blocks of rows, and what they need stays in the second cache
 constexpr int64_t SMALL = 256;  // states not worth a second thread
 
 bool fits(const Problem& problem) {

@@ -61,7 +61,8 @@ void run(const Problem& problem, const Packed& packed, int64_t begin, int64_t en
         const float* items = click ? problem.items : problem.negatives;
         const int64_t stride = click ? problem.items_stride : problem.negatives_stride;
         for (int64_t i = 0; i < rows; ++i)
-            std::memcpy(tile.item + i * D_row, items + (problem.now[begin + i] + problem.ahead) * stride, D * sizeof(float));
+            std::memcpy(tile.item + i * D_row, items + (problem.now[begin + i] + problem.ahead) * stride,
+                        D * sizeof(float));
         std::memcpy(tile.tail.z[0], tile.first, rows * Z * sizeof(float));
         product(rows, Z, D, {tile.item, D_row, 1}, packed.weight_item, Z, tile.tail.z[0], Z, true);
         float* const to = logits + (click ? 0 : problem.count) + begin;

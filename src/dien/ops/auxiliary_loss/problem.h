@@ -23,8 +23,8 @@ struct Problem {
     int64_t items_stride;    // from one row to the next
     const float* negatives;  // [N, D]
     int64_t negatives_stride;
-    const float* weight;     // [W, H + D]
-    const float* bias;       // [W]
+    const float* weight;  // [W, H + D]
+    const float* bias;    // [W]
     mlp::Tail tail;
 };
 

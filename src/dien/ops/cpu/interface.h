@@ -1,4 +1,4 @@
-// What the C interfaces of the operators share.
+// What the C interfaces of the operators have in common.
 #pragma once
 
 #include <algorithm>
@@ -53,8 +53,7 @@ inline void transpose(int64_t rows, int64_t columns, const float* from, int64_t 
     constexpr int64_t strip = 16;  // rows whose lines stay in the nearest cache
     for (int64_t begin = 0; begin < rows; begin += strip)
         for (int64_t j = 0; j < columns; ++j)
-            for (int64_t i = begin; i < std::min(begin + strip, rows); ++i)
-                to[j * to_row + i] = from[i * from_row + j];
+            for (int64_t i = begin; i < std::min(begin + strip, rows); ++i) to[j * to_row + i] = from[i * from_row + j];
 }
 
 }  // namespace dien

@@ -32,9 +32,8 @@ INLINE void unrolled(F f) {
 template <int M, int V, class Last>
 void block(const Strided& a, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t depth, bool add,
            const float* bias, Last last) {
-    const auto load_v = [&](const float* p, int v) INLINE_LAMBDA {
-        return v == V - 1 ? load(p + v * LANES, last) : load(p + v * LANES);
-    };
+    const auto load_v = [&](const float* p, int v)
+                            INLINE_LAMBDA { return v == V - 1 ? load(p + v * LANES, last) : load(p + v * LANES); };
     Vec total[M][V];
     unrolled<V>([&](int v) {
         const Vec bias_v = bias ? load_v(bias, v) : Vec{};
@@ -86,8 +85,8 @@ void panel(const Strided& a, const float* b, int64_t b_row, float* c, int64_t c_
 // b [depth, columns], c [rows, columns]; of b and c nothing beyond the columns is read or written.
 // Every element is summed in the order of depth, whatever the block it falls in: a row's result does not
 // depend on the rows beside it.
-INLINE void product(int64_t rows, int64_t columns, int64_t depth, Strided a, const float* b, int64_t b_row,
-                    float* c, int64_t c_row, bool add, const float* bias = nullptr) {
+INLINE void product(int64_t rows, int64_t columns, int64_t depth, Strided a, const float* b, int64_t b_row, float* c,
+                    int64_t c_row, bool add, const float* bias = nullptr) {
     int64_t j = 0;
     const auto panels = [&](auto width, auto last) {
         constexpr int V = decltype(width)::value;

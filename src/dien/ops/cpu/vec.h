@@ -50,8 +50,7 @@ INLINE Vec root(Vec v) { return _mm512_sqrt_ps(v); }
 struct First {
     __m256i mask;
     explicit First(int64_t n)
-        : mask(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
-                                  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))) {}
+        : mask(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))) {}
 };
 INLINE Vec load(const float* p, First lanes) { return _mm256_maskload_ps(p, lanes.mask); }
 INLINE void store(float* p, Vec v, First lanes) { _mm256_maskstore_ps(p, lanes.mask, v); }

@@ -21,8 +21,8 @@ void backward(const Problem& problem, const float* packed, const Gradients& grad
     if (gradients.dx)
         product(rows, K, M, {dy, gradients.dy_stride, 1}, packed, in_vectors(K), gradients.dx + begin * K, K, false);
     if (gradients.dweight)
-        product(K, M, rows, {problem.x + begin * problem.x_stride, 1, problem.x_stride}, dy, gradients.dy_stride,
-                part, M_row, true);
+        product(K, M, rows, {problem.x + begin * problem.x_stride, 1, problem.x_stride}, dy, gradients.dy_stride, part,
+                M_row, true);
     if (gradients.dbias) {
         const float one = 1.0f;
         product(1, M, rows, {&one, 0, 0}, dy, gradients.dy_stride, part + K * M_row, M_row, true);

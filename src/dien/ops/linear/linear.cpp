@@ -40,7 +40,7 @@ Status backward(const Problem& problem, const Machine& machine, const Gradients&
         const int64_t end = std::min(problem.rows, (part + 1) * rows);
         for (int64_t begin = part * rows; begin < end; begin += TILE)
             machine.isa.linear.backward(problem, packed.get(), gradients, begin, std::min(end, begin + TILE),
-                                 sums.part(part));
+                                        sums.part(part));
     });
     const float* const total = sums.total();
     if (gradients.dweight) transpose(K, M, total, M_row, gradients.dweight, K);

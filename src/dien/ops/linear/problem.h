@@ -21,9 +21,9 @@ struct Problem {
 struct Gradients {
     const float* dy;  // [N, M], rows dy_stride apart
     int64_t dy_stride;
-    float* dx;        // [N, K]
-    float* dweight;   // [M, K]
-    float* dbias;     // [M]
+    float* dx;       // [N, K]
+    float* dweight;  // [M, K]
+    float* dbias;    // [M]
 };
 
 // What an instruction set has, for the rows from begin to end.

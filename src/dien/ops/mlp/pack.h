@@ -81,7 +81,9 @@ inline PackedTail pack(const Tail& tail, int64_t lanes, Packer& packer) {
 
 inline void unpack(const PackedTail& packed, const float* from, const TailGradients& to) {
     const int last = packed.layers - 1;
-    const auto copy = [&](int64_t begin, int64_t floats, float* p) { std::memcpy(p, from + begin, floats * sizeof(float)); };
+    const auto copy = [&](int64_t begin, int64_t floats, float* p) {
+        std::memcpy(p, from + begin, floats * sizeof(float));
+    };
     for (int l = 0; l < packed.layers; ++l) {
         if (packed.activation == Activation::prelu) copy(packed.dslopes[l], packed.width[l], to.dslopes[l]);
         if (l > 0) {

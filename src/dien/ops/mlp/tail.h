@@ -92,9 +92,8 @@ void tail_forward(const PackedTail& tail, const TailTile& tile, int64_t rows, fl
     for (int64_t i = 0; i < rows; ++i) {
         const float* a = tile.a[last] + i * tail.a[last];
         Vec total{};
-        each_vector(width, [&](int64_t unit, auto lanes) INLINE_LAMBDA {
-            total += load(a + unit, lanes) * load(tail.last + unit);
-        });
+        each_vector(width, [&](int64_t unit, auto lanes)
+                               INLINE_LAMBDA { total += load(a + unit, lanes) * load(tail.last + unit); });
         logits[i] = sum(total) + tail.last_bias;
     }
 }
@@ -102,8 +101,7 @@ void tail_forward(const PackedTail& tail, const TailTile& tile, int64_t rows, fl
 // From the gradient of logits [rows], after tail_forward, to tile.dz[0] [rows, z[0]]; that of the parameters
 // is added to `gradients`.
 template <Activation act>
-void tail_backward(const PackedTail& tail, const TailTile& tile, int64_t rows, const float* dlogits,
-                    float* gradients) {
+void tail_backward(const PackedTail& tail, const TailTile& tile, int64_t rows, const float* dlogits, float* gradients) {
     for (int l = tail.layers - 1; l >= 0; --l) {
         const int64_t z_row = tail.z[l], a_row = tail.a[l];
         const bool last = l == tail.layers - 1;

@@ -31,8 +31,8 @@ int64_t scratch_floats(const Problem& problem, const PackedTail& packed, int64_t
     return carver.used;
 }
 
-INLINE void first_layer(const Problem& problem, const Packed& packed, const Piece* pieces,
-                               int64_t count, const Tile& tile) {
+INLINE void first_layer(const Problem& problem, const Packed& packed, const Piece* pieces, int64_t count,
+                        const Tile& tile) {
     const int64_t H = problem.hidden, W = packed.tail.width[0], Z = packed.tail.z[0];
     int64_t rows = 0;
     for (const Piece* piece = pieces; piece < pieces + count; ++piece) {
@@ -53,23 +53,22 @@ INLINE void first_layer(const Problem& problem, const Packed& packed, const Piec
     }
 }
 
-void forward(const Problem& problem, const Packed& packed, const Piece* pieces, int64_t count,
-                       float* logits, float* scratch) {
+void forward(const Problem& problem, const Packed& packed, const Piece* pieces, int64_t count, float* logits,
+             float* scratch) {
     Carver carver(scratch);
     int64_t rows = 0;
     for (int64_t i = 0; i < count; ++i) rows += pieces[i].count;
     const Tile tile(carver, problem, packed.tail, rows);
     first_layer(problem, packed, pieces, count, tile);
-    with_activation(packed.tail.activation, [&](auto act) {
-        tail_forward<decltype(act)::value>(packed.tail, tile.tail, rows, tile.logits);
-    });
+    with_activation(packed.tail.activation,
+                    [&](auto act) { tail_forward<decltype(act)::value>(packed.tail, tile.tail, rows, tile.logits); });
     const float* from = tile.logits;
     for (const Piece* piece = pieces; piece < pieces + count; from += piece->count, ++piece)
         std::memcpy(logits + piece->pair, from, piece->count * sizeof(float));
 }
 
 void backward(const Problem& problem, const Packed& packed, const Piece* pieces, int64_t count,
-                        const Gradients& gradients, float* part, float* scratch) {
+              const Gradients& gradients, float* part, float* scratch) {
     const int64_t H = problem.hidden, W = packed.tail.width[0], Z = packed.tail.z[0], H_row = in_vectors(H);
     Carver carver(scratch);
     int64_t rows = 0;

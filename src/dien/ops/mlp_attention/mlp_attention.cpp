@@ -13,7 +13,7 @@
 namespace dien::attention {
 namespace {
 
-constexpr int64_t TILE = 48;  // pairs, as in auxiliary_loss.cpp
+constexpr int64_t TILE = 48;    // pairs, as in auxiliary_loss.cpp
 constexpr int64_t SMALL = 512;  // pairs not worth a second thread
 
 Packed pack(const Problem& problem, int64_t lanes, mlp::Packer& packer) {
@@ -89,7 +89,7 @@ Status forward(const Problem& problem, const Machine& machine, float* logits) {
     parallel(machine.pool, prepared.threads, static_cast<int64_t>(tiles.tiles.size()), [&](int64_t item, int worker) {
         const Range tile = tiles.tiles[item];
         machine.isa.attention.forward(problem, prepared.packed, tiles.pieces.data() + tile.begin, tile.end - tile.begin,
-                                   logits, prepared.scratch.get() + worker * prepared.floats);
+                                      logits, prepared.scratch.get() + worker * prepared.floats);
     });
     return done;
 }
@@ -118,8 +118,8 @@ Status backward(const Problem& problem, const Machine& machine, const Gradients&
         for (int64_t i = parts[part].begin; i < parts[part].end; ++i) {
             const Range tile = tiles.tiles[i];
             machine.isa.attention.backward(problem, prepared.packed, tiles.pieces.data() + tile.begin,
-                                        tile.end - tile.begin, gradients, sums.part(part),
-                                        prepared.scratch.get() + worker * prepared.floats);
+                                           tile.end - tile.begin, gradients, sums.part(part),
+                                           prepared.scratch.get() + worker * prepared.floats);
         }
     });
     const float* total = sums.total();

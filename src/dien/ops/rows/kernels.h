@@ -18,9 +18,8 @@ void gather(const Table& table, const Block& block, int64_t begin, int64_t end) 
         if (i + AHEAD < end) prefetch_row(table.values + block.indices[i + AHEAD] * W, W);
         const float* const row = table.values + block.indices[i] * W;
         float* const to = block.values + i * block.stride;
-        each_vector(W, [&](int64_t unit, auto lanes) INLINE_LAMBDA {
-            store(to + unit, load(row + unit, lanes), lanes);
-        });
+        each_vector(W,
+                    [&](int64_t unit, auto lanes) INLINE_LAMBDA { store(to + unit, load(row + unit, lanes), lanes); });
     }
 }
 

@@ -34,21 +34,21 @@ struct Entry {
 
 // Distinct rows of a table, rising, and the sums of what the blocks hold for each.
 struct Sums {
-    int64_t* rows;   // [n], of room for all entries
-    float* values;   // [n, W]
-    int64_t count;   // n, written
+    int64_t* rows;  // [n], of room for all entries
+    float* values;  // [n, W]
+    int64_t count;  // n, written
 };
 
 // A step of Adam for some distinct rows of a table.
 struct Adam {
     int64_t count;  // n
     int64_t height, width;
-    const int64_t* rows;    // [n]
-    const float* drows;     // [n, W] gradients of these
-    float* weights;         // [V, W]
-    float* mean;            // [V, W]
-    float* square;          // [V, W]
-    int32_t* touched;       // [V] step each row was last given
+    const int64_t* rows;  // [n]
+    const float* drows;   // [n, W] gradients of these
+    float* weights;       // [V, W]
+    float* mean;          // [V, W]
+    float* square;        // [V, W]
+    int32_t* touched;     // [V] step each row was last given
     int32_t step;
     double lr, beta1, beta2, eps;
 };
@@ -58,9 +58,9 @@ struct Rates {
     const float* decay1;  // beta ** k of the first moment, for k below `kept`
     const float* decay2;  // and of the second
     int64_t kept;
-    float new1, new2;      // weight of the new gradient in the moments: 1 - beta
-    float correction2;     // 1 - beta2 ** step
-    float rate;            // -lr / (1 - beta1 ** step)
+    float new1, new2;   // weight of the new gradient in the moments: 1 - beta
+    float correction2;  // 1 - beta2 ** step
+    float rate;         // -lr / (1 - beta1 ** step)
     float eps;
 };
 
