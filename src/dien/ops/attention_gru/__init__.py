@@ -36,7 +36,7 @@ def attention_gru(
     - ``gru``: ``g = 1 - u``, torch.nn.GRU's convention (eq. 2-5 with ``u`` for the paper's ``1 - u``);
     - ``agru``: ``g = a`` (eq. 10);
     - ``augru``: ``g = a u`` (eq. 11-12);
-    - ``augru-complement``: ``g = 1 - (1 - a) u``, the authors' code, where ``u`` is what is kept of the state.
+    - ``augru-complement``: ``g = 1 - (1 - a) u``, the authors' code, where ``u`` is what is kept.
 
     Args:
         gates: ``[N, 3H]`` input projections of the packed steps, bias included, in the order reset, update,

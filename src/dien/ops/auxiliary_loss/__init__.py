@@ -70,22 +70,19 @@ def _fake(x: Arguments, needs_gradients: bool) -> list[Tensor]:
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    *given, needs_gradients = inputs
+    *tensors, tail, activation, ahead, needs_gradients = inputs
     if not needs_gradients:
         raise RuntimeError("auxiliary_loss: gradients need needs_gradients=True")
-    x = Arguments(*given)
-    ctx.activation, ctx.ahead, ctx.count = x.activation, x.ahead, len(output) - 1
-    ctx.save_for_backward(*output[1:], *x[:6], *x.tail)
+    ctx.save_for_backward(*output[1:], *tensors, *tail)
+    ctx.rest = len(output) - 1, len(tensors), activation, ahead
 
 
 def _backward(ctx: Any, doutput: list[Tensor]) -> tuple[Any, ...]:
-    saved = ctx.saved_tensors
-    gradients = saved[: ctx.count]
+    saved, (gradients_end, count, activation, ahead) = ctx.saved_tensors, ctx.rest
+    gradients, given = saved[:gradients_end], saved[gradients_end:]
     if torch.is_grad_enabled():  # for second derivatives: plain PyTorch differentiates itself
-        tensors = saved[ctx.count :]
-        gradients = reference.run(
-            Arguments._make((*tensors[:6], list(tensors[6:]), ctx.activation, ctx.ahead)), True
-        )[1:]
+        x = Arguments._make((*given[:count], list(given[count:]), activation, ahead))
+        gradients = reference.run(x, True)[1:]
     scaled = [gradient * doutput[0] for gradient in gradients]
     return (*scaled[:5], None, scaled[5:], None, None, None)
 

@@ -64,10 +64,6 @@ def handed_over(pointers: Pointers, tail: MLPTail, width: int) -> Tail:
 
 def gradients_of(tail: MLPTail, gradients: Sequence[Tensor]) -> TailGradients:
     """Put where the library is to write the gradients of a tail's parameters."""
-    put = MLPTail.of(tail.activation, list(gradients))
-    return TailGradients(
-        *(
-            Addresses(*[gradient.data_ptr() for gradient in some])
-            for some in (put.slopes, put.weights, put.biases)
-        )
-    )
+    layers, addresses = len(tail.weights), [gradient.data_ptr() for gradient in gradients]
+    dweights, dbiases, dslopes = (Addresses(*addresses[i * layers : (i + 1) * layers]) for i in range(3))
+    return TailGradients(dslopes, dweights, dbiases)

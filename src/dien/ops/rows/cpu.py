@@ -99,23 +99,21 @@ def sum_by_row(
     backend = _chosen(columns)
     if backend is None:
         return reference.sum_by_row(columns, indices, table_of, heights)
-    pointers = Pointers()
-    columns = [contiguous_rows(column) for column in columns]
     widths, most = [0] * len(heights), [0] * len(heights)
     for table, column in zip(table_of, columns, strict=True):
-        widths[table] = column.shape[1]
-        most[table] += column.shape[0]
+        n, widths[table] = column.shape
+        most[table] += n
+    handed = [Table(None, height, width) for height, width in zip(heights, widths, strict=True)]
+    pointers = Pointers()
+    problem = _problem(pointers, handed, table_of, indices, [contiguous_rows(column) for column in columns])
     rows = [torch.empty(n, dtype=torch.int64) for n in most]
     values = [torch.empty(n, width) for n, width in zip(most, widths, strict=True)]
-    handed = [Table(None, height, width) for height, width in zip(heights, widths, strict=True)]
-    problem = _problem(pointers, handed, table_of, indices, columns)
-    sums = (Sums * len(heights))(
-        *[Sums(row.data_ptr(), value.data_ptr(), 0) for row, value in zip(rows, values, strict=True)]
-    )
+    room = zip(rows, values, strict=True)
+    sums = (Sums * len(heights))(*[Sums(row.data_ptr(), value.data_ptr(), 0) for row, value in room])
     if not backend.run("dien_rows_sum", problem, ctypes.addressof(sums)):
         raise IndexError
     counts = [one.count for one in sums] * 2
-    return [each.narrow(0, 0, count) for each, count in zip((*rows, *values), counts, strict=True)]
+    return [each[:count] for each, count in zip((*rows, *values), counts, strict=True)]
 
 
 def adam(given: Adam) -> None:
@@ -149,7 +147,7 @@ def _problem(
     columns: Sequence[Tensor],
 ) -> Problem:
     blocks = [
-        Block(table, len(index), pointers.contiguous(index), pointers.strided(column), column.stride(0))
+        Block(table, index.shape[0], pointers.contiguous(index), pointers.strided(column), column.stride(0))
         for table, index, column in zip(table_of, indices, columns, strict=True)
     ]
     return Problem(len(tables), len(blocks), (Table * len(tables))(*tables), (Block * len(blocks))(*blocks))
