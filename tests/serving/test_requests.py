@@ -139,6 +139,37 @@ def test_a_field_that_no_request_has_is_no_column(tmp_path: Path) -> None:
         assert table.columns == list(bare)
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("content", [b"", b"\n\n"], ids=["nothing", "empty lines"])
+def test_a_file_without_content_is_refused_and_what_was_there_stays(
+    small_run: Run, tmp_path: Path, suffix: str, content: bytes
+) -> None:
+    path = tmp_path / f"r.{suffix}"
+    parquet = b"" if suffix == "parquet" else content
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else parquet)
+    (tmp_path / "s.jsonl").write_text("before")
+    with pytest.raises(DataError) as raised:
+        score_file(Scorer(small_run), path, tmp_path / "s.jsonl")
+    assert str(raised.value).startswith(f"{path}: the file is empty")
+    assert (tmp_path / "s.jsonl").read_text() == "before"
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "csv.gz", "tsv"])
+def test_a_file_with_columns_and_no_row_is_one_of_no_requests(
+    small_run: Run, tmp_path: Path, suffix: str
+) -> None:
+    content = io.BytesIO()
+    columns = pl.DataFrame(schema={name: TYPES[name] for name in ("user", "history", "candidates")})
+    if suffix == "parquet":
+        columns.write_parquet(content)
+    else:
+        content.write(("\t" if suffix == "tsv" else ",").join(columns.columns).encode() + b"\n")
+    path = tmp_path / f"r.{suffix}"
+    path.write_bytes(gzip.compress(content.getvalue()) if path.suffix == ".gz" else content.getvalue())
+    assert score_file(Scorer(small_run), path, tmp_path / "s.jsonl").requests == 0
+    assert (tmp_path / "s.jsonl").read_text() == ""
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(FORMATS),

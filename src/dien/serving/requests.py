@@ -6,6 +6,9 @@ those of the run's features.
 
 In CSV a list stands in its cell as JSON, ``["a", "b"]``, and ``[]`` is the empty one. Nothing else separates
 its values: an id may hold any character, so that ``a|b`` may be one id or two. An empty cell is null.
+
+A file without any content is refused, in every format: whoever wrote it stopped before the first request. CSV
+with a header alone, and Parquet without rows, are whole files of no request.
 """
 
 from __future__ import annotations
@@ -56,16 +59,20 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
         raise DataError(f"{path}: an atomic file; expected requests as .parquet, .jsonl or .csv; convert it")
     types = {field.name: JsonType(_json_type(field), _expected(field), field.required) for field in fields}
     reader = open_table(file, types)
-    if file.format == "jsonl":  # its columns are known once all is read
+    is_empty = file.format == "jsonl"  # until a line is read; its columns are known once all are
+    if file.format == "jsonl":
         wanted = list(fields)
     else:
         found = reader.columns()
+        if not found:
+            raise _no_content(path)
         wanted = [field for field in fields if field.required or field.name in found]
         for field in wanted:
             if field.name not in found:
                 mend = f"every request has it ({field.expected}): rename a column, or add it"
                 raise no_column(path, field.name, found, mend)
     for chunk in read_chunks(reader, [field.name for field in wanted], rows=REQUESTS_AT_ONCE):
+        is_empty = False
         columns: dict[str, pl.Series] = {}
         for field in wanted:
             if reader.has(field.name):
@@ -73,6 +80,12 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
                 parse = partial(_parse, field=field, is_text=file.format == "csv", history=history)
                 columns[field.name] = chunk.parse(field.name, parse)
         yield pl.DataFrame(columns)
+    if is_empty:
+        raise _no_content(path)
+
+
+def _no_content(path: Path) -> DataError:
+    return DataError(f"{path}: the file is empty; expected requests, write it again")
 
 
 def _parse(values: pl.Series, field: Field, is_text: bool, history: pl.Series | None) -> pl.Series:
