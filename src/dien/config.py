@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import yaml
 from pydantic import Field, PlainValidator, PositiveFloat, PositiveInt, SerializeAsAny, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from dien.errors import ConfigError
+from dien.errors import ConfigError, nearest
 from dien.models.config import ModelConfig, Strict
 from dien.models.registry import config_classes, model_config
 from dien.presets import PRESETS, preset_or_file
@@ -264,9 +263,9 @@ def _problem(problem: ErrorDetails, data: Mapping[str, Any]) -> str:
 def _meant(key: str, known: Sequence[str]) -> str:
     """Suggest a key: the same one elsewhere, else one that is spelled alike; else list those beside it."""
     section, _, name = key.rpartition(".")
-    elsewhere = [other for other in known if other.rpartition(".")[2] == name]
-    if close := elsewhere or difflib.get_close_matches(key, known, 1, 0.8):
-        return f"; did you mean {close[0]}?"
+    elsewhere = next((other for other in known if other.rpartition(".")[2] == name), None)
+    if close := elsewhere or nearest(key, known):
+        return f"; did you mean {close}?"
     return f"; expected one of: {', '.join(other for other in known if other.rpartition('.')[0] == section)}"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class DienError(ValueError):
     """Input that cannot be used; the message says where, what was expected and how to mend it."""
@@ -17,3 +20,8 @@ class DataError(DienError):
 
 class RunError(DienError):
     """A run folder that cannot be used; the message names the file."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Find the known name that is spelled most like an unknown one, for "did you mean"; None if none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1, 0.8)), None)

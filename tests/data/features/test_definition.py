@@ -48,6 +48,13 @@ def test_an_option_that_no_kind_has_is_named_with_those_there_are() -> None:
         Numeric.model_validate({"colour": "red"})
 
 
+def test_a_misspelt_option_is_named_with_the_one_that_is_meant() -> None:
+    with pytest.raises(
+        ValueError, match=r"bucket is no option of a categorical feature; did you mean buckets\?"
+    ):
+        Categorical.model_validate({"bucket": 5})
+
+
 def test_a_wrong_value_is_refused_wherever_a_definition_is_made() -> None:
     with pytest.raises(ValueError, match="greater than 0"):
         Categorical(min_count=0)

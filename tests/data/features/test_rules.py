@@ -38,7 +38,7 @@ def test_two_features_may_not_differ_by_case_alone() -> None:
         ({"a": Multi(), "b": Categorical(shares="a")}, None),
         ({"b": Categorical(shares="a"), "a": Multi()}, None),
         ({"a": Categorical(buckets=5), "b": Multi(shares="a", buckets=5)}, None),
-        ({"b": Categorical(shares="a")}, "b: shares the table of 'a', which has none of its own"),
+        ({"b": Categorical(shares="a")}, "b: shares the table of 'a', which is no feature"),
         (
             {"a": Multi(), "b": Categorical(shares="b")},
             "of 'b', which has none of its own; expected one of a",

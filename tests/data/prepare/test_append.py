@@ -137,7 +137,7 @@ def test_interactions_that_are_not_later_are_left_out_and_a_log_appended_twice_i
     log = whole_log(True)
     data, both = grown(log, tmp_path / "data")
     again = with_rows(log, log.events)
-    assert append(data, again, ByTime(0.4, 0.7)).excluded["interactions not later than the DATA"] == sum(
+    assert append(data, again, ByTime(0.4, 0.7)).excluded["interactions not later than the dataset"] == sum(
         t < CUT for t in log.events["time"]
     )
     write(both, tmp_path / "data", overwrite=True)

@@ -198,7 +198,7 @@ def test_vocabularies_obey_min_count_max_size_and_rare_share():
     [
         (
             Categorical(shares="brand"),
-            "shares the table of 'brand', which has none of its own; expected one",
+            "shares the table of 'brand', which is no feature; expected one",
         ),
         (Categorical(shares="category"), "shares the table of 'category'"),
         (Numeric(quantiles=3), "is defined as numeric, but its column holds String"),

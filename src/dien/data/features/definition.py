@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from dien.data.features.encoders import Encoder, Encodes
 from dien.data.ragged import Column
+from dien.errors import nearest
 
 Side = Literal["item", "behaviour", "user", "context"]
 Pooling = Literal["mean", "sum", "max"]
@@ -87,8 +88,10 @@ class Definition(BaseModel):
             if kinds:
                 mend = f"leave it out or change kind (one that takes it: {kinds})"
                 raise ValueError(f"{key} is not for a {cls.kind} feature; {mend}")
-            options = ", ".join(name for name in cls.model_fields if name != "side")
-            raise ValueError(f"{key} is no option of a {cls.kind} feature; expected some of {options}")
+            options = [name for name in cls.model_fields if name != "side"]
+            close = nearest(str(key), options)
+            mend = f"did you mean {close}?" if close else f"expected some of {', '.join(options)}"
+            raise ValueError(f"{key} is no option of a {cls.kind} feature; {mend}")
         return data
 
     # A raw column

@@ -75,6 +75,7 @@ def check_shared(features: Mapping[str, tuple[str, Definition]]) -> None:
             owners = [
                 n for n, (_, f) in features.items() if n != name and isinstance(f, Indices) and not f.shares
             ]
-            raise ValueError(f"{of}, which has none of its own; expected one of {', '.join(owners)}")
+            wrong = "is no feature" if owner is None else "has none of its own"
+            raise ValueError(f"{of}, which {wrong}; expected one of {', '.join(owners)}")
         if owner.buckets != feature.buckets:
             raise ValueError(f"{of}; give both the same buckets")

@@ -68,7 +68,7 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         ),
         items=items,
         users=users,
-        excluded={**log.excluded, "interactions not later than the DATA": left_out},
+        excluded={**log.excluded, "interactions not later than the dataset": left_out},
     )
     earlier = Earlier(
         features=Features(dataset.schema, tuple(dataset.info.dropped_features), dataset.vocabularies),

@@ -68,8 +68,14 @@ def feature(**options: Any) -> dict[str, Any]:
 
 WRONG = [
     ([], ("expected", "interactions")),
-    ({"interaction": {}}, ("interaction", "Extra")),
-    ({"interactions": {"usr": "u"}}, ("interactions.usr", "Extra")),
+    ({"interaction": {}}, ("interaction: unknown key; did you mean interactions?",)),
+    ({"interactions": {"usr": "u"}}, ("interactions.usr: unknown key; did you mean user?",)),
+    ({"interactions": {"rating": "r"}}, ("interactions.rating: unknown key; expected one of user, item",)),
+    ({"features": {"contxt": {}}}, ("features.contxt: unknown key; did you mean context?",)),
+    ({"features": {"event": {}}}, ("features.event: unknown key; expected one of item, user, behaviour",)),
+    ({"ids": {"item": {"bucket": 5}}}, ("ids.item", "bucket is not for ids; did you mean buckets?")),
+    ({"ids": {"item": {"colour": 5}}}, ("ids.item", "colour is not for ids; expected some of min_count")),
+    (feature(bucket=5), ("features.item.one: bucket is no option", "; did you mean buckets?")),
     ({"interactions": {"user": 5}}, ("interactions.user", "string", "5")),
     ({"interactions": {"time_unit": "m"}}, ("interactions.time_unit", "'ms'")),
     ({"interactions": {"threshold": 4}}, ("interactions", "threshold is of a label")),
@@ -83,7 +89,10 @@ WRONG = [
     (feature(kind="numeric", edges=[1], quantiles=3), ("features.item.one", "exclude each other")),
     (feature(min_count=0), ("features.item.one.min_count", "greater than 0")),
     (feature(rare_share=2), ("features.item.one.rare_share", "less than or equal to 1")),
-    (feature(shares="two"), ("features.item.one.shares", "'two'", "expected one of item, user")),
+    (
+        feature(shares="two"),
+        ("features.item.one.shares", "'two', which is no feature", "expected one of item, user"),
+    ),
     (feature(shares="one"), ("features.item.one.shares",)),
     (feature(from_time="hour"), ("features.item.one", "context")),
     (feature(zone="UTC"), ("features.item.one", "zone goes with from_time")),

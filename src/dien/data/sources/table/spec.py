@@ -15,12 +15,12 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numeric, Side
 from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
-from dien.errors import DataError
+from dien.errors import DataError, nearest
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 
@@ -119,7 +119,9 @@ def _id(side: Side) -> BeforeValidator:
         if isinstance(options, Mapping):
             for key in options:
                 if key not in _OF_IDS:
-                    raise ValueError(f"{key} is not for ids; expected some of {', '.join(_OF_IDS)}")
+                    close = nearest(str(key), _OF_IDS)
+                    mend = f"did you mean {close}?" if close else f"expected some of {', '.join(_OF_IDS)}"
+                    raise ValueError(f"{key} is not for ids; {mend}")
             options = {"rare_share": _RARE_SHARE, **options, "side": side}
         return Categorical.model_validate(options)
 
@@ -196,11 +198,7 @@ class TableSpec(_Strict):
         try:
             return cls.model_validate(data or {})
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in problem['loc'] if part != '[key]') or 'schema'}: "
-                f"{problem['msg'].removeprefix('Value error, ')}" + _found(problem["input"])
-                for problem in error.errors()
-            )
+            problems = "; ".join(map(_problem, error.errors()))
             raise DataError(f"{source}: {problems}") from error
 
     def definitions(self) -> dict[str, Definition]:
@@ -244,5 +242,16 @@ class TableSpec(_Strict):
         return self
 
 
-def _found(value: Any) -> str:
-    return "" if isinstance(value, Mapping) else f" (found {value!r})"
+def _problem(problem: ErrorDetails) -> str:
+    """Say which key is wrong and why; of an unknown one, which may be meant."""
+    path = [str(part) for part in problem["loc"] if part != "[key]"]
+    where = ".".join(path) or "schema"
+    if problem["type"] == "extra_forbidden":
+        of: Any = TableSpec
+        for part in path[:-1]:
+            of = of.model_fields[part].annotation
+        close = nearest(path[-1], of.model_fields)
+        mend = f"did you mean {close}?" if close else f"expected one of {', '.join(of.model_fields)}"
+        return f"{where}: unknown key; {mend}"
+    found = "" if isinstance(problem["input"], Mapping) else f" (found {problem['input']!r})"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{found}"
