@@ -25,6 +25,7 @@ _TYPES: dict[Any, str] = {
     list[Tensor]: "Tensor[]",
     str: "str",
     int: "int",
+    float: "float",
 }
 
 
@@ -36,6 +37,7 @@ def define(
     fake: Callable[..., Any],
     save: Callable[..., None] | None = None,
     backward: Callable[..., Any] | None = None,
+    arguments: type[tuple[Any, ...]] | None = None,
 ) -> None:
     """Define an operator.
 
@@ -47,11 +49,13 @@ def define(
         save: ``save(ctx, inputs, output)`` keeps what ``backward`` needs.
         backward: ``backward(ctx, *gradients)``, from gradients of the results to those of the arguments; None
             for what is never differentiated.
+        arguments: a NamedTuple that all three kernels take first, and PyTorch field by field; ``{}`` stands
+            for its fields in the schema.
     """
-    name = _define(schema)
-    _library.impl(name, reference, "CompositeExplicitAutograd")
-    _library.impl(name, cpu, "CPU")
-    torch.library.register_fake(f"dien::{name}", fake, lib=_library)
+    name = _define(schema, arguments)
+    _library.impl(name, _flat(reference, arguments), "CompositeExplicitAutograd")
+    _library.impl(name, _flat(cpu, arguments), "CPU")
+    torch.library.register_fake(f"dien::{name}", _flat(fake, arguments), lib=_library)
     if backward is not None:
         torch.library.register_autograd(f"dien::{name}", backward, setup_context=save, lib=_library)
 
@@ -61,32 +65,35 @@ def no_second_derivative(*_: Any) -> NoReturn:
     raise RuntimeError("second derivatives are not available for this operator of dien")
 
 
-def define_composite(schema: str, reference: Callable[..., Any]) -> None:
+def define_composite(
+    schema: str, reference: Callable[..., Any], arguments: type[tuple[Any, ...]] | None = None
+) -> None:
     """Define an operator that PyTorch differentiates through its reference.
 
     Args:
         schema: see :func:`define`.
         reference: see :func:`define`; of differentiable functions alone.
+        arguments: see :func:`define`.
     """
-    _library.impl(_define(schema), reference, "CompositeImplicitAutograd")
+    name = _define(schema, arguments)
+    _library.impl(name, _flat(reference, arguments), "CompositeImplicitAutograd")
 
 
-def schema_of(arguments: type[tuple[Any, ...]]) -> str:
-    """Write the fields of a NamedTuple as arguments of a schema."""
-    return ", ".join(f"{_TYPES[kind]} {name}" for name, kind in get_type_hints(arguments).items())
+def _define(schema: str, arguments: type[tuple[Any, ...]] | None) -> str:
+    if arguments is not None:
+        types = get_type_hints(arguments).items()
+        schema = schema.format(", ".join(f"{_TYPES[kind]} {name}" for name, kind in types))
+    _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    return schema[: schema.index("(")]
 
 
-def flat(arguments: type[tuple[Any, ...]], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Have a function of a NamedTuple and more take the fields one by one, as PyTorch passes them."""
+def _flat(kernel: Callable[..., Any], arguments: type[tuple[Any, ...]] | None) -> Callable[..., Any]:
+    if arguments is None:
+        return kernel
     make: Callable[[Any], Any] = arguments._make  # type: ignore[attr-defined]
     count = len(arguments._fields)  # type: ignore[attr-defined]
 
     def call(*given: Any) -> Any:
-        return function(make(given[:count]), *given[count:])
+        return kernel(make(given[:count]), *given[count:])
 
     return call
-
-
-def _define(schema: str) -> str:
-    _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    return schema[: schema.index("(")]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dien.ops.attention_gru import cpu, reference
 from dien.ops.attention_gru.arguments import Arguments, Kind, Outputs, check, check_rows
-from dien.ops.dispatch import define, flat, no_second_derivative, schema_of
+from dien.ops.dispatch import define, no_second_derivative
 
 
 def attention_gru(
@@ -170,19 +170,20 @@ def _backward(ctx: Any, dlast: Tensor | None, dstates: Tensor | None, _: None) -
 
 
 define(
-    f"attention_gru({schema_of(Arguments)}, bool keep_states, bool keep_activations)"
-    " -> (Tensor, Tensor, Tensor)",
-    flat(Arguments, reference.forward),
-    cpu=flat(Arguments, cpu.forward),
-    fake=flat(Arguments, _fake),
+    "attention_gru({}, bool keep_states, bool keep_activations) -> (Tensor, Tensor, Tensor)",
+    reference.forward,
+    cpu=cpu.forward,
+    fake=_fake,
     save=_save,
     backward=_backward,
+    arguments=Arguments,
 )
 define(
-    f"attention_gru_backward({schema_of(Arguments)}, Tensor? dlast, Tensor? dstates, Tensor states, "
+    "attention_gru_backward({}, Tensor? dlast, Tensor? dstates, Tensor states, "
     "Tensor activations) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
-    flat(Arguments, reference.backward),
-    cpu=flat(Arguments, cpu.backward),
-    fake=flat(Arguments, _fake_backward),
+    reference.backward,
+    cpu=cpu.backward,
+    fake=_fake_backward,
     backward=no_second_derivative,
+    arguments=Arguments,
 )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dien.ops.attention_gru.arguments import Arguments, Kind
 from dien.ops.attention_gru.reference import attentional_update, time_major
-from dien.ops.dispatch import define_composite, flat, schema_of
+from dien.ops.dispatch import define_composite
 
 
 def reset_before_gru_layer(
@@ -80,6 +80,4 @@ def _reference(given: Arguments, outputs: str) -> Tensor:
     return torch.empty_like(last).index_copy(0, order, last)
 
 
-define_composite(
-    f"reset_before_gru({schema_of(Arguments)}, str outputs) -> Tensor", flat(Arguments, _reference)
-)
+define_composite("reset_before_gru({}, str outputs) -> Tensor", _reference, Arguments)

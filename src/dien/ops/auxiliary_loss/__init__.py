@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dien.ops.auxiliary_loss import cpu, reference
 from dien.ops.auxiliary_loss.arguments import Arguments
-from dien.ops.dispatch import define, flat, schema_of
+from dien.ops.dispatch import define
 from dien.ops.mlp import MLPTail
 
 
@@ -88,10 +88,11 @@ def _backward(ctx: Any, doutput: list[Tensor]) -> tuple[Any, ...]:
 
 
 define(
-    f"auxiliary_loss({schema_of(Arguments)}, bool needs_gradients) -> Tensor[]",
-    flat(Arguments, reference.run),
-    cpu=flat(Arguments, cpu.run),
-    fake=flat(Arguments, _fake),
+    "auxiliary_loss({}, bool needs_gradients) -> Tensor[]",
+    reference.run,
+    cpu=cpu.run,
+    fake=_fake,
     save=_save,
     backward=_backward,
+    arguments=Arguments,
 )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dien.ops.dispatch import define, flat, no_second_derivative, schema_of
+from dien.ops.dispatch import define, no_second_derivative
 from dien.ops.linear import linear
 from dien.ops.mlp import MLPTail
 from dien.ops.mlp_attention import cpu, reference
@@ -96,17 +96,19 @@ def _backward(ctx: Any, dlogits: Tensor) -> tuple[Any, ...]:
 
 
 define(
-    f"mlp_attention({schema_of(Arguments)}) -> Tensor",
-    flat(Arguments, reference.forward),
-    cpu=flat(Arguments, cpu.forward),
-    fake=flat(Arguments, _fake),
+    "mlp_attention({}) -> Tensor",
+    reference.forward,
+    cpu=cpu.forward,
+    fake=_fake,
     save=_save,
     backward=_backward,
+    arguments=Arguments,
 )
 define(
-    f"mlp_attention_backward({schema_of(Arguments)}, Tensor dlogits) -> Tensor[]",
-    flat(Arguments, reference.backward),
-    cpu=flat(Arguments, cpu.backward),
-    fake=flat(Arguments, _fake_backward),
+    "mlp_attention_backward({}, Tensor dlogits) -> Tensor[]",
+    reference.backward,
+    cpu=cpu.backward,
+    fake=_fake_backward,
     backward=no_second_derivative,
+    arguments=Arguments,
 )

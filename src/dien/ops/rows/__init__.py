@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dien.ops.dispatch import define, flat
+from dien.ops.dispatch import define
 from dien.ops.rows import cpu, reference
 from dien.ops.rows.arguments import Adam
 
@@ -182,7 +182,8 @@ define(
 define(
     "adam_rows(Tensor(a!) table, Tensor rows, Tensor drows, Tensor(b!) mean, Tensor(c!) square, "
     "Tensor(d!) touched, int step, float lr, float beta1, float beta2, float eps) -> ()",
-    flat(Adam, reference.adam),
-    cpu=flat(Adam, cpu.adam),
+    reference.adam,
+    cpu=cpu.adam,
     fake=lambda *_: None,
+    arguments=Adam,
 )
