@@ -1,12 +1,14 @@
 """Files that are written beside their place and renamed into it."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from dien import files
 from dien.errors import DienError
-from dien.files import beside, replacing, write_text
+from dien.files import is_unfinished, remove_unfinished, replacing, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -29,12 +31,55 @@ def test_a_file_keeps_its_content_when_writing_it_anew_fails(tmp_path: Path) -> 
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_under_the_temporary_name_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "precious").write_text("kept")
-    (tmp_path / beside("a.txt")).symlink_to(tmp_path / "precious")
-    write_text(tmp_path / "a.txt", "new")
+    monkeypatch.setattr(files, "_numbers", iter([7, 7]))
+    with replacing(tmp_path / "a.txt") as new:
+        guessed = new
+    guessed.symlink_to(tmp_path / "precious")
+    with pytest.raises(DienError, match=r"a.txt: could not be written \(File exists\)"):
+        write_text(tmp_path / "a.txt", "new")
     assert (tmp_path / "precious").read_text() == "kept"
-    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with replacing(path) as last:
+        last.write_text("whole")
+        with replacing(path) as first:
+            first.write_text("whole as well")
+        assert path.read_text() == "whole as well"
+    assert path.read_text() == "whole"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_link_stays_and_the_file_that_it_names_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.txt").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "a.txt")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a.txt").read_text() == "new"
+    assert names(tmp_path / "real") == ["a.txt"]
+
+
+def test_a_pipe_in_the_place_of_a_file_is_an_error_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DienError, match=r"it is a device or a pipe\); choose the path of a file"):
+        write_text(tmp_path / "pipe", "")
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["pipe"]
+
+
+def test_what_a_killed_process_has_left_is_recognised_and_removed_and_nothing_else_is(tmp_path: Path) -> None:
+    left = replacing(tmp_path / ("long name " * 9))
+    assert is_unfinished(left.__enter__())
+    for name in ("a.new", ".hidden", "b.txt"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path)
+    assert names(tmp_path) == [".hidden", "a.new", "b.txt"]
 
 
 def test_a_file_has_the_permissions_that_the_process_gives_to_new_files(tmp_path: Path) -> None:

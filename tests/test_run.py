@@ -39,6 +39,15 @@ def test_a_run_has_the_catalogue_of_its_data_and_outlives_it(
         assert run.vocabularies[name].values.to_list() == vocabulary.values.to_list()
 
 
+def test_a_run_from_before_a_key_was_added_opens_without_a_warning(
+    run: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    kept = (run / "config.yaml").read_text().splitlines()
+    (run / "config.yaml").write_text("\n".join(line for line in kept if "head_affine" not in line))
+    assert Run.open(run).config.model.head_affine is False
+    assert not recwarn.list
+
+
 def test_a_loaded_model_has_the_trained_weights_and_draws_no_random_number(small_run: Run) -> None:
     before = torch.get_rng_state()
     model = small_run.load_model()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from dien.errors import DienError
 
+_UNFINISHED = ".new"
 _REMEDIES = {
     errno.ENOENT: "make its folder first, or choose another path",
     errno.ENOTDIR: "make its folder first, or choose another path",
@@ -18,29 +20,38 @@ _REMEDIES = {
     errno.EPERM: "choose a path that you may write to",
     errno.EROFS: "choose a path that you may write to",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENODEV: "choose the path of a file",
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk",
 }
+
+
+_numbers = itertools.count()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Hand out an empty file beside ``path`` that takes its place when the block ends well.
 
-    The file is synced to the disk before the rename, and its folder after it.
+    The file is synced to the disk before the rename, and its folder after it. Two blocks of one path, in one
+    process or in several, do not disturb each other: the last to end has written the file.
 
     Args:
-        path: the file to write or replace.
+        path: the file to write or replace. Where it is a link, the file that the link names.
 
     Yields:
         The path to write to.
 
     Raises:
-        OSError: the file cannot be written. What stood at ``path`` still stands then, as after any other
-            exception in the block.
+        OSError: the file cannot be written, or a folder, a device or a pipe stands in its place. What stood
+            at ``path`` still stands then, as after any other exception in the block.
     """
-    new = path.with_name(beside(path.name))
-    new.unlink(missing_ok=True)  # of a process that was killed here
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.ENODEV, "it is a device or a pipe")
+    new = path.with_name(f".{path.name[:40]}.{os.getpid()}-{next(_numbers)}{_UNFINISHED}")
     # Made by this process alone: a link that waits under this name is not followed.
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
@@ -53,9 +64,15 @@ def replacing(path: Path) -> Iterator[Path]:
     sync(path.parent)
 
 
-def beside(name: str) -> str:
-    """Name what is to become the file or folder ``name``, in the same folder."""
-    return f".{name}.new"
+def is_unfinished(path: Path) -> bool:
+    """Tell whether :func:`replacing` has handed this out: it is being written, or its process was killed."""
+    return path.name.startswith(".") and path.name.endswith(_UNFINISHED)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes have left of files in a folder that nobody else writes into."""
+    for path in filter(is_unfinished, list(folder.iterdir())):
+        path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

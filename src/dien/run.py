@@ -33,13 +33,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from dien.config import RunConfig, load_config
+from dien.config import RunConfig, override, read_mapping
 from dien.data.dataset import Dataset, map_table
 from dien.data.features import Schema, Side
 from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
-from dien.files import beside
 from dien.models import Model, build
 
 FORMAT = 2
@@ -131,8 +130,9 @@ class Run:
         """
         path = Path(path)
         info, schema = _read_info(path)
+        stored = path / "config.yaml"
         try:
-            config = load_config(path / "config.yaml")
+            config = override(RunConfig(), [read_mapping(stored)], where=f"{stored}: ")
         except ConfigError as error:
             raise RunError(str(error)) from error
         for file in _catalogue(schema):
@@ -229,7 +229,7 @@ def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
     Raises:
         RunError: ``path`` cannot be written; nothing is left of it, as after any other exception.
     """
-    new = path.with_name(beside(path.name))
+    new = path.with_name(f".{path.name}.new")
     shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
     try:
         new.mkdir(parents=True)

@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,11 @@ def test_a_name_that_is_taken_is_refused() -> None:
 def test_a_configuration_of_no_registered_model_cannot_be_built() -> None:
     with pytest.raises(ConfigError, match="unknown model 'nothing'; expected one of: sum-pooling, "):
         build(ModelConfig(name="nothing"), SCHEMA)
+
+
+def test_an_entry_point_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("mine", "nowhere.to_be_found", "dien.models")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
+    registry._load.cache_clear()
+    with pytest.raises(ConfigError, match=r"entry point mine = nowhere.to_be_found .*mend or uninstall"):
+        models()

@@ -1,5 +1,6 @@
 """A comparison: the same batches for every model, figures that are the runs' own, going on after a kill."""
 
+import errno
 import json
 import os
 import shutil
@@ -153,6 +154,17 @@ def test_a_killed_comparison_goes_on_to_the_same_figures(
     for run in content(out)["runs"]:
         for file in ("model.safetensors", "metrics.jsonl"):
             assert (out / run["run"] / file).read_bytes() == (finished / run["run"] / file).read_bytes()
+
+
+def test_a_full_disk_ends_a_comparison_with_how_to_go_on(
+    small_data: Dataset, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(RunError, match=r"comparison.json: .*make room .*, then run the same command again"):
+        compare_small(small_data, finished)
 
 
 def test_a_finished_comparison_is_only_read_again(small_data: Dataset, finished: Path) -> None:

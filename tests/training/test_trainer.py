@@ -15,7 +15,7 @@ from dien.config import RunConfig, load_config
 from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.errors import RunError
-from dien.models import DIEN, build
+from dien.models import DIEN, Losses, build
 from dien.run import Run
 from dien.training import fit, optimiser, trainer
 from dien.training.log import read_records
@@ -116,6 +116,28 @@ def test_the_programs_own_handler_of_sigterm_is_called_and_back_afterwards(
         assert (heard, signal.getsignal(signal.SIGTERM)) == ([signal.SIGTERM], own)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_sigterm_that_comes_when_the_last_step_is_done_is_not_lost() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped, trainer._sigterm_between_batches():
+        signal.raise_signal(signal.SIGTERM)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_model_whose_losses_change_their_names_is_an_error(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, batches = DIEN.losses, iter(range(1000))
+
+    def changing(self: DIEN, batch: Batch) -> Losses:
+        found = losses(self, batch)
+        return found if next(batches) else found._replace(parts={**found.parts, "extra": found.total})
+
+    monkeypatch.setattr(DIEN, "losses", changing)
+    with pytest.raises(ValueError, match=r"DIEN.losses gave loss, .*, and loss, .*extra before"):
+        fit(small_data, config_of(), tmp_path / "run", show_progress=False)
 
 
 def test_training_in_a_thread_leaves_signals_to_the_program(small_data: Dataset, tmp_path: Path) -> None:

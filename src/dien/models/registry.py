@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from dien.errors import ConfigError
@@ -73,10 +73,7 @@ def model_config(name: str) -> ModelConfig:
     Raises:
         ConfigError: no model has this name.
     """
-    known = models()
-    if name not in known:
-        raise ConfigError(f"unknown model {name!r}; expected one of: {', '.join(known)}")
-    return known[name].config
+    return _registered(name).config
 
 
 def config_classes() -> dict[str, type[ModelConfig]]:
@@ -90,8 +87,14 @@ def build(config: ModelConfig, schema: Schema) -> Model:
     Raises:
         ConfigError: no model is registered for the configuration.
     """
-    model_config(config.name)
-    return _models[config.name].model(config, schema)
+    return _registered(config.name).model(config, schema)
+
+
+def _registered(name: str) -> Registered:
+    known = models()
+    if name not in known:
+        raise ConfigError(f"unknown model {name!r}; expected one of: {', '.join(known)}")
+    return known[name]
 
 
 @cache
@@ -103,5 +106,16 @@ def _load() -> tuple[str, ...]:
     for name in files:
         importlib.import_module(f"dien.models.{name}")
     for point in entry_points(group="dien.models"):
-        point.load()
+        _load_plugin(point)
     return files
+
+
+def _load_plugin(point: EntryPoint) -> None:
+    """Import the file of a model in another package."""
+    try:
+        point.load()
+    except Exception as error:
+        raise ConfigError(
+            f"the entry point {point.name} = {point.value} of dien.models cannot be loaded "
+            f"({type(error).__name__}: {error}); mend or uninstall its package"
+        ) from error

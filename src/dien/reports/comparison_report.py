@@ -10,7 +10,7 @@ from dien.files import write_text
 from dien.reports.charts import Curve, Interval, hues, intervals, legend, line_chart
 from dien.reports.comparison_csv import differences_csv, models_csv, runs_csv
 from dien.reports.comparison_notes import best_is_tested, notes
-from dien.reports.page import Cell, beside, bullets, heading, page, table
+from dien.reports.page import Cell, bullets, heading, page, side_by_side, table
 from dien.training.comparison import Comparison, Curves, Difference, DoneRun, Spread
 from dien.training.metrics import METRICS
 
@@ -116,14 +116,14 @@ def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
     )
     target = [losses(model, "target_loss", "loss") for model in models]
     yield legend(target)
-    yield beside(
+    yield side_by_side(
         [
             line_chart("AUC on the validation split", [validation(model) for model in models], "epoch"),
             line_chart("target loss in training", target, "epoch"),
         ]
     )
     kinds = {"loss": "whole loss", "auxiliary_loss": "auxiliary loss"}
-    yield beside(
+    yield side_by_side(
         line_chart(f"{model}: {said}", [losses(model, name)], "epoch")
         for model in models
         for name, said in kinds.items()

@@ -13,7 +13,6 @@ from dien.data.inspection.distribution import DRIFT_BINS, PERCENTS, Distribution
 from dien.files import write_text
 from dien.reports.page import (
     Cell,
-    beside,
     bullets,
     decimals,
     heading,
@@ -21,6 +20,7 @@ from dien.reports.page import (
     page,
     paragraph,
     percent,
+    side_by_side,
     table,
 )
 
@@ -129,7 +129,7 @@ def _lengths(inspection: Inspection) -> Iterator[str]:
     histories = {f"history, {name}": facts.history for name, facts in splits}
     candidates = {f"candidates of an impression, {name}": facts.candidates for name, facts in splits}
     for group in (of_user, histories, candidates):
-        yield beside(histogram(name, numbers) for name, numbers in group.items() if numbers.count)
+        yield side_by_side(histogram(name, numbers) for name, numbers in group.items() if numbers.count)
     yield _quantiles({**of_user, **histories, **candidates})
 
 
@@ -141,7 +141,7 @@ def _popularity(inspection: Inspection) -> Iterator[str]:
         f"the most frequent 10 % have {percent(popularity.top_10_percent) or '-'}. Gini coefficient "
         f"{decimals(popularity.gini) or '-'} (0: every item has equally many; near 1: one item has all).",
     )
-    yield beside([histogram("behaviours of an item", popularity.behaviours)])
+    yield side_by_side([histogram("behaviours of an item", popularity.behaviours)])
     yield _quantiles({"behaviours of an item": popularity.behaviours})
 
 

@@ -130,7 +130,7 @@ def histogram(title: str, numbers: Distribution) -> str:
     )
 
 
-def beside(figures: Iterable[str]) -> str:
+def side_by_side(figures: Iterable[str]) -> str:
     """Put figures side by side where there is room."""
     return '<div class="row">' + "".join(figures) + "</div>"
 

@@ -120,11 +120,12 @@ class Checkpoint:
 def _name_losses(progress: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Bring a checkpoint of the time when losses went by their place to today's form."""
     recent = tensors.pop("recent")  # [losses]
-    epoch = [progress.pop("epoch_loss"), progress.pop("epoch_auxiliary"), *progress.pop("epoch_rocket")]
+    sums = progress.pop("epoch_loss"), progress.pop("epoch_auxiliary", 0.0)
+    epoch = [*sums, *progress.pop("epoch_rocket", [])]
     names = ("loss", "auxiliary_loss", "booster_loss", "hint_loss")
     progress["epoch_losses"] = {name: total for name, total in zip(names, epoch, strict=False) if total}
     tensors |= {f"recent.{name}": total for name, total in zip(names, recent, strict=False) if total}
-    progress["best"] = progress["best"] or None
+    progress["best"] = progress.get("best") or None
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:

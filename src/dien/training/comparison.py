@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from dien.files import write_text
 from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.records import load, text_of
+from dien.training.resumable import AGAIN, write_text
 
 FORMAT = 1
 COMPARISON = "comparison.json"
@@ -212,9 +212,9 @@ class Comparison(Summary):
         """Write the ``comparison.json`` of a folder.
 
         Raises:
-            DienError: it cannot be written.
+            RunError: it cannot be written.
         """
-        write_text(folder / COMPARISON, text_of(self))
+        write_text(folder / COMPARISON, text_of(self), AGAIN)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

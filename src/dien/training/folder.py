@@ -11,6 +11,7 @@ from typing import Any
 
 from dien.config import RunConfig, override
 from dien.errors import ConfigError, RunError
+from dien.files import is_unfinished, remove_unfinished
 from dien.run import differences
 
 
@@ -37,7 +38,7 @@ def locked(
         RunError: it is of other arguments, holds anything else, is in use, or cannot be written.
     """
     file = out / name
-    if out.exists() and not file.exists() and _holds_something(out, name):
+    if out.exists() and not file.exists() and _holds_something(out):
         raise RunError(f"{out}: exists and holds no {name}; choose another --out")
     try:
         (out / "runs").mkdir(parents=True, exist_ok=True)
@@ -52,6 +53,7 @@ def locked(
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process ends
             except OSError as error:
                 raise RunError(f"{out}: another {command} is at work here; wait for it") from error
+        remove_unfinished(out)
         if file.exists():
             _expect_arguments(file, version, arguments, command, read)
         yield
@@ -73,10 +75,11 @@ def settings_now(stored: Mapping[str, Any], where: str) -> dict[str, Any]:
     return override(RunConfig(), [stored], where=where).model_dump(mode="json")
 
 
-def _holds_something(out: Path, name: str) -> bool:
+def _holds_something(out: Path) -> bool:
     """Whether a folder without the file holds more than one that was killed as it began."""
-    own = {out / ".lock", out / "runs", out / f".{name}.new"}
-    return not out.is_dir() or not own.issuperset(out.iterdir()) or any(out.glob("runs/*"))
+    if not out.is_dir() or any(out.glob("runs/*")):
+        return True
+    return any(path.name not in (".lock", "runs") and not is_unfinished(path) for path in out.iterdir())
 
 
 def _expect_arguments(

@@ -17,6 +17,7 @@ from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
 from dien.errors import RunError
+from dien.files import remove_unfinished
 from dien.models import Model
 from dien.run import Run
 from dien.training.checkpoint import Checkpoint, TrainState, save_tensors
@@ -47,7 +48,8 @@ class Trainer:
         model: the model.
         state: how far training has come.
         batches: of the training split.
-        recent: by name, the sum of a loss over the steps since the last record, float64.
+        recent: by name, the sum of a loss over the steps since the last record, float64; empty before the
+            first step.
 
     Raises:
         RunError: the newest checkpoint cannot be read, or a file cannot be written; so do the methods.
@@ -76,6 +78,9 @@ class Trainer:
         self._optimiser = RowAdam(model.parameters(), lr=settings.learning_rate)
         self.state = TrainState()
         self.recent: dict[str, Tensor] = {}
+        self._loss_names: tuple[str, ...] = ()
+        remove_unfinished(run.path)
+        remove_unfinished(self._folder)
         if (checkpoint := Checkpoint.newest(self._folder)) is not None:
             self.state = checkpoint.state
             self._load(checkpoint)
@@ -85,8 +90,9 @@ class Trainer:
     def train(self) -> None:
         """Train until the epochs are over or ``patience`` ends.
 
-        Ctrl-C raises ``KeyboardInterrupt`` wherever it comes, SIGTERM raises ``SystemExit`` (exit code 143)
-        between two batches. Both leave the run to be resumed from its newest checkpoint: every file is whole.
+        Ctrl-C raises ``KeyboardInterrupt`` wherever it comes. SIGTERM raises ``SystemExit`` (exit code 143)
+        between two batches; a program's own handler is called first. Both leave the run to be resumed from
+        its newest checkpoint: every file is whole.
         """
         state, settings, steps_an_epoch = self.state, self._settings, len(self.batches)
         with torch.enable_grad(), _sigterm_between_batches() as stop_if_asked:
@@ -123,7 +129,14 @@ class Trainer:
         if self._device.type == "cuda":
             torch.cuda.manual_seed(seed)
         losses = self.model.losses(batch)
-        for name, value in {"loss": losses.total, **losses.parts}.items():
+        named = {"loss": losses.total, **losses.parts}
+        self._loss_names = self._loss_names or tuple(named)
+        if tuple(named) != self._loss_names:
+            raise ValueError(
+                f"{type(self.model).__name__}.losses gave {', '.join(named)}, and "
+                f"{', '.join(self._loss_names)} before; expected the same names for every batch"
+            )
+        for name, value in named.items():
             if name not in self.recent:
                 self.recent[name] = torch.zeros((), dtype=torch.float64, device=self._device)
             self.recent[name] += value.detach()
@@ -272,5 +285,6 @@ def _sigterm_between_batches() -> Iterator[Callable[[], None]]:
     signal.signal(signal.SIGTERM, note)
     try:
         yield stop_if_asked
+        stop_if_asked()
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -29,12 +29,12 @@ from dien.config import RunConfig
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
-from dien.files import write_text
 from dien.models import Space, model_config
 from dien.models.space import shown
 from dien.training.folder import locked, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
+from dien.training.resumable import AGAIN, write_text
 from dien.training.space import flat, nested, with_values
 from dien.training.suggest import SIDE_BY_SIDE, importance, known, suggest
 from dien.training.tuning import FORMAT, TUNE, Status, Trial, TrialRun, Tuning
@@ -130,7 +130,7 @@ def tune(
             content.save(out)
             if best:
                 own = flat(begun[best.trial].config)
-                write_text(out / "best.yaml", _config_file(model, best, own, space))
+                write_text(out / "best.yaml", _config_file(model, best, own, space), AGAIN)
             return content
 
         with RunsBar("tuning", show_progress, trials * seeds, trials * seeds * config.training.epochs) as bar:

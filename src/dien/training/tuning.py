@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from dien.files import write_text
 from dien.models.space import shown
 from dien.training.records import load, text_of
+from dien.training.resumable import AGAIN, write_text
 
 FORMAT = 1
 TUNE = "tune.json"
@@ -110,10 +110,10 @@ class Tuning(msgspec.Struct):
         """Write ``tune.json`` and ``trials.csv`` into a folder.
 
         Raises:
-            DienError: one cannot be written.
+            RunError: one cannot be written.
         """
-        write_text(folder / TUNE, text_of(self))
-        write_text(folder / "trials.csv", self._table())
+        write_text(folder / TUNE, text_of(self), AGAIN)
+        write_text(folder / "trials.csv", self._table(), AGAIN)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
