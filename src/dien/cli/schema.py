@@ -25,8 +25,18 @@ def infer(
     ],
     items: Annotated[list[Path] | None, options.items] = None,
     users: Annotated[list[Path] | None, options.users] = None,
+    user: Annotated[str | None, options.column("--user", "the user's id (default: guessed)")] = None,
+    item: Annotated[str | None, options.column("--item", "the item's id (default: guessed)")] = None,
+    time: Annotated[str | None, options.column("--time", "the time (default: guessed)")] = None,
+    label: Annotated[
+        str | None,
+        options.column("--label", "the label: 1 clicked, 0 shown and not clicked (default: guessed)"),
+    ] = None,
     out: Annotated[
-        Path | None, options.option("--out", "FILE", "File to write (default: print on standard output).")
+        Path | None,
+        options.option(
+            "--out", "FILE", "File to write; it must not exist yet (default: print on standard output)."
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -39,9 +49,14 @@ def infer(
     import yaml
 
     from dien.data.sources.table import infer
+    from dien.errors import DataError
     from dien.files import write_text
 
-    text = infer(interactions, items, users)
+    if out is not None and (out.exists() or out.is_symlink()):
+        raise DataError(f"{out}: exists already; choose another path or remove it")
+    columns = {"user": user, "item": item, "time": time, "label": label}
+    named = {role: column for role, column in columns.items() if column is not None}
+    text = infer(interactions, items, users, named)
     if out is not None:
         write_text(out, text)
     if as_json:

@@ -105,8 +105,38 @@ def test_the_draft_of_a_schema_prepares_what_it_was_drafted_from(shop: Path, tmp
     assert done.returncode == 0, done.stderr
     assert "user: uid" in drafted.read_text()
     assert "label: click" in drafted.read_text()
+    drafted.write_text(drafted.read_text() + "# corrected by hand\n")
+    again = dien("schema", "infer", shop / "clicks", "--out", drafted)
+    assert again.returncode == 1
+    assert again.message == f"error: {drafted}: exists already; choose another path or remove it"
+    assert drafted.read_text().endswith("# corrected by hand\n")
     arguments = ("--interactions", shop / "clicks", "--items", shop / "items.parquet", "--schema", drafted)
     assert ok("prepare", "table", *arguments, "--out", tmp_path / "data")["sizes"]["users"] == 60
+
+
+def test_a_draft_takes_the_columns_that_options_name(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("who,what,when,yes\nu,i,1700000000,1\nv,j,1700000001,0\n")
+    roles = {"user": "who", "item": "what", "time": "when", "label": "yes"}
+    named = [word for role, column in roles.items() for word in (f"--{role}", column)]
+    assert ok("schema", "infer", tmp_path / "log.csv", *named)["schema"]["interactions"] == roles
+    done = dien("schema", "infer", tmp_path / "log.csv")
+    assert done.returncode == 1
+    assert "(--user COLUMN, --item COLUMN)" in done.message
+
+
+def test_the_summary_says_that_a_log_without_a_label_is_clicks_with_sampled_negatives(
+    shop: Path, tmp_path: Path
+) -> None:
+    columns = ("--user", "uid", "--item", "sku", "--time", "shown_at")
+    command = ("prepare", "table", "--interactions", shop / "clicks", *columns)
+    printed = dien(*command, "--negatives", 3, "--out", tmp_path / "clicks").stdout
+    rows = {row[0].strip(): row[1] for line in printed.splitlines() if len(row := line.split("  ", 1)) == 2}
+    assert rows["label"].strip() == "none: every row counts as a click"
+    assert rows["sampled negatives of each click"].strip() == "3"
+    made = ok(*command, "--out", tmp_path / "json")
+    assert made["negatives"]["sampled"] is True
+    assert made["negatives"]["per_positive"] == 4
+    assert "none:" not in dien(*command, "--label", "click", "--out", tmp_path / "real").stdout
 
 
 @pytest.mark.parametrize(

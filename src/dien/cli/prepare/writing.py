@@ -45,6 +45,11 @@ def write_data(
     rows: dict[str, Any] = {name: getattr(info.sizes, name) for name in ("users", "items", "behaviours")}
     for split, size in info.sizes.splits.items():
         rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions"
+    if info.negatives.sampled:
+        rows |= {
+            "label": "none: every row counts as a click",
+            "sampled negatives of each click": info.negatives.per_positive,
+        }
     rows |= {f"excluded: {what}": count for what, count in info.excluded.items()}
     if info.truth is not None:
         rows["best AUC of any model (test)"] = info.truth.best_auc["test"]

@@ -106,6 +106,48 @@ def test_a_log_without_a_user_column_is_refused_with_the_columns_it_has(
         infer([path], None, None)
 
 
+def test_all_the_columns_that_cannot_be_told_are_named_at_once(log: pl.DataFrame, tmp_path: Path) -> None:
+    path = save(log.select("device", "ts"), tmp_path / "log.csv")
+    options = r"looks like the user or the item; found device, ts; name it \(--user COLUMN, --item COLUMN\)"
+    with pytest.raises(DataError, match=options):
+        infer([path], None, None)
+
+
+def test_columns_that_are_named_are_taken_whatever_their_names(log: pl.DataFrame, tmp_path: Path) -> None:
+    names = {"user": "who", "item": "what", "time": "when", "label": "yes"}
+    renamed = log.rename({"user_id": "who", "product_id": "what", "ts": "when", "clicked": "yes"})
+    text = infer([save(renamed, tmp_path / "log.csv")], None, None, names)
+    drafted = yaml.safe_load(text)
+    assert drafted["interactions"] == {**names, "impression": "request_id"}
+    assert not {"who", "what", "when", "yes"} & set(drafted["features"]["context"])
+    assert text.count("# as named;") == 4
+
+
+@pytest.mark.parametrize(
+    ("role", "column", "says"),
+    [
+        ("user", "nobody", "no column 'nobody'; found request_id, user_id.*--user"),
+        ("time", "device", "column 'device' cannot be the time: expected times, found 2 values.*--time"),
+        ("label", "dwell_time", "column 'dwell_time' cannot be the label: expected only 0 and 1.*--label"),
+    ],
+)
+def test_a_named_column_that_is_not_there_or_cannot_have_its_role_is_refused(
+    role: str, column: str, says: str, log: pl.DataFrame, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=says):
+        infer([save(log, tmp_path / "log.csv")], None, None, {role: column})
+
+
+def test_where_no_label_is_found_the_draft_asks_of_columns_of_0_and_1(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
+    question = "only 0 and 1: is it the label? then label: liked"
+    liked = log.rename({"clicked": "liked"}).drop("time")
+    text = infer([save(liked, tmp_path / "liked.csv")], None, None)
+    assert [line.split(":")[0].strip() for line in text.splitlines() if question in line] == ["liked"]
+    assert question not in infer([save(liked, tmp_path / "liked.csv")], None, None, {"label": "liked"})
+
+
 def test_a_column_that_cannot_be_read_is_left_out_of_the_draft_with_the_reason(
     log: pl.DataFrame, tmp_path: Path
 ) -> None:

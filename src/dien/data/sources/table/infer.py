@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from dien.data.features.rules import RESERVED, TIME_SINCE
 from dien.data.readers.files import TableFile, find
-from dien.data.readers.messages import BadValueError, listed
+from dien.data.readers.messages import BadValueError, listed, no_column
 from dien.data.readers.reader import open_table
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import labels
@@ -38,6 +38,7 @@ _NAMES = {  # letters and digits only; the first that is there counts
     "impression": ("impression", "impressionid", "impid", "requestid", "request", "slateid", "displayid"),
     "split": ("split", "fold", "subset"),
 }
+_ROLES = {"user": "text or integers", "item": "text or integers", "time": "times", "label": "only 0 and 1"}
 _OF_BEHAVIOURS = ("dwell", "duration", "watch", "rating", "action", "event", "quantity", "price", "amount",
                   "playtime", "scroll", "complet")
 _ANSWERS = ("label", "click", "target", "conver", "purchase", "order", "buy")  # known only afterwards
@@ -70,20 +71,28 @@ class _Column:
         return self.values.len() - self.values.null_count()
 
 
-def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Sequence[Path] | None) -> str:
+def infer(
+    interactions: Sequence[Path],
+    items: Sequence[Path] | None,
+    users: Sequence[Path] | None,
+    named: Mapping[str, str] | None = None,
+) -> str:
     """Draft the schema of some tables from the first 100,000 rows of up to ten files of each.
 
     Args:
         interactions: files, folders and globs.
         items: likewise, None where nothing is known of items.
         users: likewise.
+        named: columns of the interactions by role (``user``, ``item``, ``time``, ``label``): not guessed.
 
     Returns:
         YAML that :meth:`TableSpec.load` takes, a comment beside every guess.
 
     Raises:
-        DataError: a file cannot be read, or no column looks like the user, the item or the time.
+        DataError: a file cannot be read, a named column is not there or cannot have its role, or no column
+            looks like the user, the item or the time.
     """
+    named = named or {}
     events = _head(interactions)
     tables = {side: _head(paths) for side, paths in (("item", items), ("user", users)) if paths is not None}
     lines = [
@@ -91,14 +100,11 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
         "# Read it, mend it, delete what is not wanted.",
         "interactions:",
     ]
-    used: dict[str, str] = {}
+    found = {role: (_named(role, name, events, interactions[0]), "as named") for role, name in named.items()}
+    used = dict(named)
     for role in ("user", "item", "time", "label", "impression", "split"):
-        column, why = _find(role, [c for c in events if c.name not in used.values()], tables.get(role))
-        if column is None and role in ("user", "item", "time"):
-            raise DataError(
-                f"{interactions[0]}: no column looks like the {role}; found "
-                f"{listed(c.name for c in events)}; name it (--{role}, or interactions.{role} in a schema)"
-            )
+        free = [column for column in events if column.name not in used.values()]
+        column, why = found.get(role) or _find(role, free, tables.get(role))
         if column is None:
             continue
         used[role] = column.name
@@ -108,6 +114,12 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
             lines.append(
                 f"  # time_unit: {unit}  # detected from the values of each file; set it where that is wrong"
             )
+    missing = [role for role in ("user", "item", "time") if role not in used]
+    if missing:
+        raise DataError(
+            f"{interactions[0]}: no column looks like the {' or the '.join(missing)}; found "
+            f"{listed(c.name for c in events)}; name it ({', '.join(f'--{role} COLUMN' for role in missing)})"
+        )
     for side, table in tables.items():
         key, why = _find_key(side, used[side], table)
         lines += [f"{side}s:", f"  {side}: {_plain(key.name)}  # {why}; {_contents(key)}"]
@@ -128,7 +140,7 @@ def infer(interactions: Sequence[Path], items: Sequence[Path] | None, users: Seq
         lines.append(f"  {side}:")
         if side == "behaviour" and "label" not in used and rest:
             lines.append("    # of the click; move what was known before it (as the device) to context")
-        lines += _features(side, columns, taken)
+        lines += _features(side, columns, taken, "label" not in used and side == "behaviour")
         if side == "behaviour":
             lines.append("    time_since:  # how long before the impression it was, in intervals")
         if side == "context":
@@ -211,6 +223,19 @@ def _column(name: str, parts: Sequence[pl.Series], problem: str) -> _Column:
     return _Column(name, values, distinct, lists, times, problem if values.is_empty() else "")
 
 
+def _named(role: str, name: str, columns: Sequence[_Column], path: Path) -> _Column:
+    """Find the column that was named for a role."""
+    column = next((column for column in columns if column.name == name), None)
+    if column is None:
+        raise no_column(path, name, (column.name for column in columns), f"mend --{role}")
+    if not _fits(role, column):
+        raise DataError(
+            f"{path}: column {name!r} cannot be the {role}: expected {_ROLES[role]}, found "
+            f"{_contents(column)}; mend --{role}"
+        )
+    return column
+
+
 def _find(
     role: str, columns: Sequence[_Column], table: Sequence[_Column] | None
 ) -> tuple[_Column | None, str]:
@@ -265,16 +290,18 @@ def _find_key(side: str, name: str, table: Sequence[_Column]) -> tuple[_Column, 
             return column, "the first whose values are all different"
     raise DataError(
         f"no column of the {side}s' table looks like its key; found {listed(c.name for c in table)}; "
-        f"name it ({side}s.{side} in a schema)"
+        f"name it {name!r}, as in the interactions, or write {side}s.{side} in a schema of your own"
     )
 
 
-def _features(side: str, columns: Sequence[_Column], taken: set[str]) -> list[str]:
+def _features(side: str, columns: Sequence[_Column], taken: set[str], no_label: bool) -> list[str]:
     lines = []
     for column in columns:
         options, why = _kind(column)
         if side == "context" and any(word in column.name.lower() for word in _ANSWERS):
             options, why = {}, "it may say what is to be predicted"
+        if no_label and column.distinct == 2 and _fits("label", column):
+            why = f"only 0 and 1: is it the label? then label: {_plain(column.name)}; {why}"
         name = re.sub(r'[/\\:*?"<>|]|[^ -\U0010ffff]', "_", column.name).lstrip(".") or "feature"
         while name.casefold() in taken or name.endswith(".offsets"):
             name = f"{side}_{name.removesuffix('.offsets')}"
