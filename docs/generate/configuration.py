@@ -81,11 +81,17 @@ def plain(text: str) -> str:
 
 
 def table(config: type[BaseModel], part: str, only: set[str] | None = None) -> str:
-    """List the keys of a class, or ``only`` some of them."""
+    """List the keys of a class, or ``only`` some of them.
+
+    Raises:
+        SystemExit: a key has no meaning in the docstring of its class.
+    """
     meanings, fields = attributes_of(config), config.model_json_schema()["properties"]
     lines = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
     for key, schema in fields.items():
         if key != "name" and (only is None or key in only):
+            if key not in meanings:
+                raise SystemExit(f"{config.__name__}: document `{key}` under Attributes")
             default = json.dumps(schema["default"])
             lines.append(f"| `{part}.{key}` | {values_of(schema)} | `{default}` | {plain(meanings[key])} |")
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 from dien.config import TrainConfig
+from dien.models.config import ModelConfig
 from dien.models.registry import config_classes
 from tests.docs.blocks import DOCS
 
@@ -26,6 +27,18 @@ def generator() -> ModuleType:
 def test_the_page_is_what_its_script_writes(generator: ModuleType) -> None:
     written = (DOCS / "configuration.md").read_text(encoding="utf-8")
     assert written == generator.page(), "run: python docs/generate/configuration.py"
+
+
+def test_a_key_without_a_meaning_is_named_with_its_class_and_where_to_document_it(
+    generator: ModuleType,
+) -> None:
+    class LastClickConfig(ModelConfig):
+        """The last click beside the target."""
+
+        penalty: float = 0.01
+
+    with pytest.raises(SystemExit, match=r"^LastClickConfig: document `penalty` under Attributes$"):
+        generator.table(LastClickConfig, "model")
 
 
 def test_every_key_that_a_page_names_is_a_key_of_the_configuration() -> None:

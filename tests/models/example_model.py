@@ -23,7 +23,11 @@ from dien.ops import segment_sum
 
 
 class MeanPoolingConfig(ModelConfig):
-    """The keys below ``model:``; those that every model has are inherited."""
+    """The mean of a history beside the target, in an MLP.
+
+    Attributes:
+        penalty: weight of the mean squared logit in the loss.
+    """
 
     name: Literal["mean-pooling"] = "mean-pooling"
     penalty: NonNegativeFloat = 0.01

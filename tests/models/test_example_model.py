@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from dien.training.log import read_records
 from dien.training.space import search_space
 
 FILE = Path(__file__).with_name("example_model.py")
+GENERATOR = Path(__file__).parents[2] / "docs/generate/configuration.py"
 SETTINGS = ["training.epochs=2", "training.batch_size=256", "model.embedding_size=4", "model.penalty=0.1"]
 
 
@@ -40,6 +42,15 @@ def test_a_model_outside_the_package_is_offered_by_its_name_and_tuned(example: A
     assert "model.penalty" in search_space("mean-pooling")
     with pytest.raises(ConfigError, match=r"unknown key model\.penalti; did you mean model\.penalty\?"):
         load_config(overrides=["model.penalti=1"], model="mean-pooling")
+
+
+def test_the_configuration_page_gets_the_model_and_its_key_from_the_docstring(example: Any) -> None:
+    sections = runpy.run_path(str(GENERATOR))["model_sections"]()
+    section = sections.partition("\n## Model mean-pooling\n\n")[2]
+    assert section.startswith("The mean of a history beside the target, in an MLP.\n")
+    assert (
+        "| `model.penalty` | number ≥ 0 | `0.01` | Weight of the mean squared logit in the loss. |" in section
+    )
 
 
 def test_a_model_outside_the_package_trains_evaluates_and_scores(
