@@ -2,17 +2,23 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from dien.config import load_config
 from dien.data.dataset import Dataset
 from dien.errors import RunError
-from dien.run import Run
+from dien.run import Run, differences
 
 
 @pytest.fixture
@@ -104,6 +110,89 @@ def test_a_damaged_description_is_named(text: str, run: Path) -> None:
     (run / "run.json").write_text(text)
     with pytest.raises(RunError, match=r"run\.json: not as dien train writes it"):
         Run.open(run)
+
+
+WRONG_DATASETS: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda data: data["time"].update(train=3), r"dataset: .* - at `\$.time"),  # a converted run has none
+    (lambda data: data.pop("sizes"), "dataset: .*missing required field `sizes`"),
+    (lambda data: data["sizes"].update(items="3"), r"dataset: .* - at `\$.sizes.items`"),
+    (lambda data: data.pop("schema"), "dataset: .*missing required field `schema`"),
+    (lambda data: data["schema"].pop("features"), r"dataset.schema: .*missing required field `features`"),
+    (
+        lambda data: data["schema"]["features"][1].update(size="82"),
+        r"dataset.schema: features\[1\]: Expected `int`, got `str` - at `\$.size`",
+    ),
+    (
+        lambda data: data["schema"]["features"][0].update(encoder=3),
+        r"dataset.schema: features\[0\]: encoder: Expected `object`, got `int`",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "converted"),
+    [(*one, converted) for converted in (False, True) for one in WRONG_DATASETS[converted:]],
+)
+def test_a_wrong_field_of_the_dataset_is_named_when_a_run_is_opened(
+    change: Callable[[Any], Any], message: str, converted: bool, run: Path
+) -> None:
+    info = json.loads((run / "run.json").read_text())
+    if converted:
+        info["data"], info["dataset"] = None, {name: info["dataset"][name] for name in ("schema", "sizes")}
+        (run / "run.json").write_text(json.dumps(info))
+        assert len(Run.open(run).items) > 0
+    change(info["dataset"])
+    (run / "run.json").write_text(json.dumps(info))
+    with pytest.raises(RunError, match=rf"run\.json: not as dien train writes it: {message}"):
+        Run.open(run)
+
+
+def test_fields_of_a_later_version_make_no_other_dataset(
+    run: Path, small_data: Dataset, tmp_path: Path
+) -> None:
+    data = shutil.copytree(small_data.path, tmp_path / "data")
+    info, of_data = (json.loads(file.read_text()) for file in (run / "run.json", data / "dataset.json"))
+    info["dataset"]["colour"] = "red"
+    of_data["recipe"]["colour"] = "blue"
+    (run / "run.json").write_text(json.dumps(info))
+    (data / "dataset.json").write_text(json.dumps(of_data))
+    Run.open(run).expect_data(Dataset.open(data))
+
+
+def test_the_feature_in_which_another_dataset_differs_is_named(run: Path, small_data: Dataset) -> None:
+    def message(change: Callable[[list[Any]], Any]) -> str:
+        features = small_data.info.to_json()["schema"]["features"]
+        change(features)
+        info = msgspec.structs.replace(small_data.info, schema={"features": features})
+        with pytest.raises(RunError) as raised:
+            Run.open(run).expect_data(replace(small_data, info=info))
+        return str(raised.value)
+
+    size = small_data.schema.features[1].size
+    name = small_data.schema.features[1].name
+    assert f"schema.features.{name}.size of its dataset.json was {size}, is 7;" in message(
+        lambda features: features[1].update(size=7)
+    )
+    assert f"schema.features.{name} of its dataset.json was {{'name'" in message(
+        lambda features: features.pop(1)
+    )
+    names = [feature.name for feature in small_data.schema.features]
+    assert f"the order of schema.features of its dataset.json was {names}, is " in message(
+        lambda features: features.reverse()
+    )
+
+
+@given(
+    st.lists(st.sampled_from("abc"), max_size=4),
+    st.lists(st.sampled_from("abc"), max_size=4),
+    st.integers(0, 1),
+)
+def test_lists_by_name_have_a_difference_exactly_where_they_differ(
+    old: list[str], new: list[str], size: int
+) -> None:
+    was = [{"name": name, "size": 0} for name in old]
+    now = [{"name": name, "size": size} for name in new]
+    assert bool(list(differences({"key": was}, {"key": now}))) == (was != now)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from safetensors.torch import load_file
 
 from dien.config import RunConfig, override, read_mapping
 from dien.data.dataset import Dataset, map_table
+from dien.data.dataset_info import Count, DatasetInfo
 from dien.data.features import Schema, Side
 from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Ids, Vocabulary
@@ -44,6 +45,10 @@ from dien.models import Model, build
 FORMAT = 2
 WEIGHTS = "model.safetensors"
 RESULT = "result.json"
+
+
+class _Versioned(msgspec.Struct):
+    format: int
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -56,6 +61,18 @@ class Origin(msgspec.Struct, frozen=True):
 
     run: str
     rows_after: int | None
+
+
+class _Sizes(msgspec.Struct):
+    items: Count
+    users: Count
+
+
+class _Converted(msgspec.Struct):
+    """What is known of the data of a converted run."""
+
+    schema: dict[str, Any]
+    sizes: _Sizes
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -250,12 +267,27 @@ def training_weights(name: str) -> str:
 
 
 def differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """List what differs between two nested mappings: dotted key, old and new value."""
-    if isinstance(was, dict) and isinstance(now, dict):
+    """List what differs between two nested mappings: dotted key, old and new value.
+
+    Lists of mappings that have a ``name``, as features have, are compared name by name, then in their order.
+    """
+    if (old := _by_name(was)) is not None and (new := _by_name(now)) is not None:
+        yield from differences(old, new, key)
+        if old.keys() == new.keys() and list(old) != list(new):
+            yield f"the order of {key}", list(old), list(new)
+    elif isinstance(was, dict) and isinstance(now, dict):
         for name in {**was, **now}:
             yield from differences(was.get(name), now.get(name), f"{key}.{name}" if key else name)
     elif was != now:
         yield key, was, now
+
+
+def _by_name(value: Any) -> dict[str, dict[str, Any]] | None:
+    """Give a list of mappings by their names; None where it is no such list, or two have one name."""
+    if not isinstance(value, list) or not all(isinstance(one, dict) and "name" in one for one in value):
+        return None
+    named = {one["name"]: one for one in value}
+    return named if len(named) == len(value) else None
 
 
 def _read_info(path: Path) -> tuple[RunInfo, Schema]:
@@ -263,14 +295,35 @@ def _read_info(path: Path) -> tuple[RunInfo, Schema]:
     file = path / "run.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["format"] == FORMAT:
+        version = msgspec.convert(content, _Versioned).format
+        if version == FORMAT:
             info = msgspec.convert(content, RunInfo)
-            return info, Schema.from_json(info.dataset["schema"])
+            return _checked(info)
     except OSError as error:
         raise RunError(f"{file}: {error.strerror}; name a run folder that dien train wrote") from error
-    except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
-        raise RunError(f"{file}: not as dien train writes it ({error!r}); train again") from error
-    raise RunError(f"{file}: format {content['format']}, this version of dien reads {FORMAT}; train again")
+    except ValueError as error:
+        raise RunError(f"{file}: not as dien train writes it: {error}; train again") from error
+    raise RunError(f"{file}: format {version}, this version of dien reads {FORMAT}; train again")
+
+
+def _checked(info: RunInfo) -> tuple[RunInfo, Schema]:
+    """Check what is said of the dataset, pass over what is unknown of it, and read its schema.
+
+    Raises:
+        ValueError: a field is missing or of the wrong type; the message names it.
+    """
+    try:
+        if info.data is None:
+            schema = msgspec.convert(info.dataset, _Converted).schema
+        else:
+            dataset = msgspec.convert(info.dataset, DatasetInfo)
+            info, schema = msgspec.structs.replace(info, dataset=dataset.to_json()), dataset.schema
+    except ValueError as error:
+        raise ValueError(f"dataset: {error}") from error
+    try:
+        return info, Schema.from_json(schema)
+    except ValueError as error:
+        raise ValueError(f"dataset.schema: {error}") from error
 
 
 def _catalogue(schema: Schema) -> list[str]:

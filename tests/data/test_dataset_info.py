@@ -1,8 +1,11 @@
 import json
+import math
 
+import msgspec
 import pytest
 
 from dien.data.dataset import Dataset
+from dien.data.dataset_info import DatasetInfo
 from dien.data.writer import write
 from dien.errors import DataError
 from tests.data.datasets import random_prepared
@@ -30,21 +33,54 @@ def test_a_folder_without_the_rule_negatives_are_drawn_by_opens(folder):
     assert Dataset.open(folder).info.negatives.by is None
 
 
+def test_fields_of_a_later_version_with_the_same_format_are_passed_over(folder):
+    info = json.loads((folder / "dataset.json").read_text())
+    later = {**info, "sources": [{"name": "a", "sha256": "0", "size": 1, "rows": 3}], "colour": "red"}
+    later |= {name: {**info[name], "colour": "red"} for name in ("schema", "sizes", "recipe", "negatives")}
+    (folder / "dataset.json").write_text(json.dumps(later))
+    known = Dataset.open(folder).info.to_json()
+    assert known == {**info, "sources": [{"name": "a", "sha256": "0", "size": 1}], "schema": later["schema"]}
+
+
+def test_a_number_that_is_not_finite_stays_what_it_is(folder):
+    info = DatasetInfo.load(folder)
+    recipe = msgspec.structs.replace(info.recipe, valid_share=float("nan"), test_share=float("inf"))
+    msgspec.structs.replace(info, recipe=recipe).save(folder)
+    found = Dataset.open(folder).info.recipe
+    assert math.isnan(found.valid_share)
+    assert found.test_share == math.inf
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda feature: feature.update(size="82"), r"Expected `int`, got `str` - at `\$.size`"),
+        (lambda feature: feature.update(encoder=3), "encoder: Expected `object`, got `int`"),
+        (lambda feature: feature.update(title="x"), "unknown field `title`"),
+    ],
+)
+def test_a_wrong_field_of_a_feature_is_named_with_its_file(folder, change, message):
+    info = json.loads((folder / "dataset.json").read_text())
+    change(info["schema"]["features"][1])
+    (folder / "dataset.json").write_text(json.dumps(info))
+    where = r"DATA/dataset.json: schema: not as prepare writes it: features\[1\]: "
+    with pytest.raises(DataError, match=where + message):
+        Dataset.open(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda info: info.pop("recipe"), "missing required field `recipe`"),
-        (lambda info: info.update(colour="red"), "unknown field `colour`"),
         (lambda info: info["sizes"].pop("users"), r"missing required field `users` - at `\$.sizes`"),
         (lambda info: info["sizes"].update(items="3"), r"Expected `int`, got `str` - at `\$.sizes.items`"),
         (lambda info: info["sizes"].update(items=-1), r">= 0 - at `\$.sizes.items`"),
         (lambda info: info["sizes"]["splits"].pop("valid"), r"expected train, valid, test - at `\$.sizes`"),
         (lambda info: info["negatives"].update(sampled=None), r"got `null` - at `\$.negatives.sampled`"),
-        (lambda info: info["recipe"].update(warm_up=1), r"unknown field `warm_up` - at `\$.recipe`"),
         (lambda info: info.update(auxiliary_negatives="none"), r"at `\$.auxiliary_negatives`"),
     ],
 )
-def test_a_missing_unknown_or_wrong_field_is_named_with_its_file(folder, change, message):
+def test_a_missing_or_wrong_field_is_named_with_its_file(folder, change, message):
     info = json.loads((folder / "dataset.json").read_text())
     change(info)
     (folder / "dataset.json").write_text(json.dumps(info))

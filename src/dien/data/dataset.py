@@ -55,8 +55,8 @@ class Dataset(Tables):
         info = DatasetInfo.load(path)
         try:
             schema = Schema.from_json(info.schema)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _broken(path / FILE_NAME, f"schema: not as prepare writes it ({error!r})") from error
+        except ValueError as error:
+            raise _broken(path / FILE_NAME, f"schema: not as prepare writes it: {error}") from error
         n_items, n_users = info.sizes.items + 1, info.sizes.users + 1
         n_behaviours = info.sizes.behaviours
 

@@ -1,4 +1,8 @@
-"""``dataset.json``: what a dataset folder holds and how it was made. Read and written here alone."""
+"""``dataset.json``: what a dataset folder holds and how it was made. Read and written here alone.
+
+Every field is checked when it is read. One that is unknown is passed over: a later version of dien wrote it,
+and raised the format if the folder cannot be read without it.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,7 @@ FILE_NAME = "dataset.json"
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A JSON object whose keys and types are checked."""
-
-
-class SplitSizes(_Record, frozen=True, kw_only=True):
+class SplitSizes(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes of a split.
 
     Attributes:
@@ -39,7 +39,7 @@ class SplitSizes(_Record, frozen=True, kw_only=True):
     positives: Count
 
 
-class Sizes(_Record, frozen=True, kw_only=True):
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes of a dataset.
 
     Attributes:
@@ -59,7 +59,7 @@ class Sizes(_Record, frozen=True, kw_only=True):
             raise ValueError(f"splits {', '.join(self.splits) or 'none'}, expected {', '.join(SPLITS)}")
 
 
-class Recipe(_Record, frozen=True, kw_only=True, omit_defaults=True):
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The recipe and its options; one that the recipe has not is left out of the file.
 
     Attributes:
@@ -95,7 +95,7 @@ class Recipe(_Record, frozen=True, kw_only=True, omit_defaults=True):
     appended_after: int | None = None
 
 
-class Negatives(_Record, frozen=True, kw_only=True):
+class Negatives(msgspec.Struct, frozen=True, kw_only=True):
     """Where candidates that were not clicked are from.
 
     Attributes:
@@ -111,7 +111,7 @@ class Negatives(_Record, frozen=True, kw_only=True):
     rule: str
 
 
-class Truth(_Record, frozen=True, kw_only=True):
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a synthetic log.
 
     Attributes:
@@ -123,7 +123,7 @@ class Truth(_Record, frozen=True, kw_only=True):
     click_probability: str
 
 
-class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
+class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The content of ``dataset.json``.
 
     Attributes:
@@ -160,12 +160,12 @@ class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
         """Read the ``dataset.json`` of a folder.
 
         Raises:
-            DataError: there is none, or it is of another format, or a field is missing, unknown or of the
-                wrong type; the message names the file and the field.
+            DataError: there is none, or it is of another format, or a field is missing or of the wrong type;
+                the message names the file and the field.
         """
         file = folder / FILE_NAME
         try:
-            found = msgspec.json.decode(file.read_bytes())
+            found = json.loads(file.read_bytes())
             version = found.get("format") if isinstance(found, dict) else None
             if version != FORMAT:
                 raise DataError(
@@ -178,7 +178,7 @@ class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
             ) from error
         except msgspec.ValidationError as error:
             raise DataError(f"{file}: not as prepare writes it: {error}; prepare the data again") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{file}: not JSON: {error}; prepare the data again") from error
 
     def save(self, folder: Path) -> None:
@@ -188,4 +188,4 @@ class DatasetInfo(_Record, frozen=True, kw_only=True, omit_defaults=True):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in the file."""
-        return dict(msgspec.json.decode(msgspec.json.encode(self)))
+        return dict(json.loads(json.dumps(msgspec.to_builtins(self))))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from dien.errors import nearest
 Side = Literal["item", "behaviour", "user", "context"]
 Pooling = Literal["mean", "sum", "max"]
 Text = Annotated[str, Field(min_length=1)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]  # checked where it is read from a file
 
 KINDS: dict[str, type[Definition]] = {}
 """The kinds of features by name; the file of a kind registers its class."""
@@ -216,9 +218,9 @@ class Feature:
 
     name: str
     side: Side
-    size: int
+    size: AtLeastOne
     kind: str = "categorical"
-    width: int | None = None
+    width: AtLeastOne | None = None
     pooling: Pooling = "mean"
     table: str | None = None
     encoder: Encoder | None = None

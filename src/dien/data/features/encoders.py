@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Hashed:
     """
 
     type: ClassVar[str] = "hashed"
-    buckets: int
+    buckets: Annotated[int, msgspec.Meta(ge=1)]
 
     @property
     def size(self) -> int:
@@ -100,7 +101,7 @@ class Scaled:
 
     type: ClassVar[str] = "scaled"
     mean: float
-    std: float
+    std: Annotated[float, msgspec.Meta(gt=0)]
     log: bool = False
 
     @property

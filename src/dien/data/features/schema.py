@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from dien.data.features.definition import KINDS, Feature, Side
 from dien.data.features.encoders import Encoder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,23 @@ class Schema:
         return {"features": [_to_json(feature) for feature in self.features]}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Schema:
-        """Inverse of :meth:`to_json`."""
-        return cls(tuple(_from_json(feature) for feature in data["features"]))
+    def from_json(cls, data: Any) -> Schema:
+        """Inverse of :meth:`to_json`.
+
+        An unknown field of a feature or an encoder is refused: it would change what the indices mean.
+
+        Raises:
+            ValueError: a field is missing, unknown or of the wrong type; the message names the feature by its
+                place, and the field.
+        """
+        stored = msgspec.convert(data, _Stored).features
+        features: list[Feature] = []
+        try:
+            for feature in stored:
+                features.append(_from_json(feature))  # noqa: PERF401  # its length is needed
+        except ValueError as error:
+            raise ValueError(f"features[{len(features)}]: {error}") from error
+        return cls(tuple(features))
 
 
 def encoder_to_json(encoder: Any) -> dict[str, Any]:
@@ -47,16 +65,23 @@ def encoder_to_json(encoder: Any) -> dict[str, Any]:
     return {"type": encoder.type, **asdict(encoder)}
 
 
-def encoder_from_json(data: Mapping[str, Any]) -> Encoder:
-    """Inverse of :func:`encoder_to_json`."""
-    encoders: dict[str, Any] = {encoder.type: encoder for kind in KINDS.values() for encoder in kind.encoders}
-    numbers = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in data.items()
-        if name != "type"
-    }
-    made: Encoder = encoders[data["type"]](**numbers)
+def encoder_from_json(data: Any) -> Encoder:
+    """Inverse of :func:`encoder_to_json`.
+
+    Raises:
+        ValueError: there is no such encoder, or a field is missing, unknown or of the wrong type.
+    """
+    encoders: dict[Any, Any] = {encoder.type: encoder for kind in KINDS.values() for encoder in kind.encoders}
+    numbers = dict(msgspec.convert(data, dict[str, Any]))
+    name = numbers.pop("type", None)
+    if not isinstance(name, str) or name not in encoders:
+        raise ValueError(f"type {name!r}; expected one of {', '.join(encoders)}")
+    made: Encoder = _checked(numbers, encoders[name])
     return made
+
+
+class _Stored(msgspec.Struct):
+    features: list[Any]
 
 
 def _to_json(feature: Feature) -> dict[str, Any]:
@@ -67,6 +92,22 @@ def _to_json(feature: Feature) -> dict[str, Any]:
     return data
 
 
-def _from_json(data: Mapping[str, Any]) -> Feature:
-    encoder = {"encoder": encoder_from_json(data["encoder"])} if "encoder" in data else {}
-    return Feature(**{**data, **encoder})
+def _from_json(data: Any) -> Feature:
+    said = dict(msgspec.convert(data, dict[str, Any]))
+    encoder = said.pop("encoder", None)
+    feature = _checked(said, Feature)
+    if encoder is None:
+        return feature
+    try:
+        return replace(feature, encoder=encoder_from_json(encoder))
+    except ValueError as error:
+        raise ValueError(f"encoder: {error}") from error
+
+
+def _checked(data: Mapping[str, Any], kind: type[T]) -> T:
+    """Make a dataclass of plain data; its fields and their types are checked."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    if unknown := sorted(data.keys() - known):
+        raise ValueError(f"unknown field `{unknown[0]}`")
+    made = msgspec.convert(data, kind)
+    return replace(made)  # type: ignore[type-var]  # its ``vars`` lack what has a default

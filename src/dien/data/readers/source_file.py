@@ -10,7 +10,7 @@ import msgspec
 _BLOCK = 1 << 20  # bytes hashed at once
 
 
-class SourceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SourceFile(msgspec.Struct, frozen=True):
     """A file that was read.
 
     Attributes:
