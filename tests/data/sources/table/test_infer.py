@@ -128,7 +128,11 @@ def test_columns_that_are_named_are_taken_whatever_their_names(log: pl.DataFrame
     [
         ("user", "nobody", "no column 'nobody'; found request_id, user_id.*--user"),
         ("time", "device", "column 'device' cannot be the time: expected times, found 2 values.*--time"),
-        ("label", "dwell_time", "column 'dwell_time' cannot be the label: expected only 0 and 1.*--label"),
+        (
+            "label",
+            "dwell_time",
+            "column 'dwell_time' cannot be the label: expected only 0 and 1.*threshold.*--label",
+        ),
     ],
 )
 def test_a_named_column_that_is_not_there_or_cannot_have_its_role_is_refused(

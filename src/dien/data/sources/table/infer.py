@@ -38,7 +38,7 @@ _NAMES = {  # letters and digits only; the first that is there counts
     "impression": ("impression", "impressionid", "impid", "requestid", "request", "slateid", "displayid"),
     "split": ("split", "fold", "subset"),
 }
-_ROLES = {"user": "text or integers", "item": "text or integers", "time": "times", "label": "only 0 and 1"}
+_ROLES = {"time": "times", "label": "only 0 and 1 (for a rating, set label and threshold in the draft)"}
 _OF_BEHAVIOURS = ("dwell", "duration", "watch", "rating", "action", "event", "quantity", "price", "amount",
                   "playtime", "scroll", "complet")
 _ANSWERS = ("label", "click", "target", "conver", "purchase", "order", "buy")  # known only afterwards
@@ -230,8 +230,8 @@ def _named(role: str, name: str, columns: Sequence[_Column], path: Path) -> _Col
         raise no_column(path, name, (column.name for column in columns), f"mend --{role}")
     if not _fits(role, column):
         raise DataError(
-            f"{path}: column {name!r} cannot be the {role}: expected {_ROLES[role]}, found "
-            f"{_contents(column)}; mend --{role}"
+            f"{path}: column {name!r} cannot be the {role}: expected "
+            f"{_ROLES.get(role, 'text or integers')}, found {_contents(column)}; mend --{role}"
         )
     return column
 
