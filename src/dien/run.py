@@ -269,9 +269,9 @@ def training_weights(name: str) -> str:
 def differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     """List what differs between two nested mappings: dotted key, old and new value.
 
-    Lists of mappings that have a ``name``, as features have, are compared name by name, then in their order.
+    Features are compared name by name, then in their order; other lists as a whole.
     """
-    if (old := _by_name(was)) is not None and (new := _by_name(now)) is not None:
+    if key == "schema.features" and (old := _by_name(was)) and (new := _by_name(now)):
         yield from differences(old, new, key)
         if old.keys() == new.keys() and list(old) != list(new):
             yield f"the order of {key}", list(old), list(new)
