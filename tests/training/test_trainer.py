@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,17 @@ from dien.training.progress import Bar
 from dien.training.trainer import Trainer
 from tests.data.datasets import auxiliary_negatives
 from tests.training.board import read_board
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_fresh_process() -> Iterator[None]:
+    """Undo what other packages set for a whole process: Ray handles SIGTERM, RecBole looks for anomalies."""
+    before, anomalies = signal.signal(signal.SIGTERM, signal.SIG_DFL), torch.is_anomaly_enabled()
+    torch.autograd.set_detect_anomaly(False)
+    yield
+    torch.autograd.set_detect_anomaly(anomalies)
+    signal.signal(signal.SIGTERM, before)
+
 
 SMALL = ["model.hidden_size=6", "model.embedding_size=4", "training.batch_size=512"]
 
