@@ -265,7 +265,7 @@ def test_setting_another_model_drops_the_keys_of_the_first() -> None:
         ("training.nothing=3", r"^unknown key training\.nothing; expected one of: training\.batch_size, "),
         ("model.hidden_size", r"^--set model\.hidden_size: expected key=value"),
         ("=3", r"^--set =3: expected key=value"),
-        ("model.gru=[", r"^--set model\.gru=\[: the value is not YAML"),
+        ("model.gru=[", r"^--set model\.gru=\[: the value: not YAML"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_key(override: str, message: str) -> None:

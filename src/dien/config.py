@@ -15,6 +15,7 @@ from dien.errors import ConfigError, nearest
 from dien.models.config import ModelConfig, Strict
 from dien.models.registry import config_classes, model_config
 from dien.presets import PRESETS, preset_or_file
+from dien.yaml_text import MOST_LEVELS, YamlTextError, parse_yaml, read_yaml
 
 
 class TrainConfig(Strict):
@@ -142,12 +143,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
         ConfigError: it cannot be read or holds something else.
     """
     try:
-        loaded = yaml.safe_load(preset_or_file(path).read_bytes())
+        loaded = read_yaml(preset_or_file(path))
     except OSError as error:
         presets = "" if path.suffix else f"; presets are {', '.join(PRESETS)}"
         raise ConfigError(f"{path}: cannot be read: {error.strerror}{presets}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
+    except YamlTextError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if loaded is None:
         loaded = {}
     if not isinstance(loaded, dict):
@@ -196,13 +197,7 @@ def override(
     for layer in layers:
         _merge(data, layer)
     for setting in overrides:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {setting}: expected key=value, as model.hidden_size=64")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting}: the value is not YAML: {error}") from error
+        key, value = _key_and_value(setting)
         for part in reversed(key.split(".")):
             value = {part: value}
         _merge(data, value)
@@ -217,9 +212,24 @@ def set_by_hand(layers: Iterable[Mapping[str, Any]], settings: Iterable[str]) ->
     """Tell which dotted keys the layers of a file and ``key=value`` of ``--set`` name."""
     keys = {key for layer in layers for key in _dotted(layer)}
     for setting in settings:
-        key, _, text = setting.partition("=")
-        keys.update(_dotted({key: yaml.safe_load(text)}))
+        key, value = _key_and_value(setting)
+        keys.update(_dotted({key: value}))
     return keys
+
+
+def _key_and_value(setting: str) -> tuple[str, Any]:
+    """Read a ``key=value`` of ``--set``.
+
+    Raises:
+        ConfigError: it is none, or the value is not YAML.
+    """
+    key, equals, text = setting.partition("=")
+    if not equals or not key or key.count(".") > MOST_LEVELS:
+        raise ConfigError(f"--set {setting[:100]}: expected key=value, as model.hidden_size=64")
+    try:
+        return key, parse_yaml(text)
+    except YamlTextError as error:
+        raise ConfigError(f"--set {setting[:100]}: the value: {error}") from error
 
 
 def idle_keys(config: RunConfig, layers: Iterable[Mapping[str, Any]], settings: Iterable[str]) -> set[str]:

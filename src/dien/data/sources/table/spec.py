@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -21,6 +20,7 @@ from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numer
 from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
 from dien.errors import DataError, nearest
+from dien.yaml_text import YamlTextError, read_yaml
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 
@@ -171,13 +171,13 @@ class TableSpec(_Strict):
             DataError: it cannot be read, or a key is unknown or its value not what it takes.
         """
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = read_yaml(path)
         except OSError as error:
             raise DataError(
                 f"{path}: cannot be read: {error.strerror}; give the path of a YAML file"
             ) from error
-        except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-            raise DataError(f"{path}: not YAML: {error}") from error
+        except YamlTextError as error:
+            raise DataError(f"{path}: {error}") from error
         return cls.of(data, str(path))
 
     @classmethod
