@@ -109,6 +109,10 @@ class Run:
     schema: Schema
     info: RunInfo
 
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else "not finished"
+        return f"Run({str(self.path)!r}: {self.config.model.name}, {state})"
+
     @classmethod
     def create(cls, path: Path, config: RunConfig, data: Dataset, start_from: Origin | None = None) -> Run:
         """Start a run: everything but weights, whole or not at all.
@@ -144,7 +148,10 @@ class Run:
 
         Raises:
             RunError: the folder is no run folder, or something in it is missing or of another version.
+            TypeError: ``path`` is none.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"Run.open: found a {type(path).__name__}; expected the path of a run folder")
         path = Path(path)
         info, schema = _read_info(path)
         stored = path / "config.yaml"

@@ -45,6 +45,14 @@ class Batch:
     def __len__(self) -> int:
         return self.history_of.shape[0]
 
+    def __repr__(self) -> str:
+        histories, behaviours = self.offsets.shape[0] - 1, sum(self.offsets[-1:].tolist())
+        given = [name for name in ("label", "negatives") if getattr(self, name) is not None]
+        return (
+            f"Batch({len(self)} candidates, {histories} histories of {behaviours} behaviours in all"
+            f"{', with ' + ' and '.join(given) if given else ''})"
+        )
+
     def to(self, device: torch.device | str) -> Batch:
         """Copy to a device."""
 

@@ -115,7 +115,7 @@ class Batches:
         if batch_size < 1 or max_history < 1:
             raise ValueError(f"batch_size {batch_size} and max_history {max_history} must be at least 1")
         self._dataset = dataset
-        self._split = dataset.splits[split]
+        self._name, self._split = split, dataset.split(split)
         self._max_history = max_history
         self._seed = seed
         self._per_positive = dataset.info.negatives.per_positive or 0
@@ -130,6 +130,10 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self._order)
+
+    def __repr__(self) -> str:
+        where = f"{self._name} of {str(self._dataset.path)!r}"
+        return f"Batches({where}: {self.rows:,} rows in {len(self):,} batches)"
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Go through an epoch, from the batch ``start`` on."""

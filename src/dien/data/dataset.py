@@ -6,6 +6,7 @@ import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,22 @@ class Dataset(Tables):
     path: Path
     info: DatasetInfo
 
+    def __new__(cls, *positional: Any, **fields: Any) -> Dataset:
+        """Refuse a path alone: the fields are not read by the constructor."""
+        if positional and isinstance(positional[0], str | PathLike):
+            raise TypeError(
+                f"Dataset takes no path; Dataset.open({str(positional[0])!r}) opens a dataset folder"
+            )
+        return super().__new__(cls)
+
+    def __repr__(self) -> str:
+        sizes = self.info.sizes
+        rows = ", ".join(f"{name} {size.rows:,}" for name, size in sizes.splits.items())
+        return (
+            f"Dataset({str(self.path)!r}: {sizes.users:,} users, {sizes.items:,} items, "
+            f"{sizes.behaviours:,} behaviours, {len(self.schema.features)} features; rows: {rows})"
+        )
+
     @classmethod
     def open(cls, path: Path | str) -> Dataset:
         """Open a dataset folder.
@@ -50,7 +67,13 @@ class Dataset(Tables):
 
         Raises:
             DataError: there is no dataset folder, or a file is missing or does not fit the others.
+            TypeError: ``path`` is none.
         """
+        if not isinstance(path, str | PathLike):
+            raise TypeError(
+                f"Dataset.open: found a {type(path).__name__}; expected the path of a dataset folder, which "
+                "dien.prepare makes of files or data frames"
+            )
         path = Path(path)
         info = DatasetInfo.load(path)
         try:

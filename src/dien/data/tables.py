@@ -81,6 +81,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.user)
 
+    def __repr__(self) -> str:
+        return f"Split({len(self):,} impressions, {len(self.item):,} rows)"
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -101,6 +104,16 @@ class Tables:
     users: FeatureTable
     behaviours: Behaviours
     splits: dict[SplitName, Split]
+
+    def split(self, name: SplitName) -> Split:
+        """Look up a split by its name.
+
+        Raises:
+            ValueError: there is none of this name.
+        """
+        if name not in self.splits:
+            raise ValueError(f"split is {name!r}; expected one of {', '.join(self.splits)}")
+        return self.splits[name]
 
 
 def no_leak(data: Tables) -> bool:

@@ -186,6 +186,13 @@ class FeatureEmbedding(nn.Module):
                 mine.append(values)
         return tuple(torch.cat(mine, 1) for mine in embedded)
 
+    def __repr__(self) -> str:
+        shown = []
+        for feature, embedding, width in zip(self.features, self._embeddings, self.widths, strict=True):
+            rows = f"{embedding.num_embeddings} x " if isinstance(embedding, nn.Embedding) else "number, "
+            shown.append(f"{feature.name}: {rows}{width}")
+        return f"{type(self).__name__}({'; '.join(shown)})"
+
     def _embed(self, feature: Feature, embedding: nn.Module, columns: Columns) -> Tensor:
         """Embed the columns of one feature, ``[n of all, width]``."""
         if isinstance(embedding, nn.Embedding) and (embed := TABLES[feature.kind]) is not None:

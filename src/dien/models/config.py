@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -14,6 +15,16 @@ class Strict(BaseModel):
     """Refuses unknown keys, infinities and NaN, and cannot be changed once made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show the keys whose values are not the defaults; those that are configurations, always."""
+        for key, field in type(self).model_fields.items():
+            value = getattr(self, key)
+            if isinstance(value, Strict) or value != field.get_default():
+                yield key, value
+
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class ModelConfig(Strict):

@@ -29,9 +29,16 @@ class Scorer:
     """
 
     def __init__(self, run: Run) -> None:
+        if not isinstance(run, Run):
+            raise TypeError(
+                f"Scorer: found a {type(run).__name__}, expected a Run; Scorer.load(path) opens a run folder"
+            )
         self.run = run
         self.model = run.load_model()
         self.fields = RequestFields(run)
+
+    def __repr__(self) -> str:
+        return f"Scorer({str(self.run.path)!r}: {self.run.config.model.name})"
 
     @classmethod
     def load(cls, path: Path | str) -> Scorer:

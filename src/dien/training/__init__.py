@@ -1,6 +1,13 @@
 """Training and evaluation: the loop, row-wise Adam, streamed metrics, checkpoints to go on from."""
 
-from dien.training.evaluate import evaluate, evaluate_model, evaluate_slices, popularity_baseline, truth_share
+from dien.training.evaluate import (
+    evaluate,
+    evaluate_model,
+    evaluate_slices,
+    evaluation_batches,
+    popularity_baseline,
+    truth_share,
+)
 from dien.training.fit import FitResult, fit
 from dien.training.metrics import Metrics
 from dien.training.optimiser import RowAdam
@@ -12,6 +19,7 @@ __all__ = [
     "evaluate",
     "evaluate_model",
     "evaluate_slices",
+    "evaluation_batches",
     "fit",
     "popularity_baseline",
     "truth_share",

@@ -44,6 +44,8 @@ def evaluate(
     Raises:
         RunError: the run is not finished, its dataset has moved, or ``data`` is another dataset.
         DataError: the dataset cannot be read.
+        TypeError: ``run`` is neither a run nor a path.
+        ValueError: there is no such split.
     """
     model, _, batches = _open(run, data, split)
     return evaluate_model(model, batches, progress)
@@ -88,6 +90,11 @@ def _open(
     run: Run | Path | str, data: Dataset | Path | str | None, split: SplitName
 ) -> tuple[Model, Dataset, Batches]:
     """Open a run and its dataset; gives the model where it computes fastest."""
+    if isinstance(run, torch.nn.Module):
+        raise TypeError(
+            f"evaluate: found a {type(run).__name__}, expected a run folder; evaluate_model(model, "
+            "evaluation_batches(dataset, split, max_history)) evaluates a model"
+        )
     run = run if isinstance(run, Run) else Run.open(run)
     if data is None:
         if run.info.data is None:
@@ -170,7 +177,7 @@ def popularity_baseline(dataset: Dataset, split: SplitName = "test") -> Metrics:
     A count is no probability: LogLoss and calibration are None.
     """
     stream = MetricStream(probabilities=False)
-    rows = dataset.splits[split]
+    rows = dataset.split(split)
     for start in range(0, len(rows), EVALUATION_ROWS):
         offsets = rows.offsets[start : start + EVALUATION_ROWS + 1]
         shown = slice(offsets[0], offsets[-1])

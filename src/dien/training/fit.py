@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
 from dien.memory import kept_memory
-from dien.models import build
+from dien.models import ModelConfig, build, model_config
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
 from dien.training.progress import Bar
@@ -64,7 +65,7 @@ class FitResult:
 
 def fit(
     data: Dataset | Path | str,
-    config: RunConfig,
+    config: RunConfig | ModelConfig | str,
     out: Path | str,
     *,
     start_from: Run | Path | str | None = None,
@@ -78,7 +79,7 @@ def fit(
 
     Args:
         data: the dataset, or its folder.
-        config: model and training.
+        config: model and training; or a model's configuration, or its name, to train it by the defaults.
         out: the run folder to write.
         start_from: a finished run whose weights to start from, on the rows it was not trained on
             (:mod:`dien.training.warm`); None for fresh weights and all rows. A run that is resumed knows
@@ -90,11 +91,14 @@ def fit(
         The result; for a run that has finished already, the result it had then.
 
     Raises:
+        TypeError: an argument is of another type; the message says what is expected.
+        ConfigError: no model has this name.
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
             other data or from another run; the model or data does not extend that of ``start_from``; ``out``
             cannot be written; or training diverged.
         DataError: the dataset cannot be read or has no training rows.
     """
+    config = _run_config(config)
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
@@ -142,6 +146,24 @@ def fit(
 def read_result(run: Run) -> FitResult:
     """Read the result of a finished run."""
     return load(run.path / RESULT, FitResult, "dien train")
+
+
+def _run_config(config: RunConfig | ModelConfig | str) -> RunConfig:
+    """Complete what is to be trained by the defaults of training."""
+    if isinstance(config, RunConfig):
+        return config
+    if isinstance(config, str):
+        config = model_config(config)
+    if isinstance(config, ModelConfig):
+        return RunConfig(model=config)
+    expected = (
+        "RunConfig(model=DIENConfig(...), training=TrainConfig(...)), DIENConfig(...), or a model's name"
+    )
+    if isinstance(config, torch.nn.Module):
+        expected += "; fit builds the model itself (for one of your own: dien.register)"
+    elif isinstance(config, Mapping | PathLike):
+        expected += "; load_config reads a YAML file"
+    raise TypeError(f"fit: config is a {type(config).__name__}; expected {expected}")
 
 
 def _start_warm(trainer: Trainer, run: Run, start_from: Origin, dataset: Dataset, bar: Bar) -> None:
