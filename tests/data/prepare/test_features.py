@@ -1,9 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dien.data.features import Categorical, Multi
+from dien.data.features import Categorical, Multi, Numeric
 from dien.data.prepare import paper, temporal
 from dien.errors import DataError
 from tests.data.logs import make_log, random_log
@@ -30,6 +33,56 @@ def test_a_feature_without_a_known_value_is_dropped_and_named():
     assert prepared.dropped == ("brand",)
     assert list(prepared.items) == [f.name for f in prepared.schema.of("item")] == ["item", "category"]
     assert "brand" not in prepared.vocabularies
+
+
+@pytest.mark.parametrize(
+    "numeric", [Numeric(), Numeric(scale="log"), Numeric(quantiles=4), Numeric(edges=(1.0,))]
+)
+def test_a_number_that_no_training_row_knows_is_dropped_and_named(numeric):
+    missing = pl.Series("price", [float("nan"), None] * (len(LOG.items) // 2), pl.Float64)
+    prepared = temporal(replace(LOG, items=LOG.items.with_columns(missing), features={"price": numeric}))
+    assert prepared.dropped == ("price",)
+    assert "price" not in prepared.items
+
+
+def test_hashed_values_that_no_training_row_knows_are_dropped_unless_their_table_is_shared():
+    items = LOG.items.with_columns(
+        pl.lit(None, pl.String).alias("brand"), pl.lit(None, pl.List(pl.String)).alias("tags")
+    )
+    features = {"brand": Categorical(buckets=5), "tags": Multi(buckets=5), "category": Categorical()}
+    assert temporal(replace(LOG, items=items, features=features)).dropped == ("brand", "tags")
+    features["category"] = Categorical(buckets=5, shares="brand")
+    assert temporal(replace(LOG, items=items, features=features)).dropped == ("tags",)
+
+
+@given(scale=st.floats(-300, 29), seed=st.integers(0, 9))
+def test_numbers_of_any_size_are_scaled_to_mean_0_and_standard_deviation_1(scale, seed):
+    numbers = np.random.default_rng(seed).normal(size=50) * 10.0**scale
+    encoder = Numeric().fit(pl.Series(numbers), np.ones(50, np.int64))
+    scaled = encoder.encode(pl.Series(numbers))
+    assert abs(scaled.mean()) < 1e-5
+    assert abs(scaled.std() - 1) < 1e-5
+
+
+@pytest.mark.parametrize("number", [1.8e308, -1.7976931348623157e308, 1e31, float("inf"), -float("inf")])
+def test_a_number_that_would_make_the_others_useless_is_refused_with_its_row(number):
+    items = LOG.items.with_columns(pl.Series("price", [1.0, 2.0, number] + [3.0] * (len(LOG.items) - 3)))
+    with pytest.raises(
+        DataError, match=r"feature price: row 2 of the item's column holds .*; expected numbers from"
+    ):
+        temporal(replace(LOG, items=items))
+
+
+@pytest.mark.parametrize(
+    ("numeric", "warned"), [(Numeric(), 1), (Numeric(scale="log"), 0), (Numeric(quantiles=3), 0)]
+)
+def test_numbers_that_one_far_out_makes_all_but_equal_are_warned_of(numeric, warned, recwarn):
+    prices = [1e18, *np.random.default_rng(0).normal(size=len(LOG.items) - 1)]
+    items = LOG.items.with_columns(pl.Series("price", prices))
+    temporal(replace(LOG, items=items, features={"price": numeric}))
+    texts = [str(warning.message) for warning in recwarn if "price" in str(warning.message)]
+    assert len(texts) == warned
+    assert all("such as 1e+18" in text and "scale: log" in text for text in texts)
 
 
 def test_a_context_first_seen_after_training_is_unknown():

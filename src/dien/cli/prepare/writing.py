@@ -51,6 +51,8 @@ def write_data(
             "sampled negatives of each click": info.negatives.per_positive,
         }
     rows |= {f"excluded: {what}": count for what, count in info.excluded.items()}
+    if info.dropped_features:
+        rows["features left out: no known value in training"] = info.dropped_features
     if info.truth is not None:
         rows["best AUC of any model (test)"] = info.truth.best_auc["test"]
     finish({"data": str(out), **info.to_json()}, rows, f"dataset folder: {out}", as_json)

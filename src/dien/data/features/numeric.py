@@ -76,8 +76,7 @@ class Numeric(Definition):
         if not len(numbers):
             return Scaled(0.0, 1.0, self.scale == "log")
         mean = float(np.average(numbers, weights=weights))
-        std = float(np.sqrt(np.average((numbers - mean) ** 2, weights=weights)))
-        return Scaled(mean, std if std > 0 else 1.0, self.scale == "log")
+        return Scaled(mean, _spread(numbers - mean, weights) or 1.0, self.scale == "log")
 
     def feature(self, name: str, side: Side, size: int, encoder: Encoder | None) -> Feature:
         """Say what preparation made of it: cut into intervals, it is stored as an index."""
@@ -108,6 +107,15 @@ class Numeric(Definition):
         known = cls.known(column)
         numbers, times = column[known].astype(np.float64), weight[known].astype(np.float64)
         return float(times @ numbers), float(times @ numbers**2)
+
+
+def _spread(centred: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Give the standard deviation of numbers of mean 0, also where no float holds their squares."""
+    std = float(np.sqrt(np.average(centred**2, weights=weights)))
+    most = float(np.abs(centred).max())
+    if most and not 1e-140 < std < 1e140:
+        std = most * float(np.sqrt(np.average((centred / most) ** 2, weights=weights)))
+    return std
 
 
 def _quantiles(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -10,14 +11,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.features import TIME_SINCE, Definition, Feature, Numeric, Schema, Side
-from dien.data.features.encoders import Intervals
+from dien.data.features.encoders import Intervals, Scaled, signed_log
 from dien.data.features.indices import Indices
 from dien.data.features.rules import check_names, check_shared
 from dien.data.log import Log
 from dien.data.prepare.events import Events
+from dien.data.readers.values import LARGEST
 from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Vocabulary
 from dien.errors import DataError
+
+_NUMBERS_LOOKED_AT = 100_000  # of a column, for outliers
+_ALL_BUT_EQUAL = 1e-3  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,14 @@ class _Column:
         """The vocabulary it is counted in, empty where an encoder encodes it."""
         return self.definition.vocabulary(self.name) or ""
 
+    def any_known(self) -> bool:
+        """Whether a training row holds a value of it."""
+        values = self.values
+        if values.dtype.is_float():
+            values = values.fill_nan(None)
+        known = values.list.len() > 0 if isinstance(values.dtype, pl.List) else values.is_not_null()
+        return bool(((self.counts > 0) & known.fill_null(False).to_numpy()).any())
+
 
 def fit_features(
     log: Log, events: Events, occurrences: Occurrences, known: Features | None = None
@@ -112,13 +125,17 @@ def fit_features(
     vocabularies = _counted({column.name: column.vocabulary for column in columns}, columns)
     features: list[Feature] = []
     dropped: list[str] = []
+    shared = {c.definition.shares for c in columns if isinstance(c.definition, Indices)}
     for column in columns:
         encoder = column.definition.fit(column.values, column.counts)
         size = len(vocabularies[column.vocabulary]) if encoder is None else encoder.size
-        if encoder is None and size == 1:
+        unknown = size == 1 if encoder is None else column.name not in shared and not column.any_known()
+        if unknown:
             dropped.append(column.name)
-        else:
-            features.append(column.definition.feature(column.name, column.side, size, encoder))
+            continue
+        features.append(column.definition.feature(column.name, column.side, size, encoder))
+        if isinstance(encoder, Scaled):
+            _warn_of_outliers(column, encoder)
     if (since := log.features.get(TIME_SINCE)) is not None:
         if not isinstance(since, Numeric):
             raise DataError(f"feature {TIME_SINCE}: is defined as {since.kind}; expected numeric, with edges")
@@ -192,7 +209,38 @@ def _columns(log: Log, events: Events, occurrences: Occurrences) -> list[_Column
             if of_behaviour
             else _Column("context", definition, values, occurrences.context)
         )
+    for column in columns:
+        _expect_bounded(column)
     return columns
+
+
+def _expect_bounded(column: _Column) -> None:
+    """Refuse numbers that would make those of the feature useless."""
+    if column.values.dtype.is_float():
+        bad = (column.values.fill_nan(None).abs() > LARGEST).fill_null(False)
+        if bad.any():
+            row = int(bad.arg_max() or 0)
+            raise DataError(
+                f"feature {column.name}: row {row} of the {column.side}'s column holds {column.values[row]}; "
+                f"expected numbers from -{LARGEST:g} to {LARGEST:g}, or null where it is unknown"
+            )
+
+
+def _warn_of_outliers(column: _Column, encoder: Scaled) -> None:
+    """Warn where a few numbers lie so far out that, scaled by them, the others are all but equal."""
+    numbers = column.values.cast(pl.Float64).to_numpy()[column.counts > 0]
+    numbers = numbers[np.isfinite(numbers)]
+    numbers = numbers[:: 1 + len(numbers) // _NUMBERS_LOOKED_AT]
+    scaled = signed_log(numbers) if encoder.log else numbers
+    low, high = np.quantile(scaled, (0.25, 0.75))
+    if 0 < (apart := (high - low) / encoder.std) < _ALL_BUT_EQUAL:
+        furthest = numbers[np.abs(scaled - encoder.mean).argmax()]
+        warnings.warn(
+            f"feature {column.name}: a few numbers, such as {furthest:g}, lie so far from the others that "
+            f"half of them are within {apart:.1g} standard deviations: all but equal to a model; mend those "
+            "few, or say scale: log, or quantiles",
+            stacklevel=2,
+        )
 
 
 def _counted(owners: dict[str, str], columns: list[_Column]) -> dict[str, Vocabulary]:

@@ -23,11 +23,16 @@ def text(values: pl.Series, expected: str = "text or whole numbers") -> pl.Serie
     return _filled(values.cast(pl.String))
 
 
+LARGEST = 1e30
+"""A number may be so large and so small: what lies beyond stands for "missing" or is a mistake, and one alone
+would make a feature's mean and spread useless."""
+
+
 def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
     """Read numbers: of this type of floats; empty text and NaN are null.
 
     Raises:
-        BadValueError: a value is no number, or not finite.
+        BadValueError: a value is no number, or lies beyond :data:`LARGEST`, as infinity does.
     """
     expected = "a number, or null (in CSV an empty field) where it is unknown; mend it or change kind"
     dtype = values.dtype
@@ -40,9 +45,14 @@ def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
         found = values.cast(pl.Float64)
     else:
         refuse_type(values, expected)
-    found = cast(found, precision).fill_nan(None)
-    bad = found.is_infinite().fill_null(False)
-    refuse(values, bad, f"{expected}; it must be finite")
+    found = found.fill_nan(None)
+    bad = (found.abs() > LARGEST).fill_null(False)
+    refuse(
+        values,
+        bad,
+        f"a finite number from -{LARGEST:g} to {LARGEST:g}, or null (in CSV an empty field) where it is "
+        "unknown; mend it",
+    )
     return cast(found, precision)
 
 

@@ -425,6 +425,29 @@ BROKEN = [
         users=("users.csv",),
         spec={"features": {"user": {"age": {"kind": "numeric"}}}},
     ),
+    *(
+        Broken(
+            f"users' number that is {number}",
+            {"log.csv": GOOD, "users.csv": b"user,age\nu1,3\nu2," + number.encode() + b"\n"},
+            ("users.csv", "line 3", "'age'", number, "from -1e+30 to 1e+30, or null"),
+            interactions=("log.csv",),
+            users=("users.csv",),
+            spec={"features": {"user": {"age": {"kind": "numeric"}}}},
+        )
+        for number in ("1.7976931348623157e308", "-1e300", "1e400", "inf", "-Infinity")
+    ),
+    Broken(
+        "a number of Parquet that is infinite",
+        {"log.parquet": parquet(dwell=[1.0, float("-inf")])},
+        ("log.parquet", "row 2", "'dwell'", "-inf", "from -1e+30 to 1e+30"),
+        spec=_number(),
+    ),
+    Broken(
+        "a number of JSON beyond all floats",
+        {"log.jsonl": _LINE.replace(b"}", b', "dwell": 1e400}')},
+        ("log.jsonl", "line 1"),
+        spec=_number(),
+    ),
     # what is counted instead
     Broken(
         "repeated interactions",
