@@ -340,3 +340,17 @@ def test_prefetching_raises_what_the_batches_raise_and_leaves_no_thread():
     next(abandoned)
     abandoned.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_rows_of_a_batch_say_where_its_candidates_stand_in_the_split(every_kind, shuffle):
+    split = every_kind.splits["train"]
+    found = []
+    for batch in Batches(every_kind, "train", **OPTIONS, shuffle=shuffle).epoch(3):
+        assert torch.equal(
+            batch.target["item"], torch.tensor(every_kind.items["item"][split.item[batch.rows]])
+        )
+        assert batch.label.tolist() == split.label[batch.rows].tolist()
+        found += batch.rows.tolist()
+    assert sorted(found) == list(range(len(split.item)))
+    assert (found == sorted(found)) is not shuffle

@@ -30,6 +30,9 @@ class Batch:
             None when scoring.
         user_row: ``[R]`` int64, the dataset's row of each user, by which GAUC groups: as a feature, users who
             are not in train are all alike. No model reads it.
+        rows: ``[B]`` int64, the row of each candidate in its split, as of its ``label.npy``:
+            whatever else is known of a row is found by it. A negative that was drawn anew has the row of the
+            one it stands for. None when scoring. No model reads it.
     """
 
     history: Columns
@@ -41,6 +44,7 @@ class Batch:
     label: Tensor | None = None
     negatives: Columns | None = None
     user_row: Tensor | None = None
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return self.history_of.shape[0]
@@ -74,4 +78,5 @@ class Batch:
             label=None if self.label is None else self.label.to(device),
             negatives=None if self.negatives is None else move(self.negatives),
             user_row=None if self.user_row is None else self.user_row.to(device),
+            rows=None if self.rows is None else self.rows.to(device),
         )

@@ -40,6 +40,7 @@ def assemble(
     behaviour: FeatureTable | None = None,
     label: NDArray[np.int8] | None = None,
     negatives: NDArray[np.integer] | None = None,
+    rows: NDArray[np.int64] | None = None,
 ) -> Batch:
     """Look up the features of item and user rows. Training and scoring both encode here.
 
@@ -55,6 +56,7 @@ def assemble(
         behaviour: features ``[N]`` of the behaviours themselves; None where there are none.
         label: ``[B]``.
         negatives: ``[N]`` item rows, one other than each behaviour.
+        rows: ``[B]`` rows of the split; None where the candidates are of none.
     """
     return Batch(
         history=_gather(items, history) | _tensors(behaviour or {}),
@@ -66,6 +68,7 @@ def assemble(
         label=None if label is None else torch.from_numpy(label.astype(np.float32)),
         negatives=None if negatives is None else _gather(items, negatives),
         user_row=torch.from_numpy(user.astype(np.int64)),
+        rows=None if rows is None else torch.from_numpy(rows),
     )
 
 
@@ -187,6 +190,7 @@ class Batches:
             behaviour=self._behaviour(place, np.repeat(split.time[chosen], end - start)),
             label=label,
             negatives=self._negatives(rng, place, history) if self._auxiliary else None,
+            rows=candidate,
         )
 
     def _behaviour(self, place: NDArray[np.int64], now: NDArray[np.int64]) -> FeatureTable:
