@@ -9,11 +9,12 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "dien"
 
-# What each part may import besides itself, errors, files and progress. A dotted name allows that one
+# What each part may import besides itself, errors, files, forks and progress. A dotted name allows that one
 # module alone.
 ALLOWED: dict[str, set[str]] = {
     "packed": set(),
     "errors": set(),
+    "forks": {"errors"},
     "files": {"errors"},
     "progress": set(),
     "presets": set(),
@@ -64,7 +65,7 @@ def test_every_file_imports_only_what_stands_before_it(file: Path) -> None:
     if part in ANYTHING:
         return
     assert part in ALLOWED, f"{part} has no place in the import table"
-    allowed = ALLOWED[part] | {part, "errors", "files", "progress"}
+    allowed = ALLOWED[part] | {part, "errors", "files", "forks", "progress"}
     for name in imports_of(file):
         ok = any(name == one or name.startswith(one + ".") for one in allowed)
         assert ok, f"{file.relative_to(PACKAGE)} imports dien.{name}; {part} may import {sorted(allowed)}"

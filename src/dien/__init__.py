@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dien import forks as forks  # a forked process may use what is below
+
 if TYPE_CHECKING:
     from dien.config import RunConfig, TrainConfig, load_config
     from dien.data.batch import Batch

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 
@@ -79,6 +79,9 @@ class Batches:
     index. Batches hold whole impressions, and there are equally many in every epoch;
     :class:`~dien.data.batch_sampler.BatchSampler` says where they are cut and how well they are shuffled.
 
+    In a torch ``DataLoader`` with workers, a map-style dataset of length ``len(batches)`` gives
+    ``batches.batch(epoch, index)``, with ``batch_size=None``; batches are pickled as their arguments.
+
     Args:
         dataset: where from.
         split: the rows of which split.
@@ -115,6 +118,8 @@ class Batches:
         auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn",
         since: int | None = None,
     ) -> None:
+        arguments = {name: value for name, value in locals().items() if name != "self"}
+        self._again = partial(Batches, **arguments)
         if batch_size < 1 or max_history < 1:
             raise ValueError(f"batch_size {batch_size} and max_history {max_history} must be at least 1")
         self._dataset = dataset
@@ -137,6 +142,10 @@ class Batches:
     def __repr__(self) -> str:
         where = f"{self._name} of {str(self._dataset.path)!r}"
         return f"Batches({where}: {self.rows:,} rows in {len(self):,} batches)"
+
+    def __reduce__(self) -> Any:
+        """Pickle the arguments, for the workers of a DataLoader: batches follow from them."""
+        return self._again, ()
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Go through an epoch, from the batch ``start`` on."""
@@ -200,7 +209,7 @@ class Batches:
         for feature in self._dataset.schema.of("behaviour"):
             if feature.name == TIME_SINCE:
                 since = now - behaviours.time[place]
-                table[feature.name] = feature.encode(pl.Series(since), {})
+                table[feature.name] = feature.encode(since, {})
             else:
                 table[feature.name] = behaviours.features[feature.name][place]
         return table

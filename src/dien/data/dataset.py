@@ -122,7 +122,14 @@ class Dataset(Tables):
         for file in (path / "items/ids.parquet", path / "users/ids.parquet", *vocabularies):
             if not file.is_file():
                 raise _broken(file, "missing")
+        object.__setattr__(dataset, "_as_opened", True)  # `replace` leaves it out
         return dataset
+
+    def __reduce__(self) -> Any:
+        """Pickle a folder as its path, to be opened again: columns stay on disk."""
+        if getattr(self, "_as_opened", False):
+            return Dataset.open, (self.path.absolute(),)
+        return super().__reduce__()
 
     @property
     def negatives_sampled(self) -> bool:

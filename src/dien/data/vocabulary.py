@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dien.errors import DataError
@@ -54,6 +58,11 @@ class Ids:
         indices: NDArray[np.int32] = found["index"].fill_null(0).cast(pl.Int32).to_numpy()
         return indices
 
+    def encode_values(self, values: Sequence[str | None] | NDArray[Any]) -> NDArray[np.int32]:
+        """Look up ``N`` values one by one; the first call builds a dictionary, as of :meth:`index`."""
+        index = self._index
+        return np.array([index.get(value, 0) for value in values], np.int32)
+
     def index(self, value: str | int | None) -> int:
         """Look up one value, 0 where it is not known; the first call builds a dictionary."""
         return self._index.get(str(value), 0) if value is not None else 0
@@ -76,7 +85,7 @@ class Ids:
         return cls(_read(path, {"id": pl.String})["id"])
 
     @cached_property
-    def _index(self) -> dict[str, int]:
+    def _index(self) -> dict[str | None, int]:
         return {value: index for index, value in enumerate(self.values.to_list()) if index}
 
 
@@ -145,8 +154,11 @@ def _with_unknown(known: pl.Series) -> pl.Series:
 
 def _read(path: Path, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
     try:
-        table = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        with pq.ParquetFile(path) as file:  # by Arrow, whose threads a forked process has
+            read = file.read(use_threads=False)
+        read.validate(full=True)
+        table = pl.DataFrame({name: pl.Series(read[name]) for name in read.column_names})
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}; prepare the data again") from error
     if dict(table.schema) != schema or not len(table) or table[0, 0] is not None:
         raise DataError(

@@ -181,7 +181,9 @@ def test_a_model_learns_from_a_new_kind_and_scores_requests_with_it(data: Datase
     lines = [{**request, **request["behaviours"], "here": [9.0, -9.0]}, {**request, "seen": None}]
     (tmp_path / "requests.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     score_file(scorer, tmp_path / "requests.jsonl", tmp_path / "scores.parquet")
-    assert pl.read_parquet(tmp_path / "scores.parquet")["scores"][0].to_list() == there.tolist()
+    assert pl.read_parquet(tmp_path / "scores.parquet")["scores"][0].to_list() == pytest.approx(
+        there, abs=1e-6
+    )
     with pytest.raises(ValueError, match=r"here: 3\.0, expected a list of finite numbers"):
         scorer.score(**request, context={"here": 3.0})
     weights = scorer.model.state_dict()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -151,6 +151,14 @@ class Definition(BaseModel):
         """Encode a raw column ``[n]`` with a vocabulary or an encoder."""
         return encoder.encode(values)
 
+    @classmethod
+    def encode_values(cls, encoder: Encodes, values: Sequence[Any] | NDArray[Any]) -> Column:
+        """Do the same for ``n`` Python values, of the path of a request.
+
+        A kind whose encoder needs no Polars overrides this: its threads are lost in a forked process.
+        """
+        return cls.encode(encoder, pl.Series(values, dtype=cls.dtype))
+
     # What is stored
 
     @classmethod
@@ -250,15 +258,20 @@ class Feature:
         """Names of its files."""
         return tuple(f"{self.name}{suffix}.npy" for suffix in self.stored.suffixes)
 
-    def encode(self, values: pl.Series, vocabularies: Mapping[str, Encodes]) -> Column:
+    def encode(
+        self, values: pl.Series | Sequence[Any] | NDArray[Any], vocabularies: Mapping[str, Encodes]
+    ) -> Column:
         """Encode raw values ``[n]``.
 
         Args:
-            values: null is unknown.
+            values: null is unknown. Of a column of Polars many are encoded faster; of a list or an array a
+                forked process encodes them, too (:mod:`dien.forks`).
             vocabularies: by the feature that owns each; read only where no encoder encodes it.
         """
         encoder = vocabularies[self.table or self.name] if self.encoder is None else self.encoder
-        return self.stored.encode(encoder, values)
+        if isinstance(values, pl.Series):
+            return self.stored.encode(encoder, values)
+        return self.stored.encode_values(encoder, values)
 
     def fits(self, column: Column) -> bool:
         """Whether a stored column holds nothing but what the feature may."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import msgspec
 import numpy as np
@@ -19,6 +20,9 @@ class Encodes(Protocol):
 
     def encode(self, values: pl.Series) -> Column:
         """Encode raw values ``[N]``: int32 indices or float32 numbers."""
+
+    def encode_values(self, values: Sequence[Any] | NDArray[Any]) -> Column:
+        """Do the same for ``N`` Python values, without Polars: its threads are lost in a forked process."""
 
 
 class Encoder(Encodes, Protocol):
@@ -54,16 +58,20 @@ class Hashed:
     def encode(self, values: pl.Series) -> NDArray[np.int32]:
         """Hash a column ``[N]`` of strings: ``1 + CRC-32 of the UTF-8 bytes modulo buckets``; null is 0."""
         distinct = values.cast(pl.String).unique(maintain_order=True)
-        hashed = [
-            0 if value is None else 1 + zlib.crc32(value.encode()) % self.buckets
-            for value in distinct.to_list()
-        ]
+        hashed = [self._hash(value) for value in distinct.to_list()]
         known = pl.DataFrame({"value": distinct, "index": pl.Series(hashed, dtype=pl.Int32)})
         found = pl.DataFrame({"value": values.cast(pl.String)}).join(
             known, on="value", how="left", maintain_order="left", nulls_equal=True
         )
         indices: NDArray[np.int32] = found["index"].to_numpy()
         return indices
+
+    def encode_values(self, values: Sequence[str | None] | NDArray[Any]) -> NDArray[np.int32]:
+        """Hash ``N`` texts."""
+        return np.array([self._hash(value) for value in values], np.int32)
+
+    def _hash(self, value: str | None) -> int:
+        return 0 if value is None else 1 + zlib.crc32(value.encode()) % self.buckets
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,11 @@ class Intervals:
 
     def encode(self, values: pl.Series) -> NDArray[np.int32]:
         """Find the intervals of numbers ``[N]``; null and NaN are 0."""
-        numbers = _numbers(values)
+        return self.encode_values(_numbers(values))
+
+    def encode_values(self, values: Sequence[float | None] | NDArray[Any]) -> NDArray[np.int32]:
+        """Find the intervals of ``N`` numbers; None is 0, too."""
+        numbers = np.asarray(values, np.float64)
         found = 1 + np.searchsorted(np.array(self.edges), numbers, side="right")
         return np.where(np.isnan(numbers), 0, found).astype(np.int32)
 
@@ -111,7 +123,11 @@ class Scaled:
 
     def encode(self, values: pl.Series) -> NDArray[np.float32]:
         """Scale numbers ``[N]``; what is missing stays missing (NaN)."""
-        numbers = _numbers(values)
+        return self.encode_values(_numbers(values))
+
+    def encode_values(self, values: Sequence[float | None] | NDArray[Any]) -> NDArray[np.float32]:
+        """Scale ``N`` numbers; None is missing."""
+        numbers = np.asarray(values, np.float64)  # None becomes NaN
         if self.log:
             numbers = signed_log(numbers)
         most = float(np.finfo(np.float32).max)
@@ -124,4 +140,4 @@ def signed_log(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _numbers(values: pl.Series) -> NDArray[np.float64]:
-    return np.asarray(values.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+    return np.asarray(values.cast(pl.Float64).to_numpy(), np.float64)  # null becomes NaN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from dien.data.features.definition import Definition, Feature, Side
-from dien.data.features.encoders import Encoder, Hashed
+from dien.data.features.encoders import Encoder, Encodes, Hashed
 from dien.data.ragged import Column
 from dien.data.vocabulary import Vocabulary
 
@@ -51,6 +51,11 @@ class Indices(Definition):
     def feature(self, name: str, side: Side, size: int, encoder: Encoder | None) -> Feature:
         """Say what preparation made of it."""
         return replace(super().feature(name, side, size, encoder), table=self.shares)
+
+    @classmethod
+    def encode_values(cls, encoder: Encodes, values: Sequence[Any] | NDArray[Any]) -> Column:
+        """Encode texts, or numbers that lie in intervals; None is unknown."""
+        return encoder.encode_values(values)
 
     def entries(
         self, values: pl.Series, counts: NDArray[np.integer]

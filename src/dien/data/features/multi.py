@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from itertools import chain
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -78,6 +80,15 @@ class Multi(Indices):
         flat, lengths = flatten(values)
         indices = encoder.encode(flat)
         assert isinstance(indices, np.ndarray)
+        return Ragged(indices.astype(np.int32, copy=False), to_offsets(lengths))
+
+    @classmethod
+    def encode_values(cls, encoder: Encodes, values: Sequence[Any] | NDArray[Any]) -> Column:
+        """Encode lists of text; None in them, or in place of one, is left out."""
+        lists = [[value for value in one or () if value is not None] for one in values]
+        indices = encoder.encode_values(list(chain.from_iterable(lists)))
+        assert isinstance(indices, np.ndarray)
+        lengths = np.array([len(one) for one in lists], np.int64)
         return Ragged(indices.astype(np.int32, copy=False), to_offsets(lengths))
 
     @classmethod

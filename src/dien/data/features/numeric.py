@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dien.data.features.categorical import Categorical
 from dien.data.features.definition import Definition, Feature, MapFile, Side, register
-from dien.data.features.encoders import Encoder, Intervals, Scaled, signed_log
+from dien.data.features.encoders import Encoder, Encodes, Intervals, Scaled, signed_log
 from dien.data.ragged import Column
 from dien.data.readers.values import numbers
 
@@ -82,6 +83,11 @@ class Numeric(Definition):
         """Say what preparation made of it: cut into intervals, it is stored as an index."""
         made = super().feature(name, side, size, encoder)
         return replace(made, kind=Categorical.kind) if isinstance(encoder, Intervals) else made
+
+    @classmethod
+    def encode_values(cls, encoder: Encodes, values: Sequence[Any] | NDArray[Any]) -> Column:
+        """Encode numbers; None is missing."""
+        return encoder.encode_values(values)
 
     @classmethod
     def open(cls, file: MapFile, rows: int, size: int) -> Column:

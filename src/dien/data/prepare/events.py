@@ -17,12 +17,13 @@ from dien.data.features import Definition
 from dien.data.log import Log
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
+from dien.forks import expect_polars
 
 _NOT_FEATURES = ("user", "item", "time", "label", "impression", "split")
 History = Literal["clicked", "all"]
 """Which events are a user's behaviours: those that were clicked, or all that were shown (as in RecBole)."""
 
-_YEAR_10000 = 253_402_300_800  # also catches milliseconds
+YEAR_10000 = 253_402_300_800  # also catches milliseconds
 EVENTS_AT_ONCE = 1 << 22
 """Recipes go through users in slices of about this many events, so that memory stays bounded."""
 
@@ -157,6 +158,7 @@ def _separates(definition: Definition) -> bool:
 
 
 def _check(log: Log) -> None:
+    expect_polars("the log cannot be prepared")
     for what, table, columns in (
         ("events", log.events, ("user", "item", "time")),
         ("items", log.items, ("item",)),
@@ -176,7 +178,7 @@ def _check(log: Log) -> None:
     time = log.events["time"]
     if not time.dtype.is_integer():
         raise DataError(f"events: time is {time.dtype}, expected integers: seconds since 1970")
-    bad = (time < 0) | (time >= _YEAR_10000)
+    bad = (time < 0) | (time >= YEAR_10000)
     if bad.any():
         row = int(bad.to_numpy().argmax())
         raise DataError(f"events: row {row}: time is {time[row]}, expected seconds since 1970")

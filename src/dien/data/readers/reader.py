@@ -15,6 +15,7 @@ from dien.data.readers.json_lines import JsonReader, JsonType
 from dien.data.readers.messages import BadValueError, no_column, one_line
 from dien.data.readers.parquet import ParquetReader
 from dien.errors import DataError
+from dien.forks import expect_polars
 from dien.progress import Progress
 
 
@@ -64,7 +65,9 @@ def open_table(file: TableFile, types: Mapping[str, JsonType] | None = None) -> 
 
     Raises:
         DataError: the file is damaged.
+        DienError: this is a forked process that lacks the threads of Polars.
     """
+    expect_polars(f"{file.path}: cannot be read")
     if file.format == "jsonl":
         return JsonReader(file, types)
     readers: dict[str, Callable[[TableFile], Reader]] = {
