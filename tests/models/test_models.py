@@ -1,5 +1,8 @@
 """What every model of the paper's tables has to do, by its name on the command line."""
 
+import copy
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -99,6 +102,34 @@ def test_histories_of_one_behaviour_or_none_give_finite_logits_losses_and_gradie
     (logits.sum() + (0 if loss is None else loss)).backward()
     for parameter in found.parameters():
         assert parameter.grad is None or torch.isfinite(parameter.grad.to_dense()).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_dense_gradients_are_the_sparse_ones_and_every_optimiser_of_torch_takes_them(name: str) -> None:
+    batch = random_batch([5, 0, 17, 1], list(range(4)) * 2, EVERY_KIND)
+    sparse = model(name, EVERY_KIND).train()
+    assert sparse.sparse_gradients
+    by_key = build(sparse.config.model_copy(update={"sparse_gradients": False}), EVERY_KIND).double().train()
+    by_key.load_state_dict(sparse.state_dict())
+    by_attribute = copy.deepcopy(sparse)
+    by_attribute.sparse_gradients = False
+    expected = gradients_of(sparse, batch)
+    assert any(gradient.is_sparse for gradient in expected)
+    for dense in (by_key, by_attribute):
+        assert not dense.sparse_gradients
+        for one, other in zip(gradients_of(dense, batch), expected, strict=True):
+            assert not one.is_sparse
+            torch.testing.assert_close(one, other.to_dense(), rtol=1e-5, atol=1e-7)
+        torch.nn.utils.clip_grad_norm_(dense.parameters(), 1.0)
+        torch.nn.utils.clip_grad_value_(dense.parameters(), 1.0)
+        for optimiser in (torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop, torch.optim.NAdam):
+            optimiser(dense.parameters(), lr=1e-3, weight_decay=1e-4).step()
+
+
+def gradients_of(found: Any, batch: Batch) -> list[torch.Tensor]:
+    found.zero_grad()
+    found.losses(batch).total.backward()
+    return [p.grad for p in found.parameters() if p.grad is not None]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dien.training.optimiser import RowAdam
+from dien.training.optimiser import RowAdam, clip_gradients
 
 
 def sparse_gradient(rows: list[int], values: Tensor, height: int) -> Tensor:
@@ -140,3 +143,99 @@ def test_a_restored_state_goes_on_to_the_bit() -> None:
     run(*broken, second, slice(3, None))
     for one, other in zip(straight, broken, strict=True):
         assert torch.equal(one, other)
+
+
+def twins(height: int, width: int, seed: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """A table and a bias, twice."""
+    torch.manual_seed(seed)
+    start = torch.randn(height, width), torch.randn(width)
+    mine, theirs = ([nn.Parameter(one.clone()) for one in start] for _ in range(2))
+    return mine, theirs
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 6),
+    st.lists(st.floats(0, 3), min_size=1, max_size=8),
+    st.floats(0, 0.1),
+    st.integers(0, 10**6),
+)
+def test_weight_decay_is_adamws_where_every_row_is_touched_whatever_the_learning_rates(
+    height: int, decays: list[float], lr: float, seed: int
+) -> None:
+    mine, theirs = twins(height, 3, seed)
+    ours, torchs = RowAdam(mine, lr=0.01), torch.optim.AdamW(theirs, lr=0.01)
+    for step, decay in enumerate(decays):
+        for optimiser in (ours, torchs):
+            optimiser.param_groups[0] |= {"weight_decay": decay, "lr": lr / (step + 1)}
+        gradients = torch.randn(height, 3), torch.randn(3)
+        mine[0].grad = sparse_gradient(list(range(height)), gradients[0], height)
+        mine[1].grad, theirs[0].grad, theirs[1].grad = gradients[1].clone(), *gradients
+        ours.step()
+        torchs.step()
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6), st.floats(0.01, 5), st.integers(0, 10**6))
+def test_weight_decay_shrinks_the_rows_of_a_step_and_no_others(
+    rows: list[int], decay: float, seed: int
+) -> None:
+    (table, _), _ = twins(5, 2, seed)
+    start, touched = table.detach().clone(), torch.isin(torch.arange(5), torch.tensor(rows))
+    table.grad = sparse_gradient(rows, torch.zeros(len(rows), 2), 5)
+    RowAdam([{"params": [table], "weight_decay": decay}], lr=0.01).step()
+    expected = torch.where(touched[:, None], start * (1 - 0.01 * decay), start)
+    torch.testing.assert_close(table.detach(), expected, rtol=1e-6, atol=0)
+    assert torch.equal(table[~touched], start[~touched])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=9), st.floats(1e-3, 100), st.integers(0, 10**6))
+def test_sparse_gradients_are_clipped_as_torch_clips_them_dense(
+    rows: list[int], max_norm: float, seed: int
+) -> None:
+    mine, theirs = twins(5, 3, seed)
+    mine[0].grad = sparse_gradient(rows, torch.randn(len(rows), 3), 5)
+    mine[1].grad = torch.randn(3)
+    theirs[0].grad, theirs[1].grad = mine[0].grad.to_dense(), mine[1].grad.clone()
+    found = clip_gradients([*mine, nn.Parameter(torch.ones(2))], max_norm)
+    torch.testing.assert_close(found, nn.utils.clip_grad_norm_(theirs, max_norm))
+    for one, other in zip(mine, theirs, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(one.grad.to_dense(), other.grad)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -1.0}, "lr is -1.0; expected a number >= 0"),
+        ({"weight_decay": float("nan")}, "weight_decay is nan"),
+        ({"betas": (0.9, 1.0)}, r"betas are \(0.9, 1.0\); expected two numbers in \[0, 1\)"),
+        ({"amsgrad": True}, "no option amsgrad; expected some of: lr, betas, eps, weight_decay"),
+        ({"momentum": 0.9}, "no option momentum"),
+    ],
+)
+def test_an_option_of_a_group_that_would_not_count_is_refused(options: dict[str, Any], message: str) -> None:
+    table = nn.Embedding(3, 2, sparse=True)
+    with pytest.raises(ValueError, match=message):
+        RowAdam([{"params": list(table.parameters()), **options}])
+    kept = {"amsgrad": False, "foreach": None, "initial_lr": 0.1}  # as a group of torch's Adam has them
+    RowAdam([{"params": list(table.parameters()), **kept}])
+
+
+def test_gradients_that_turn_dense_are_refused_and_so_is_a_norm_of_nothing() -> None:
+    table = nn.Embedding(3, 2, sparse=True)
+    optimiser = RowAdam(table.parameters())
+    for wanted in (True, False):
+        table.sparse = wanted
+        optimiser.zero_grad()
+        table(torch.tensor([1])).sum().backward()
+        if wanted:
+            optimiser.step()
+    with pytest.raises(ValueError, match=r"shape \[3, 2\] is dense, those before were not; make a new"):
+        optimiser.step()
+    with pytest.raises(ValueError, match="max_norm is 0; expected"):
+        clip_gradients(table.parameters(), 0)

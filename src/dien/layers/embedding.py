@@ -36,21 +36,23 @@ Columns = Sequence[Tensor | Packed]
 """The columns of one feature, of one list of items each."""
 
 
-def embedding_tables(features: Iterable[Feature], width: int) -> dict[str, nn.Embedding]:
+def embedding_tables(features: Iterable[Feature], width: int, sparse: bool = True) -> dict[str, nn.Embedding]:
     """Make the tables that features own.
 
-    Gradients are sparse, so that an optimiser touches only the rows a step has read. Row 0 ("unknown") starts
-    at zero: an index no training row has ever held adds nothing.
+    Row 0 ("unknown") starts at zero: an index no training row has ever held adds nothing.
 
     Args:
         features: those that share another's table, and those of :data:`NUMBERS`, get none.
         width: width of an embedding whose feature names none.
+        sparse: whether gradients are sparse, so that an optimiser touches only the rows a step has read
+            (:class:`~dien.training.RowAdam`). torch's Adam, its weight decay and its clipping want dense
+            ones. It can be changed later, by the attribute ``sparse`` of a table.
 
     Returns:
         Tables by the name of the feature that owns them.
     """
     tables = {
-        f.name: nn.Embedding(f.size, f.width or width, sparse=True)
+        f.name: nn.Embedding(f.size, f.width or width, sparse=sparse)
         for f in features
         if f.kind not in NUMBERS and f.table is None
     }
@@ -205,18 +207,33 @@ class FeatureEmbedding(nn.Module):
         if not self._looked_up:
             return ()
         tables: list[Tensor] = []
-        table_of = []
+        table_of, sparse = [], []
         for k in self._looked_up:
-            weight = cast("nn.Embedding", self._embeddings[k]).weight
-            at = next((t for t, table in enumerate(tables) if table is weight), len(tables))
+            table = cast("nn.Embedding", self._embeddings[k])
+            weight = table.weight
+            sparse.append(table.sparse)
+            at = next((t for t, other in enumerate(tables) if other is weight), len(tables))
             tables += [weight] if at == len(tables) else []
             table_of.append(at)
         names = [self.features[k].name for k in self._looked_up]
         lists = [[cast("Tensor", part[name]) for name in names] for part in parts]
         try:
+            if not all(sparse):
+                return tuple(_rows_with_dense_gradients(tables, one, table_of, sparse) for one in lists)
             return gather_rows(tables, lists, table_of)
         except IndexError as error:
             raise IndexError(f"{error}; the columns are {', '.join(names)}") from error
+
+
+def _rows_with_dense_gradients(
+    tables: Sequence[Tensor], columns: Sequence[Tensor], table_of: Sequence[int], sparse: Sequence[bool]
+) -> Tensor:
+    """Look up the columns of a list, ``[n, sum of their W]``, with torch's own gradient of each table."""
+    looked_up = [
+        F.embedding(column, tables[at], sparse=kept)
+        for column, at, kept in zip(columns, table_of, sparse, strict=True)
+    ]
+    return torch.cat(looked_up, 1)
 
 
 def _initialise(weight: Tensor) -> None:

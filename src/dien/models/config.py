@@ -36,6 +36,10 @@ class ModelConfig(Strict):
         max_history: newest behaviours read; older ones are cut.
         head_hidden: widths of the head's hidden layers.
         head_activation: activation of the head.
+        sparse_gradients: whether the gradients of embedding tables are sparse: a training step then reads and
+            writes the rows it has looked up, and no others, whatever the size of the vocabularies. false is
+            for a training loop of your own with torch's Adam, weight decay or gradient clipping, which take
+            dense gradients only. Scores do not depend on it.
     """
 
     name: str
@@ -43,6 +47,7 @@ class ModelConfig(Strict):
     max_history: PositiveInt = 50
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"
+    sparse_gradients: bool = True
 
     @property
     def needs_negatives(self) -> bool:

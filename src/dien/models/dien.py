@@ -204,7 +204,7 @@ class DIEN(Model):
         super().__init__()
         self.config = config
         if inputs is None:
-            self.inputs = inputs = Inputs(schema, config.embedding_size)
+            self.inputs = inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         D = inputs.item_width
         self.hidden_size = H = config.hidden_size or D
         self.extractor = InterestExtractor(

@@ -56,7 +56,7 @@ class DIN(Model):
     def __init__(self, config: DINConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size)
+        self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         D, E = self.inputs.item_width, self.inputs.history_width
         # The attention subtracts and multiplies target and behaviour: it wants them equally wide.
         self.query = nn.Linear(D, E) if D != E else nn.Identity()

@@ -38,6 +38,7 @@ class Inputs(nn.Module):
     Args:
         schema: features of items, behaviours, users and contexts.
         width: width of a feature's embedding where the feature names none.
+        sparse: whether the gradients of the tables are sparse (``model.sparse_gradients``).
 
     Attributes:
         item_width: ``D``.
@@ -45,13 +46,13 @@ class Inputs(nn.Module):
         profile_width: width of user and context.
     """
 
-    def __init__(self, schema: Schema, width: int) -> None:
+    def __init__(self, schema: Schema, width: int, *, sparse: bool = True) -> None:
         super().__init__()
         sides = schema.of("item"), schema.of("user", "context"), schema.of("behaviour")
         # All tables first: any feature may share that of another, whosesoever it is.
         tables: dict[str, nn.Embedding] = {}
         for features in sides:
-            tables |= embedding_tables(features, width)
+            tables |= embedding_tables(features, width, sparse)
         self.item, self.profile, self.behaviour = (
             FeatureEmbedding(features, width, tables) for features in sides
         )

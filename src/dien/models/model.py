@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 import torch.nn.functional as F
@@ -39,6 +40,10 @@ class Losses(NamedTuple):
 class Model(nn.Module):
     """A click model. A subclass writes ``__init__(config, schema)`` and :meth:`forward`.
 
+    The gradients of its embedding tables are sparse. :class:`dien.RowAdam` takes them as they are;
+    ``torch.optim.Adam``, weight decay and ``clip_grad_norm_`` of torch do not: for these set
+    ``model.sparse_gradients = False``, or the key of this name in its configuration.
+
     Attributes:
         config: sizes and variants, a class of the model's own.
         training_only: name of the submodule that training alone needs, as a teacher; its weights are kept
@@ -47,6 +52,19 @@ class Model(nn.Module):
 
     config: ModelConfig
     training_only: ClassVar[str] = ""
+
+    @property
+    def sparse_gradients(self) -> bool:
+        """Whether the gradients of every embedding table are sparse; can be set."""
+        return all(table.sparse for table in self._tables())
+
+    @sparse_gradients.setter
+    def sparse_gradients(self, sparse: bool) -> None:
+        for table in self._tables():
+            table.sparse = sparse
+
+    def _tables(self) -> Iterator[nn.Embedding]:
+        return (part for part in self.modules() if isinstance(part, nn.Embedding))
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""

@@ -51,7 +51,7 @@ class PNN(Model):
     def __init__(self, config: PNNConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = inputs = Inputs(schema, config.embedding_size)
+        self.inputs = inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         D, E = inputs.item_width, inputs.history_width
         # As the fields stand in the embeddings of history, target and profile.
         of_item, of_behaviour, of_profile = inputs.item.widths, inputs.behaviour.widths, inputs.profile.widths

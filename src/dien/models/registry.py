@@ -87,7 +87,10 @@ def build(config: ModelConfig, schema: Schema) -> Model:
     Raises:
         ConfigError: no model is registered for the configuration.
     """
-    return _registered(config.name).model(config, schema)
+    model = _registered(config.name).model(config, schema)
+    if not config.sparse_gradients:
+        model.sparse_gradients = False  # also of a model whose author has not thought of it
+    return model
 
 
 def _registered(name: str) -> Registered:

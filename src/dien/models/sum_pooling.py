@@ -37,7 +37,7 @@ class SumPooling(Model):
     def __init__(self, config: SumPoolingConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size)
+        self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         widths = self.inputs.history_width + self.inputs.item_width + self.inputs.profile_width
         self.head = MLP([widths, *config.head_hidden], config.head_activation)
         self.logit = nn.Linear(config.head_hidden[-1], 1)

@@ -54,7 +54,7 @@ class WideDeep(Model):
     def __init__(self, config: WideDeepConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size)
+        self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         D, E = self.inputs.item_width, self.inputs.history_width
         self.head = MLP([E + D + self.inputs.profile_width, *config.head_hidden], config.head_activation)
         self.logit = nn.Linear(config.head_hidden[-1], 1)

@@ -10,12 +10,13 @@ from dien.training.evaluate import (
 )
 from dien.training.fit import FitResult, fit
 from dien.training.metrics import Metrics
-from dien.training.optimiser import RowAdam
+from dien.training.optimiser import RowAdam, clip_gradients
 
 __all__ = [
     "FitResult",
     "Metrics",
     "RowAdam",
+    "clip_gradients",
     "evaluate",
     "evaluate_model",
     "evaluate_slices",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from dien.ops import adam_rows, sum_by_row
+
+_NOT_HERE = ("amsgrad", "maximize", "momentum", "nesterov", "dampening")
+"""Options of torch's optimisers that would change what a step does."""
 
 
 class RowAdam(torch.optim.Optimizer):
@@ -26,21 +30,59 @@ class RowAdam(torch.optim.Optimizer):
 
     Where every row is touched in every step the three are the same.
 
+    Weight decay is decoupled, as in AdamW (Loshchilov & Hutter, 2019), and follows the same rule: a step
+    first multiplies what it updates by ``1 - lr * weight_decay``, dense parameters whole, of a table the rows
+    in the step. A row not in the step is not decayed, then or later: a rare item's embedding is shrunk as
+    often as it is trained, as by the mini-batch aware regularisation of DIN (Zhou et al., 2018).
+
+    Gradients may be clipped before (:func:`clip_gradients`). Learning rate schedulers of torch work as they
+    do with Adam.
+
     Args:
-        parameters: of any floating type; a parameter's gradients are either always dense or always sparse.
+        parameters: of any floating type, or groups of them with options of their own; a parameter's gradients
+            are either always dense or always sparse.
         lr: step size.
         betas: decay rates of the first and second moment.
         eps: added to the denominator.
+        weight_decay: decoupled, >= 0.
+
+    Raises:
+        ValueError: an option is out of its range, or a group has one of torch's that there is not here, as
+            ``amsgrad``.
     """
 
     def __init__(
         self,
-        parameters: Iterable[nn.Parameter],
+        parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps})
+        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own, of which the others are the defaults.
+
+        Raises:
+            ValueError: as the class.
+        """
+        group = {**self.defaults, **param_group}
+        for name in ("lr", "eps", "weight_decay"):
+            if not 0 <= group[name] < math.inf:
+                raise ValueError(f"RowAdam: {name} is {group[name]}; expected a number >= 0")
+        if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
+            raise ValueError(f"RowAdam: betas are {group['betas']}; expected two numbers in [0, 1)")
+        for name in _NOT_HERE:
+            if group.get(name):
+                expected = ", ".join(self.defaults)
+                raise ValueError(f"RowAdam has no option {name}; expected some of: {expected}")
+        super().add_param_group(param_group)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("weight_decay", 0.0)  # of a state that an earlier version has saved
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -60,6 +102,13 @@ class RowAdam(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
+                was_sparse = "touched" in state if (state := self.state.get(parameter)) else None
+                if was_sparse is (not parameter.grad.is_sparse):
+                    now = "dense" if was_sparse else "sparse"
+                    raise ValueError(
+                        f"RowAdam: a gradient of shape {list(parameter.shape)} is {now}, those before were "
+                        "not; make a new optimiser when sparse_gradients changes"
+                    )
                 if not parameter.grad.is_sparse:
                     dense.append(parameter)
                 elif parameter.grad._nnz():
@@ -87,6 +136,8 @@ class RowAdam(torch.optim.Optimizer):
                     "exp_avg": torch.zeros_like(parameter),
                     "exp_avg_sq": torch.zeros_like(parameter),
                 }
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         states = [self.state[parameter] for parameter in parameters]
         adam(
             parameters,
@@ -117,6 +168,9 @@ class RowAdam(torch.optim.Optimizer):
         gradient = table.grad
         assert gradient is not None
         rows, of_rows = sum_by_row(gradient._indices()[0], gradient._values(), table.shape[0])  # [n], [n, D]
+        if group["weight_decay"]:
+            decayed = table.index_select(0, rows).mul_(1 - group["lr"] * group["weight_decay"])  # [n, D]
+            table.index_copy_(0, rows, decayed)
         adam_rows(
             table,
             rows,
@@ -129,3 +183,39 @@ class RowAdam(torch.optim.Optimizer):
             betas=group["betas"],
             eps=group["eps"],
         )
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
+    """Scale gradients, sparse ones too, down to a norm over all: ``torch.nn.utils.clip_grad_norm_``.
+
+    Args:
+        parameters: those without a gradient are passed over.
+        max_norm: of the gradients together, > 0.
+
+    Returns:
+        Their norm before, a scalar.
+
+    Raises:
+        ValueError: ``max_norm`` is not above 0.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"clip_gradients: max_norm is {max_norm}; expected a number above 0")
+    values: list[Tensor] = []
+    for parameter in parameters:
+        if (gradient := parameter.grad) is None:
+            continue
+        if gradient.is_sparse:
+            # Values of one row in several places count together.
+            rows, of_rows = sum_by_row(gradient._indices()[0], gradient._values(), gradient.shape[0])
+            gradient = parameter.grad = torch.sparse_coo_tensor(
+                rows[None], of_rows, gradient.shape, is_coalesced=True, check_invariants=False
+            )
+            values.append(gradient._values())
+        else:
+            values.append(gradient)
+    if not values:
+        return torch.zeros(())
+    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in values]))
+    torch._foreach_mul_(values, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm

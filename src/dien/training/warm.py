@@ -65,7 +65,10 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
         raise RunError(f"{source.path}: training has not ended; go on with dien train ... --resume")
     if source.info.data is None:
         raise RunError(f"{source.path}: converted, so no dataset extends its own; train without --from")
-    for key, was, now in differences(source.config.model.model_dump(), config.model_dump()):
+    same = {"sparse_gradients"}  # the weights mean the same, whatever their gradients were
+    for key, was, now in differences(
+        source.config.model.model_dump(exclude=same), config.model_dump(exclude=same)
+    ):
         raise RunError(
             f"{source.path}: was trained with model.{key} = {was!r}, not {now!r}; start from it with the "
             f"same model (--config {source.path / 'config.yaml'})"
