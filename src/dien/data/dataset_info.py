@@ -75,7 +75,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         warmup: behaviours a user had before the first impression.
         negatives: sampled for each positive; None where they are real.
         max_train_rows: so many training rows were kept at most; None for all.
-        history: which events are behaviours.
+        history: which events are behaviours; ``behaviours``: those of a log of their own.
         appended_after: newest second of the dataset that the newest log was added to.
     """
 
@@ -91,7 +91,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     warmup: int | None = None
     negatives: int | UnsetType | None = UNSET
     max_train_rows: int | UnsetType | None = UNSET
-    history: Literal["clicked", "all"] = "clicked"
+    history: Literal["clicked", "all", "behaviours"] = "clicked"
     appended_after: int | None = None
 
 

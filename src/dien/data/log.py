@@ -35,6 +35,8 @@ class Log:
         features: definitions of features by name, ``item`` and ``user`` (their ids) among them; the others
             are as usual for their kind. One named ``time_since`` (edges in seconds) asks for that behaviour
             feature, which has no column.
+        behaviours: columns ``user``, ``item``, ``time`` as in ``events``, and one for each feature of
+            behaviours, where these have a log of their own: then histories hold nothing else.
     """
 
     events: pl.DataFrame
@@ -43,6 +45,7 @@ class Log:
     sources: tuple[SourceFile, ...]
     excluded: dict[str, int] = field(default_factory=dict)
     features: Mapping[str, Definition] = field(default_factory=dict)
+    behaviours: pl.DataFrame | None = None
 
     def definition(self, column: pl.Series) -> Definition:
         """Find the definition of the feature in a column.

@@ -1,6 +1,7 @@
 """One's own tables from the command line: schema, prepare, inspect, train, a new day, a warm start."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -178,3 +179,89 @@ def test_a_dataset_folder_to_append_to_is_looked_for_before_the_log_is_read(
     done = dien("prepare", "table", "--interactions", "nowhere.csv", "--append", tmp_path / "none")
     assert done.returncode == 1
     assert str(tmp_path / "none") in done.message
+
+
+def test_histories_hold_all_actions_where_the_label_is_a_purchase(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    actions = pl.Series(["view", "cart", "buy"])[rng.choice(3, 600, p=[0.7, 0.2, 0.1])]
+    log = pl.DataFrame(
+        {
+            "user": rng.integers(0, 12, 600),
+            "item": rng.integers(0, 20, 600),
+            "time": 1_700_000_000 + 60 * np.arange(600),
+            "action": actions,
+            "bought": (actions == "buy").cast(pl.Int8),
+        }
+    )
+    first, later, schema = (tmp_path / name for name in ("log.csv", "later.csv", "schema.yaml"))
+    log[:500].write_csv(first)
+    log[500:].write_csv(later)
+    schema.write_text("interactions: {label: bought}\nfeatures: {behaviour: {action: }}\n")
+    command = ("prepare", "table", "--interactions", first, "--schema", schema)
+    said = dien(*command, "--out", tmp_path / "bought").stdout
+    assert re.search("histories hold +interactions with label 1 alone", said)
+    made = ok(*command, "--history", "all", "--out", tmp_path / "all")
+    assert made["recipe"]["history"] == "all"
+    assert made["sizes"]["behaviours"] == 500
+    assert pl.read_parquet(tmp_path / "all" / "vocabularies" / "action.parquet").height == 4  # and unknown
+    said = dien(*command, "--history", "all", "--out", tmp_path / "again").stdout
+    assert re.search("histories hold +all interactions", said)
+
+    append = ("prepare", "table", "--interactions", later, "--schema", schema, "--append", tmp_path / "all")
+    other = dien(*append, "--history", "clicked")
+    assert other.returncode == 2
+    assert "were prepared with --history all" in other.message
+    assert ok(*append)["sizes"]["behaviours"] == 600
+
+
+def test_behaviours_of_a_log_of_their_own_make_the_histories(shop: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    start = 1_700_000_000 // DAY * DAY
+    views = pl.DataFrame(
+        {
+            "who": rng.integers(0, 60, 4000),
+            "what": pl.Series([f"s{k}" for k in rng.integers(0, 50, 4000)]),  # ten more than were ever shown
+            "at": np.sort(rng.integers(start, start + 10 * DAY, 4000)),
+            "action": pl.Series(["view", "cart", "buy"])[rng.integers(0, 3, 4000)],
+        }
+    )
+    first, later = (pl.col("at") < start + 8 * DAY), (pl.col("at") >= start + 8 * DAY)
+    pl.concat([views.filter(first), views.head(7)]).write_parquet(tmp_path / "views.parquet")
+    views.filter(later).write_parquet(tmp_path / "later.parquet")
+    schema = tmp_path / "schema.yaml"
+    schema.write_text(
+        """
+interactions: {user: uid, item: sku, time: shown_at, label: click}
+behaviours: {user: who, item: what, time: at}
+items: {item: sku}
+features:
+  item: {kind: }
+  behaviour: {action: , time_since: }
+  context: {device: }
+"""
+    )
+    tables = ("--items", shop / "items.parquet", "--schema", schema)
+    command = ("prepare", "table", *days(shop, *range(8)), *tables)
+    data, run = tmp_path / "data", tmp_path / "run"
+    absent = dien(*command, "--out", data)
+    assert absent.returncode == 1
+    assert "there is no log of behaviours; give it (--behaviours)" in absent.message
+    both = dien(*command, "--behaviours", tmp_path / "views.parquet", "--history", "all", "--out", data)
+    assert both.returncode == 2
+
+    made = ok(*command, "--behaviours", tmp_path / "views.parquet", "--out", data)
+    assert made["recipe"]["history"] == "behaviours"
+    assert made["sizes"]["behaviours"] == views.filter(first).height
+    assert made["excluded"]["repeated behaviours (all columns alike)"] == 7
+    assert made["auxiliary_negatives"] == "unclicked"
+    ok("inspect", data)
+    small = ("--set", "training.epochs=1", "--set", "model.hidden_size=8", "--set", "model.embedding_size=4")
+    ok("train", data, "--out", run, *small)
+    assert ok("evaluate", run)["auc"] > 0.3
+
+    append = ("prepare", "table", *days(shop, 8, 9), *tables, "--append", data)
+    alone = dien(*append[:-4], "--schema", shop / "schema.yaml", "--append", data)
+    assert alone.returncode == 1
+    grown = ok(*append, "--behaviours", tmp_path / "later.parquet")
+    assert grown["sizes"]["behaviours"] == 4000
+    ok("inspect", data)

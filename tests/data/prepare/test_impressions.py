@@ -208,3 +208,61 @@ def test_a_rule_that_does_not_fit_its_feature_is_refused(rule, message):
     log = replace(random_log(users=40, items=20, events=900), features={"category": rule})
     with pytest.raises(DataError, match=message):
         impressions(log, ByLast())
+
+
+def with_behaviours(log, clicks_alone):
+    """The same log, with its clicks (or all its events) as a log of behaviours of its own."""
+    events = log.events.filter(pl.col("label") == 1) if clicks_alone else log.events
+    return replace(log, behaviours=events.select("user", "item", "time"))
+
+
+@settings(max_examples=60)
+@given(logs(labelled=True), st.integers(0, 2))
+def test_the_clicks_as_a_log_of_behaviours_give_the_histories_and_negatives_of_the_clicks(log, warmup):
+    try:
+        clicked = arrays_of(impressions(log, ByTime(0.5, 0.75), warmup=warmup))
+    except DataError:
+        assume(False)
+        raise
+    apart = impressions(
+        with_behaviours(log, clicks_alone=True), ByTime(0.5, 0.75), warmup=warmup, history="behaviours"
+    )
+    ours = arrays_of(apart)
+    for name, array in clicked.items():
+        if name.split("/")[0] in ("behaviours", *SPLITS):
+            assert np.array_equal(ours[name], array), name
+
+
+@settings(max_examples=60)
+@given(logs(labelled=True), logs(), st.sampled_from([ByTime(0.5, 0.75), ByLast()]))
+def test_histories_hold_nothing_but_the_log_of_behaviours_where_there_is_one(log, other, split):
+    users, items = (
+        pl.concat([getattr(log, name), getattr(other, name)], how="diagonal").unique(
+            side, maintain_order=True
+        )
+        for name, side in (("users", "user"), ("items", "item"))
+    )
+    both = replace(log, users=users, items=items, behaviours=other.events)
+    try:
+        prepared = impressions(both, split, warmup=0, history="behaviours")
+    except DataError:
+        assume(False)
+        raise
+    assert no_leak(prepared)
+    assert len(prepared.behaviours.item) == other.events.height
+    past = sorted(other.events.rows(named=True), key=lambda row: row["time"])
+    training = set()
+    for name in SPLITS:
+        for row in rows_of(prepared, name):
+            before = [r["item"] for r in past if r["user"] == row["user"] and r["time"] < row["time"]]
+            assert row["history"] == before
+            training |= {(row["user"], k) for k in range(len(before))} if name == "train" else set()
+    assert prepared.popularity.sum() == len(training)  # behaviours that a training history holds
+
+
+def test_a_log_of_behaviours_and_other_histories_do_not_go_together():
+    log = with_behaviours(random_log(users=9, items=9, events=90, labelled=True), clicks_alone=False)
+    with pytest.raises(DataError, match="prepare every part of a log alike"):
+        impressions(log, ByTime(0.5, 0.75))
+    with pytest.raises(DataError, match="prepare every part of a log alike"):
+        impressions(replace(log, behaviours=None), ByTime(0.5, 0.75), history="behaviours")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import DownloadColumn
@@ -33,6 +33,15 @@ def table(
         Path | None,
         options.option("--append", "DATA", "Dataset folder to add later interactions to, instead of --out."),
     ] = None,
+    behaviours: Annotated[
+        list[Path] | None,
+        options.option(
+            "--behaviours",
+            "FILES",
+            "Behaviours in a log of their own, as views, carts and purchases: they alone make the histories. "
+            "Can be repeated.",
+        ),
+    ] = None,
     items: Annotated[list[Path] | None, options.items] = None,
     users: Annotated[list[Path] | None, options.users] = None,
     schema: Annotated[
@@ -48,6 +57,15 @@ def table(
         str | None,
         options.column(
             "--label", "the label: 1 clicked, 0 shown and not clicked. Without one, each row is a click"
+        ),
+    ] = None,
+    history: Annotated[
+        Literal["clicked", "all"] | None,
+        typer.Option(
+            "--history",
+            help="What a history holds. clicked: what has label 1 (default). all: every interaction, "
+            "whatever the label says, as views, carts and purchases where the label is a purchase.",
+            show_default=False,
         ),
     ] = None,
     split: Annotated[Split, split_option(" column: as interactions.split of the schema says.")] = "time",
@@ -74,10 +92,19 @@ def table(
     spec = spec.model_copy(update={"interactions": spec.interactions.model_copy(update=named)})
     arguments = chosen.of_impressions(labelled=spec.interactions.label is not None)
     earlier = Dataset.open(append) if append is not None else None
+    if behaviours is not None and history is not None:
+        raise typer.BadParameter(
+            f"--history {history} and --behaviours both say what histories hold; give one of them"
+        )
+    if earlier is not None and history not in (None, earlier.info.recipe.history):
+        raise typer.BadParameter(
+            f"--history {history}: the histories of {append} were prepared with --history "
+            f"{earlier.info.recipe.history}; leave the option out, or prepare all the data again with --out"
+        )
 
     def read() -> Log:
         with progress("reading", None, DownloadColumn()) as advance:
-            return table.read(interactions, items, users, spec, progress=advance)
+            return table.read(interactions, items, users, spec, behaviours=behaviours, progress=advance)
 
     def build(logs: list[Log], scratch: Path) -> Prepared:
         from dien.data.prepare import impressions
@@ -85,7 +112,8 @@ def table(
 
         if earlier is not None:
             return append_to(earlier, logs.pop(), rule, scratch=scratch, **arguments)
-        return impressions(logs.pop(), rule, scratch=scratch, **arguments)
+        held = history or ("clicked" if behaviours is None else "behaviours")
+        return impressions(logs.pop(), rule, history=held, scratch=scratch, **arguments)
 
     path = append or out
     assert path is not None

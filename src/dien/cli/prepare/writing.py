@@ -12,6 +12,12 @@ if TYPE_CHECKING:  # a command imports what it needs
     from dien.data.log import Log
     from dien.data.prepare.prepared import Prepared
 
+_HISTORIES = {
+    "clicked": "interactions with label 1 alone",
+    "all": "all interactions, whatever their label",
+    "behaviours": "the log of behaviours alone",
+}
+
 
 def write_data(
     read: Callable[[], Log],
@@ -50,6 +56,8 @@ def write_data(
             "label": "none: every row counts as a click",
             "sampled negatives of each click": info.negatives.per_positive,
         }
+    else:
+        rows["histories hold"] = _HISTORIES[info.recipe.history]
     rows |= {f"excluded: {what}": count for what, count in info.excluded.items()}
     if info.dropped_features:
         rows["features left out: no known value in training"] = info.dropped_features

@@ -53,6 +53,10 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     newest = newest_event(dataset)
     later = log.events.filter(pl.col("time") > newest)
     left_out = log.events.height - later.height
+    behaviours = None
+    if log.behaviours is not None:
+        behaviours = log.behaviours.filter(pl.col("time") > newest)
+        left_out += log.behaviours.height - behaviours.height
     if later.is_empty():
         raise DataError(
             f"{dataset.path}: none of {left_out:,} interactions is later than what it holds already (second "
@@ -62,10 +66,8 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     user_rows, users = _number(dataset.user_ids, log.users, "user")
     log = replace(
         log,
-        events=later.with_columns(
-            pl.Series("item", item_rows[later["item"].to_numpy() - 1]),
-            pl.Series("user", user_rows[later["user"].to_numpy() - 1]),
-        ),
+        events=_renumbered(later, item_rows, user_rows),
+        behaviours=None if behaviours is None else _renumbered(behaviours, item_rows, user_rows),
         items=items,
         users=users,
         excluded={**log.excluded, "interactions not later than the dataset": left_out},
@@ -77,6 +79,16 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     )
     new = impressions(log, split, earlier=earlier, history=dataset.info.recipe.history, **options)
     return _joined(dataset, new, newest)
+
+
+def _renumbered(
+    events: pl.DataFrame, item_rows: NDArray[np.int32], user_rows: NDArray[np.int32]
+) -> pl.DataFrame:
+    """Give the items and users of events the rows that they have among those known already."""
+    return events.with_columns(
+        pl.Series("item", item_rows[events["item"].to_numpy() - 1]),
+        pl.Series("user", user_rows[events["user"].to_numpy() - 1]),
+    )
 
 
 def _extended(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -20,8 +20,9 @@ from dien.errors import DataError
 from dien.forks import expect_polars
 
 _NOT_FEATURES = ("user", "item", "time", "label", "impression", "split")
-History = Literal["clicked", "all"]
-"""Which events are a user's behaviours: those that were clicked, or all that were shown (as in RecBole)."""
+History = Literal["clicked", "all", "behaviours"]
+"""Which events are a user's behaviours: those that were clicked, all that were shown (as in RecBole), or
+those of a log of behaviours of its own."""
 
 YEAR_10000 = 253_402_300_800  # also catches milliseconds
 EVENTS_AT_ONCE = 1 << 22
@@ -46,6 +47,7 @@ class Events:
             them are different impressions.
         user_ids: row 0 is unknown, then the log's users in its order.
         item_ids: row 0 is unknown, then the log's items in its order.
+        shown: ``[E]`` bool, whether it is a candidate; None where all are. The others are behaviours alone.
     """
 
     user: NDArray[np.int32]
@@ -60,6 +62,7 @@ class Events:
     context: tuple[str, ...]
     user_ids: Ids
     item_ids: Ids
+    shown: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, log: Log, history: History = "clicked") -> Events:
@@ -70,17 +73,24 @@ class Events:
             history: which events are behaviours; without labels all are clicked.
 
         Raises:
-            DataError: the log has no clicks, lacks a column, has a null where none may be, a time that cannot
+            DataError: the log has no clicks, has behaviours of their own where the histories hold others or
+                the other way round, lacks a column, has a null where none may be, a time that cannot
                 be seconds since 1970, a label other than 0 and 1, or an event whose user or item has no row.
         """
-        events = log.events
         _check(log)
+        events, shown = _events_of(log)
         user_ids, item_ids = Ids.of(log.users["user"]), Ids.of(log.items["item"])
         user = _encode(events["user"], user_ids, "users")
         time = events["time"].cast(pl.Int64).to_numpy()
         labelled = "label" in events.columns
         clicked = events["label"].to_numpy() == 1 if labelled else np.ones(len(events), bool)
-        if not clicked.any():
+        if (shown is not None) != (history == "behaviours"):
+            raise DataError(
+                f"there is {'no' if shown is None else 'a'} log of behaviours of their own, where histories "
+                f"hold {'them' if shown is None else 'what the interactions say'} (history {history!r}); "
+                "prepare every part of a log alike"
+            )
+        if not (clicked if shown is None else clicked & shown).any():
             raise DataError("events: none is a click (label 1); without clicks there are no behaviours")
         order = np.lexsort((time, user))  # stable
         clicked = clicked[order]
@@ -90,7 +100,7 @@ class Events:
             item=_encode(events["item"], item_ids, "items")[order],
             time=time[order],
             clicked=clicked,
-            behaviour=clicked if history == "clicked" else np.ones(len(clicked), bool),
+            behaviour=_behaviour(clicked, None if shown is None else shown[order], history),
             labelled=labelled,
             impression=events["impression"].cast(pl.Int64).to_numpy()[order]
             if "impression" in events.columns
@@ -100,6 +110,7 @@ class Events:
             context=tuple(column.name for column in features if _separates(log.definition(column))),
             user_ids=user_ids,
             item_ids=item_ids,
+            shown=None if shown is None else shown[order],
         )
 
     def __len__(self) -> int:
@@ -134,9 +145,29 @@ class Events:
                     impression=None if self.impression is None else self.impression[part],
                     split=None if self.split is None else self.split[part],
                     features=self.features[part] if self.features.width else self.features,
+                    shown=None if self.shown is None else self.shown[part],
                 ),
             )
             begin = end
+
+
+def _events_of(log: Log) -> tuple[pl.DataFrame, NDArray[np.bool_] | None]:
+    """Put behaviours of a log of their own after what was shown, and mark the latter ``[E]``."""
+    if log.behaviours is None:
+        return log.events, None
+    of_log = {"label": pl.lit(1, pl.Int8), "impression": pl.lit(0, pl.Int64), "split": pl.lit(3, pl.Int8)}
+    filled = [value.alias(name) for name, value in of_log.items() if name in log.events.columns]
+    events = pl.concat([log.events, log.behaviours.with_columns(*filled)], how="diagonal_relaxed")
+    return events, np.arange(events.height) < log.events.height
+
+
+def _behaviour(
+    clicked: NDArray[np.bool_], shown: NDArray[np.bool_] | None, history: History
+) -> NDArray[np.bool_]:
+    """Mark the events that are behaviours: ``[E]``."""
+    if shown is not None:
+        return ~shown
+    return clicked if history == "clicked" else np.ones(len(clicked), bool)
 
 
 def first_of_moment(events: Events) -> NDArray[np.bool_]:
@@ -159,8 +190,10 @@ def _separates(definition: Definition) -> bool:
 
 def _check(log: Log) -> None:
     expect_polars("the log cannot be prepared")
+    alone = [] if log.behaviours is None else [("behaviours", log.behaviours, ("user", "item", "time"))]
     for what, table, columns in (
         ("events", log.events, ("user", "item", "time")),
+        *alone,
         ("items", log.items, ("item",)),
         ("users", log.users, ("user",)),
     ):
@@ -172,16 +205,16 @@ def _check(log: Log) -> None:
                 raise DataError(f"{what}: row {row}: {name} is missing; drop the row or fill it in")
         if table.is_empty():
             raise DataError(f"{what}: none are left to prepare; check what the source excluded")
-        if what != "events" and table[columns[0]].n_unique() < len(table):
+        if len(columns) == 1 and table[columns[0]].n_unique() < len(table):
             repeated = table[columns[0]].filter(table[columns[0]].is_duplicated())[0]
             raise DataError(f"{what}: {columns[0]} {repeated!r} has several rows; keep one for each")
-    time = log.events["time"]
-    if not time.dtype.is_integer():
-        raise DataError(f"events: time is {time.dtype}, expected integers: seconds since 1970")
-    bad = (time < 0) | (time >= YEAR_10000)
-    if bad.any():
-        row = int(bad.to_numpy().argmax())
-        raise DataError(f"events: row {row}: time is {time[row]}, expected seconds since 1970")
+    for what, time in [("events", log.events["time"]), *((what, table["time"]) for what, table, _ in alone)]:
+        if not time.dtype.is_integer():
+            raise DataError(f"{what}: time is {time.dtype}, expected integers: seconds since 1970")
+        bad = (time < 0) | (time >= YEAR_10000)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise DataError(f"{what}: row {row}: time is {time[row]}, expected seconds since 1970")
     if "label" in log.events.columns:
         bad = ~log.events["label"].is_in([0, 1]).fill_null(False)
         if bad.any():

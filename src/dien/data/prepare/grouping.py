@@ -62,7 +62,9 @@ def group(events: Events) -> Impressions:
         number = _joint(events.user.astype(np.int64), events.impression)
     for name in events.context:
         number = _joint(number, events.features[name].rank("dense").fill_null(0).to_numpy())
-    number, event = _by_first_event(number)
+    candidate = np.arange(E) if events.shown is None else events.shown.nonzero()[0]  # [C] in event order
+    number, event = _by_first_event(number[candidate])
+    event = candidate[event]
     user_start = np.maximum.accumulate(np.where(first_of_user(events), np.arange(E), 0))  # [E]
     end = before[start[event]]
     return Impressions(
@@ -72,7 +74,7 @@ def group(events: Events) -> Impressions:
         end=end,
         past=end - before[user_start[event]],
         lengths=np.bincount(number, minlength=len(event)),
-        candidate=np.argsort(number, kind="stable"),
+        candidate=candidate[np.argsort(number, kind="stable")],
         column=None if events.split is None else events.split[event],
     )
 

@@ -61,7 +61,9 @@ def impressions(
     other than the impression's positives. Nothing else is avoided: a negative may be in the user's history,
     or be clicked later. In a log with labels the candidates are what was shown, the behaviours what was
     clicked, and each behaviour gets the items that were shown and not clicked since the click before it. With
-    ``history="all"`` all that was shown is a behaviour, and gets none.
+    ``history="all"`` all that was shown is a behaviour, and gets none. A log with behaviours of their own
+    (``log.behaviours``) has ``history="behaviours"``: these alone make the histories, the others the
+    impressions.
 
     Vocabularies and popularity count what the training impressions hold, those of the warm-up included; of
     users and contexts they count training rows. An item first seen later is unknown, and is never drawn as a
@@ -78,7 +80,8 @@ def impressions(
             the name of an item feature: by popularity among the items with the positive's value of it.
         max_train_rows: keep at most so many training rows (candidates), the latest ones, in whole
             impressions.
-        history: ``clicked``: what was clicked is a behaviour; ``all``: what was shown and not clicked, too.
+        history: ``clicked``: what was clicked is a behaviour; ``all``: what was shown and not clicked, too;
+            ``behaviours``: what the log has of behaviours alone.
         scratch: folder for rows while they are made, so that memory does not grow with them; None keeps them
             in memory.
         earlier: a log that this one continues.
@@ -90,7 +93,8 @@ def impressions(
         if value < least:
             raise DataError(f"{option} is {value}, expected at least {least}")
     events = Events.of(log, history)
-    log = replace(log, events=log.events.clear())  # a large one is let go where nobody else holds it
+    # A large log is let go where nobody else holds it.
+    log = replace(log, events=log.events.clear(), behaviours=None)
     split = split.resolve(events)
     past = np.zeros(len(events.user_ids), np.int64) if earlier is None else earlier.behaviours
     split_events = SplitEvents(events, split, past)

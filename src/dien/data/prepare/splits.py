@@ -96,7 +96,8 @@ class ByTime(SplitRule):
         """
         if self.gap < 0:
             raise DataError(f"gap is {self.gap}, expected 0 or more seconds")
-        times = events.time if events.behaviour.all() else events.time[events.behaviour]
+        counted = events.behaviour if events.shown is None else events.clicked & events.shown
+        times = events.time if counted.all() else events.time[counted]
         valid = _cut_point("valid_from", self.valid_from, times)
         test = _cut_point("test_from", self.test_from, times)
         if valid > test - self.gap or valid == test:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.prepare.events import Events
 from dien.data.prepare.features import Occurrences
+from dien.data.prepare.grouping import Impressions
 from dien.data.prepare.splits import NO_SPLIT, TRAIN, SplitEvents
 
 _WARM_UP = "events in a user's warm-up"
@@ -53,9 +55,9 @@ def count_training(
     excluded = {_WARM_UP: 0, _NO_SPLIT: 0, _OVER: 0}
     kept = None
     for begin, part, shown, split in split_events.slices():
-        split_of_event = np.empty(len(part), np.int8)
+        split_of_event = np.full(len(part), NO_SPLIT, np.int8)
         split_of_event[shown.candidate] = np.repeat(split, shown.lengths)
-        training = split_of_event == TRAIN
+        training = (split_of_event == TRAIN) | _read_in_training(part, shown, split)
         item += np.bincount(part.item[training], minlength=items)
         popularity += np.bincount(part.item[training & part.behaviour], minlength=items)
         behaviour[begin : begin + len(part)] = training & part.behaviour
@@ -78,6 +80,17 @@ def count_training(
         kept=kept,
         excluded=excluded,
     )
+
+
+def _read_in_training(events: Events, shown: Impressions, split: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Mark what is a behaviour alone ``[E]`` and in the history of a training impression of its user."""
+    if events.shown is None:
+        return np.zeros(len(events), bool)
+    training = split == TRAIN
+    end = np.zeros(len(events.user_ids), np.int64)
+    end[shown.user[training]] = shown.end[training]  # the last one of a user stays: it is the longest
+    number = np.cumsum(events.behaviour) - 1
+    return ~events.shown & (number < end[events.user])
 
 
 def _latest(time: NDArray[np.int64], rows: NDArray[np.int64], most: int) -> NDArray[np.bool_]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from dien.data.features import TIME_SINCE, Definition
+from dien.data.features import TIME_SINCE, Definition, Side
 from dien.data.log import Log
 from dien.data.readers.files import TableFile, find
-from dien.data.readers.messages import no_column
-from dien.data.readers.reader import Chunk, Reader, open_table, read_chunks
+from dien.data.readers.reader import Reader
+from dien.data.sources.table.chunks import Columns, chunks
 from dien.data.sources.table.duplicates import first_of_each
-from dien.data.sources.table.spec import TableSpec
+from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
@@ -28,6 +27,9 @@ from dien.data.sources.table.values import (
 from dien.errors import DataError
 from dien.progress import Progress
 
+Column = tuple[str, Callable[[pl.Series], pl.Series]]
+"""The name of a column in the files, and what parses it."""
+
 
 def read(
     interactions: Sequence[Path],
@@ -35,9 +37,10 @@ def read(
     users: Sequence[Path] | None,
     spec: TableSpec,
     *,
+    behaviours: Sequence[Path] | None = None,
     progress: Progress | None = None,
 ) -> Log:
-    """Read interactions, and what is known of items and users.
+    """Read interactions, behaviours of a log of their own, and what is known of items and users.
 
     Each is Parquet, CSV or JSON lines (the latter two gzip or plain), in files, folders or globs. A folder's
     name such as ``day=2024-01-01`` is a column of the files in it that have none of this name.
@@ -51,11 +54,13 @@ def read(
         items: likewise; None where nothing is known of items.
         users: likewise.
         spec: what the columns mean.
+        behaviours: what histories are made of, where it is not in the interactions: files, folders and globs.
         progress: called with the number of bytes just read from disk, which add up to the size of all files.
 
     Returns:
         The log. Users and items that their table lacks stay, with unknown features, and are counted in
-        ``excluded``, as are repeated interactions, those in no split, and files without rows.
+        ``excluded``, as are repeated interactions, those in no split, repeated behaviours (all their columns
+        alike), and files without rows.
 
     Raises:
         DataError: a file is missing, damaged or of an unknown kind, a column is missing or holds what it
@@ -68,10 +73,21 @@ def read(
                 f"features.{side} names {named[0]!r}, but there is no table of {side}s; give it "
                 f"(--{side}s), or take the feature out of the schema"
             )
+    if behaviours is None and spec.behaviours != Behaviours():
+        raise DataError(
+            "behaviours names columns, but there is no log of behaviours; give it (--behaviours), or take "
+            "the key out of the schema"
+        )
     user_codes, item_codes = Codes(), Codes()
     files = find(interactions)
     excluded: dict[str, int] = {}
-    events = _read_events(files, spec, user_codes, item_codes, excluded, progress)
+    sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None else ("context",)
+    events = _read_events(files, spec, sides, user_codes, item_codes, excluded, progress)
+    alone = None
+    if behaviours is not None:
+        found = find(behaviours)
+        files += found
+        alone = _read_behaviours(found, spec, user_codes, item_codes, excluded, progress)
     tables = {}
     for side, key, codes, paths in (
         ("item", spec.items.item, item_codes, items),
@@ -91,21 +107,33 @@ def read(
         sources=tuple(file.source() for file in files),
         excluded={reason: count for reason, count in excluded.items() if count},
         features=spec.definitions(),
+        behaviours=alone,
     )
 
 
 def _read_events(
     files: Sequence[TableFile],
     spec: TableSpec,
+    sides: Sequence[Side],
     users: Codes,
     items: Codes,
     excluded: dict[str, int],
     progress: Progress | None,
 ) -> pl.DataFrame:
-    """Read the events of all files, without those that repeat an earlier one."""
+    """Read the interactions of all files, without those that repeat an earlier one.
+
+    Args:
+        files: in this order.
+        spec: what the columns mean.
+        sides: whose features are among the columns.
+        users: numbers of the users so far.
+        items: numbers of the items so far.
+        excluded: counts what is left out.
+        progress: as in :func:`read`.
+    """
     roles = spec.interactions
     times, impression_codes = TimeParser(roles.time_unit), Codes()
-    parsers: dict[str, tuple[str, Callable[[pl.Series], pl.Series]]] = {
+    parsers: dict[str, Column] = {
         "user": (roles.user, lambda values: _rows(users.encode(ids(values)))),
         "item": (roles.item, lambda values: _rows(items.encode(ids(values)))),
         "time": (roles.time, times.parse),
@@ -120,25 +148,7 @@ def _read_events(
         parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
     if roles.split is not None:
         parsers["split"] = roles.split, splits
-    wanted: dict[str, str] = {}
-    for role, (column, _) in parsers.items():
-        wanted.setdefault(column, f"interactions.{role}")
-    timed: dict[str, tuple[Definition, Codes]] = {}
-    for side, name, feature in spec.features.named():
-        if side not in ("behaviour", "context") or name == TIME_SINCE:
-            continue
-        if feature.timed:
-            timed[name] = feature, Codes()
-        else:
-            parsers[name] = feature.column or name, _event_feature(feature)
-            wanted.setdefault(feature.column or name, f"features.{side}.{name}")
-    columns = _Columns([*parsers, *timed])
-    for chunk in _chunks(files, wanted, times, excluded, progress):
-        for name, (column, parser) in parsers.items():
-            columns.add(name, chunk.parse(column, parser))
-        for name, (feature, codes) in timed.items():
-            columns.add(name, codes.categories(feature.of_time(columns.last("time"))))
-    events = columns.frame()
+    events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress)
     if events.is_empty():
         raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
     if roles.label is not None and not (events["label"] == 1).any():
@@ -163,6 +173,63 @@ def _read_events(
     return events
 
 
+def _read_behaviours(
+    files: Sequence[TableFile],
+    spec: TableSpec,
+    users: Codes,
+    items: Codes,
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Read a log of behaviours of its own, without rows that repeat an earlier one."""
+    own, roles = spec.behaviours, spec.interactions
+    times = TimeParser(own.time_unit or (roles.time_unit if own.time is None else None))
+    parsers: dict[str, Column] = {
+        "user": (own.user or roles.user, lambda values: _rows(users.encode(ids(values)))),
+        "item": (own.item or roles.item, lambda values: _rows(items.encode(ids(values)))),
+        "time": (own.time or roles.time, times.parse),
+    }
+    behaviours = _rows_of(files, "behaviours", parsers, times, spec, ("behaviour",), excluded, progress)
+    if behaviours.is_empty():
+        raise DataError(f"{_in_words(files)}: no behaviour; expected at least one row")
+    first: pl.Series = behaviours.select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    excluded["repeated behaviours (all columns alike)"] = int((~first).sum())
+    return behaviours if first.all() else behaviours.filter(first)
+
+
+def _rows_of(
+    files: Sequence[TableFile],
+    part: str,
+    parsers: dict[str, Column],
+    times: TimeParser,
+    spec: TableSpec,
+    sides: Sequence[Side],
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Read the rows of all files of a part of the schema: its own columns, and the features of some sides."""
+    parsers = dict(parsers)
+    wanted: dict[str, str] = {}
+    for role, (column, _) in parsers.items():
+        wanted.setdefault(column, f"{part}.{role}")
+    timed: dict[str, tuple[Definition, Codes]] = {}
+    for side, name, feature in spec.features.named():
+        if side not in sides or name == TIME_SINCE:
+            continue
+        if feature.timed:
+            timed[name] = feature, Codes()
+        else:
+            parsers[name] = feature.column or name, _event_feature(feature)
+            wanted.setdefault(feature.column or name, f"features.{side}.{name}")
+    columns = Columns([*parsers, *timed])
+    for chunk in chunks(files, wanted, times, excluded, progress):
+        for name, (column, parser) in parsers.items():
+            columns.add(name, chunk.parse(column, parser))
+        for name, (feature, codes) in timed.items():
+            columns.add(name, codes.categories(feature.of_time(columns.last("time"))))
+    return columns.frame()
+
+
 def _read_side(
     side: str,
     files: Sequence[TableFile],
@@ -174,13 +241,13 @@ def _read_side(
 ) -> pl.DataFrame:
     """Read the rows of all items or users, those of the interactions first."""
     before = len(codes)
-    columns = _Columns([side, *features])
+    columns = Columns([side, *features])
     starts: list[tuple[int, Reader, int]] = []
     height = 0
     wanted = {key: f"{side}s.{side}"}
     for name, one in features.items():
         wanted.setdefault(one.column or name, f"features.{side}.{name}")
-    for chunk in _chunks(files, wanted, None, excluded, progress):
+    for chunk in chunks(files, wanted, None, excluded, progress):
         starts.append((height, chunk.reader, chunk.row))
         height += chunk.frame.height
         columns.add(side, chunk.parse(key, lambda values: codes.encode(ids(values))))
@@ -220,88 +287,6 @@ def _place(starts: list[tuple[int, Reader, int]], row: int) -> str:
     """
     start, reader, first = next(chunk for chunk in reversed(starts) if chunk[0] <= row)
     return f"{reader.file.path}: {reader.place(first + row - start)}"
-
-
-@dataclass
-class _Columns:
-    """Columns collected chunk by chunk."""
-
-    names: list[str]
-    parts: dict[str, list[pl.Series]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.parts = {name: [] for name in self.names}
-
-    def add(self, name: str, part: pl.Series) -> None:
-        self.parts[name].append(part)
-
-    def last(self, name: str) -> pl.Series:
-        return self.parts[name][-1]
-
-    def frame(self) -> pl.DataFrame:
-        """Join the parts, and forget them column by column: never are all there twice."""
-        joined = {}
-        for name in self.names:
-            parts = self.parts.pop(name)
-            joined[name] = pl.concat(parts, rechunk=True) if parts else pl.Series([], dtype=pl.Null)
-        return pl.DataFrame(joined)
-
-
-def _chunks(
-    files: Sequence[TableFile],
-    wanted: Mapping[str, str],
-    times: TimeParser | None,
-    excluded: dict[str, int],
-    progress: Progress | None,
-) -> Iterator[Chunk]:
-    """Read the wanted columns of all files; those of the folders' names are among them.
-
-    Args:
-        files: in this order.
-        wanted: the key of the schema that names a column, by column.
-        times: parser of the time column; a file may have another unit than the one before.
-        excluded: counts files without rows.
-        progress: as in :func:`read`.
-    """
-    complete: TableFile | None = None  # a file that has all columns
-    json_readers: list[tuple[Reader, list[str]]] = []
-    for file in files:
-        if times is not None:
-            times.start_file(str(file.path))
-        reader = open_table(file)
-        found = reader.columns()
-        partition = {
-            name: value for name, value in file.partition.items() if name in wanted and name not in found
-        }
-        inside = [name for name in wanted if name not in partition]
-        missing = [name for name in inside if name not in found]
-        if missing and file.format != "jsonl":  # a line may lack a key
-            raise _missing(reader, missing[0], wanted, complete)
-        rows = 0
-        for chunk in read_chunks(reader, inside, progress):
-            rows += chunk.frame.height
-            constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
-            yield replace(chunk, frame=chunk.frame.with_columns(*constant))
-        if not rows:
-            excluded["files without rows"] = excluded.get("files without rows", 0) + 1
-        elif file.format == "jsonl":
-            json_readers.append((reader, inside))
-        else:
-            complete = file
-    for reader, inside in json_readers:
-        for name in inside:
-            if not any(other.has(name) for other, _ in json_readers):
-                raise _missing(reader, name, wanted, complete)
-
-
-def _missing(reader: Reader, column: str, wanted: Mapping[str, str], complete: TableFile | None) -> DataError:
-    found = [*reader.columns(), *reader.file.partition]
-    also = f"{complete.path} has it: expected the same columns in all files; " if complete else ""
-    key = wanted[column]
-    role = key.removeprefix("interactions.")
-    option = f" (or by --{role})" if role in ("user", "item", "time", "label") else ""
-    mend = f"{also}{key} names it: name the right column in the schema{option}, or add it to the file"
-    return no_column(reader.file.path, column, found, mend)
 
 
 def _rows(codes: pl.Series) -> pl.Series:

@@ -75,6 +75,22 @@ class Interactions(_Strict):
         return self
 
 
+class Behaviours(_Strict):
+    """Columns of a log of behaviours of its own; what is None is as in the interactions.
+
+    Attributes:
+        user: who; text or integers.
+        item: with what; text or integers.
+        time: when.
+        time_unit: of the time.
+    """
+
+    user: Text | None = None
+    item: Text | None = None
+    time: Text | None = None
+    time_unit: TimeUnit | None = None
+
+
 class Items(_Strict):
     """The items' table: its key column."""
 
@@ -158,6 +174,7 @@ class TableSpec(_Strict):
     """What the columns of interactions, items and users mean."""
 
     interactions: Annotated[Interactions, BeforeValidator(_or_defaults)] = Interactions()
+    behaviours: Annotated[Behaviours, BeforeValidator(_or_defaults)] = Behaviours()
     items: Annotated[Items, BeforeValidator(_or_defaults)] = Items()
     users: Annotated[Users, BeforeValidator(_or_defaults)] = Users()
     features: Annotated[Features, BeforeValidator(_or_defaults)] = Features()

@@ -1,0 +1,100 @@
+"""The columns of several files, read chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from dien.data.readers.files import TableFile
+from dien.data.readers.messages import no_column
+from dien.data.readers.reader import Chunk, Reader, open_table, read_chunks
+from dien.data.sources.table.times import TimeParser
+from dien.errors import DataError
+from dien.progress import Progress
+
+
+@dataclass
+class Columns:
+    """Columns collected chunk by chunk."""
+
+    names: list[str]
+    parts: dict[str, list[pl.Series]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = {name: [] for name in self.names}
+
+    def add(self, name: str, part: pl.Series) -> None:
+        """Add a part of a column."""
+        self.parts[name].append(part)
+
+    def last(self, name: str) -> pl.Series:
+        """Give the part that was added last."""
+        return self.parts[name][-1]
+
+    def frame(self) -> pl.DataFrame:
+        """Join the parts, and forget them column by column: never are all there twice."""
+        joined = {}
+        for name in self.names:
+            parts = self.parts.pop(name)
+            joined[name] = pl.concat(parts, rechunk=True) if parts else pl.Series([], dtype=pl.Null)
+        return pl.DataFrame(joined)
+
+
+def chunks(
+    files: Sequence[TableFile],
+    wanted: Mapping[str, str],
+    times: TimeParser | None,
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> Iterator[Chunk]:
+    """Read the wanted columns of all files; those of the folders' names are among them.
+
+    Args:
+        files: in this order.
+        wanted: the key of the schema that names a column, by column.
+        times: parser of the time column; a file may have another unit than the one before.
+        excluded: counts files without rows.
+        progress: as in :func:`read`.
+    """
+    complete: TableFile | None = None  # a file that has all columns
+    json_readers: list[tuple[Reader, list[str]]] = []
+    for file in files:
+        if times is not None:
+            times.start_file(str(file.path))
+        reader = open_table(file)
+        found = reader.columns()
+        partition = {
+            name: value for name, value in file.partition.items() if name in wanted and name not in found
+        }
+        inside = [name for name in wanted if name not in partition]
+        missing = [name for name in inside if name not in found]
+        if missing and file.format != "jsonl":  # a line may lack a key
+            raise _missing(reader, missing[0], wanted, complete)
+        rows = 0
+        for chunk in read_chunks(reader, inside, progress):
+            rows += chunk.frame.height
+            constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
+            yield replace(chunk, frame=chunk.frame.with_columns(*constant))
+        if not rows:
+            excluded["files without rows"] = excluded.get("files without rows", 0) + 1
+        elif file.format == "jsonl":
+            json_readers.append((reader, inside))
+        else:
+            complete = file
+    for reader, inside in json_readers:
+        for name in inside:
+            if not any(other.has(name) for other, _ in json_readers):
+                raise _missing(reader, name, wanted, complete)
+
+
+def _missing(reader: Reader, column: str, wanted: Mapping[str, str], complete: TableFile | None) -> DataError:
+    found = [*reader.columns(), *reader.file.partition]
+    also = f"{complete.path} has it: expected the same columns in all files; " if complete else ""
+    key = wanted[column]
+    role = key.removeprefix("interactions.")
+    by_option = key.startswith("interactions.") and role in ("user", "item", "time", "label")
+    option = f" (or by --{role})" if by_option else ""
+    mend = f"{also}{key} names it: name the right column in the schema{option}, or add it to the file"
+    return no_column(reader.file.path, column, found, mend)
