@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from dien.data.readers import streams
+from dien.data.readers.csv_quotes import StrayQuoteError, fields_over_lines
 from dien.data.readers.files import TableFile
 from dien.data.readers.messages import check_distinct, one_line
 from dien.data.readers.streams import open_stream, sizes_to
@@ -33,13 +34,16 @@ class CsvReader:
 
     def __init__(self, file: TableFile) -> None:
         self.file = file
+        self.kept: dict[str, int] = {}
 
     def columns(self) -> list[str]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         with self._text() as text:
             try:
                 header = next((row for row in self._rows(text) if row), [])
-            except (csv.Error, UnicodeError, EOFError, OSError, zlib.error) as error:
+                if any("\0" in name for name in header):
+                    raise ValueError
+            except (csv.Error, ValueError, EOFError, OSError, zlib.error) as error:
                 self._damaged(error)
         check_distinct(self.file.path, header)
         return header
@@ -53,10 +57,10 @@ class CsvReader:
     ) -> Iterator[pl.DataFrame]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         with open_stream(self.file.path, sizes_to(progress)) as raw:
-            quotes = _CountQuotes(raw)
+            bytes_read, rows_read = _Counted(raw), 0
             try:
                 stream = pa.csv.open_csv(
-                    pa.PythonFile(quotes, mode="r"),
+                    pa.PythonFile(bytes_read, mode="r"),
                     pa.csv.ReadOptions(
                         block_size=streams.BLOCK_BYTES if rows is None else _BLOCK_OF_FEW_ROWS,
                         use_threads=False,
@@ -74,12 +78,17 @@ class CsvReader:
                     ),
                 )
                 for batch in stream:
+                    rows_read += batch.num_rows
                     frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
                     yield from frame.iter_slices(rows or streams.CHUNK_ROWS)
             except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError) as error:
                 self._damaged(error)
-        if self.quoted and quotes.count % 2:
-            self._check_last_quote()
+        # Where every line is a row, no field runs over lines: so it is in most files, and costs nothing.
+        if self.quoted and bytes_read.quotes and bytes_read.lines != rows_read + 1:
+            try:
+                self._check_quotes()
+            except csv.Error as error:
+                self._damaged(error)
 
     def place(self, row: int) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""
@@ -100,29 +109,34 @@ class CsvReader:
             return csv.reader(text, delimiter=self.file.separator)
         return csv.reader(text, delimiter=self.file.separator, quoting=csv.QUOTE_NONE)
 
-    def _check_last_quote(self) -> None:
-        """Raise where the last quote opens a field that nothing closes: the rows in it would be lost."""
+    def _check_quotes(self) -> None:
+        """Raise where a quote hides rows; count the fields that rightly run over lines.
+
+        Raises:
+            csv.Error: a field is longer than the reader takes.
+        """
         with self._text("replace") as text:
-            reader = csv.reader(text, delimiter=self.file.separator, strict=True)
-            begin = 1
             try:
-                for _ in reader:
-                    begin = reader.line_num + 1
-            except csv.Error as error:
-                if "end of data" in str(error):
-                    raise DataError(
-                        f"{self.file.path}: line {begin}: a quote opens and is never closed; close it, or "
-                        'write a quote inside of quotes as ""'
-                    ) from error
+                count = fields_over_lines(text, self.file.separator)
+            except StrayQuoteError as error:
+                raise DataError(f"{self.file.path}: line {error.line}: {error}") from error
+        if count:
+            self.kept = {"fields in quotes that run over lines (kept)": count}
 
     def _damaged(self, error: Exception) -> NoReturn:
         """Find the first damaged line, slowly: this is the only time."""
         line, problem = 0, ""
+        if self.quoted:
+            with suppress(csv.Error, UnicodeError, EOFError, OSError, zlib.error):
+                self._check_quotes()
         try:
             with self._text() as text:
                 reader, width = self._rows(text), 0
                 for fields in reader:
                     width = width or len(fields)
+                    if any("\0" in field for field in fields):
+                        problem = "a NUL byte: this is no text, or text of UTF-16"
+                        break
                     if fields and len(fields) != width:
                         problem = f"{len(fields)} fields, expected {width} as in the header"
                         break
@@ -148,16 +162,23 @@ class CsvReader:
             return next((n for n, line in lines if "\ufffd" in line.decode(errors="replace")), 0)
 
 
-class _CountQuotes:
-    """Counts the quotes that pass."""
+class _Counted:
+    """Counts the quotes and the lines that pass."""
 
     closed = False
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.count = 0
+        self.quotes = self.lines = 0
+        self._last = b"\n"
 
     def read(self, size: int = -1) -> bytes:
         block = self._file.read(size)
-        self.count += block.count(b'"')
+        if b"\0" in block:
+            raise ValueError("a NUL byte")
+        self.quotes += block.count(b'"')
+        self.lines += block.count(b"\n")
+        if not block and self._last != b"\n":
+            self.lines += 1  # the last one has no end
+        self._last = block[-1:] or b"\n"
         return block

@@ -49,6 +49,7 @@ class JsonReader:
 
     def __init__(self, file: TableFile, types: Mapping[str, JsonType] | None = None) -> None:
         self.file = file
+        self.kept: dict[str, int] = {}
         self._types = types or {}
         self._seen: set[str] = set()
 

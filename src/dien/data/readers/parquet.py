@@ -21,6 +21,7 @@ class ParquetReader:
 
     def __init__(self, file: TableFile) -> None:
         self.file = file
+        self.kept: dict[str, int] = {}
         try:
             self._parquet = pa.parquet.ParquetFile(file.path)
             self._schema = self._parquet.schema_arrow

@@ -20,9 +20,15 @@ from dien.progress import Progress
 
 
 class Reader(Protocol):
-    """One file of a table."""
+    """One file of a table.
+
+    Attributes:
+        file: what it reads.
+        kept: what was odd and yet read, and how often, after the last chunk; for the report.
+    """
 
     file: TableFile
+    kept: dict[str, int]
 
     def columns(self) -> list[str]:
         """Name its columns: those of JSON lines are the keys of the first lines.

@@ -160,6 +160,48 @@ BROKEN = [
         ("log.csv", "line 2"),
     ),
     Broken(
+        "rows between a quote at the begin of a field and one at the end of another",
+        {"log.csv": csv('"u,i,1600000000,1', "u,j,1600000001,0", 'v",i,1600000002,1', "w,k,1600000003,1")},
+        ("log.csv", "line 2", "a quote opens a field that takes in 3 lines"),
+    ),
+    Broken(
+        "rows between two quotes at the begin of fields",
+        {
+            "log.csv": csv(
+                "w,k,1600000000,1,x",
+                'u,i,1600000000,1,"a',
+                'v,i,1600000002,1,"b',
+                header="user,item,time,label,note",
+            )
+        },
+        ("log.csv", "line 3", "with another quote in it"),
+    ),
+    Broken(
+        "a row that the header takes in",
+        {"log.csv": b'user,item,time,"note\nu,i,1600000000,n"\nv,i,1600000001,n\n'},
+        ("log.csv", "line 1", "a quote opens"),
+        spec={},
+    ),
+    Broken(
+        "a quoted field over lines with tabs between the columns",
+        {"log.tsv": b'user\titem\ttime\tnote\nu\ti\t1600000000\t"two\nlines"\n'},
+        ("log.tsv", "line 2", "runs over 2 lines"),
+        spec={},
+    ),
+    Broken(
+        "CSV with NUL bytes",
+        {"log.csv": csv("u,i,1600000000,1", "v,i,1600000000,\0")},
+        ("line 3", "NUL byte"),
+    ),
+    Broken(
+        "CSV in UTF-16 without a mark", {"log.csv": GOOD.decode().encode("utf-16-le")}, ("line 1", "NUL byte")
+    ),
+    Broken(
+        "two CSV files joined",
+        {"log.csv": GOOD + b"\xef\xbb\xbf" + GOOD},
+        ("line 4", "'time'"),
+    ),
+    Broken(
         "CSV columns named alike",
         {"log.csv": b"user,item,item,time\nu,i,j,1600000000\n"},
         ("log.csv", "'item'", "two columns"),
@@ -488,6 +530,21 @@ BROKEN = [
         counts={"interactions in no split (kept)": 1},
     ),
     # what is odd and fine
+    Broken(
+        "text of two lines in quotes",
+        {
+            "log.csv": csv(
+                'u,i,1600000000,1,"a\nb"',
+                'v,i,1600000002,1,"""a"",\n\nb"',
+                header="user,item,time,label,note",
+            )
+        },
+        counts={"fields in quotes that run over lines (kept)": 2},
+    ),
+    Broken(
+        "quotes within a line, and blank lines",
+        {"log.csv": csv("", 'u,"i",1600000000,1', "", 'v"x",i,1600000002,1')},
+    ),
     Broken(
         "byte order mark",
         {"log.csv": b"\xef\xbb\xbf" + GOOD, "log.jsonl": b"\xef\xbb\xbf" + _LINE},

@@ -77,6 +77,8 @@ def chunks(
             rows += chunk.frame.height
             constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
             yield replace(chunk, frame=chunk.frame.with_columns(*constant))
+        for what, count in reader.kept.items():
+            excluded[what] = excluded.get(what, 0) + count
         if not rows:
             excluded["files without rows"] = excluded.get("files without rows", 0) + 1
         elif file.format == "jsonl":
