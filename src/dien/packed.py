@@ -48,6 +48,28 @@ def padding_mask(lengths: Tensor, max_length: int) -> Tensor:
     return torch.arange(max_length, device=lengths.device) < lengths[:, None]
 
 
+def check_lengths(padded: Tensor, lengths: Tensor) -> None:
+    """Refuse lengths that do not fit padded sequences.
+
+    Args:
+        padded: ``[R, T, ...]``.
+        lengths: ``[R]``.
+
+    Raises:
+        ValueError: a length is negative or exceeds ``T``, or there is not one length a sequence.
+    """
+    R, T = padded.shape[:2]
+    if lengths.shape != (R,):
+        raise ValueError(
+            f"lengths has shape {list(lengths.shape)}, expected [{R}]: one length for each sequence "
+            f"of the padded {list(padded.shape)}"
+        )
+    if R and not torch.compiler.is_compiling():
+        low, high = (int(x) for x in torch.aminmax(lengths))
+        if low < 0 or high > T:
+            raise ValueError(f"lengths run from {low} to {high}, expected 0 to T = {T}")
+
+
 @dataclass(frozen=True)
 class Packed:
     """Sequences of different lengths, one after the other.
@@ -72,16 +94,8 @@ class Packed:
         Raises:
             ValueError: a length is negative or exceeds ``T``, or there is not one length a sequence.
         """
-        R, T = padded.shape[:2]
-        if lengths.shape != (R,):
-            raise ValueError(
-                f"lengths has shape {list(lengths.shape)}, expected [{R}]: one length for each sequence "
-                f"of the padded {list(padded.shape)}"
-            )
-        if R and not torch.compiler.is_compiling():
-            low, high = (int(x) for x in torch.aminmax(lengths))
-            if low < 0 or high > T:
-                raise ValueError(f"lengths run from {low} to {high}, expected 0 to T = {T}")
+        check_lengths(padded, lengths)
+        T = padded.shape[1]
         return cls(padded[padding_mask(lengths, T)], lengths_to_offsets(lengths))
 
     @property

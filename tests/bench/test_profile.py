@@ -73,7 +73,7 @@ def slow_down(owner: object, method: str, monkeypatch: pytest.MonkeyPatch) -> No
         ("model.inputs.item", "forward", "embeddings"),
         ("model.extractor", "states", "extractor"),
         ("model.evolution.attention_layer", "forward", "attention"),
-        ("model.evolution.dynamic_rnn.rnn", "run", "evolution"),
+        ("model.evolution.dynamic_rnn.rnn", "forward", "evolution"),
         ("model.extractor", "_loss", "auxiliary network"),
         ("model.head", "forward", "head"),
         ("model.logit", "forward", "head"),

@@ -158,5 +158,7 @@ def test_a_scale_and_shift_do_nothing_at_first_and_go_into_the_layer_that_follow
 
 
 def test_an_unknown_activation_is_refused() -> None:
-    with pytest.raises(ValueError, match="'gelu'; expected dice, prelu, relu, sigmoid, silu, tanh or none"):
+    with pytest.raises(
+        ValueError, match="'gelu'; expected dice, prelu, relu, leakyrelu, sigmoid, silu, tanh or none"
+    ):
         MLP([3, 4], "gelu")

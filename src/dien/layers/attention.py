@@ -51,7 +51,7 @@ class MLPAttention(nn.Module):
     Args:
         width: ``H`` of a state, which must be the target's too.
         hidden: widths of the hidden layers.
-        activation: of these.
+        activation: of these; see :func:`dien.layers.mlp.activation`.
         softmax: whether the scores of a candidate add up to 1.
         scale: whether logits are divided by ``sqrt(H)``, as RecBole does and neither paper nor authors do.
     """
@@ -60,7 +60,7 @@ class MLPAttention(nn.Module):
         self,
         width: int,
         hidden: Sequence[int] = (80, 40),
-        activation: str = "sigmoid",
+        activation: str | type[nn.Module] | None = "sigmoid",
         *,
         softmax: bool = True,
         scale: bool = False,
@@ -83,8 +83,9 @@ class MLPAttention(nn.Module):
                 f"MLP attention: states {list(states.shape)} and targets {list(targets.shape)}; expected one "
                 "width, since they are subtracted and multiplied"
             )
-        first, tail = self.att_mlp_layers.first, self.att_mlp_layers.tail(self.dense)
+        tail = self.att_mlp_layers.tail(self.dense)
         if tail is not None:
+            first = self.att_mlp_layers.first
             logits = mlp_attention(
                 states, targets, pairs.starts, pairs.lengths, first.weight, first.bias, tail
             )  # [P]

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dien.layers.bypass import bypassable
+from dien.layers.tables import NamedTables, SharedTables
 from dien.ops import gather_rows
 from dien.packed import Packed, lengths_to_offsets
 
@@ -36,7 +38,7 @@ Columns = Sequence[Tensor | Packed]
 """The columns of one feature, of one list of items each."""
 
 
-def embedding_tables(features: Iterable[Feature], width: int, sparse: bool = True) -> dict[str, nn.Embedding]:
+def embedding_tables(features: Iterable[Feature], width: int, sparse: bool = True) -> SharedTables:
     """Make the tables that features own.
 
     Row 0 ("unknown") starts at zero: an index no training row has ever held adds nothing.
@@ -58,7 +60,7 @@ def embedding_tables(features: Iterable[Feature], width: int, sparse: bool = Tru
     }
     for table in tables.values():
         _initialise(table.weight)
-    return tables
+    return SharedTables(tables)
 
 
 class NumberEmbedding(nn.Module):
@@ -86,7 +88,7 @@ def pool(feature: Feature, table: nn.Embedding, columns: Columns) -> Tensor:
     lists = [column for column in columns if isinstance(column, Packed)]
     indices = torch.cat([column.values for column in lists])  # [V]
     offsets = lengths_to_offsets(torch.cat([column.lengths for column in lists]))  # [n + 1]
-    if feature.pooling != "max":
+    if feature.pooling != "max" and may_be_read(table):
         return F.embedding_bag(
             indices,
             table.weight,
@@ -97,7 +99,18 @@ def pool(feature: Feature, table: nn.Embedding, columns: Columns) -> Tensor:
         )
     # The maximum has no sparse gradient: it is taken over rows looked up before.
     every = torch.arange(indices.shape[0], device=indices.device)
-    return F.embedding_bag(every, table(indices), offsets, mode="max", include_last_offset=True)
+    return F.embedding_bag(every, table(indices), offsets, mode=feature.pooling, include_last_offset=True)
+
+
+def may_be_read(table: nn.Embedding) -> bool:
+    """Say whether a table need not be called: its weight has all rows, and a sparse gradient if any."""
+    return (
+        bypassable(table, nn.Embedding)
+        and (table.sparse or not torch.is_grad_enabled() or not table.weight.requires_grad)
+        and table.padding_idx is None
+        and table.max_norm is None
+        and not table.scale_grad_by_freq
+    )
 
 
 TABLES: dict[str, Callable[[Feature, nn.Embedding, Columns], Tensor] | None] = {
@@ -118,7 +131,10 @@ class FeatureEmbedding(nn.Module):
     """Embeds the features of an item, a behaviour, or a user and a context, and concatenates them.
 
     A table that a feature shares is registered where its owner is, and only used here: a state dict names
-    every tensor once, and sharing outlives a move to another device.
+    every tensor once, and sharing outlives a move to another device and the replacement of a table.
+
+    The rows of all tables are looked up at once. A table that has hooks, is pruned, or is otherwise more than
+    an nn.Embedding with sparse gradients, is called instead, once for each list.
 
     Args:
         features: in the order of concatenation; with none of them the width is 0 and nothing can be embedded.
@@ -130,30 +146,29 @@ class FeatureEmbedding(nn.Module):
         ValueError: a feature shares the table of one that has none, or whose table is of another size.
 
     Attributes:
+        tables: of the features that own one; :class:`NamedTables` says how to replace one.
         widths: of each feature's embedding.
         width: of all together.
     """
 
-    def __init__(
-        self, features: Sequence[Feature], width: int, tables: Mapping[str, nn.Embedding] | None = None
-    ) -> None:
+    def __init__(self, features: Sequence[Feature], width: int, tables: SharedTables | None = None) -> None:
         super().__init__()
         if tables is None:
             tables = embedding_tables(features, width)
         widths = {f.name: f.width or width for f in features}
         numbers = {f.name: NUMBERS[f.kind](f, widths[f.name]) for f in features if f.kind in NUMBERS}
         # Lists, since a ModuleDict takes no name with a dot nor one of nn.Module's own, as "type".
-        self.tables = nn.ModuleList(tables[f.name] for f in features if f.name in tables)
+        self.tables = NamedTables({f.name: tables[f.name] for f in features if f.name in tables})
         self.numbers = nn.ModuleList(numbers.values())
         self.features = tuple(features)
-        # What embeds each feature; a tuple registers nothing a second time.
-        self._embeddings = tuple(numbers.get(f.name) or _table_of(f, tables) for f in features)
-        self._looked_up = tuple(
+        tables.register(self, self.tables.names)
+        self._shared = tables
+        self._numbers = tuple(numbers)
+        self._of_rows = tuple(
             k for k, f in enumerate(features) if f.kind not in NUMBERS and TABLES[f.kind] is None
         )
         self.widths = tuple(
-            embedding.embedding_dim if isinstance(embedding, nn.Embedding) else widths[feature.name]
-            for feature, embedding in zip(features, self._embeddings, strict=True)
+            widths[f.name] if f.kind in NUMBERS else _table_of(f, tables).embedding_dim for f in features
         )
         self.width = sum(self.widths)
 
@@ -170,70 +185,72 @@ class FeatureEmbedding(nn.Module):
         Raises:
             IndexError: an index beyond its feature's table; the message names both.
         """
-        rows = self._rows_of_tables(parts)
-        if len(self._looked_up) == len(self.features):
+        embeddings = [self._embedding(feature) for feature in self.features]
+        at_once = [k for k in self._of_rows if may_be_read(cast("nn.Embedding", embeddings[k]))]
+        rows = self._rows_of_tables(parts, at_once, embeddings)
+        if len(at_once) == len(self.features):
             return rows
-        first = self.features[0].name
-        sizes = [_rows(part[first]) for part in parts]
-        widths = [self.widths[k] for k in self._looked_up]
-        blocks = [iter(torch.split(of_part, widths, 1)) for of_part in rows]
+        blocks = [iter(torch.split(of_part, [self.widths[k] for k in at_once], 1)) for of_part in rows]
         embedded: list[list[Tensor]] = [[] for _ in parts]
-        for k, (feature, embedding) in enumerate(zip(self.features, self._embeddings, strict=True)):
-            if k in self._looked_up:
+        for k, (feature, embedding) in enumerate(zip(self.features, embeddings, strict=True)):
+            if k in at_once:
                 of_parts: Iterable[Tensor] = [next(block) for block in blocks]
             else:
-                columns = [part[feature.name] for part in parts]
-                of_parts = torch.split(self._embed(feature, embedding, columns), sizes)
+                of_parts = _embed(feature, embedding, [part[feature.name] for part in parts])
             for mine, values in zip(embedded, of_parts, strict=True):
                 mine.append(values)
         return tuple(torch.cat(mine, 1) for mine in embedded)
 
     def __repr__(self) -> str:
         shown = []
-        for feature, embedding, width in zip(self.features, self._embeddings, self.widths, strict=True):
+        for feature, width in zip(self.features, self.widths, strict=True):
+            embedding = self._embedding(feature)
             rows = f"{embedding.num_embeddings} x " if isinstance(embedding, nn.Embedding) else "number, "
             shown.append(f"{feature.name}: {rows}{width}")
         return f"{type(self).__name__}({'; '.join(shown)})"
 
-    def _embed(self, feature: Feature, embedding: nn.Module, columns: Columns) -> Tensor:
-        """Embed the columns of one feature, ``[n of all, width]``."""
-        if isinstance(embedding, nn.Embedding) and (embed := TABLES[feature.kind]) is not None:
-            return embed(feature, embedding, columns)
-        embedded: Tensor = embedding(torch.cat(cast("list[Tensor]", columns)))
-        return embedded
+    def _embedding(self, feature: Feature) -> nn.Module:
+        """Look up what embeds a feature as it is now, since it may have been replaced."""
+        if feature.kind in NUMBERS:
+            return self.numbers[self._numbers.index(feature.name)]
+        return self._shared.current(feature.table or feature.name)
 
-    def _rows_of_tables(self, parts: Sequence[Mapping[str, Tensor | Packed]]) -> tuple[Tensor, ...]:
-        """Look up the categorical features of every part, ``[n, their width]``, if there are any."""
-        if not self._looked_up:
+    def _rows_of_tables(
+        self,
+        parts: Sequence[Mapping[str, Tensor | Packed]],
+        at_once: Sequence[int],
+        embeddings: Sequence[nn.Module],
+    ) -> tuple[Tensor, ...]:
+        """Look up these categorical features of every part, ``[n, their width]``, if there are any."""
+        if not at_once:
             return ()
         tables: list[Tensor] = []
-        table_of, sparse = [], []
-        for k in self._looked_up:
-            table = cast("nn.Embedding", self._embeddings[k])
-            weight = table.weight
-            sparse.append(table.sparse)
-            at = next((t for t, other in enumerate(tables) if other is weight), len(tables))
+        table_of = []
+        for k in at_once:
+            weight = cast("nn.Embedding", embeddings[k]).weight
+            at = next((t for t, table in enumerate(tables) if table is weight), len(tables))
             tables += [weight] if at == len(tables) else []
             table_of.append(at)
-        names = [self.features[k].name for k in self._looked_up]
+        names = [self.features[k].name for k in at_once]
         lists = [[cast("Tensor", part[name]) for name in names] for part in parts]
         try:
-            if not all(sparse):
-                return tuple(_rows_with_dense_gradients(tables, one, table_of, sparse) for one in lists)
             return gather_rows(tables, lists, table_of)
         except IndexError as error:
             raise IndexError(f"{error}; the columns are {', '.join(names)}") from error
 
 
-def _rows_with_dense_gradients(
-    tables: Sequence[Tensor], columns: Sequence[Tensor], table_of: Sequence[int], sparse: Sequence[bool]
-) -> Tensor:
-    """Look up the columns of a list, ``[n, sum of their W]``, with torch's own gradient of each table."""
-    looked_up = [
-        F.embedding(column, tables[at], sparse=kept)
-        for column, at, kept in zip(columns, table_of, sparse, strict=True)
-    ]
-    return torch.cat(looked_up, 1)
+def _embed(feature: Feature, embedding: nn.Module, columns: Columns) -> tuple[Tensor, ...]:
+    """Embed the columns of one feature, ``[n, width]`` each."""
+    if feature.kind in TABLES:
+        if (embed := TABLES[feature.kind]) is None:
+            try:
+                return tuple(embedding(column) for column in columns)
+            except IndexError as error:
+                raise IndexError(f"{error}; the columns are {feature.name}") from error
+        joined = embed(feature, cast("nn.Embedding", embedding), columns)
+    else:
+        joined = embedding(torch.cat(cast("list[Tensor]", columns)))
+    return torch.split(joined, [_rows(column) for column in columns])
 
 
 def _initialise(weight: Tensor) -> None:

@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dien.layers.attention import BilinearAttention, MLPAttention
-from dien.layers.gru import AttentionGRU, AttentionKind, Initialisation, Reset, packed_gru
+from dien.layers.bypass import bypassable
+from dien.layers.gru import AttentionGRU, AttentionKind, Initialisation, Reset, Rows, packed_gru
 from dien.ops import attention_gru, linear, segment_sum
 from dien.packed import Packed, Pairs, lengths_to_offsets
 
@@ -43,12 +44,12 @@ class InterestEvolution(nn.Module):
         super().__init__()
         self.kind, self.reset = kind, reset
         self.attention_layer = attention
-        self.dynamic_rnn: nn.GRU | nn.ModuleDict
+        self.dynamic_rnn: nn.GRU | _Recurrence
         if kind == "gru" or kind == "aigru":
             self.dynamic_rnn = nn.GRU(state_size, hidden_size, batch_first=True)
         else:
             rnn = AttentionGRU(state_size, hidden_size, kind, initialisation=initialisation, reset=reset)
-            self.dynamic_rnn = nn.ModuleDict({"rnn": rnn})  # the parameters have RecBole's names
+            self.dynamic_rnn = _Recurrence(rnn)
 
     def evolve(self, targets: Tensor, states: Packed, pairs: Pairs) -> Tensor:
         """Follow the interests of each candidate's history that bear on it.
@@ -61,18 +62,24 @@ class InterestEvolution(nn.Module):
         Returns:
             ``[B, H]``, zero for an empty history.
         """
-        rnn = self.dynamic_rnn["rnn"] if isinstance(self.dynamic_rnn, nn.ModuleDict) else self.dynamic_rnn
-        if isinstance(rnn, AttentionGRU):
+        # Called, so that hooks and pruning take effect.
+        final: Tensor = self(targets, states, pairs)
+        return final
+
+    def forward(self, queries: Tensor, keys: Packed, keys_length: Pairs) -> Tensor:
+        """Follow interests as :meth:`evolve`, of the same arguments: targets, states and pairs."""
+        targets, states, pairs, rnn = queries, keys, keys_length, self.dynamic_rnn
+        if not isinstance(rnn, nn.GRU):
             scores = self.attention_layer(states.values, targets, pairs)  # [P]
-            return rnn.run(states.values, pairs.starts, pairs.lengths, scores)
-        assert isinstance(rnn, nn.GRU)
+            final: Tensor = rnn(Rows(states.values, pairs.starts, pairs.lengths, scores))
+            return final
         if self.kind == "aigru":
-            weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[0]
             scores = self.attention_layer(states.values, targets, pairs)  # [P]
-            if self.reset == "before":
+            if self.reset == "before" or not bypassable(rnn, nn.GRU) or rnn.num_layers > 1:
                 read = states.values.index_select(0, pairs.step) * scores[:, None]  # [P, H]
-                return packed_gru(rnn, Packed(read, lengths_to_offsets(pairs.lengths)), "before", "last")
+                return packed_gru(rnn, Packed(read, lengths_to_offsets(pairs.lengths)), self.reset, "last")
             # W (a h) = a (W h): the projection is shared, each candidate scales a copy.
+            weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[0]
             inputs = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
             starts = lengths_to_offsets(pairs.lengths)[:-1]
             return attention_gru(inputs + bias_ih, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
@@ -80,3 +87,16 @@ class InterestEvolution(nn.Module):
         outputs = packed_gru(rnn, states, self.reset)  # [N, H]
         scores = self.attention_layer(outputs, targets, pairs)
         return segment_sum(outputs.index_select(0, pairs.step) * scores[:, None], pairs.lengths)
+
+
+class _Recurrence(nn.Module):
+    """An AttentionGRU whose parameters have the names of RecBole's, ``dynamic_rnn.rnn.weight_ih``."""
+
+    def __init__(self, rnn: AttentionGRU) -> None:
+        super().__init__()
+        self.rnn = rnn
+
+    def forward(self, rows: Rows) -> Tensor:
+        """Run over rows of packed inputs."""
+        states: Tensor = self.rnn(rows)
+        return states

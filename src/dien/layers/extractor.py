@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dien.layers.bypass import bypassable
 from dien.layers.gru import Reset, packed_gru
 from dien.layers.mlp import MLP, Affine
 from dien.ops import auxiliary_loss
@@ -33,6 +35,8 @@ class InterestExtractor(nn.Module):
         affine: whether a learned scale and shift of its input stand before the auxiliary network.
         reset: whether the GRU's reset gate stands ``after`` the recurrent product or, in plain PyTorch,
             ``before`` it, as in TensorFlow's GRUCell.
+        auxiliary: whether there is an auxiliary network. Without, its weights are drawn all the same and
+            dropped, so that a seed gives whatever is drawn later the same start.
 
     Raises:
         ValueError: an item is wider than its behaviour.
@@ -45,10 +49,11 @@ class InterestExtractor(nn.Module):
         item_size: int,
         hidden: Sequence[int] = (100, 50),
         *,
-        activation: str = "prelu",
+        activation: str | type[nn.Module] | None = "prelu",
         average: Average = "pairs",
         affine: bool = False,
         reset: Reset = "after",
+        auxiliary: bool = True,
     ) -> None:
         super().__init__()
         if item_size > input_size:
@@ -58,8 +63,9 @@ class InterestExtractor(nn.Module):
         self.item_size = item_size
         widths = [hidden_size + item_size, *hidden, 1]
         self.gru = nn.GRU(input_size=input_size, hidden_size=hidden_size, batch_first=True)
-        self.auxiliary_net = MLP(widths, activation, last_activation=False)
-        self.auxiliary_affine = Affine(widths[0]) if affine else None
+        net = MLP(widths, activation, last_activation=False)
+        self.auxiliary_net = net if auxiliary else None
+        self.auxiliary_affine = Affine(widths[0]) if affine and auxiliary else None
         self.average, self.reset = average, reset
 
     def states(self, behaviours: Packed) -> Tensor:
@@ -71,7 +77,13 @@ class InterestExtractor(nn.Module):
         Returns:
             ``[N, H]``.
         """
-        return packed_gru(self.gru, behaviours, self.reset)
+        # Called, so that hooks and pruning take effect.
+        states: Tensor = self(behaviours)
+        return states
+
+    def forward(self, keys: Packed) -> Tensor:
+        """Extract interest states as :meth:`states`, of the same argument."""
+        return packed_gru(self.gru, keys, self.reset)
 
     def loss(self, states: Tensor, items: Packed, negatives: Tensor) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
@@ -85,6 +97,9 @@ class InterestExtractor(nn.Module):
 
         Returns:
             A scalar; zero where no history has two behaviours.
+
+        Raises:
+            ValueError: there is no auxiliary network.
         """
         last = torch.zeros(items.values.shape[0], dtype=torch.bool, device=states.device)
         last[items.offsets[1:][items.lengths > 0] - 1] = True
@@ -98,21 +113,30 @@ class InterestExtractor(nn.Module):
 
         Of each history there are ``steps`` ``[R]``; below 0 counts as 0.
         """
+        net, affine = self.auxiliary_net, self.auxiliary_affine
+        if net is None:
+            raise ValueError(
+                f"{type(self).__name__}: there is no auxiliary network, so no loss of it; make the layer "
+                "with auxiliary=True (a model with auxiliary_weight above 0)"
+            )
         if now.shape[0] == 0:
-            return states[:0].sum()  # zero, and part of the graph
-        net, affine, tail = self.auxiliary_net, self.auxiliary_affine, self.auxiliary_net.tail()
-        composed = net.composed()
-        weight, bias = composed or (net.first.weight, net.first.bias)
-        if affine is not None:
-            weight, bias = affine.before(weight, bias)
+            # Zero, and part of the graph: processes that train together expect a gradient of each weight.
+            return torch.cat([states[:0].flatten(), *(p[:0].flatten() for p in self._auxiliary())]).sum()
+        composed, tail = net.composed(), net.tail()
+        if affine is not None and not bypassable(affine, Affine):
+            composed = tail = None
         if composed is not None:
             # Without activation, as RecBole's: the product of the matrices in place of a pass through each.
+            weight, bias = composed if affine is None else affine.before(*composed)
             H = states.shape[1]
             of_state = (states @ weight[0, :H] + bias)[now]  # [S]
             click = of_state + (items @ weight[0, H:])[now + ahead]
             non_click = of_state + (negatives @ weight[0, H:])[now + ahead]
             total = F.softplus(-click).sum() + F.softplus(non_click).sum()
         elif tail is not None:
+            weight, bias = net.first.weight, net.first.bias
+            if affine is not None:
+                weight, bias = affine.before(weight, bias)
             total = auxiliary_loss(states, items, negatives, now, ahead, weight, bias, tail)
         else:
             both = torch.cat([items[now + ahead], negatives[now + ahead]])  # [2S, D]
@@ -122,3 +146,22 @@ class InterestExtractor(nn.Module):
         if self.average == "pairs":
             return total / (2 * now.shape[0])
         return total / steps.shape[0] / (steps.max() if self.average == "positions" else 1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Pass over an auxiliary network where there is none: earlier versions held one that was not used."""
+        if self.auxiliary_net is None:
+            unused = [name for name in state_dict if name.removeprefix(prefix).startswith("auxiliary_")]
+            for name in unused:
+                del state_dict[name]
+            if unused:
+                warnings.warn(
+                    f"passed over {len(unused)} tensors of an auxiliary network ({prefix}auxiliary_...): "
+                    "without an auxiliary loss it was never used, and this version of dien has none then",
+                    stacklevel=2,
+                )
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _auxiliary(self) -> Iterator[Tensor]:
+        """Go through the parameters of the auxiliary network."""
+        for part in (self.auxiliary_affine, self.auxiliary_net):
+            yield from () if part is None else part.parameters()

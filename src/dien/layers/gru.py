@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from dien.layers.bypass import bypassable
 from dien.ops import attention_gru_layer, reset_before_gru_layer
-from dien.packed import Packed
+from dien.packed import Packed, padding_mask
 
 Initialisation = Literal["uniform", "normal"]
 Reset = Literal["after", "before"]
@@ -23,8 +25,10 @@ def packed_gru(
 ) -> Tensor:
     """Run an nn.GRU once over packed histories (eq. 2-5).
 
+    One with hooks or pruned weights, of several layers or of two directions is called, on a PackedSequence.
+
     Args:
-        gru: one layer, one direction.
+        gru: the layer.
         histories: values ``[N, D]``.
         reset: whether the reset gate stands ``after`` the recurrent product, as in the paper and
             torch.nn.GRU, or ``before`` it, as in TensorFlow's GRUCell, which is slower.
@@ -32,8 +36,19 @@ def packed_gru(
 
     Returns:
         ``[N, H]`` or ``[R, H]``.
+
+    Raises:
+        ValueError: the GRU would have to be called, which does not know of ``before``.
     """
-    weight_ih, weight_hh, bias_ih, bias_hh = gru.all_weights[0]
+    if not bypassable(gru, nn.GRU) or gru.num_layers > 1 or gru.bidirectional:
+        if reset == "before":
+            raise ValueError(
+                "GRU: reset 'before' is not torch.nn.GRU's own, so that a GRU with hooks, pruning, several "
+                "layers or two directions cannot be called for it; remove these, or take reset 'after'"
+            )
+        return _called(gru, histories, outputs)
+    weight_ih, weight_hh, *biases = gru.all_weights[0]
+    bias_ih, bias_hh = biases or (None, None)
     return _RECURRENCES[reset](
         histories.values,
         weight_ih,
@@ -47,12 +62,50 @@ def packed_gru(
     )
 
 
+def _called(gru: nn.GRU, histories: Packed, outputs: Literal["last", "all"]) -> Tensor:
+    """Call an nn.GRU, with all that its class or its hooks do."""
+    lengths = histories.lengths
+    some = torch.nonzero(lengths > 0).squeeze(1)  # a PackedSequence holds no empty history
+    width = (gru.proj_size or gru.hidden_size) * (2 if gru.bidirectional else 1)
+    states = histories.values.new_zeros((0, width))
+    if some.shape[0]:
+        lengths = lengths[some]
+        padded = histories.to_padded(int(lengths.max()))[some]
+        packed = pack_padded_sequence(padded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        padded, _ = pad_packed_sequence(gru(packed)[0], batch_first=True)
+        states = padded[padding_mask(lengths, padded.shape[1])]  # [N, H]
+    if outputs == "all":
+        return states
+    last = states.new_zeros((histories.lengths.shape[0], width))
+    return last.index_copy(0, some, states[histories.offsets[1:][some] - 1])
+
+
 def set_gate_bias(gru: nn.Module, bias: float) -> None:
     """Set the biases of a GRU's reset and update gates; TensorFlow's GRUCell starts with 1."""
     with torch.no_grad():
         for name, parameter in gru.named_parameters():
             if "bias" in name:
                 parameter[: parameter.shape[0] // 3 * 2] = bias if "bias_ih" in name else 0
+
+
+class Rows(NamedTuple):
+    """Rows of packed steps, which an :class:`AttentionGRU` runs over.
+
+    Attributes:
+        inputs: ``[N, D]``.
+        starts: ``[B]`` the first step of each row.
+        lengths: ``[B]`` steps of each row.
+        scores: ``[P]`` the attention score of each step of each row.
+        state: ``[B, H]`` before the first step; zeros where None.
+        outputs: each row's ``last`` state, zero for an empty one, or ``all``.
+    """
+
+    inputs: Tensor
+    starts: Tensor
+    lengths: Tensor
+    scores: Tensor
+    state: Tensor | None = None
+    outputs: Literal["last", "all"] = "last"
 
 
 class AttentionGRU(nn.Module):
@@ -123,16 +176,23 @@ class AttentionGRU(nn.Module):
         """Run over rows of packed inputs.
 
         Args:
-            inputs: ``[N, D]``.
-            starts: ``[B]`` the first step of each row.
-            lengths: ``[B]`` steps of each row.
-            scores: ``[P]`` the attention score of each step of each row.
-            state: ``[B, H]`` before the first step; zeros where None.
-            outputs: each row's ``last`` state, zero for an empty one, or ``all``.
+            inputs: this and all that follows as :class:`Rows` has it.
+            starts: see there.
+            lengths: see there.
+            scores: see there.
+            state: see there.
+            outputs: see there.
 
         Returns:
             ``[B, H]`` or ``[P, H]``.
         """
+        # Called, so that hooks and pruning take effect.
+        states: Tensor = self(Rows(inputs, starts, lengths, scores, state, outputs))
+        return states
+
+    def forward(self, input: Rows) -> Tensor:
+        """Run over rows of packed inputs, as :meth:`run`."""
+        inputs, starts, lengths, scores, state, outputs = input
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
         run = _RECURRENCES[self.reset]
         return run(inputs, *weights, starts, lengths, scores, kind=self.kind, state=state, outputs=outputs)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dien.layers.bypass import bypassable
 from dien.ops.mlp import ACTIVATIONS, MLPTail
 
 
@@ -88,11 +89,12 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
 
-def activation(name: str, width: int) -> nn.Module | None:
+def activation(name: str | type[nn.Module] | None, width: int) -> nn.Module | None:
     """Build an activation by its name.
 
     Args:
-        name: ``dice``, ``prelu``, ``relu``, ``sigmoid``, ``silu``, ``tanh`` or ``none``.
+        name: ``dice``, ``prelu``, ``relu``, ``leakyrelu``, ``sigmoid``, ``silu``, ``tanh`` or ``none``, in
+            small or capital letters; or a class that is made without arguments. None is ``none``.
         width: channels, for those that learn something for each.
 
     Returns:
@@ -101,19 +103,27 @@ def activation(name: str, width: int) -> nn.Module | None:
     Raises:
         ValueError: no activation has this name.
     """
-    if name == "none":
+    if name is None:
         return None
-    if name == "dice":
+    if not isinstance(name, str):
+        if isinstance(name, type) and issubclass(name, nn.Module):
+            return name()
+        raise ValueError(f"activation {name!r}; expected the name of one, or a class of torch.nn as nn.ReLU")
+    low = name.lower()
+    if low == "none":
+        return None
+    if low == "dice":
         return Dice(width)
-    if name == "prelu":
+    if low == "prelu":
         return nn.PReLU(width)
-    if name not in _PLAIN:
+    if low not in _PLAIN:
         raise ValueError(f"activation {name!r}; expected dice, prelu, {', '.join(_PLAIN)} or none")
-    return _PLAIN[name]()
+    return _PLAIN[low]()
 
 
 _PLAIN: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
+    "leakyrelu": nn.LeakyReLU,
     "sigmoid": nn.Sigmoid,
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
@@ -129,7 +139,7 @@ class MLP(nn.Module):
 
     Args:
         widths: input width, then that of each layer.
-        activation_name: see :func:`activation`.
+        activation_name: or class; see :func:`activation`.
         last_activation: whether the last layer has the activation too.
         batch_norm: whether each activation follows a batch normalisation; Dice then leaves its own out.
         dropout: fraction of each layer's inputs that training drops.
@@ -138,7 +148,7 @@ class MLP(nn.Module):
     def __init__(
         self,
         widths: Sequence[int],
-        activation_name: str,
+        activation_name: str | type[nn.Module] | None,
         *,
         last_activation: bool = True,
         batch_norm: bool = False,
@@ -170,15 +180,24 @@ class MLP(nn.Module):
             last: a linear layer to one number that follows the MLP; None where it ends with that.
 
         Returns:
-            None where an activation is none of these operators' (Dice looks at the whole batch) or there is
-            no hidden layer.
+            None where an activation is none of these operators' (Dice looks at the whole batch), there is no
+            hidden layer, or a part must be called (:mod:`dien.layers.bypass`).
         """
-        linear = [layer for layer in self.mlp_layers if isinstance(layer, nn.Linear)]
-        linear = [*linear, last] if last is not None else linear
-        acts = [layer for layer in self.mlp_layers if not isinstance(layer, nn.Linear | nn.Dropout)]
-        name = _NAMES.get(type(acts[0])) if acts else "none"
-        if name is None or len(linear) < 2:
+        layers = self._plain_layers()
+        if layers is None or (last is not None and not bypassable(last, nn.Linear)):
             return None
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        acts = [layer for layer in layers if not isinstance(layer, nn.Linear)]
+        linear = [*linear, last] if last is not None else linear
+        kind = type(acts[0]) if acts else None
+        name = "none" if kind is None else _NAMES.get(kind)
+        if name is None or len(linear) < 2 or len(acts) not in (0, len(linear) - 1):
+            return None
+        for act, layer in zip(acts, linear, strict=False):
+            if type(act) is not kind or not bypassable(act, type(act)):
+                return None
+            if isinstance(act, nn.PReLU) and act.num_parameters != layer.out_features:
+                return None
         return MLPTail(
             name,
             tuple(layer.weight for layer in linear[1:]),
@@ -191,17 +210,40 @@ class MLP(nn.Module):
 
         Returns:
             The weight ``[1, widths[0]]`` and the bias ``[1]`` of the linear map that they are together; None
-            where they are none.
+            where they are none, or a part must be called (:mod:`dien.layers.bypass`).
         """
-        linear = [layer for layer in self.mlp_layers if isinstance(layer, nn.Linear)]
-        idle = [layer for layer in self.mlp_layers if isinstance(layer, nn.Dropout) and layer.p == 0]
-        if len(linear) + len(idle) < len(self.mlp_layers):
+        layers = self._plain_layers()
+        if layers is None or not all(isinstance(layer, nn.Linear) for layer in layers):
             return None
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
         weight: Tensor = linear[-1].weight
         bias: Tensor = linear[-1].bias
         for layer in reversed(linear[:-1]):
             weight, bias = weight @ layer.weight, bias + weight @ layer.bias
         return weight, bias
+
+    def _plain_layers(self) -> list[nn.Module] | None:
+        """List linear layers and activations as they follow each other.
+
+        Returns:
+            None where they do not take turns from a linear layer on, a dropout drops something, or a part has
+            to be called.
+        """
+        if not bypassable(self, MLP) or not bypassable(self.mlp_layers, nn.Sequential):
+            return None
+        layers: list[nn.Module] = []
+        for layer in self.mlp_layers:
+            if isinstance(layer, nn.Dropout):
+                if (layer.p and layer.training) or not bypassable(layer, nn.Dropout):
+                    return None
+                continue
+            if isinstance(layer, nn.Linear):
+                if not bypassable(layer, nn.Linear) or layer.bias is None:
+                    return None
+            elif not layers or not isinstance(layers[-1], nn.Linear):
+                return None
+            layers.append(layer)
+        return layers if layers else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``[B, widths[0]]``, returning ``[B, widths[-1]]``."""

@@ -8,7 +8,7 @@ padding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import PackedSequence
 from dien.layers.attention import BilinearAttention, MLPAttention
 from dien.layers.evolution import EvolutionKind, InterestEvolution
 from dien.layers.extractor import Average, InterestExtractor
-from dien.layers.gru import AttentionGRU, AttentionKind, Initialisation, Reset
-from dien.packed import Packed, Pairs, lengths_to_offsets, padding_mask
+from dien.layers.gru import AttentionGRU, AttentionKind, Initialisation, Reset, Rows
+from dien.packed import Packed, Pairs, check_lengths, lengths_to_offsets, padding_mask
 
 
 class _Cell(AttentionGRU):
@@ -47,8 +47,10 @@ class _Cell(AttentionGRU):
             input_size, hidden_size, self.kind, bias=bias, initialisation=initialisation, reset=reset
         )
 
-    def forward(self, input: Tensor, hidden_output: Tensor, att_score: Tensor) -> Tensor:
-        """Take one step.
+    def forward(
+        self, input: Tensor | Rows, hidden_output: Tensor | None = None, att_score: Tensor | None = None
+    ) -> Tensor:
+        """Take one step; or many, of Rows as :class:`~dien.layers.AttentionGRU`.
 
         Args:
             input: ``[B, D]``.
@@ -57,9 +59,19 @@ class _Cell(AttentionGRU):
 
         Returns:
             ``[B, H]`` the state after.
+
+        Raises:
+            TypeError: an argument is missing.
         """
+        if isinstance(input, Rows):
+            return super().forward(input)
+        if hidden_output is None or att_score is None:
+            raise TypeError(
+                f"{type(self).__name__}: a step takes input [B, D], hidden_output [B, H] and att_score [B]"
+            )
         rows = torch.arange(input.shape[0], device=input.device)
-        return self.run(input, rows, torch.ones_like(rows), att_score.reshape(-1), state=hidden_output)
+        step = Rows(input, rows, torch.ones_like(rows), att_score.reshape(-1), hidden_output)
+        return super().forward(step)
 
 
 class AGRUCell(_Cell):
@@ -211,7 +223,7 @@ class InterestExtractorNetwork(InterestExtractor):
         hidden_size: int,
         mlp_size: Sequence[int],
         *,
-        activation: str = "none",
+        activation: str | type[nn.Module] | None = "none",
         average: Average = "pairs",
         item_size: int | None = None,
         affine: bool = False,
@@ -243,20 +255,30 @@ class InterestExtractorNetwork(InterestExtractor):
             h_states: ``[B, T - 1, H]``.
             click_seq: ``[B, T - 1, D]`` the item of the behaviour after each state.
             noclick_seq: ``[B, T - 1, D]`` the negative after each state.
-            keys_length: ``[B]`` real steps of these, one less than the history's; below 0 counts as 0.
+            keys_length: ``[B]`` or ``[B, 1]`` real steps of these, one less than the history's; below 0
+                counts as 0.
 
         Returns:
             A scalar; zero where no step is real.
         """
+        keys_length = keys_length.reshape(-1)
         real = padding_mask(keys_length, h_states.shape[1])
         states = h_states[real]
         now = torch.arange(states.shape[0], device=states.device)
         return self._loss(states, click_seq[real], noclick_seq[real], now, 0, keys_length)
 
+    @overload
+    def forward(self, keys: Packed) -> Tensor: ...
+
+    @overload
     def forward(
         self, keys: Tensor, keys_length: Tensor, neg_keys: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Extract interest states of padded histories.
+    ) -> tuple[Tensor, Tensor | None]: ...
+
+    def forward(
+        self, keys: Tensor | Packed, keys_length: Tensor | None = None, neg_keys: Tensor | None = None
+    ) -> Any:
+        """Extract interest states of padded histories; or of packed ones, as :meth:`states`.
 
         Args:
             keys: ``[B, T, E]`` behaviours, filled up at the end.
@@ -267,10 +289,15 @@ class InterestExtractorNetwork(InterestExtractor):
             States ``[B, T, H]``, zero beyond a history's end, and the auxiliary loss, None without negatives.
 
         Raises:
+            TypeError: there are no lengths.
             ValueError: a length is out of range.
         """
+        if isinstance(keys, Packed):
+            return super().forward(keys)
+        if keys_length is None:
+            raise TypeError(f"{type(self).__name__}: padded keys [B, T, E] want keys_length [B]")
         behaviours = Packed.from_padded(keys, keys_length)
-        states = self.states(behaviours)
+        states = super().forward(behaviours)
         padded = Packed(states, behaviours.offsets).to_padded(keys.shape[1])
         if neg_keys is None:
             return padded, None
@@ -287,8 +314,9 @@ class InterestEvolvingLayer(InterestEvolution):
         input_size: width of an interest state; with MLP attention also the target's.
         rnn_hidden_size: ``H`` of the evolving GRU.
         att_hidden_size: hidden widths of the MLP attention; where the first is ``4 * input_size`` it is taken
-            for the input's, as in RecBole.
-        activation: of the MLP attention.
+            for the input's, as in RecBole, and with nothing after it there is no hidden layer.
+        activation: of the MLP attention, by its name or class. RecBole's Dice, whose alpha is always 0, is
+            ``silu``, and so is ``dice`` here.
         softmax_stag: whether the MLP attention's scores are normalised over the history.
         gru: ``GRU``, ``AIGRU``, ``AGRU``, ``AUGRU`` or ``AUGRU-COMPLEMENT``, as the ``kind`` of
             :class:`~dien.layers.InterestEvolution`.
@@ -309,7 +337,7 @@ class InterestEvolvingLayer(InterestEvolution):
         input_size: int,
         rnn_hidden_size: int,
         att_hidden_size: Sequence[int] = (80, 40),
-        activation: str = "sigmoid",
+        activation: str | type[nn.Module] | None = "sigmoid",
         softmax_stag: bool = True,
         gru: str = "GRU",
         *,
@@ -328,6 +356,8 @@ class InterestEvolvingLayer(InterestEvolution):
             attend = BilinearAttention(attended, input_size if target_size is None else target_size)
         elif attention == "mlp":
             hidden = att_hidden_size[1:] if att_hidden_size[0] == 4 * attended else att_hidden_size
+            if isinstance(activation, str) and activation.lower() == "dice":
+                activation = "silu"
             attend = MLPAttention(attended, hidden, activation, softmax=softmax_stag, scale=scale)
         else:
             raise ValueError(f"InterestEvolvingLayer: attention={attention!r}; expected mlp or bilinear")
@@ -340,16 +370,27 @@ class InterestEvolvingLayer(InterestEvolution):
 
         Args:
             outputs: ``[B, T, H]`` padded states.
-            keys_length: ``[B]``, between 0 and ``T``.
+            keys_length: ``[B]`` or ``[B, 1]``, between 0 and ``T``.
 
         Returns:
             ``[B, H]``, zero where the length is 0.
+
+        Raises:
+            ValueError: a length is out of range.
         """
+        keys_length = keys_length.reshape(-1)
+        check_lengths(outputs, keys_length)
         last = (keys_length - 1).clamp(min=0)[:, None, None].expand(-1, 1, outputs.shape[2])
         return outputs.gather(1, last).squeeze(1).masked_fill((keys_length == 0)[:, None], 0)
 
-    def forward(self, queries: Tensor, keys: Tensor, keys_length: Tensor) -> Tensor:
-        """Follow interests of padded histories, one a candidate.
+    @overload
+    def forward(self, queries: Tensor, keys: Packed, keys_length: Pairs) -> Tensor: ...
+
+    @overload
+    def forward(self, queries: Tensor, keys: Tensor, keys_length: Tensor) -> Tensor: ...
+
+    def forward(self, queries: Tensor, keys: Tensor | Packed, keys_length: Tensor | Pairs) -> Tensor:
+        """Follow interests of padded histories, one a candidate; or of packed ones, as :meth:`evolve`.
 
         Args:
             queries: ``[B, D]`` targets.
@@ -360,10 +401,18 @@ class InterestEvolvingLayer(InterestEvolution):
             ``[B, H]`` the final interest, zero for an empty history.
 
         Raises:
+            TypeError: one of keys and keys_length is packed, the other is not.
             ValueError: a length is out of range.
         """
+        if isinstance(keys, Packed) and isinstance(keys_length, Pairs):
+            return super().forward(queries, keys, keys_length)
+        if isinstance(keys, Packed) or isinstance(keys_length, Pairs):
+            raise TypeError(
+                f"{type(self).__name__}: keys {type(keys).__name__} and keys_length "
+                f"{type(keys_length).__name__}; expected two tensors, or Packed and Pairs"
+            )
         states = Packed.from_padded(keys, keys_length)
-        return self.evolve(queries, states, Pairs.of_histories(states.offsets))
+        return super().forward(queries, states, Pairs.of_histories(states.offsets))
 
 
 _KINDS: dict[str, EvolutionKind] = {

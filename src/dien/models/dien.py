@@ -216,6 +216,7 @@ class DIEN(Model):
             average=config.auxiliary_average,
             affine=config.auxiliary_affine,
             reset=config.gru_reset,
+            auxiliary=config.auxiliary_weight > 0,
         )
         self.query: nn.Module = nn.Identity()
         if config.attention_query == "prelu":
@@ -249,11 +250,21 @@ class DIEN(Model):
 
         Returns:
             Logits ``[B]`` and the auxiliary loss or None.
+
+        Raises:
+            ValueError: the model is in training mode, and a batch with labels lacks the negatives that the
+                auxiliary loss needs.
         """
         return self.predict(self.inputs(batch, negatives=self.config.auxiliary_weight > 0), batch)
 
     def predict(self, embedded: Embedded, batch: Batch) -> Prediction:
-        """Predict a batch from its embeddings; the auxiliary loss only where they have negatives."""
+        """Predict a batch from its embeddings; the auxiliary loss only where they have negatives.
+
+        Raises:
+            ValueError: as :meth:`forward`.
+        """
+        if embedded.negatives is None and self.config.auxiliary_weight and batch.label is not None:
+            self._expect_no_training()
         states = self.extractor.states(Packed(embedded.history, batch.offsets))  # [N, H]
         pairs = Pairs.of_histories(batch.offsets, batch.history_of)
         final = self.evolution.evolve(
@@ -268,6 +279,16 @@ class DIEN(Model):
             items = Packed(embedded.items, batch.offsets)  # values [N, D]
             loss = self.extractor.loss(states, items, embedded.negatives)
         return Prediction(logits, loss)
+
+    def _expect_no_training(self) -> None:
+        """Refuse to train without the auxiliary loss that the configuration asks for."""
+        if self.training and torch.is_grad_enabled():
+            raise ValueError(
+                f"{type(self).__name__}: the batch has no negatives, of which the auxiliary loss "
+                f"(auxiliary_weight = {self.config.auxiliary_weight:g}) is made; to train, take batches with "
+                "them (Batches(..., auxiliary=True), Batch(negatives=...)), or a model with "
+                "auxiliary_weight=0; to predict, call eval() on the model"
+            )
 
     def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
         """Compute the loss of a prediction, ``L = L_target + alpha L_aux`` (eq. 7).

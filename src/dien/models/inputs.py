@@ -11,6 +11,7 @@ from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import FeatureEmbedding
 from dien.layers.embedding import embedding_tables
+from dien.layers.tables import SharedTables
 from dien.ops import segment_sum
 
 
@@ -50,7 +51,7 @@ class Inputs(nn.Module):
         super().__init__()
         sides = schema.of("item"), schema.of("user", "context"), schema.of("behaviour")
         # All tables first: any feature may share that of another, whosesoever it is.
-        tables: dict[str, nn.Embedding] = {}
+        tables = SharedTables({})
         for features in sides:
             tables |= embedding_tables(features, width, sparse)
         self.item, self.profile, self.behaviour = (
