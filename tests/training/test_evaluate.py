@@ -11,7 +11,14 @@ from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.errors import RunError
 from dien.run import Run
-from dien.training import evaluate, evaluate_model, popularity_baseline, truth_share
+from dien.training import (
+    base_rate,
+    evaluate,
+    evaluate_model,
+    evaluation_batches,
+    popularity_baseline,
+    truth_share,
+)
 from dien.training.metrics import Metrics, MetricStream
 
 
@@ -77,3 +84,25 @@ def test_an_auc_is_told_as_its_share_of_the_best_possible_where_the_truth_is_kno
     assert truth_share(info, "train", None) == {"best_auc": 0.8, "share_of_best": None}
     assert truth_share(info, "valid", 0.6) == {"best_auc": 0.5, "share_of_best": None}
     assert truth_share(info, "test", 0.6) == {"best_auc": None, "share_of_best": None}
+
+
+def test_the_rate_of_clicks_stands_beside_the_mean_score_and_says_where_negatives_were_sampled() -> None:
+    real, drawn = {"sampled": False, "per_positive": None}, {"sampled": True, "per_positive": 4}
+    metrics = Metrics(0.7, 0.7, 0.5, 1.25, 0.1, rows=200, positives=40, users=9)
+    rates = {"click_rate": 0.2, "mean_score": pytest.approx(0.25)}
+    assert base_rate({"negatives": real}, metrics) == rates
+    of = "clicks and 4 sampled negatives of each"
+    assert base_rate({"negatives": drawn}, metrics) == rates | {"rate_of": of}
+    none = Metrics(None, None, None, None, None, rows=0, positives=0, users=0)
+    assert base_rate({"negatives": real}, none) == {"click_rate": None, "mean_score": None}
+
+
+def test_the_mean_score_is_that_of_the_model(small_data: Dataset, small_run: Run) -> None:
+    model, most = small_run.load_model(), small_run.config.model.max_history
+    with torch.no_grad():
+        scores = [
+            torch.sigmoid(model(batch).logits.double())
+            for batch in evaluation_batches(small_data, "test", most).epoch(0)
+        ]
+    found = base_rate(small_run.info.dataset, evaluate(small_run))
+    assert found["mean_score"] == pytest.approx(torch.cat(scores).mean().item(), rel=1e-6)

@@ -39,8 +39,8 @@ def evaluate(
         dien evaluate runs/shop --slices
     """
     from dien.run import Run
+    from dien.training import base_rate, evaluate_slices, truth_share
     from dien.training import evaluate as evaluate_run
-    from dien.training import evaluate_slices, truth_share
 
     opened = Run.open(run)
     parts: dict[str, Metrics] = {}
@@ -50,7 +50,7 @@ def evaluate(
             whole = parts.pop("all")
         else:
             whole = evaluate_run(opened, data, split=split, progress=advance)
-    metrics = whole.to_dict()
+    metrics = whole.to_dict() | base_rate(opened.info.dataset, whole)
     metrics |= truth_share(opened.info.dataset, split, whole.auc)
     result = {"run": str(run), "split": split, **metrics}
     if slices:

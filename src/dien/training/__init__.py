@@ -1,6 +1,7 @@
 """Training and evaluation: the loop, row-wise Adam, streamed metrics, checkpoints to go on from."""
 
 from dien.training.evaluate import (
+    base_rate,
     evaluate,
     evaluate_model,
     evaluate_slices,
@@ -16,6 +17,7 @@ __all__ = [
     "FitResult",
     "Metrics",
     "RowAdam",
+    "base_rate",
     "clip_gradients",
     "evaluate",
     "evaluate_model",

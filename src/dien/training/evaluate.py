@@ -171,6 +171,29 @@ def truth_share(info: Mapping[str, Any], split: SplitName, auc: float | None) ->
     return {"best_auc": best, "share_of_best": share}
 
 
+def base_rate(info: Mapping[str, Any], metrics: Metrics) -> dict[str, Any]:
+    """Say what share of the rows was clicked, what share the scores expect, and what rows these are.
+
+    A score is the probability of a click among rows like those of the dataset. Where its negatives were
+    sampled, or a part of them was left out before, that is not the share of clicks among all that is shown
+    (docs/requests.md, "What a score means").
+
+    Args:
+        info: ``dataset.json`` of the dataset.
+        metrics: of the rows.
+
+    Returns:
+        ``click_rate`` of the rows and ``mean_score``, what the scores expect it to be; each None where there
+        is none. With sampled negatives also ``rate_of``: what rows these are, in words.
+    """
+    rate = metrics.positives / metrics.rows if metrics.rows else None
+    mean = None if rate is None or metrics.calibration is None else metrics.calibration * rate
+    rates: dict[str, Any] = {"click_rate": rate, "mean_score": mean}
+    if info["negatives"]["sampled"]:
+        rates["rate_of"] = f"clicks and {info['negatives']['per_positive']} sampled negatives of each"
+    return rates
+
+
 def popularity_baseline(dataset: Dataset, split: SplitName = "test") -> Metrics:
     """Score every candidate by how often its item occurs among the events negatives are drawn from.
 
