@@ -9,13 +9,15 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "dien"
 
-# What each part may import besides itself, errors, files, forks and progress. A dotted name allows that one
-# module alone.
+# What each part may import besides itself, errors, files, folders, forks and progress. A dotted name
+# allows that one module alone.
 ALLOWED: dict[str, set[str]] = {
     "packed": set(),
     "errors": set(),
     "forks": {"errors"},
     "files": {"errors"},
+    "folders": set(),
+    "tensors": {"folders"},
     "progress": set(),
     "presets": set(),
     "yaml_text": set(),
@@ -25,8 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"layers", "ops", "packed", "data.features", "data.batch"},
     "config": {"models.config", "models.registry", "presets", "yaml_text"},
     "data": {"packed", "yaml_text"},
-    "run": {"config", "models", "data"},
-    "training": {"config", "models", "ops", "data", "run", "memory"},
+    "run": {"config", "models", "data", "tensors"},
+    "training": {"config", "models", "ops", "data", "run", "memory", "tensors"},
     "serving": {"models", "data", "run", "memory"},
     "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory"},
@@ -65,7 +67,7 @@ def test_every_file_imports_only_what_stands_before_it(file: Path) -> None:
     if part in ANYTHING:
         return
     assert part in ALLOWED, f"{part} has no place in the import table"
-    allowed = ALLOWED[part] | {part, "errors", "files", "forks", "progress"}
+    allowed = ALLOWED[part] | {part, "errors", "files", "folders", "forks", "progress"}
     for name in imports_of(file):
         ok = any(name == one or name.startswith(one + ".") for one in allowed)
         assert ok, f"{file.relative_to(PACKAGE)} imports dien.{name}; {part} may import {sorted(allowed)}"

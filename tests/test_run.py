@@ -69,7 +69,7 @@ def test_a_run_is_made_whole_or_not_at_all(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dien.run._link", full)
+    monkeypatch.setattr("dien.run._copy", full)
     with pytest.raises(RunError, match="could not be written"):
         Run.create(tmp_path / "run", load_config(), small_data)
     assert not list(tmp_path.iterdir())
@@ -108,7 +108,7 @@ def test_another_format_is_refused(run: Path) -> None:
 )
 def test_a_damaged_description_is_named(text: str, run: Path) -> None:
     (run / "run.json").write_text(text)
-    with pytest.raises(RunError, match=r"run\.json: not as dien train writes it"):
+    with pytest.raises(RunError, match=r"run\.json: not (as dien train writes it|JSON)"):
         Run.open(run)
 
 
@@ -208,11 +208,11 @@ def test_weights_that_do_not_fit_or_cannot_be_read_are_named(run: Path) -> None:
     weights = load_file(run / "model.safetensors")
     name = "logit.weight"
     save_file({**weights, name: weights[name][:, 1:].contiguous()}, run / "model.safetensors")
-    with pytest.raises(RunError, match=r"(?s)model.safetensors: does not fit .*logit.weight"):
+    with pytest.raises(RunError, match=r"model.safetensors: logit.weight is float32 .*, expected float32"):
         Run.open(run).load_model()
     (run / "model.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(RunError, match=r"model.safetensors: cannot be read.*train again"):
         Run.open(run).load_model()
     (run / "model.safetensors").unlink()
-    with pytest.raises(RunError, match=r"model.safetensors: cannot be read.*train again"):
+    with pytest.raises(RunError, match=r"model.safetensors: missing.*train again"):
         Run.open(run).load_model()

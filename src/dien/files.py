@@ -24,7 +24,16 @@ _REMEDIES = {
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk",
 }
-
+_READING_REMEDIES = {
+    errno.EACCES: "have its owner give you the right to read it",
+    errno.EPERM: "have its owner give you the right to read it",
+    errno.EMFILE: "too many files are open at once: raise the limit (ulimit -n)",
+    errno.ENFILE: "too many files are open on this machine: close other programs",
+    errno.ENOMEM: "free some memory, or raise the limit on it (ulimit -v)",
+    errno.EIO: "the disk reports an error: copy the folder from elsewhere",
+    errno.ELOOP: "links lead in a circle: put the file in their place",
+    errno.ENAMETOOLONG: "use a shorter path",
+}
 
 _numbers = itertools.count()
 
@@ -93,6 +102,21 @@ def not_written(path: Path, error: Exception) -> str:
     code = error.errno if isinstance(error, OSError) else None
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return f"{path}: could not be written ({reason}); {_REMEDIES.get(code or 0, 'choose another path')}"
+
+
+def not_read(path: Path, error: Exception, otherwise: str) -> str:
+    """Say that a file could not be read, why, and what helps.
+
+    Args:
+        path: the file.
+        error: what was raised.
+        otherwise: what helps where neither rights, memory nor a limit is the cause, as "prepare the data
+            again".
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    code = errno.ENOMEM if isinstance(error, MemoryError) else code
+    reason = os.strerror(code) if code else str(error)
+    return f"{path}: could not be read ({reason}); {_READING_REMEDIES.get(code or 0, otherwise)}"
 
 
 def sync(path: Path) -> None:

@@ -7,7 +7,7 @@
     RUN/
       run.json             format version, where the dataset lies (null where there is none), its dataset.json
       config.yaml          model and training, every key
-      items/, users/, vocabularies/   as in the dataset folder (docs/data-format.md), linked or copied
+      items/, users/, vocabularies/   as in the dataset folder (docs/data-format.md)
       metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
       checkpoints/         the newest, to go on from, and the weights of the best epoch
       model.safetensors    those weights, once training has ended: all that scoring reads
@@ -31,16 +31,18 @@ from typing import Any
 import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor
 
 from dien.config import RunConfig, override, read_mapping
-from dien.data.dataset import Dataset, map_table
+from dien.data.dataset import Dataset, feature_table, load_vocabularies
 from dien.data.dataset_info import Count, DatasetInfo
 from dien.data.features import Schema, Side
 from dien.data.tables import FeatureTable
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
+from dien.folders import Folder
 from dien.models import Model, build
+from dien.tensors import expect_tensors, read_tensors
 
 FORMAT = 2
 WEIGHTS = "model.safetensors"
@@ -125,6 +127,7 @@ class Run:
 
         Raises:
             RunError: ``path`` is taken or cannot be written.
+            DataError: another dataset has taken the place of ``data`` since it was opened.
         """
         if path.exists():
             raise RunError(
@@ -139,7 +142,8 @@ class Run:
         with new_run(path, config, info) as new:
             (new / "checkpoints").mkdir()
             for file in _catalogue(data.schema):
-                _link(data.path / file, new / file)
+                _copy(data, file, new / file)
+            data.expect_unchanged()
         return cls.open(path)
 
     @classmethod
@@ -153,15 +157,16 @@ class Run:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"Run.open: found a {type(path).__name__}; expected the path of a run folder")
         path = Path(path)
-        info, schema = _read_info(path)
+        folder = run_folder(path)
+        info, schema = _read_info(folder)
         stored = path / "config.yaml"
+        folder.expect_file("config.yaml")
         try:
             config = override(RunConfig(), [read_mapping(stored)], where=f"{stored}: ")
         except ConfigError as error:
             raise RunError(str(error)) from error
         for file in _catalogue(schema):
-            if not (path / file).is_file():
-                raise RunError(f"{path / file}: missing; copy the run folder again, or train again")
+            folder.expect_file(file)
         return cls(path, config, schema, info)
 
     @property
@@ -189,56 +194,76 @@ class Run:
                 without, it is what scores. Most models are the same either way.
 
         Raises:
-            RunError: training has not ended, or the weights do not fit the configuration.
+            RunError: training has not ended, or the weights cannot be read, do not fit the configuration or
+                hold a NaN; the message names the file and the tensor.
         """
-        file, config = self.path / WEIGHTS, self.config.model
+        config = self.config.model
         if not self.finished:
             raise RunError(f"{self.path}: training has not ended; go on with dien train ... --resume")
-        with torch.random.fork_rng(devices=()):  # its fresh weights are overwritten
-            model = build(config if training else config.serving(), self.schema)
         try:
-            weights = load_file(file)
-            if model.training_only:
-                file = self.path / training_weights(model.training_only)
-                weights |= load_file(file)
-            model.load_state_dict(weights)
-        except (OSError, SafetensorError) as error:
-            raise RunError(f"{file}: cannot be read ({error}); train again") from error
-        except RuntimeError as error:
-            raise RunError(f"{file}: does not fit {self.path / 'config.yaml'}: {error}") from error
+            with torch.random.fork_rng(devices=()):  # its fresh weights are overwritten
+                model = build(config if training else config.serving(), self.schema)
+        except (RuntimeError, MemoryError, ValueError) as error:
+            raise RunError(f"{self.path / 'config.yaml'}: cannot build the model: {error}") from error
+        expected, only = model.state_dict(), f"{model.training_only}."
+        files = [WEIGHTS, training_weights(model.training_only)] if model.training_only else [WEIGHTS]
+        weights: dict[str, Tensor] = {}
+        for file in files:
+            part = {name: expected[name] for name in expected if (name.startswith(only)) != (file == WEIGHTS)}
+            found, _ = read_tensors(self.folder, file)
+            expect_tensors(self.folder, file, found, part if model.training_only else expected)
+            weights |= found
+        model.load_state_dict(weights)
         return model.eval()
+
+    @property
+    def folder(self) -> Folder:
+        """The folder, to read files of it that somebody else may have made."""
+        return run_folder(self.path)
 
     @cached_property
     def items(self) -> FeatureTable:
-        """Item features of the item rows, memory-mapped."""
+        """Item features of the item rows."""
         return self._table("items", "item")
 
     @cached_property
     def users(self) -> FeatureTable:
-        """User features of the user rows, memory-mapped."""
+        """User features of the user rows."""
         return self._table("users", "user")
 
     @cached_property
     def item_ids(self) -> Ids:
         """Raw ids of the item rows."""
-        return Ids.load(self.path / "items/ids.parquet")
+        return Ids.load(self.folder, "items/ids.parquet", self._rows("items"))
 
     @cached_property
     def user_ids(self) -> Ids:
         """Raw ids of the user rows."""
-        return Ids.load(self.path / "users/ids.parquet")
+        return Ids.load(self.folder, "users/ids.parquet", self._rows("users"))
 
     @cached_property
     def vocabularies(self) -> dict[str, Vocabulary]:
         """Every vocabulary by the feature that owns it."""
-        return {
-            name: Vocabulary.load(self.path / f"vocabularies/{name}.parquet")
-            for name in self.schema.vocabularies
-        }
+        return load_vocabularies(self.folder, self.schema)
 
-    def _table(self, folder: str, side: Side) -> FeatureTable:
-        length = self.info.dataset["sizes"][folder] + 1
-        return map_table(self.path / folder, self.schema.of(side), length)
+    def _table(self, name: str, side: Side) -> FeatureTable:
+        """Read the features of a side whole, and check them: no score is read from beyond a table."""
+        # Read, not mapped: a file that is changed or cut short later changes no score and ends no process.
+        table = feature_table(self.folder, name, self.schema.of(side), self._rows(name), mapped=False)
+        for feature in self.schema.of(side):
+            if feature.name in table and not feature.fits(table[feature.name]):
+                raise self.folder.refusal(
+                    f"{name}/{feature.files[0]}", "a value is out of range (docs/data-format.md)"
+                )
+        return table
+
+    def _rows(self, name: str) -> int:
+        return int(self.info.dataset["sizes"][name]) + 1
+
+
+def run_folder(path: Path) -> Folder:
+    """Give the folder of a run, to read files of it that somebody else may have made."""
+    return Folder(path, RunError, "copy the run folder again, or train again")
 
 
 @contextmanager
@@ -297,20 +322,21 @@ def _by_name(value: Any) -> dict[str, dict[str, Any]] | None:
     return named if len(named) == len(value) else None
 
 
-def _read_info(path: Path) -> tuple[RunInfo, Schema]:
+def _read_info(folder: Folder) -> tuple[RunInfo, Schema]:
     """Read the ``run.json`` of a folder, and the schema in it."""
-    file = path / "run.json"
+    name = "run.json"
+    if not (folder.path / name).exists():
+        raise RunError(
+            f"{folder.path / name}: No such file or directory; name a run folder that dien train wrote"
+        )
+    content = folder.json(name)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
         version = msgspec.convert(content, _Versioned).format
         if version == FORMAT:
-            info = msgspec.convert(content, RunInfo)
-            return _checked(info)
-    except OSError as error:
-        raise RunError(f"{file}: {error.strerror}; name a run folder that dien train wrote") from error
+            return _checked(msgspec.convert(content, RunInfo))
     except ValueError as error:
-        raise RunError(f"{file}: not as dien train writes it: {error}; train again") from error
-    raise RunError(f"{file}: format {version}, this version of dien reads {FORMAT}; train again")
+        raise folder.refusal(name, f"not as dien train writes it: {error}") from error
+    raise folder.refusal(name, f"format {version}, this version of dien reads {FORMAT}")
 
 
 def _checked(info: RunInfo) -> tuple[RunInfo, Schema]:
@@ -344,10 +370,8 @@ def _catalogue(schema: Schema) -> list[str]:
     ]
 
 
-def _link(source: Path, target: Path) -> None:
-    """Link a file that nobody writes to again; copy it where the file system has no such links."""
+def _copy(data: Dataset, file: str, target: Path) -> None:
+    """Copy a file of a dataset folder: a run keeps what it was trained on."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    with data.folder.open(file) as source, target.open("xb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)

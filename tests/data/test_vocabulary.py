@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import DataError
+from dien.folders import Folder
 
 values = st.lists(st.one_of(st.none(), st.text(max_size=3), st.sampled_from(["a", "b", "1"])), max_size=30)
 
@@ -49,24 +50,24 @@ def test_an_integer_is_looked_up_by_its_digits():
 def test_a_vocabulary_comes_back_from_its_file(tmp_path: Path):
     vocabulary = Vocabulary.count(pl.Series(["ü", "a", "a", "", None]))
     vocabulary.save(tmp_path / "v.parquet")
-    loaded = Vocabulary.load(tmp_path / "v.parquet")
+    loaded = Vocabulary.load(Folder(tmp_path, DataError, "again"), "v.parquet")
     assert loaded.values.equals(vocabulary.values)
     assert np.array_equal(loaded.counts, vocabulary.counts)
 
 
 def test_a_file_that_is_no_vocabulary_is_named(tmp_path: Path):
-    file = tmp_path / "v.parquet"
+    file, folder = tmp_path / "v.parquet", Folder(tmp_path, DataError, "again")
     with pytest.raises(DataError, match=r"v\.parquet"):
-        Vocabulary.load(file)
+        Vocabulary.load(folder, "v.parquet")
     file.write_bytes(b"PAR1 not really")
     with pytest.raises(DataError, match=r"v\.parquet"):
-        Vocabulary.load(file)
+        Vocabulary.load(folder, "v.parquet")
     Ids.of(pl.Series(["a"])).save(file)
     with pytest.raises(DataError, match="expected the columns value, count"):
-        Vocabulary.load(file)
+        Vocabulary.load(folder, "v.parquet")
     pl.DataFrame({"id": ["a", "b"]}).write_parquet(file)
     with pytest.raises(DataError, match="unknown"):
-        Ids.load(file)
+        Ids.load(folder, "v.parquet")
 
 
 def test_extending_a_vocabulary_changes_no_index_and_adds_counts():

@@ -49,7 +49,11 @@ def renames(*prefixes: str) -> Callable[..., bool]:
 
 # What is watched, and which of its calls are the moment: just before the call.
 MOMENTS: dict[str, tuple[Any, str, Callable[..., bool]]] = {
-    "the run folder is being made": (dien.run, "_link", lambda source, target: "vocabularies" in str(target)),
+    "the run folder is being made": (
+        dien.run,
+        "_copy",
+        lambda data, file, target: "vocabularies" in str(target),
+    ),
     "a training batch": (Batches, "batch", lambda batches, *_: batches._order._shuffle),
     "a validation batch": (Batches, "batch", lambda batches, *_: not batches._order._shuffle),
     "the rename of a checkpoint": (Path, "replace", renames("step-")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +28,12 @@ from dien.data.tables import (
 )
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import DataError
+from dien.folders import Folder, release
+
+AGAIN = "prepare the data again (dien prepare)"
+"""What to do about a dataset folder that is damaged."""
+
+_OPENED_AT_MOST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +42,12 @@ class Dataset(Tables):
 
     Attributes:
         path: the dataset folder.
+        identity: of the folder when it was opened: another one may take its place.
         info: the content of ``dataset.json``: sizes, recipe, how negatives were made, sources.
     """
 
     path: Path
+    identity: tuple[int, int]
     info: DatasetInfo
 
     def __new__(cls, *positional: Any, **fields: Any) -> Dataset:
@@ -63,10 +70,12 @@ class Dataset(Tables):
     def open(cls, path: Path | str) -> Dataset:
         """Open a dataset folder.
 
-        Of each file only the header and the ends are checked; :meth:`check` reads everything.
+        Of each file only the header, the size and the ends are checked; :meth:`check` reads everything. A
+        folder that is replaced meanwhile, as by an append, is opened once more.
 
         Raises:
-            DataError: there is no dataset folder, or a file is missing or does not fit the others.
+            DataError: there is no dataset folder, or a file is missing, does not fit the others, is no plain
+                file or lies outside the folder.
             TypeError: ``path`` is none.
         """
         if not isinstance(path, str | PathLike):
@@ -74,54 +83,66 @@ class Dataset(Tables):
                 f"Dataset.open: found a {type(path).__name__}; expected the path of a dataset folder, which "
                 "dien.prepare makes of files or data frames"
             )
-        path = Path(path)
-        info = DatasetInfo.load(path)
+        folder = Folder(Path(path), DataError, AGAIN)
+        for _ in range(_OPENED_AT_MOST):
+            before = folder.identity
+            try:
+                dataset = cls._open(folder)
+            except DataError:
+                if folder.identity == before:
+                    raise
+            else:
+                if folder.identity == before:
+                    return dataset
+        raise DataError(f"{path}: is replaced again and again while it is opened; try again later")
+
+    @classmethod
+    def _open(cls, folder: Folder) -> Dataset:
+        info = DatasetInfo.load(folder)
         try:
             schema = Schema.from_json(info.schema)
         except ValueError as error:
-            raise _broken(path / FILE_NAME, f"schema: not as prepare writes it: {error}") from error
+            raise folder.refusal(FILE_NAME, f"schema: not as prepare writes it: {error}") from error
         n_items, n_users = info.sizes.items + 1, info.sizes.users + 1
         n_behaviours = info.sizes.behaviours
 
-        def table(folder: str, side: Side, length: int) -> FeatureTable:
-            return map_table(path / folder, schema.of(side), length)
+        def table(name: str, side: Side, length: int) -> FeatureTable:
+            return feature_table(folder, name, schema.of(side), length)
 
         behaviours = Behaviours(
-            item=map_column(path / "behaviours/item.npy", np.int32, n_behaviours),
-            time=map_column(path / "behaviours/time.npy", np.int64, n_behaviours),
-            offsets=_offsets(path / "behaviours/offsets.npy", n_users, n_behaviours),
+            item=folder.array("behaviours/item.npy", np.int32, n_behaviours),
+            time=folder.array("behaviours/time.npy", np.int64, n_behaviours),
+            offsets=_offsets(folder, "behaviours/offsets.npy", n_users, n_behaviours),
             features=table("behaviours/features", "behaviour", n_behaviours),
-            unclicked=_unclicked(path / "behaviours/unclicked", n_behaviours)
-            if info.auxiliary_negatives == "unclicked"
-            else None,
+            unclicked=_unclicked(folder, n_behaviours) if info.auxiliary_negatives == "unclicked" else None,
         )
 
         def split(name: SplitName) -> Split:
             impressions, rows = info.sizes.splits[name].impressions, info.sizes.splits[name].rows
             return Split(
-                user=map_column(path / name / "user.npy", np.int32, impressions),
-                end=map_column(path / name / "end.npy", np.int64, impressions),
-                time=map_column(path / name / "time.npy", np.int64, impressions),
+                user=folder.array(f"{name}/user.npy", np.int32, impressions),
+                end=folder.array(f"{name}/end.npy", np.int64, impressions),
+                time=folder.array(f"{name}/time.npy", np.int64, impressions),
                 context=table(f"{name}/context", "context", impressions),
-                offsets=_offsets(path / name / "offsets.npy", impressions, rows),
-                item=map_column(path / name / "item.npy", np.int32, rows),
-                label=map_column(path / name / "label.npy", np.int8, rows),
+                offsets=_offsets(folder, f"{name}/offsets.npy", impressions, rows),
+                item=folder.array(f"{name}/item.npy", np.int32, rows),
+                label=folder.array(f"{name}/label.npy", np.int8, rows),
             )
 
         dataset = cls(
-            path=path,
+            path=folder.path,
+            identity=folder.identity,
             info=info,
             schema=schema,
             items=table("items", "item", n_items),
-            popularity=map_column(path / "items/popularity.npy", np.int64, n_items),
+            popularity=folder.array("items/popularity.npy", np.int64, n_items),
             users=table("users", "user", n_users),
             behaviours=behaviours,
             splits={name: split(name) for name in SPLITS},
         )
-        vocabularies = (dataset._vocabulary_file(name) for name in schema.vocabularies)
-        for file in (path / "items/ids.parquet", path / "users/ids.parquet", *vocabularies):
-            if not file.is_file():
-                raise _broken(file, "missing")
+        vocabularies = (_vocabulary_file(name) for name in schema.vocabularies)
+        for file in ("items/ids.parquet", "users/ids.parquet", *vocabularies):
+            folder.expect_file(file)
         object.__setattr__(dataset, "_as_opened", True)  # `replace` leaves it out
         return dataset
 
@@ -139,23 +160,31 @@ class Dataset(Tables):
     @cached_property
     def item_ids(self) -> Ids:
         """Raw ids of the item rows, read at first use."""
-        return self._ids("items", len(self.popularity))
+        return Ids.load(self.folder, "items/ids.parquet", len(self.popularity))
 
     @cached_property
     def user_ids(self) -> Ids:
         """Raw ids of the user rows, read at first use."""
-        return self._ids("users", len(self.behaviours.offsets) - 1)
+        return Ids.load(self.folder, "users/ids.parquet", len(self.behaviours.offsets) - 1)
 
     @cached_property
     def vocabularies(self) -> dict[str, Vocabulary]:
         """Every vocabulary by the feature that owns it, read at first use."""
-        vocabularies = {}
-        for name, size in self.schema.vocabularies.items():
-            file = self._vocabulary_file(name)
-            vocabularies[name] = vocabulary = Vocabulary.load(file)
-            if len(vocabulary) != size:
-                raise _broken(file, f"{len(vocabulary)} values, expected {size}")
-        return vocabularies
+        return load_vocabularies(self.folder, self.schema)
+
+    @property
+    def folder(self) -> Folder:
+        """The folder, to read files of it that somebody else may have made."""
+        return Folder(self.path, DataError, AGAIN)
+
+    def expect_unchanged(self) -> None:
+        """Refuse a folder that is another one than was opened, as after an append.
+
+        Raises:
+            DataError: it is.
+        """
+        if self.folder.identity != self.identity:
+            raise DataError(f"{self.path}: was replaced, as by an append, since it was opened; run again")
 
     def release(self, split: Split) -> None:
         """Free the memory of pages that were read, so that going through a split does not keep them all.
@@ -167,9 +196,7 @@ class Dataset(Tables):
             tables.append(vars(self.behaviours.unclicked))
         columns = [column for table in tables for column in table.values() if column is not None]
         for array in (array for column in columns for array in files_of(column).values()):
-            mapped = getattr(array, "base", None)
-            if isinstance(mapped, np.memmap):
-                mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+            release(array)
 
     def check(self) -> None:
         """Read every column and check that all fit together.
@@ -225,69 +252,66 @@ class Dataset(Tables):
 
     def _expect(self, fits: bool, file: str) -> None:
         if not fits:
-            raise _broken(self.path / file, "a value is out of range or out of order (docs/data-format.md)")
-
-    def _vocabulary_file(self, feature: str) -> Path:
-        return self.path / "vocabularies" / f"{feature}.parquet"
-
-    def _ids(self, folder: str, size: int) -> Ids:
-        file = self.path / folder / "ids.parquet"
-        ids = Ids.load(file)
-        if len(ids) != size:
-            raise _broken(file, f"{len(ids)} ids, expected {size}")
-        return ids
+            what = "a value is out of range or out of order (docs/data-format.md)"
+            raise self.folder.refusal(file, what)
 
 
-def _broken(file: Path, what: str) -> DataError:
-    return DataError(f"{file}: {what}; prepare the data again (dien prepare)")
+def feature_table(
+    folder: Folder, name: str, features: Iterable[Feature], length: int, *, mapped: bool = True
+) -> FeatureTable:
+    """Read the columns of features ``[length]``; ``time_since`` has none.
 
-
-def map_column(path: Path, dtype: type[np.generic], *shape: int | None) -> NDArray[Any]:
-    """Map a column and check its header; None takes any length."""
-    try:
-        column = np.load(path, mmap_mode="r")
-    except FileNotFoundError as error:
-        raise _broken(path, "missing") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise _broken(path, f"not a whole .npy file: {error}") from error
-    fits = len(shape) == column.ndim and all(
-        n in (None, found) for n, found in zip(shape, column.shape, strict=True)
-    )
-    if column.dtype != dtype or not fits:
-        found = f"{column.dtype} {list(column.shape)}"
-        raise _broken(path, f"{found}, expected {np.dtype(dtype)} {list(shape)}")
-    return np.asarray(column)
-
-
-def map_table(folder: Path, features: Iterable[Feature], length: int) -> FeatureTable:
-    """Map the columns of features ``[length]``; ``time_since`` has none.
+    Args:
+        folder: a dataset or run folder.
+        name: of the folder in it that has the columns.
+        features: in order.
+        length: of each column.
+        mapped: whether to map the files, or read them.
 
     Raises:
-        DataError: a file is missing or does not fit.
+        DienError: a file is missing or does not fit; of the folder's kind.
     """
 
     def column(feature: Feature) -> Column:
         def file(suffix: str, dtype: type[np.generic], *shape: int) -> NDArray[Any]:
-            return map_column(folder / f"{feature.name}{suffix}.npy", dtype, *shape)
+            return folder.array(f"{name}/{feature.name}{suffix}.npy", dtype, *shape, mapped=mapped)
 
         return feature.stored.open(file, length, feature.size)
 
     return {feature.name: column(feature) for feature in features if feature.name != TIME_SINCE}
 
 
-def _unclicked(folder: Path, behaviours: int) -> Unclicked:
-    end = map_column(folder / "end.npy", np.int64, behaviours)
+def load_vocabularies(folder: Folder, schema: Schema) -> dict[str, Vocabulary]:
+    """Read every vocabulary of a dataset or run folder, by the feature that owns it.
+
+    Raises:
+        DienError: one cannot be read, or has another size than in the schema; of the folder's kind.
+    """
+    return {
+        name: Vocabulary.load(folder, _vocabulary_file(name), size)
+        for name, size in schema.vocabularies.items()
+    }
+
+
+def _vocabulary_file(feature: str) -> str:
+    return f"vocabularies/{feature}.parquet"
+
+
+def _unclicked(folder: Folder, behaviours: int) -> Unclicked:
+    def file(name: str, dtype: type[np.generic], length: int | None) -> NDArray[Any]:
+        return folder.array(f"behaviours/unclicked/{name}.npy", dtype, length)
+
     return Unclicked(
-        start=map_column(folder / "start.npy", np.int64, behaviours),
-        end=end,
-        item=map_column(folder / "item.npy", np.int32, None),
+        start=file("start", np.int64, behaviours),
+        end=file("end", np.int64, behaviours),
+        item=file("item", np.int32, None),
     )
 
 
-def _offsets(path: Path, rows: int, total: int) -> NDArray[np.int64]:
-    offsets = map_column(path, np.int64, rows + 1)
+def _offsets(folder: Folder, name: str, rows: int, total: int) -> NDArray[np.int64]:
+    offsets = folder.array(name, np.int64, rows + 1)
     if offsets[0] != 0 or offsets[-1] != total:
-        raise _broken(path, f"runs from {offsets[0]} to {offsets[-1]}, expected 0 to {total}")
+        raise folder.refusal(name, f"runs from {offsets[0]} to {offsets[-1]}, expected 0 to {total}")
     return offsets
 
 

@@ -16,13 +16,15 @@ from msgspec import UNSET, UnsetType
 from dien.data.readers.source_file import SourceFile
 from dien.data.tables import SPLITS, SplitName
 from dien.errors import DataError
+from dien.folders import Folder
 
 FORMAT = 2
 """Version of docs/data-format.md; a dataset folder of another one is refused."""
 
 FILE_NAME = "dataset.json"
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Second = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 
 
 class SplitSizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,10 @@ class SplitSizes(msgspec.Struct, frozen=True, kw_only=True):
     impressions: Count
     rows: Count
     positives: Count
+
+    def __post_init__(self) -> None:
+        if self.positives > self.rows:
+            raise ValueError(f"{self.positives} positives of {self.rows} rows")
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,9 +112,13 @@ class Negatives(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     sampled: bool
-    per_positive: int | None
+    per_positive: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None
     by: str | None = None
     rule: str
+
+    def __post_init__(self) -> None:
+        if self.sampled != (self.per_positive is not None) or (self.by is not None and not self.sampled):
+            raise ValueError("per_positive and by say how negatives are sampled, where they are")
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +156,7 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     schema: dict[str, Any]
     dropped_features: list[str]
     sizes: Sizes
-    time: dict[SplitName, tuple[int, int] | None]
+    time: dict[SplitName, tuple[Second, Second] | None]
     recipe: Recipe
     split_rule: str
     negatives: Negatives
@@ -155,31 +165,34 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     sources: list[SourceFile]
     truth: Truth | None = None
 
+    def __post_init__(self) -> None:
+        for name, span in self.time.items():
+            if (span is None) != (self.sizes.splits[name].impressions == 0) or (span and span[0] > span[1]):
+                raise ValueError(f"time of {name} is {span}, expected the first and the last second")
+        if set(self.time) != set(SPLITS):
+            raise ValueError(f"time of {', '.join(self.time) or 'no split'}, expected {', '.join(SPLITS)}")
+
     @classmethod
-    def load(cls, folder: Path) -> DatasetInfo:
+    def load(cls, folder: Folder) -> DatasetInfo:
         """Read the ``dataset.json`` of a folder.
 
         Raises:
             DataError: there is none, or it is of another format, or a field is missing or of the wrong type;
                 the message names the file and the field.
         """
-        file = folder / FILE_NAME
-        try:
-            found = json.loads(file.read_bytes())
-            version = found.get("format") if isinstance(found, dict) else None
-            if version != FORMAT:
-                raise DataError(
-                    f"{file}: format {version}, this version of dien reads {FORMAT}; prepare the data again"
-                )
-            return msgspec.convert(found, cls)
-        except OSError as error:
+        if not (folder.path / FILE_NAME).exists():
             raise DataError(
-                f"{file}: {error.strerror}; name a dataset folder that dien prepare wrote"
-            ) from error
+                f"{folder.path / FILE_NAME}: No such file or directory; name a dataset folder that dien "
+                "prepare wrote"
+            )
+        found = folder.json(FILE_NAME)
+        version = found.get("format") if isinstance(found, dict) else None
+        if version != FORMAT:
+            raise folder.refusal(FILE_NAME, f"format {version}, this version of dien reads {FORMAT}")
+        try:
+            return msgspec.convert(found, cls)
         except msgspec.ValidationError as error:
-            raise DataError(f"{file}: not as prepare writes it: {error}; prepare the data again") from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{file}: not JSON: {error}; prepare the data again") from error
+            raise folder.refusal(FILE_NAME, f"not as prepare writes it: {error}") from error
 
     def save(self, folder: Path) -> None:
         """Write the ``dataset.json`` of a folder."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dien.errors import DataError
+from dien.folders import Folder
 
 
 class Ids:
@@ -76,13 +76,19 @@ class Ids:
         pl.DataFrame({"id": self.values}).write_parquet(path)
 
     @classmethod
-    def load(cls, path: Path) -> Ids:
+    def load(cls, folder: Folder, name: str, size: int | None = None) -> Ids:
         """Inverse of :meth:`save`.
 
+        Args:
+            folder: a dataset or run folder.
+            name: of the file in it.
+            size: how many there must be, "unknown" included; None for any number.
+
         Raises:
-            DataError: the file is missing or not what :meth:`save` writes.
+            DienError: the file is missing, not what :meth:`save` writes, or of another size; of the folder's
+                kind.
         """
-        return cls(_read(path, {"id": pl.String})["id"])
+        return cls(_read(folder, name, {"id": pl.String}, size)["id"])
 
     @cached_property
     def _index(self) -> dict[str | None, int]:
@@ -137,13 +143,9 @@ class Vocabulary(Ids):
         pl.DataFrame({"value": self.values, "count": self.counts}).write_parquet(path)
 
     @classmethod
-    def load(cls, path: Path) -> Vocabulary:
-        """Inverse of :meth:`save`.
-
-        Raises:
-            DataError: the file is missing or not what :meth:`save` writes.
-        """
-        table = _read(path, {"value": pl.String, "count": pl.Int64})
+    def load(cls, folder: Folder, name: str, size: int | None = None) -> Vocabulary:
+        """Inverse of :meth:`save`; arguments and errors as :meth:`Ids.load`."""
+        table = _read(folder, name, {"value": pl.String, "count": pl.Int64}, size)
         return cls(table["value"], table["count"].to_numpy())
 
 
@@ -152,17 +154,19 @@ def _with_unknown(known: pl.Series) -> pl.Series:
     return values
 
 
-def _read(path: Path, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+def _read(folder: Folder, name: str, schema: dict[str, type[pl.DataType]], size: int | None) -> pl.DataFrame:
+    data = folder.read(name)  # in memory: a file that is cut short while it is read ends no process
     try:
-        with pq.ParquetFile(path) as file:  # by Arrow, whose threads a forked process has
+        with pq.ParquetFile(pa.BufferReader(data)) as file:  # by Arrow, whose threads a forked process has
             read = file.read(use_threads=False)
         read.validate(full=True)
         table = pl.DataFrame({name: pl.Series(read[name]) for name in read.column_names})
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}; prepare the data again") from error
+    except (OSError, ValueError, MemoryError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise folder.refusal(name, f"not a readable Parquet file: {error}") from error
     if dict(table.schema) != schema or not len(table) or table[0, 0] is not None:
-        raise DataError(
-            f"{path}: expected the columns {', '.join(schema)} and an unknown (null) first row; "
-            "prepare the data again"
+        raise folder.refusal(
+            name, f"expected the columns {', '.join(schema)} and an unknown (null) first row"
         )
+    if size is not None and len(table) != size:
+        raise folder.refusal(name, f"{len(table)} {table.columns[0]}s, expected {size}")
     return table

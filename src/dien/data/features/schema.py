@@ -10,6 +10,7 @@ import msgspec
 
 from dien.data.features.definition import KINDS, Feature, Side
 from dien.data.features.encoders import Encoder
+from dien.data.features.stored import check_stored
 
 T = TypeVar("T")
 
@@ -47,8 +48,8 @@ class Schema:
         An unknown field of a feature or an encoder is refused: it would change what the indices mean.
 
         Raises:
-            ValueError: a field is missing, unknown or of the wrong type; the message names the feature by its
-                place, and the field.
+            ValueError: a field is missing, unknown or of the wrong type, or a feature cannot have its name,
+                size, table or encoder; the message names the feature by its place, and the field.
         """
         stored = msgspec.convert(data, _Stored).features
         features: list[Feature] = []
@@ -57,6 +58,7 @@ class Schema:
                 features.append(_from_json(feature))  # noqa: PERF401  # its length is needed
         except ValueError as error:
             raise ValueError(f"features[{len(features)}]: {error}") from error
+        check_stored(features)
         return cls(tuple(features))
 
 
