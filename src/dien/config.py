@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PlainValidator, PositiveFloat, PositiveInt, SerializeAsAny, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainValidator,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from dien.errors import ConfigError, nearest
@@ -16,6 +28,14 @@ from dien.models.config import ModelConfig, Strict
 from dien.models.registry import config_classes, model_config
 from dien.presets import PRESETS, preset_or_file
 from dien.yaml_text import MOST_LEVELS, YamlTextError, parse_yaml, read_yaml
+
+DEVICES = ["auto", "cpu", "cuda", "cuda:N", "mps"]
+
+
+def _device(name: str) -> str:
+    if name not in DEVICES[:-2] + DEVICES[-1:] and not re.fullmatch(r"cuda:\d{1,3}", name):
+        raise PydanticCustomError("device", "expected one of {names}", {"names": ", ".join(DEVICES)})
+    return name
 
 
 class TrainConfig(Strict):
@@ -25,8 +45,17 @@ class TrainConfig(Strict):
         batch_size: candidates a step.
         learning_rate: Adam's step size, for dense parameters and embedding rows alike.
         learning_rate_decay: factor on the learning rate after each epoch, in (0, 1]; 1 leaves it as it is.
+        warmup_steps: the learning rate rises over so many first steps, evenly, to its full height.
+        schedule: how the learning rate falls after that, to reach 0 at the end of the last of all ``epochs``:
+            ``linear`` evenly, ``cosine`` by half a wave; ``constant`` leaves it.
+        weight_decay: decoupled, as in AdamW: a step first shrinks what it updates by ``learning_rate *
+            weight_decay``. Of an embedding table these are the rows that the step has looked up.
+        gradient_clip: scales a step's gradients down to this norm over all of them; null leaves them.
         epochs: at most so many passes over the training rows.
-        patience: stop after so many epochs without a better validation AUC.
+        patience: stop after so many validations without a better ``metric``.
+        metric: of the validation split, by which the best weights are chosen: the highest ``auc`` or
+            ``gauc``, the lowest ``log_loss`` or ``calibration_error``.
+        validation_steps: validate every so many steps, too; null for each epoch's end alone.
         negatives: ``redrawn`` samples the negatives of training rows anew each epoch, ``stored`` keeps those
             of the preparation. Data with real negatives is always ``stored``.
         auxiliary_negatives: ``redrawn`` draws the auxiliary loss's negatives anew at every step; with
@@ -34,17 +63,26 @@ class TrainConfig(Strict):
             the loss have none.
         seed: initialisation, order of the rows and negatives follow from it alone.
         checkpoint_steps: write a checkpoint to resume from every so many steps, and at each epoch's end.
+        device: where the model is trained: ``auto`` takes the first GPU of CUDA where there is one, else the
+            processor; ``cpu``, ``cuda``, ``cuda:N`` and ``mps`` are these alone.
     """
 
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 2e-3
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    warmup_steps: NonNegativeInt = 0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    weight_decay: NonNegativeFloat = 0.0
+    gradient_clip: PositiveFloat | None = None
     epochs: PositiveInt = 10
     patience: PositiveInt = 2
+    metric: Literal["auc", "gauc", "log_loss", "calibration_error"] = "auc"
+    validation_steps: PositiveInt | None = None
     negatives: Literal["redrawn", "stored"] = "redrawn"
     auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # as torch takes it
     checkpoint_steps: PositiveInt = 1000
+    device: Annotated[str, AfterValidator(_device), WithJsonSchema({"enum": DEVICES})] = "auto"
 
 
 def _of_its_class(value: Any) -> ModelConfig:

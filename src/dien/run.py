@@ -85,6 +85,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         data: the dataset folder it is trained on; None of a converted run, which has none.
         dataset: the ``dataset.json`` of that; of a converted run its ``schema`` and ``sizes`` alone.
         start_from: where its first weights are from; None where they are fresh.
+        threads: of torch, that training began with: the last bits of the weights depend on them. None of a
+            converted run and one of an earlier version.
         recbole: what a converted run was converted from; None of others.
     """
 
@@ -92,6 +94,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: str | None
     dataset: dict[str, Any]
     start_from: Origin | None = msgspec.field(name="from", default=None)
+    threads: int | None = None
     recbole: dict[str, Any] | None = None
 
 
@@ -116,7 +119,14 @@ class Run:
         return f"Run({str(self.path)!r}: {self.config.model.name}, {state})"
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig, data: Dataset, start_from: Origin | None = None) -> Run:
+    def create(
+        cls,
+        path: Path,
+        config: RunConfig,
+        data: Dataset,
+        start_from: Origin | None = None,
+        threads: int | None = None,
+    ) -> Run:
         """Start a run: everything but weights, whole or not at all.
 
         Args:
@@ -124,6 +134,7 @@ class Run:
             config: model and training.
             data: what it will be trained on.
             start_from: where its first weights are from; None where they are fresh.
+            threads: of torch, that it will be trained with.
 
         Raises:
             RunError: ``path`` is taken or cannot be written.
@@ -138,6 +149,7 @@ class Run:
             data=str(data.path.resolve()),
             dataset=data.info.to_json(),
             start_from=start_from,
+            threads=threads,
         )
         with new_run(path, config, info) as new:
             (new / "checkpoints").mkdir()

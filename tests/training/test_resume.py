@@ -6,15 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dien.config import RunConfig, load_config
+from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.errors import RunError
 from dien.run import Run
 from dien.training import fit
+from dien.training.trainer import Trainer
 from tests.training import killed
 from tests.training.board import read_board
 
@@ -137,3 +144,63 @@ def test_the_command_stopped_by_a_signal_fails_and_resumes_to_the_same_bytes(
     else:
         fit(small_data, config, out, resume=True, show_progress=False)
     assert_same(out, straight)
+
+
+KEYS = st.fixed_dictionaries(
+    {},
+    optional={
+        "training.weight_decay": st.sampled_from([0.1, 3.0]),
+        "training.gradient_clip": st.sampled_from([0.05, 1.0]),
+        "training.warmup_steps": st.integers(1, 12),
+        "training.schedule": st.sampled_from(["linear", "cosine"]),
+        "training.metric": st.sampled_from(["gauc", "log_loss", "calibration_error"]),
+        "training.validation_steps": st.integers(2, 15),
+        "training.learning_rate_decay": st.just(0.5),
+        "training.negatives": st.just("stored"),
+        "training.device": st.just("cpu"),
+        "model.sparse_gradients": st.just(False),
+        "model.head_dropout": st.just(0.3),
+    },
+)
+
+
+def stopping_after(steps: int) -> Callable[[Trainer, Batch], None]:
+    done, step = [], Trainer.step
+
+    def stopping(trainer: Trainer, batch: Batch) -> None:
+        if len(done) == steps:
+            raise KeyboardInterrupt
+        done.append(batch)
+        step(trainer, batch)
+
+    return stopping
+
+
+@settings(max_examples=8)
+@given(keys=KEYS, stops=st.lists(st.integers(1, 15), min_size=1, max_size=2))
+def test_whatever_its_keys_a_stopped_run_resumes_to_the_same_bytes(
+    keys: dict[str, Any], stops: list[int], small_data: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("keys")
+    settings = [*SETTINGS, "training.epochs=2", "training.batch_size=512", "training.checkpoint_steps=3"]
+    config = load_config(overrides=[*settings, *(f"{key}={value}" for key, value in keys.items())])
+    fit(small_data, config, folder / "whole", show_progress=False)
+    for stop in stops:
+        with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(Trainer, "step", stopping_after(stop))
+            fit(small_data, config, folder / "run", resume=True, show_progress=False)
+    fit(small_data, config, folder / "run", resume=True, show_progress=False)
+    assert_same(folder / "run", folder / "whole")
+
+
+def test_a_run_that_goes_on_with_other_threads_is_warned_of(
+    small_data: Dataset, config: RunConfig, tmp_path: Path
+) -> None:
+    train_killed(small_data.path, config, tmp_path / "run", "a training batch", 8)
+    assert Run.open(tmp_path / "run").info.threads == 1
+    file = tmp_path / "run/run.json"
+    file.write_text(file.read_text().replace('"threads": 1', '"threads": 3'))
+    with pytest.warns(
+        UserWarning, match=r"begun with 3 threads of torch and goes on with 1: .*OMP_NUM_THREADS"
+    ):
+        fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)

@@ -325,3 +325,78 @@ def records_of(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]
 def test_training_that_diverges_says_so(small_data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"diverged in epoch 1.*learning_rate"):
         fit(small_data, config_of("training.learning_rate=1e30"), tmp_path / "run", show_progress=False)
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"), [("auc", False), ("gauc", True), ("log_loss", True), ("calibration_error", False)]
+)
+def test_the_best_weights_are_chosen_by_the_metric_and_its_direction(metric: str, better: bool) -> None:
+    best = Metrics(0.7, 0.6, 0.5, 1.0, 0.1, 10, 5, 1)
+    newer = Metrics(0.6, 0.7, 0.4, 2.0, 0.2, 10, 5, 1)
+    assert trainer.is_better(newer, best, metric) is better
+    assert trainer.is_better(best, newer, metric) is not better
+    assert not trainer.is_better(best, best, metric)
+    nothing = Metrics(None, None, None, None, None, 0, 0, 0)
+    assert not trainer.is_better(nothing, best, metric)
+    assert trainer.is_better(nothing, nothing, metric)  # the newest
+
+
+def test_validating_between_epochs_changes_no_step_and_may_stop_in_the_middle(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    keys = ["training.epochs=2", "training.metric=log_loss"]
+    fit(small_data, config_of(*keys), tmp_path / "plain", show_progress=False)
+    often = config_of(*keys, "training.validation_steps=4", "training.patience=100")
+    fit(small_data, often, tmp_path / "often", show_progress=False)
+    plain, records = read_records(tmp_path / "plain"), read_records(tmp_path / "often")
+    between = [record for record in records if record["kind"] == "validation"]
+    steps = plain[-1]["step"]
+    assert [record["step"] for record in between] == [s for s in range(4, steps, 4) if s != steps // 2]
+    assert all("valid_auc" in record and "loss" not in record for record in between)
+
+    def without_best(of: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        kept = (record for record in of if record["kind"] != "validation")
+        return [{name: value for name, value in record.items() if name != "best"} for record in kept]
+
+    assert without_best(records) == without_best(plain)
+    best = min((r for r in records if "valid_log_loss" in r), key=lambda record: record["valid_log_loss"])
+    assert best["best"]
+    # A learning rate this high makes the first validation the best.
+    early = config_of("training.epochs=3", "training.learning_rate=1", "training.validation_steps=2")
+    result = fit(small_data, early, tmp_path / "early", show_progress=False)
+    ends = read_records(tmp_path / "early")[-1]
+    assert (result.stopped, ends["kind"], ends["step"]) == ("patience", "validation", result.steps)
+
+
+def test_decay_and_clipping_are_those_of_the_optimiser(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clipped: list[float] = []
+
+    def noted(parameters: Any, max_norm: float) -> torch.Tensor:
+        kept = list(parameters)
+        before = optimiser.clip_gradients(kept, max_norm)
+        clipped.append(float(optimiser.clip_gradients(kept, 1e9)))
+        return before
+
+    monkeypatch.setattr(trainer, "clip_gradients", noted)
+    keys = ["training.epochs=1", "training.gradient_clip=0.01", "training.weight_decay=0.5"]
+    fit(small_data, config_of(*keys), tmp_path / "run", show_progress=False)
+    assert clipped
+    assert max(clipped) < 0.01 * 1.001
+    fit(small_data, config_of(keys[0], keys[1]), tmp_path / "other", show_progress=False)
+    norms = [
+        sum(w.norm() for w in load_file(tmp_path / run / "model.safetensors").values())
+        for run in ("run", "other")
+    ]
+    assert norms[0] < norms[1]
+
+
+def test_a_warm_up_longer_than_training_is_warned_of(small_data: Dataset, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"warmup_steps is 500, and there are \d+ steps in all epochs"):
+        fit(
+            small_data,
+            config_of("training.epochs=1", "training.warmup_steps=500"),
+            tmp_path / "run",
+            show_progress=False,
+        )

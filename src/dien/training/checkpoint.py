@@ -26,10 +26,10 @@ class TrainState(msgspec.Struct):
         steps: done.
         epochs: done.
         epoch_losses: by name, the sum of a loss over the steps of this epoch that are in a record already.
-        best_epoch: the best so far, from 1; 0 before the first validation.
+        best_epoch: that of the best weights so far, from 1; 0 before the first validation.
         best_file: its weights, in ``checkpoints``.
         best: its validation metrics; None before the first validation.
-        waited: epochs since then.
+        waited: validations since then.
         timed_rows: trained on in the epochs that ended, as far as the process that ended them did it.
         timed_seconds: what that took, without validation.
         stopped: why training has ended: as many ``epochs`` as were asked for, or ``patience``, since nothing

@@ -20,6 +20,7 @@ from dien.errors import RunError
 from dien.models import Model
 from dien.progress import Progress
 from dien.run import Run
+from dien.training.device import device_of
 from dien.training.metrics import Metrics, MetricStream
 from dien.training.slices import SLICES, slices_of
 
@@ -31,6 +32,7 @@ def evaluate(
     data: Dataset | Path | str | None = None,
     *,
     split: SplitName = "test",
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> Metrics:
     """Evaluate a finished run.
@@ -39,15 +41,17 @@ def evaluate(
         run: the run or its folder.
         data: the dataset it was trained on; None where it still lies where it was.
         split: which rows.
+        device: where the model computes, as ``training.device`` has it.
         progress: called with the number of rows just scored.
 
     Raises:
+        ConfigError: there is no such device here.
         RunError: the run is not finished, its dataset has moved, or ``data`` is another dataset.
         DataError: the dataset cannot be read.
         TypeError: ``run`` is neither a run nor a path.
         ValueError: there is no such split.
     """
-    model, _, batches = _open(run, data, split)
+    model, _, batches = _open(run, data, split, device)
     return evaluate_model(model, batches, progress)
 
 
@@ -56,6 +60,7 @@ def evaluate_slices(
     data: Dataset | Path | str | None = None,
     *,
     split: SplitName = "test",
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> dict[str, Metrics]:
     """Evaluate a finished run on a split and on parts of it, in one pass.
@@ -64,16 +69,18 @@ def evaluate_slices(
         run: as for :func:`evaluate`, like the others.
         data: likewise.
         split: which rows.
+        device: likewise.
         progress: called with the number of rows just scored.
 
     Returns:
         Metrics of ``all`` rows, and of each slice of :func:`~dien.training.slices.slices_of` that has any.
 
     Raises:
-        RunError: as :func:`evaluate`.
+        ConfigError: as :func:`evaluate`.
+        RunError: likewise.
         DataError: likewise.
     """
-    model, dataset, batches = _open(run, data, split)
+    model, dataset, batches = _open(run, data, split, device)
     everyone, slices = MetricStream(), defaultdict[str, MetricStream](MetricStream)
 
     def add(batch: Batch, scores: NDArray[Any], labels: NDArray[Any], users: NDArray[Any]) -> None:
@@ -87,9 +94,9 @@ def evaluate_slices(
 
 
 def _open(
-    run: Run | Path | str, data: Dataset | Path | str | None, split: SplitName
+    run: Run | Path | str, data: Dataset | Path | str | None, split: SplitName, device: str
 ) -> tuple[Model, Dataset, Batches]:
-    """Open a run and its dataset; gives the model where it computes fastest."""
+    """Open a run and its dataset; gives the model on its device."""
     if isinstance(run, torch.nn.Module):
         raise TypeError(
             f"evaluate: found a {type(run).__name__}, expected a run folder; evaluate_model(model, "
@@ -104,7 +111,7 @@ def _open(
             raise RunError(f"{data}: the dataset of {run.path} is no longer there; say where it is (--data)")
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     run.expect_data(dataset)
-    model = run.load_model().to("cuda" if torch.cuda.is_available() else "cpu")
+    model = run.load_model().to(device_of(device))
     batches = evaluation_batches(dataset, split, run.config.model.max_history)
     return model, dataset, batches
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
+from dien.training.device import device_of
 from dien.training.progress import Bar
 from dien.training.records import load, text_of
 from dien.training.resumable import write_text
@@ -35,7 +37,7 @@ class FitResult:
     Attributes:
         run: the run folder.
         epochs: trained.
-        best_epoch: the one whose weights were kept, from 1.
+        best_epoch: the one whose weights were kept, or in which they were, from 1.
         valid_auc: its AUC on the validation split.
         valid_gauc: its GAUC.
         valid_log_loss: its LogLoss.
@@ -72,10 +74,12 @@ def fit(
     resume: bool = False,
     show_progress: bool = True,
 ) -> FitResult:
-    """Train a model; the epoch with the best validation AUC is kept, and the test split is not read.
+    """Train a model; the weights with the best validation metric are kept, and the test split is not read.
 
-    The same data, configuration and machine give the same weights to the bit, whether or not training was
-    stopped and resumed on the way.
+    The same data, configuration, machine and number of threads (``torch.set_num_threads``) give the same
+    weights to the bit, whether or not training was stopped and resumed on the way. With another number of
+    threads sums are added up in another order: the last bits differ. ``run.json`` keeps the number, and
+    resuming with another one warns.
 
     Args:
         data: the dataset, or its folder.
@@ -92,21 +96,30 @@ def fit(
 
     Raises:
         TypeError: an argument is of another type; the message says what is expected.
-        ConfigError: no model has this name.
+        ConfigError: no model has this name, or there is no such device here.
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
             other data or from another run; the model or data does not extend that of ``start_from``; ``out``
             cannot be written; or training diverged.
         DataError: the dataset cannot be read or has no training rows.
     """
     config = _run_config(config)
+    device_of(config.training.device)
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
     out, started = Path(out), time.perf_counter()
+    with core_for_prefetch():
+        threads = torch.get_num_threads()
     if resume and out.exists():
         run = _resumed(out, config, dataset, start_from)
+        if not run.finished and run.info.threads not in (None, threads):
+            warnings.warn(
+                f"{out}: was begun with {run.info.threads} threads of torch and goes on with {threads}: the "
+                "last bits of its weights will be others; OMP_NUM_THREADS or torch.set_num_threads sets them",
+                stacklevel=2,
+            )
     else:
-        run = _created(out, config, dataset, start_from)
+        run = _created(out, config, dataset, start_from, threads)
     with Bar(show_progress) as bar:
         if run.finished:
             bar.print(f"{out}: training has finished already; nothing to do")
@@ -116,6 +129,7 @@ def fit(
             try:
                 if run.info.start_from and not trainer.state.steps:
                     _start_warm(trainer, run, run.info.start_from, dataset, bar)
+                _warn_of_a_long_warmup(trainer, config)
                 trainer.train()
             finally:
                 trainer.close()
@@ -166,6 +180,16 @@ def _run_config(config: RunConfig | ModelConfig | str) -> RunConfig:
     raise TypeError(f"fit: config is a {type(config).__name__}; expected {expected}")
 
 
+def _warn_of_a_long_warmup(trainer: Trainer, config: RunConfig) -> None:
+    steps, warmup = len(trainer.batches) * config.training.epochs, config.training.warmup_steps
+    if warmup >= steps:
+        warnings.warn(
+            f"training.warmup_steps is {warmup}, and there are {steps} steps in all epochs: the learning "
+            "rate will not reach its full height",
+            stacklevel=3,
+        )
+
+
 def _start_warm(trainer: Trainer, run: Run, start_from: Origin, dataset: Dataset, bar: Bar) -> None:
     """Give a model its first weights from an earlier run, and say which rows it will see."""
     try:
@@ -201,12 +225,14 @@ def _repeatable(seed: int) -> Iterator[None]:
             torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
-def _created(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
+def _created(
+    out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None, threads: int
+) -> Run:
     """Start a run; note in it which run its weights are from."""
     if start_from is None:
-        return Run.create(out, config, dataset)
+        return Run.create(out, config, dataset, threads=threads)
     source = start_from if isinstance(start_from, Run) else Run.open(start_from)
-    return Run.create(out, config, dataset, origin(source, config.model, dataset))
+    return Run.create(out, config, dataset, origin(source, config.model, dataset), threads)
 
 
 def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:

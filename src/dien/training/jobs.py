@@ -107,7 +107,10 @@ def carry_out(job: Job) -> None:
         return
     seen: list[tuple[int, float]] = []
     metrics = evaluate(
-        Run.open(job.out), dataset, progress=lambda rows: seen.append((rows, time.perf_counter()))
+        Run.open(job.out),
+        dataset,
+        device=job.config.training.device,
+        progress=lambda rows: seen.append((rows, time.perf_counter())),
     )
     rate = None
     if len(seen) > 1:  # from the end of the first batch on: opening and loading are not scoring

@@ -38,12 +38,12 @@ class TrainingLog:
             self._draw(record)
 
     def write(self, record: dict[str, Any]) -> None:
-        """Write one record: ``kind`` (steps or epoch), ``epoch``, ``step`` and numbers."""
+        """Write one record: ``kind`` (steps, epoch or validation), ``epoch``, ``step`` and numbers."""
         with resumable(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        if record["kind"] == "epoch":
+        if record["kind"] != "steps":
             self._write_table()
         self._draw(record)
 

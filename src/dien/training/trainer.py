@@ -21,25 +21,27 @@ from dien.files import remove_unfinished
 from dien.models import Model
 from dien.run import Run
 from dien.training.checkpoint import Checkpoint, TrainState, save_tensors
+from dien.training.device import device_of
 from dien.training.evaluate import evaluate_model, evaluation_batches
 from dien.training.log import TrainingLog
-from dien.training.metrics import Metrics
-from dien.training.optimiser import RowAdam
+from dien.training.metrics import METRICS, Metrics
+from dien.training.optimiser import RowAdam, clip_gradients
 from dien.training.progress import Bar
+from dien.training.schedule import learning_rate
 from dien.training.warm import since
 
 LOG_STEPS = 100
 
 
 class Trainer:
-    """Trains a click model (eq. 7) and keeps the weights of the epoch with the best validation AUC.
+    """Trains a click model (eq. 7) and keeps the weights with the best validation metric, the AUC as a rule.
 
     Training goes on to the bit from the run's newest checkpoint. That holds the weights, the optimiser's
     state and the :class:`~dien.training.checkpoint.TrainState`; all else follows from numbers in there: a
-    batch from (seed, epoch, index), what a layer draws from (seed, step), the learning rate from the epoch.
+    batch from (seed, epoch, index), what a layer draws from (seed, step), the learning rate from the step.
 
     Args:
-        model: the model; it is moved to the GPU where there is one.
+        model: the model; it is moved to the device of the configuration.
         run: where checkpoints and records go, and the configuration.
         dataset: what it is trained and validated on.
         bar: what is shown.
@@ -73,12 +75,15 @@ class Trainer:
         )
         self._valid = evaluation_batches(dataset, "valid", config.max_history)
         self._valid_rows = len(dataset.splits["valid"].item)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device_of(settings.device)
         self.model = model.to(self._device)
-        self._optimiser = RowAdam(model.parameters(), lr=settings.learning_rate)
+        self._optimiser = RowAdam(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         self.state = TrainState()
         self.recent: dict[str, Tensor] = {}
         self._loss_names: tuple[str, ...] = ()
+        self._sums_dtype = torch.float32 if self._device.type == "mps" else torch.float64  # which it has not
         remove_unfinished(run.path)
         remove_unfinished(self._folder)
         if (checkpoint := Checkpoint.newest(self._folder)) is not None:
@@ -103,20 +108,30 @@ class Trainer:
                     self.step(batch)
                     self._bar.advance(len(batch))
                     epoch_ends = state.steps % steps_an_epoch == 0
+                    between = settings.validation_steps and state.steps % settings.validation_steps == 0
                     if epoch_ends or state.steps % LOG_STEPS == 0:
                         self._record_losses()
-                    if epoch_ends:
+                    if epoch_ends or between:
                         self._validate(stop_if_asked)
-                    if epoch_ends or state.steps % settings.checkpoint_steps == 0:
+                    if epoch_ends or between or state.steps % settings.checkpoint_steps == 0:
                         self._save_checkpoint()
                     stop_if_asked()
+                    if state.stopped is not None:
+                        break
+                    if between and not epoch_ends:
+                        self._begin_epoch(epoch, state.steps % steps_an_epoch)
 
     def step(self, batch: Batch) -> None:
         """Update the weights by the gradient of a batch."""
+        rate = learning_rate(self._settings, self.state.steps, len(self.batches))
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
         batch = batch if self._device.type == "cpu" else batch.to(self._device)
         loss = self.loss(batch)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self._settings.gradient_clip is not None:
+            clip_gradients(self.model.parameters(), self._settings.gradient_clip)
         self._optimiser.step()
         self.state.steps += 1
         self._epoch_rows += len(batch)
@@ -127,7 +142,9 @@ class Trainer:
         seed = (self._settings.seed * 1_000_003 + self.state.steps) % 2**63
         torch.default_generator.manual_seed(seed)  # torch.manual_seed costs as much as a small model
         if self._device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+            torch.cuda.manual_seed_all(seed)
+        elif self._device.type == "mps":
+            torch.mps.manual_seed(seed)
         losses = self.model.losses(batch)
         named = {"loss": losses.total, **losses.parts}
         self._loss_names = self._loss_names or tuple(named)
@@ -138,7 +155,7 @@ class Trainer:
             )
         for name, value in named.items():
             if name not in self.recent:
-                self.recent[name] = torch.zeros((), dtype=torch.float64, device=self._device)
+                self.recent[name] = torch.zeros((), dtype=self._sums_dtype, device=self._device)
             self.recent[name] += value.detach()
         return losses.total
 
@@ -149,12 +166,9 @@ class Trainer:
     # Epochs
 
     def _begin_epoch(self, epoch: int, done: int) -> None:
-        """Set the learning rate of an epoch (from 0), and show that ``done`` of its steps are done."""
-        settings = self._settings
-        for group in self._optimiser.param_groups:
-            group["lr"] = settings.learning_rate * settings.learning_rate_decay**epoch
+        """Show that ``done`` of the steps of an epoch (from 0) are done, and take the time from here on."""
         rows = self.batches.rows
-        self._bar.begin(f"epoch {epoch + 1}/{settings.epochs}", rows, rows * done // len(self.batches))
+        self._bar.begin(f"epoch {epoch + 1}/{self._settings.epochs}", rows, rows * done // len(self.batches))
         self._epoch_began, self._epoch_rows = time.perf_counter(), 0
 
     def _record_losses(self) -> None:
@@ -168,18 +182,18 @@ class Trainer:
         self._write("steps", self._means(sums, min(done, state.steps % LOG_STEPS or LOG_STEPS)))
 
     def _validate(self, stop_if_asked: Callable[[], None]) -> None:
-        """End an epoch: keep the weights where they are the best so far, stop where nothing gets better."""
-        state, settings = self.state, self._settings
+        """Keep the weights where they are the best so far, stop where nothing gets better or all is done."""
+        state, settings, steps_an_epoch = self.state, self._settings, len(self.batches)
+        epoch_ends = state.steps % steps_an_epoch == 0
         seconds = time.perf_counter() - self._epoch_began
-        state.epochs = state.steps // len(self.batches)
+        state.epochs = state.steps // steps_an_epoch
         state.timed_rows += self._epoch_rows
         state.timed_seconds += seconds
         valid = self._evaluate(stop_if_asked)
-        best = None if state.best is None else state.best.auc
-        # Without an AUC (labels of one kind) the newest weights are the best.
-        better = best is None or (valid.auc is not None and valid.auc > best)
+        better = state.best is None or is_better(valid, state.best, settings.metric)
         if better:
-            state.best_epoch, state.best, state.waited = state.epochs, valid, 0
+            state.best_epoch = (state.steps - 1) // steps_an_epoch + 1
+            state.best, state.waited = valid, 0
             state.best_file = f"best-{state.steps:09d}.safetensors"
             save_tensors(self._folder / state.best_file, self.model.state_dict())
         else:
@@ -188,18 +202,23 @@ class Trainer:
             state.stopped = "patience"
         elif state.epochs == settings.epochs:
             state.stopped = "epochs"
-        means = self._means(state.epoch_losses, len(self.batches))
-        state.epoch_losses = {}
+        means: dict[str, float] = {}
+        if epoch_ends:
+            means = self._means(state.epoch_losses, steps_an_epoch)
+            state.epoch_losses = {}
         known = {name: value for name, value in valid.to_dict().items() if value is not None}
         self._write(
-            "epoch", means | {f"valid_{name}": value for name, value in known.items()} | {"best": better}
+            "epoch" if epoch_ends else "validation",
+            means | {f"valid_{name}": value for name, value in known.items()} | {"best": better},
         )
+        shown = {METRICS[name]: getattr(valid, name) for name in dict.fromkeys(("auc", settings.metric))}
         self._bar.print(
             "  ".join(
                 [
-                    f"epoch {state.epochs}",
+                    f"epoch {state.epochs}" if epoch_ends else f"step {state.steps}",
                     *(f"{name.replace('_', ' ')} {mean:.4f}" for name, mean in means.items()),
-                    f"valid AUC {valid.auc:.4f}" if valid.auc is not None else f"valid: {valid.note}",
+                    *(f"valid {name} {value:.4f}" for name, value in shown.items() if value is not None),
+                    *([f"valid: {valid.note}"] if valid.auc is None else []),
                     f"{self._epoch_rows / seconds:,.0f} rows/s",
                     "best so far" if better else "",
                 ]
@@ -255,6 +274,20 @@ class Trainer:
         self.model.load_state_dict(weights)
         fresh = self._optimiser.state_dict()
         self._optimiser.load_state_dict({**fresh, "state": checkpoint.optimiser})
+
+
+LOWER_IS_BETTER = ("log_loss", "calibration_error")
+
+
+def is_better(valid: Metrics, best: Metrics, metric: str) -> bool:
+    """Tell whether a validation is better than the best so far.
+
+    Where the best lacks the metric, as an AUC where all labels are of one kind, the newest is the best.
+    """
+    now, before = getattr(valid, metric), getattr(best, metric)
+    if now is None or before is None:
+        return before is None
+    return bool(now < before if metric in LOWER_IS_BETTER else now > before)
 
 
 @contextmanager
