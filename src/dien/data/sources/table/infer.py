@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from dien.data.features.rules import RESERVED, TIME_SINCE
-from dien.data.readers.files import TableFile, find
 from dien.data.readers.messages import BadValueError, listed, no_column
-from dien.data.readers.reader import open_table
+from dien.data.sources.table.head import HeadColumn, accepts, head_of
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import labels
 from dien.errors import DataError
 
-_ROWS, _FILES = 100_000, 10  # read at most: rows of a file, and files of a table
 _FEW = 20  # integers with so few values are categories
 _YEAR_1980 = 315_532_800  # seconds since 1970
 _SEPARATORS = ("|", ";", ",")
@@ -45,32 +42,6 @@ _ANSWERS = ("label", "click", "target", "conver", "purchase", "order", "buy")  #
 # fmt: on
 
 
-@dataclass(frozen=True)
-class _Column:
-    """What the head of a column holds.
-
-    Attributes:
-        name: its name.
-        values: typed: text that is all numbers is numbers.
-        distinct: how many values there are, without null.
-        lists: whether it holds lists.
-        times: whether it holds typed times, or text that is one.
-        problem: why it cannot be read, where it has no values for that reason.
-    """
-
-    name: str
-    values: pl.Series
-    distinct: int
-    lists: bool
-    times: bool
-    problem: str = ""
-
-    @property
-    def known(self) -> int:
-        """Number of rows that are not null."""
-        return self.values.len() - self.values.null_count()
-
-
 def infer(
     interactions: Sequence[Path],
     items: Sequence[Path] | None,
@@ -93,8 +64,8 @@ def infer(
             looks like the user, the item or the time.
     """
     named = named or {}
-    events = _head(interactions)
-    tables = {side: _head(paths) for side, paths in (("item", items), ("user", users)) if paths is not None}
+    events = head_of(interactions)
+    tables = {side: head_of(paths) for side, paths in (("item", items), ("user", users)) if paths is not None}
     lines = [
         "# A draft: the columns were guessed from names and from the first rows.",
         "# Read it, mend it, delete what is not wanted.",
@@ -118,7 +89,8 @@ def infer(
     if missing:
         raise DataError(
             f"{interactions[0]}: no column looks like the {' or the '.join(missing)}; found "
-            f"{listed(c.name for c in events)}; name it ({', '.join(f'--{role} COLUMN' for role in missing)})"
+            f"{listed(c.name for c in events)}{_why_no_time(events) if 'time' in missing else ''}; "
+            f"name it ({', '.join(f'--{role} COLUMN' for role in missing)})"
         )
     for side, table in tables.items():
         key, why = _find_key(side, used[side], table)
@@ -150,80 +122,7 @@ def infer(
     return "\n".join(lines) + "\n"
 
 
-def _head(paths: Sequence[Path]) -> list[_Column]:
-    """Read the columns of some files, of their first rows; folders' names are no columns here."""
-    files = find(paths)
-    parts: dict[str, list[pl.Series]] = {}
-    problems: dict[str, str] = {}
-    for file in files[:: -(-len(files) // _FILES)]:
-        for values in _first_rows(file, problems):
-            parts.setdefault(values.name, []).append(values)
-    return [_column(name, values, problems.get(name, "")) for name, values in parts.items()]
-
-
-def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
-    """Read the first rows of each column.
-
-    Args:
-        file: to read.
-        problems: takes the names of columns that cannot be read, and why; their rows are nulls.
-
-    Raises:
-        DataError: no column can be read.
-    """
-    names = open_table(file).columns()
-    columns: list[pl.Series] = []
-    problem: DataError | None = None
-    for name in names:
-        try:
-            parts, rows = [], 0
-            for frame in open_table(file).chunks([name]):
-                parts.append(frame[name].head(_ROWS - rows))
-                rows += parts[-1].len()
-                if rows >= _ROWS:
-                    break
-            columns.append(_joined(name, parts))
-        except DataError as error:
-            problem = error
-            problems[name] = str(error).rpartition(f"column {name!r}: ")[2]
-            columns.append(pl.Series(name, [], dtype=pl.Null))
-    if problem is not None and len(problems.keys() & set(names)) == len(names):
-        raise problem
-    return columns
-
-
-def _joined(name: str, parts: Sequence[pl.Series]) -> pl.Series:
-    """Join what may differ in type: all but lists becomes text."""
-    parts = [part for part in parts if part.dtype != pl.Null]
-    if not parts:
-        return pl.Series(name, [], dtype=pl.Null)
-    if len({part.dtype for part in parts}) > 1:
-        lists = [part for part in parts if isinstance(part.dtype, pl.List)]
-        if any(isinstance(part.dtype.inner, pl.List) for part in lists):  # type: ignore[attr-defined]
-            return next(part for part in lists if isinstance(part.dtype.inner, pl.List)).alias(name)  # type: ignore[attr-defined]
-        parts = [part.cast(pl.List(pl.String) if lists else pl.String) for part in lists or parts]
-    return pl.concat(parts, rechunk=True).alias(name)
-
-
-def _column(name: str, parts: Sequence[pl.Series], problem: str) -> _Column:
-    values = _joined(name, parts)
-    lists = isinstance(values.dtype, pl.List | pl.Array)
-    if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
-        values = values.cast(pl.String)
-        values = values.to_frame().select(pl.when(pl.col(name) != "").then(pl.col(name)))[name]
-        for dtype in (pl.Int64, pl.Float64):
-            numbers = values.str.strip_chars().cast(dtype, strict=False)
-            if numbers.null_count() == values.null_count() < len(values):
-                values = numbers
-                break
-    times = values.dtype in (pl.Datetime, pl.Date)
-    if values.dtype == pl.String and values.null_count() < len(values):
-        times = _accepts(TimeParser("iso").parse, values.drop_nulls())
-    distinct = values.explode().n_unique() if lists else values.drop_nulls().n_unique()
-    return _Column(name, values, distinct, lists, times, problem if values.is_empty() else "")
-
-
-def _named(role: str, name: str, columns: Sequence[_Column], path: Path) -> _Column:
+def _named(role: str, name: str, columns: Sequence[HeadColumn], path: Path) -> HeadColumn:
     """Find the column that was named for a role."""
     column = next((column for column in columns if column.name == name), None)
     if column is None:
@@ -237,8 +136,8 @@ def _named(role: str, name: str, columns: Sequence[_Column], path: Path) -> _Col
 
 
 def _find(
-    role: str, columns: Sequence[_Column], table: Sequence[_Column] | None
-) -> tuple[_Column | None, str]:
+    role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColumn] | None
+) -> tuple[HeadColumn | None, str]:
     """Find the column of a role, and why it is that one."""
     fitting = [column for column in columns if _fits(role, column)]
     if role == "time":  # small numbers only where there is nothing better
@@ -260,7 +159,18 @@ def _find(
     return None, ""
 
 
-def _fits(role: str, column: _Column) -> bool:
+def _why_no_time(columns: Sequence[HeadColumn]) -> str:
+    """Say why the column that is named as the time is none."""
+    for column in columns:
+        if _letters(column.name) in _NAMES["time"] and not column.lists and column.known:
+            try:
+                TimeParser(None, quiet=True).parse(column.values.drop_nulls())
+            except (BadValueError, DataError) as error:
+                return f"; {column.name!r} is none: {error}"
+    return ""
+
+
+def _fits(role: str, column: HeadColumn) -> bool:
     values = column.values.drop_nulls()
     if column.lists or not column.known:
         return False
@@ -270,14 +180,14 @@ def _fits(role: str, column: _Column) -> bool:
         case "time":
             if column.times:
                 return True
-            return values.dtype.is_numeric() and _accepts(TimeParser(None).parse, values)
+            return values.dtype.is_numeric() and accepts(TimeParser(None, quiet=True).parse, values)
         case "label":
-            return _accepts(labels, values)
+            return accepts(labels, values)
         case _:
             return values.dtype == pl.String and bool(values.is_in(["train", "valid", "test"]).any())
 
 
-def _find_key(side: str, name: str, table: Sequence[_Column]) -> tuple[_Column, str]:
+def _find_key(side: str, name: str, table: Sequence[HeadColumn]) -> tuple[HeadColumn, str]:
     """Find the key of a table of items or users, the column ``name`` of the interactions."""
     for column in table:
         if column.name == name:
@@ -294,7 +204,7 @@ def _find_key(side: str, name: str, table: Sequence[_Column]) -> tuple[_Column, 
     )
 
 
-def _features(side: str, columns: Sequence[_Column], taken: set[str], no_label: bool) -> list[str]:
+def _features(side: str, columns: Sequence[HeadColumn], taken: set[str], no_label: bool) -> list[str]:
     lines = []
     for column in columns:
         options, why = _kind(column)
@@ -316,7 +226,7 @@ def _features(side: str, columns: Sequence[_Column], taken: set[str], no_label: 
     return lines
 
 
-def _kind(column: _Column) -> tuple[dict[str, str], str]:
+def _kind(column: HeadColumn) -> tuple[dict[str, str], str]:
     """Options of a feature, without ``kind`` where it should be left out; and why."""
     values = column.values.drop_nulls()
     if column.problem:
@@ -355,13 +265,13 @@ def _numeric(values: pl.Series) -> tuple[dict[str, str], str]:
     return {"kind": "numeric"}, "numbers"
 
 
-def _time_unit(column: _Column) -> str:
+def _time_unit(column: HeadColumn) -> str:
     times = TimeParser(None)
     times.parse(column.values.drop_nulls())
     return times.unit or "s"
 
 
-def _contents(column: _Column) -> str:
+def _contents(column: HeadColumn) -> str:
     """Say what a column holds, for a comment."""
     empty = column.values.null_count()
     shown = (
@@ -373,14 +283,6 @@ def _contents(column: _Column) -> str:
     return f"{column.distinct} values in {column.values.len()} rows{examples}" + (
         f", {empty} empty" if empty else ""
     )
-
-
-def _accepts(parse: Callable[[pl.Series], pl.Series], values: pl.Series) -> bool:
-    try:
-        parse(values)
-    except (BadValueError, DataError, pl.exceptions.PolarsError):
-        return False
-    return True
 
 
 def _letters(name: str) -> str:

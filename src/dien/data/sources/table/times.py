@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
+import warnings
+
+import numpy as np
 import polars as pl
 
-from dien.data.readers.messages import refuse, refuse_type
+from dien.data.readers.messages import refuse, refuse_type, shown
 from dien.data.readers.values import cast, evaluated
+from dien.data.sources.table.compact_dates import form_of
 from dien.data.sources.table.spec import TimeUnit
 from dien.errors import DataError
 
 LAST_TIME = 4_102_444_800
 """The year 2100 in seconds since 1970: a time from there on is a mistake."""
+
+_YEAR_1990 = 631_152_000  # seconds since 1970: few logs are older, and mistakes are
+_MOST = 0.9  # of the times of a column
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SIZES = {"s": (0, 10**11), "ms": (10**11, 10**14), "us": (10**14, 10**17), "ns": (10**17, (1 << 63) - 1)}
@@ -36,13 +44,16 @@ class TimeParser:
 
     Args:
         unit: of numbers, or ``iso``; None to detect it from the values of each file.
+        quiet: do not warn of times that are odd.
     """
 
-    def __init__(self, unit: TimeUnit | None) -> None:
+    def __init__(self, unit: TimeUnit | None, quiet: bool = False) -> None:
         self._given = unit
+        self._quiet = quiet
         self._unit: str | None = None
         self._file = ""
         self._first: tuple[str, str] | None = None
+        self._warned: set[str] = set()
 
     def start_file(self, path: str) -> None:
         """Go on to the next file; its unit is not known yet."""
@@ -63,8 +74,11 @@ class TimeParser:
             ``[n]`` Int64 seconds.
 
         Raises:
-            BadValueError: one is missing, no time, not in the unit of the others, or not of 1970 to 2099.
+            BadValueError: one is missing, no time, not in the unit of the others, or not of 1970 to 2099; or
+                the numbers write dates, as 20240131.
             DataError: an earlier file has another unit.
+
+        Times before 1990 or after tomorrow are warned of, once a file.
         """
         dtype = values.dtype
         if values.null_count():
@@ -83,6 +97,7 @@ class TimeParser:
             seconds = self._from_numbers(values, values)
         else:
             refuse_type(values, "seconds since 1970 (or ms, us, ns: time_unit), text as 2024-01-31, or times")
+        self._look(values, seconds)
         bad = ~seconds.is_between(0, LAST_TIME - 1).fill_null(False)
         unit = _NAMES[self._unit or "iso"]
         refuse(values, bad, f"a time of the years 1970 to 2099, read as {unit}; mend it, or set time_unit")
@@ -103,6 +118,50 @@ class TimeParser:
                 "expected one unit in all files: convert one, or set interactions.time_unit if a unit was "
                 "detected wrongly"
             )
+
+    def _look(self, values: pl.Series, seconds: pl.Series) -> None:
+        """Refuse numbers that write dates, and warn of times before 1990 or after tomorrow."""
+        tomorrow = time.time() + 86_400
+        odd = ~seconds.is_between(_YEAR_1990, tomorrow).fill_null(True)
+        if not odd.any():
+            return
+        unit, index = self._unit or "iso", int(odd.arg_max() or 0)
+        form = None
+        if unit != "iso" and odd.mean() > _MOST:  # type: ignore[operator]  # of booleans
+            whole = (
+                values.cast(pl.String)
+                .str.strip_chars()
+                .str.replace(r"\.0+$", "")
+                .cast(pl.Int64, strict=False)
+            )
+            form = form_of(whole) if not whole.null_count() else None
+        if form is not None and self._given is None:
+            refuse(
+                values,
+                odd,
+                f"a time; the numbers of this column seem to write dates ({form}), and as {_NAMES[unit]} "
+                f"since 1970 would be of {_day(seconds[index])}; write them as 2024-01-31 or "
+                "2024-01-31T10:00:00, or as seconds since 1970; if they are "
+                f"{_NAMES[unit]}, set interactions.time_unit: {unit}",
+            )
+        late = bool((seconds > tomorrow).any())
+        index = int((seconds > tomorrow).fill_null(False).arg_max() or 0) if late else index
+        if (
+            self._quiet
+            or self._file in self._warned
+            or (self._given not in (None, "iso") and not (late or form))
+        ):
+            return
+        self._warned.add(self._file)
+        why = f"they seem to write dates ({form}): write them as 2024-01-31" if form else "mend them"
+        if unit != "iso" and not form and not late:
+            why = f"if they count from another start, set interactions.time_unit: {unit}; else mend them"
+        warnings.warn(
+            f"{self._file}: column {values.name!r}: {int(odd.sum()):,} of {len(odd):,} times looked at are "
+            f"{'later than tomorrow' if late else 'before 1990'}, as {shown(values[index])}, read as "
+            f"{_NAMES[unit]}: {_day(seconds[index])}; {why}",
+            stacklevel=2,
+        )
 
     def _from_text(self, values: pl.Series, given: pl.Series) -> pl.Series:
         numbers = given.cast(pl.Int64, strict=False)
@@ -157,6 +216,12 @@ class TimeParser:
         if numbers.dtype == pl.Int64:
             return cast(numbers // _PER_SECOND[self._unit or "s"], pl.Int64())
         return cast((numbers / _PER_SECOND[self._unit or "s"]).floor(), pl.Int64())
+
+
+def _day(seconds: float | None) -> str:
+    """Write the day of a time."""
+    days = int((seconds or 0) // 86_400)
+    return str(np.datetime64(days, "D")) if abs(days) < 3_000_000 else "no year that there is"
 
 
 def _unit_of(number: float) -> str:
