@@ -265,3 +265,22 @@ features:
     grown = ok(*append, "--behaviours", tmp_path / "later.parquet")
     assert grown["sizes"]["behaviours"] == 4000
     ok("inspect", data)
+
+
+def test_new_items_are_appended_without_interactions(shop: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command = ("prepare", "table", *tables(shop))
+    made = ok(*command, *days(shop, *range(3)), "--out", data)
+    items = pl.read_parquet(shop / "items.parquet")
+    fresh = items.head(2).with_columns(pl.Series("sku", ["fresh", "fresher"]))
+    pl.concat([items, fresh]).write_parquet(tmp_path / "items.parquet")
+    new = ("--items", tmp_path / "items.parquet", "--schema", shop / "schema.yaml")
+    alone = dien("prepare", "table", *new, "--out", tmp_path / "other")
+    assert alone.returncode == 2
+    assert "give --interactions" in alone.message
+    grown = ok("prepare", "table", *new, "--append", data)
+    assert grown["sizes"] == made["sizes"] | {"items": made["sizes"]["items"] + 2}
+    ok("inspect", data)
+    again = dien("prepare", "table", *new, "--append", data)
+    assert again.returncode == 1
+    assert "none of 0 interactions" not in again.message

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 def table(
     *,
     interactions: Annotated[
-        list[Path],
+        list[Path] | None,
         options.option(
-            "--interactions", "FILES", "Clicks or impressions: a file, a folder or a glob. Can be repeated."
+            "--interactions",
+            "FILES",
+            "Clicks or impressions: a file, a folder or a glob. Can be repeated. --append can do without.",
         ),
-    ],
+    ] = None,
     out: Annotated[Path | None, options.out_data] = None,
     append: Annotated[
         Path | None,
-        options.option("--append", "DATA", "Dataset folder to add later interactions to, instead of --out."),
+        options.option(
+            "--append",
+            "DATA",
+            "Dataset folder to add later interactions to, or new items and users alone, instead of --out.",
+        ),
     ] = None,
     behaviours: Annotated[
         list[Path] | None,
@@ -85,6 +91,10 @@ def table(
 
     if (out is None) == (append is None):
         raise typer.BadParameter("give --out to make a dataset folder, or --append to add to one")
+    if interactions is None and (append is None or behaviours or not (items or users)):
+        raise typer.BadParameter(
+            "give --interactions; without them --append adds the new rows of --items and --users alone"
+        )
     rule = chosen.rule(split)
     spec = table.TableSpec.load(schema) if schema is not None else table.TableSpec()
     columns = {"user": user, "item": item, "time": time, "label": label}

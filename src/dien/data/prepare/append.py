@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated
 from dien.data.log import Log
+from dien.data.prepare.catalogue import numbered, with_new_rows
 from dien.data.prepare.features import Features
 from dien.data.prepare.impressions import Earlier, impressions
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.splits import SplitRule
 from dien.data.ragged import ranges, to_offsets
 from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, Unclicked
-from dien.data.vocabulary import Ids
 from dien.errors import DataError
+
+_NOT_LATER = "interactions not later than the dataset"
 
 
 def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prepared:
@@ -36,16 +38,16 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         dataset: what was prepared before.
         log: what came after, with rows in place of raw ids (Int32), and the same features. Events that are
             not later than everything in the dataset are left out and counted: they are there already, or
-            came too late.
+            came too late. Where none is later, new items and users are added alone.
         split: which of the new impressions train, validate and test.
         options: of :func:`impressions`; what a behaviour is stays as it was (``history``).
 
     Raises:
-        DataError: the log has other features or no new event, is labelled where the dataset is not or the
-            other way round, or cannot be used.
+        DataError: the log has other features, or no new event, item or user, is labelled where the dataset is
+            not or the other way round, or cannot be used.
     """
     labelled = "label" in log.events.columns
-    if labelled == dataset.negatives_sampled:
+    if log.events.height and labelled == dataset.negatives_sampled:
         raise DataError(
             f"{dataset.path}: was prepared {'without' if labelled else 'with'} labels, the new log comes "
             f"{'with' if labelled else 'without'}; prepare both alike"
@@ -57,20 +59,26 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     if log.behaviours is not None:
         behaviours = log.behaviours.filter(pl.col("time") > newest)
         left_out += log.behaviours.height - behaviours.height
+    excluded = {**log.excluded, **({_NOT_LATER: left_out} if left_out else {})}
     if later.is_empty():
-        raise DataError(
-            f"{dataset.path}: none of {left_out:,} interactions is later than what it holds already (second "
-            f"{newest}); was this log added before?"
-        )
-    item_rows, items = _number(dataset.item_ids, log.items, "item")
-    user_rows, users = _number(dataset.user_ids, log.users, "user")
+        of_new_rows = with_new_rows(dataset, replace(log, excluded=excluded))
+        if of_new_rows is not None and (behaviours is None or behaviours.is_empty()):
+            return of_new_rows
+        nothing = "no item and no user is new"
+        if left_out:
+            nothing = (
+                f"none of {left_out:,} interactions is later than what it holds already (second {newest})"
+            )
+        raise DataError(f"{dataset.path}: {nothing}; was this log added before?")
+    item_rows, items = numbered(dataset.item_ids, log.items, "item")
+    user_rows, users = numbered(dataset.user_ids, log.users, "user")
     log = replace(
         log,
         events=_renumbered(later, item_rows, user_rows),
         behaviours=None if behaviours is None else _renumbered(behaviours, item_rows, user_rows),
         items=items,
         users=users,
-        excluded={**log.excluded, "interactions not later than the dataset": left_out},
+        excluded=excluded,
     )
     earlier = Earlier(
         features=Features(dataset.schema, tuple(dataset.info.dropped_features), dataset.vocabularies),
@@ -101,19 +109,6 @@ def newest_event(dataset: Dataset) -> int:
     times = [second for span in dataset.info.time.values() if span for second in span]
     behaviours = dataset.behaviours.time
     return max([*times, int(behaviours.max()) if len(behaviours) else 0])
-
-
-def _number(ids: Ids, table: pl.DataFrame, column: str) -> tuple[NDArray[np.int32], pl.DataFrame]:
-    """Give each row of a table its row among the known ids and the new ones after them.
-
-    Returns:
-        The row of each, and a table of all rows; of known ones it has the id alone.
-    """
-    rows = ids.encode(table[column]).copy()
-    new = rows == 0
-    rows[new] = len(ids) + np.arange(new.sum(), dtype=np.int32)
-    known = pl.DataFrame({column: ids.values[1:]})
-    return rows, pl.concat([known, table.filter(pl.Series(new))], how="diagonal")
 
 
 def _joined(dataset: Dataset, new: Prepared, newest: int) -> Prepared:

@@ -32,7 +32,7 @@ Column = tuple[str, Callable[[pl.Series], pl.Series]]
 
 
 def read(
-    interactions: Sequence[Path],
+    interactions: Sequence[Path] | None,
     items: Sequence[Path] | None,
     users: Sequence[Path] | None,
     spec: TableSpec,
@@ -50,7 +50,7 @@ def read(
     the first one where none is a click.
 
     Args:
-        interactions: files, folders and globs, read in this order.
+        interactions: files, folders and globs, read in this order; None for items and users alone.
         items: likewise; None where nothing is known of items.
         users: likewise.
         spec: what the columns mean.
@@ -68,7 +68,7 @@ def read(
     """
     for side, given in (("item", items), ("user", users)):
         named = [name for whose, name, _ in spec.features.named() if whose == side]
-        if given is None and named:
+        if given is None and named and interactions is not None:
             raise DataError(
                 f"features.{side} names {named[0]!r}, but there is no table of {side}s; give it "
                 f"(--{side}s), or take the feature out of the schema"
@@ -79,10 +79,12 @@ def read(
             "the key out of the schema"
         )
     user_codes, item_codes = Codes(), Codes()
-    files = find(interactions)
+    files = find(interactions) if interactions is not None else []
     excluded: dict[str, int] = {}
     sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None else ("context",)
-    events = _read_events(files, spec, sides, user_codes, item_codes, excluded, progress)
+    events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
+    if interactions is not None:
+        events = _read_events(files, spec, sides, user_codes, item_codes, excluded, progress)
     alone = None
     if behaviours is not None:
         found = find(behaviours)
