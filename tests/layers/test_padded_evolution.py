@@ -216,3 +216,21 @@ def test_another_kind_of_gru_or_attention_is_refused(options: dict[str, Any], me
 def test_a_length_out_of_range_is_refused(lengths: list[int]) -> None:
     with pytest.raises(ValueError, match=r"lengths run from .* expected 0 to T = 5"):
         layer("AUGRU")(*histories(2), torch.tensor(lengths))
+
+
+@pytest.mark.parametrize(("lengths", "low", "high"), [([-1, 2], -1, 2), ([1, T + 1], 1, T + 1)])
+def test_a_final_output_that_is_none_of_the_outputs_is_refused(
+    lengths: list[int], low: int, high: int
+) -> None:
+    with pytest.raises(ValueError, match=f"lengths run from {low} to {high}, expected 0 to T = {T}"):
+        InterestEvolvingLayer(None, 2, 2).final_output(torch.randn(2, T, 2), torch.tensor(lengths))
+
+
+def test_the_input_width_alone_makes_an_attention_without_hidden_layers() -> None:
+    evolving = InterestEvolvingLayer(None, WIDTH, WIDTH, [4 * WIDTH]).double()
+    names = [name for name, _ in evolving.attention_layer.named_parameters()]
+    assert names == ["dense.weight", "dense.bias"]
+    queries, keys = histories(2)
+    found = evolving(queries, keys, torch.tensor([3, 0]))
+    assert found[0].all()
+    assert not found[1].any()

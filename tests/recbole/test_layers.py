@@ -124,3 +124,33 @@ def test_mlp_attention_is_recboles_seq_att_layer(softmax: bool, lengths: Tensor)
     found = ours(packed.values, queries, Pairs.of_histories(packed.offsets))
     expected = Packed.from_padded(theirs(queries, keys, lengths).squeeze(1), lengths).values
     assert_same(theirs, ours, (found, expected), [queries, keys])
+
+
+ACTIVATIONS = ["Sigmoid", "ReLU", "TANH", "leakyrelu", "LeakyReLU", "dice", "Dice", "none", None]
+CLASSES = [nn.ReLU, nn.Tanh, nn.PReLU, nn.GELU, nn.ELU]
+
+
+@pytest.mark.parametrize("hidden", [[4 * D], [4 * D, 7], [4 * D, 7, 6]])
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, *CLASSES])
+def test_every_activation_and_number_of_layers_that_recbole_takes_is_taken(
+    activation: Any, hidden: list[int]
+) -> None:
+    given = torch.arange(T)[None], D, H, hidden, activation
+    theirs, ours = (module.InterestEvolvingLayer(*given, gru="AUGRU") for module in (original, layers))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    with_the_weights_of(theirs, ours)
+    queries, keys = tensors((B, D), (B, T, D))
+    found, expected = (model(queries, keys, LENGTHS[0]) for model in (ours, theirs))
+    assert_same(theirs, ours, (found, expected), [queries, keys])
+
+
+def test_lengths_may_stand_in_a_column_as_in_recbole() -> None:
+    lengths = LENGTHS[0][:, None]
+    given = torch.arange(T)[None], D, H, [4 * D, 7]
+    theirs, ours = (module.InterestEvolvingLayer(*given) for module in (original, layers))
+    outputs = torch.randn(B, T, H)
+    assert torch.equal(ours.final_output(outputs, lengths), theirs.final_output(outputs, lengths))
+    theirs, ours = (module.InterestExtractorNetwork(D, H, [D + H, 7, 1]) for module in (original, layers))
+    with_the_weights_of(theirs, ours)
+    padded = torch.randn(B, T - 1, H), torch.randn(B, T - 1, D), torch.randn(B, T - 1, D), lengths - 1
+    torch.testing.assert_close(ours.auxiliary_loss(*padded), theirs.auxiliary_loss(*padded))

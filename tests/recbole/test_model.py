@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import prune
 
 pytest.importorskip("recbole", reason="RecBole is not installed: make test-recbole runs these")
 
@@ -218,3 +219,63 @@ def test_mixed_precision_trains(settings: dict[str, Any]) -> None:
         loss = model.calculate_loss(batch(dataset))
     loss.backward()
     assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_loss_and_prediction_go_through_the_forward_of_a_subclass_and_through_hooks(
+    fresh: bool, settings: dict[str, Any]
+) -> None:
+    """As RecBole's do."""
+
+    class Shifted(DIEN):
+        def forward(self, *given: Tensor) -> tuple[Tensor, Tensor | None]:  # type: ignore[override]
+            logits, auxiliary = super().forward(*given)
+            return logits + 1, auxiliary
+
+    config, dataset = prepared(settings, dien_fresh_negatives=fresh)
+    _, plain = both(config, dataset)
+    shifted = Shifted(config, dataset)
+    shifted.load_state_dict(plain.state_dict())
+    hooked = DIEN(config, dataset)
+    hooked.load_state_dict(plain.state_dict())
+    hooked.register_forward_hook(lambda module, inputs, output: (output[0] + 1, output[1]))
+    interaction = batch(dataset)
+    expected = torch.logit(plain.eval().predict(interaction)) + 1
+    losses = []
+    for model in (shifted.eval(), hooked.eval(), plain):
+        torch.manual_seed(0)
+        losses.append(model.calculate_loss(interaction))
+        if model is not plain:
+            assert_close(torch.logit(model.predict(interaction)), expected, 1e-4)
+    assert torch.equal(losses[0], losses[1])
+    assert (losses[0] - losses[2]).abs() > 1e-3
+
+
+@pytest.mark.parametrize("gru", GRUS)
+def test_hooks_and_pruning_of_parts_take_effect_as_in_recbole(gru: str, settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings, "all", gru_type=gru)
+    theirs, ours = both(config, dataset)
+    parts = ["embedding_layer", "interset_extractor", "interset_extractor.gru", "interest_evolution"]
+    parts += ["interest_evolution.attention_layer", "interest_evolution.dynamic_rnn", "dnn_mlp_layers"]
+    parts += ["interset_extractor.auxiliary_net", "interest_evolution.attention_layer.dense"]
+    for of_theirs in (True, False):
+        model, seen = theirs if of_theirs else ours, set()
+        for name in parts:
+            model.get_submodule(name).register_forward_hook(lambda *_, name=name, seen=seen: seen.add(name))
+        for name, part in model.named_modules():
+            if isinstance(part, torch.nn.Linear | torch.nn.GRU):
+                for weight in [key for key, _ in part.named_parameters() if key.startswith("weight")]:
+                    torch.manual_seed(len(name) + part.get_parameter(weight).numel())
+                    prune.random_unstructured(part, weight, amount=0.5)
+        model.calculate_loss(batch(dataset))
+        assert seen == set(parts)
+    assert_same(theirs, ours, batch(dataset, seed=3))
+
+
+def test_attributes_of_recbole_are_there(settings: dict[str, Any]) -> None:
+    config, dataset = prepared(settings)
+    theirs, ours = both(config, dataset)
+    missing = {name for name in vars(theirs) if not hasattr(ours, name)}
+    assert not missing
+    for name in ("att_list", "dnn_mlp_list", "interest_mlp_list", "other_parameter_name"):
+        assert getattr(ours, name) == getattr(theirs, name)

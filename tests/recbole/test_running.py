@@ -159,3 +159,51 @@ def test_use_does_not_turn_anomaly_detection_on() -> None:
     program = "import torch, dien.recbole as d; d.use(); d.restore(); print(torch.is_anomaly_enabled())"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["False"]
+
+
+def test_a_resumed_checkpoint_is_what_is_evaluated(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the best weights of an earlier fit, nor those of a file that another trainer's are named as."""
+    config = Config(model="DIEN", dataset="toy", config_dict=settings | {"learning_rate": 0.05})
+    init_seed(0, True)
+    train, valid, test = data_preparation(config, create_dataset(config))
+    trainer = DIENTrainer(config, DIEN(config, train.dataset))
+    trainer.fit(train, valid)
+    first = trainer.evaluate(test)
+    kept = Path(trainer.saved_model_file).rename(tmp_path / "kept.pth")
+    other = DIENTrainer(config, DIEN(config, train.dataset))
+    other.fit(train, valid)
+    second = other.evaluate(test)
+    assert first != second
+    with pytest.raises(RuntimeError, match=r"kept.pth.*TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1"):
+        other.resume_checkpoint(kept)
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    assert other.evaluate(test, model_file=str(kept)) == first
+    assert other.evaluate(test) == second
+    other.resume_checkpoint(kept)
+    assert other.evaluate(test) == first
+    with torch.no_grad():
+        for parameter in other.model.parameters():
+            parameter.zero_()
+    assert other.evaluate(test) == first
+
+
+@pytest.mark.parametrize("trainer", [DIENTrainer, recbole.trainer.Trainer])
+def test_a_configuration_made_before_use_can_be_written_into_a_checkpoint(
+    trainer: Any, settings: dict[str, Any]
+) -> None:
+    config = Config(model="DIEN", dataset="toy", config_dict=settings)
+    dien.recbole.use()
+    init_seed(0, True)
+    train, valid, _ = data_preparation(config, create_dataset(config))
+    running = trainer(config, get_model("DIEN")(config, train.dataset))
+    running.fit(train, valid)
+    saved = torch.load(running.saved_model_file, weights_only=False)
+    assert saved["config"].model_class is DIEN
+
+
+def test_a_configuration_keeps_the_class_that_is_still_found(settings: dict[str, Any]) -> None:
+    config = Config(model="DIEN", dataset="toy", config_dict=settings)
+    DIEN(config, data_preparation(config, create_dataset(config))[0].dataset)
+    assert config.model_class is Original

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
+        adopt(config)
         self.device = config["device"]
         self.alpha = config["alpha"]
         self.gru = config["gru_type"]
@@ -55,11 +57,16 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
             self.embedding_size * _embedded_fields(features, config, dataset)
             for features in (self.user_feat, self.item_feat)
         )
+        # Attributes of these names are RecBole's, too.
+        self.att_list = [4 * D, *self.mlp_hidden_size]
+        self.interest_mlp_list = [2 * D, *self.mlp_hidden_size, 1]
+        self.dnn_mlp_list = [(4 if switches.pooled_history else 2) * D + user, *self.mlp_hidden_size]
+        self.other_parameter_name = ["embedding_layer"]
         # In RecBole's order, so that a seed gives its initial weights.
         self.interset_extractor = InterestExtractorNetwork(
             D,
             D,
-            [2 * D, *self.mlp_hidden_size, 1],
+            self.interest_mlp_list,
             activation=switches.auxiliary_activation,
             average=switches.auxiliary_average,
         )
@@ -67,7 +74,7 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
             None,
             D,
             D,
-            [4 * D, *self.mlp_hidden_size],
+            self.att_list,
             gru=self.gru,
             attention=switches.attention,
             scale=switches.attention_scale,
@@ -76,8 +83,9 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
         self.embedding_layer = ContextSeqEmbLayer(
             dataset, self.embedding_size, self.pooling_mode, self.device
         )
-        head = [(4 if switches.pooled_history else 2) * D + user, *self.mlp_hidden_size]
-        self.dnn_mlp_layers = MLPLayers(head, activation="Dice", dropout=self.dropout_prob, bn=True)
+        self.dnn_mlp_layers = MLPLayers(
+            self.dnn_mlp_list, activation="Dice", dropout=self.dropout_prob, bn=True
+        )
         if switches.dice == "learnt":
             layers = self.dnn_mlp_layers.mlp_layers
             for i, layer in enumerate(layers):
@@ -135,19 +143,19 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
             ValueError: a length is out of range.
         """
         item_seq, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        if not self.alpha or self.switches.fresh_negatives:
-            # Without auxiliary loss it does not matter how often a history stands in the batch.
-            histories = Histories.of(item_seq, lengths, equally_often=bool(self.alpha))
-            if self.alpha:
-                histories = histories.with_negatives(self.n_items)
-        elif self.NEG_ITEM_SEQ in interaction:
-            histories = Histories.of(item_seq, lengths, interaction[self.NEG_ITEM_SEQ], equally_often=True)
-        else:
-            raise KeyError(
-                f"{self.NEG_ITEM_SEQ}: not in the interaction; expected the negative histories of RecBole's "
-                "DIENDataset, or dien_fresh_negatives: true in the configuration"
-            )
-        logits, auxiliary = self._predict(interaction[self.USER_ID], histories, interaction[self.POS_ITEM_ID])
+        negatives = None
+        if self.alpha and self.switches.fresh_negatives:
+            negatives = self._fresh_negatives(item_seq, lengths)
+        elif self.alpha:
+            if self.NEG_ITEM_SEQ not in interaction:
+                raise KeyError(
+                    f"{self.NEG_ITEM_SEQ}: not in the interaction; expected the negative histories of "
+                    "RecBole's DIENDataset, or dien_fresh_negatives: true in the configuration"
+                )
+            negatives = interaction[self.NEG_ITEM_SEQ]
+        user, targets = interaction[self.USER_ID], interaction[self.POS_ITEM_ID]
+        # Called, as predict does: a forward of a subclass and hooks take effect.
+        logits, auxiliary = self(user, item_seq, negatives, lengths, targets)
         loss: Tensor = self.loss(logits, interaction[self.LABEL_FIELD])
         return loss if auxiliary is None else loss + self.alpha * auxiliary
 
@@ -163,12 +171,23 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
         Raises:
             ValueError: a length is out of range.
         """
-        histories = Histories.of(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        logits, _ = self._predict(interaction[self.USER_ID], histories, interaction[self.POS_ITEM_ID])
+        item_seq, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        logits, _ = self(interaction[self.USER_ID], item_seq, None, lengths, interaction[self.POS_ITEM_ID])
         return torch.sigmoid(logits)
+
+    def other_parameter(self) -> dict[str, Any]:
+        """Give checkpoints nothing beside the state dict, in which the embedding layer is already."""
+        return {}
 
     def load_other_parameter(self, para: Any) -> None:
         """Take nothing: the embedding layer, which RecBole's checkpoints hold here, is in the state dict."""
+
+    def _fresh_negatives(self, item_seq: Tensor, lengths: Tensor) -> Tensor:
+        """Draw a negative for each item ``[B, T]``, the same ones for histories that are alike."""
+        histories = Histories.of(item_seq, lengths, equally_often=True).with_negatives(self.n_items)
+        assert histories.negatives is not None
+        drawn = Packed(histories.negatives, histories.items.offsets).to_padded(item_seq.shape[1])
+        return drawn if histories.of_row is None else drawn[histories.of_row]
 
     def _predict(self, user: Tensor, histories: Histories, targets: Tensor) -> tuple[Tensor, Tensor | None]:
         """Compute logits ``[B]`` and the auxiliary loss, None without negatives."""
@@ -198,6 +217,20 @@ class DIEN(SequentialRecommender):  # type: ignore[misc]
                 parts += [pooled, pooled * target]
         logits: Tensor = self.dnn_predict_layer(self.dnn_mlp_layers(torch.cat(parts, 1)))
         return logits.squeeze(1), auxiliary
+
+
+def adopt(config: Any) -> None:
+    """Have a configuration name our class where it names one that is no longer found.
+
+    RecBole's Config holds the class that its model's name stood for when it was made. Once ours has taken
+    that place (:func:`dien.recbole.use`), RecBole's own can no longer be pickled into a checkpoint.
+    """
+    held = getattr(config, "model_class", None)
+    if not isinstance(held, type) or held.__name__ != "DIEN":
+        return
+    found = getattr(sys.modules.get(held.__module__), held.__qualname__, None)
+    if found is not held and found is DIEN:
+        config.model_class = DIEN
 
 
 class LearntDice(Dice):  # type: ignore[misc]

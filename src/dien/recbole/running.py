@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +12,7 @@ import recbole.trainer
 import torch
 from torch import Tensor
 
-from dien.recbole.model import DIEN
+from dien.recbole.model import DIEN, adopt
 
 
 class DIENTrainer(recbole.trainer.Trainer):  # type: ignore[misc]
@@ -23,7 +23,7 @@ class DIENTrainer(recbole.trainer.Trainer):  # type: ignore[misc]
     that PyTorch 2.6 and later do not read without being told to trust it.
     """
 
-    _best: dict[str, Tensor] | None = None
+    _kept: tuple[str, dict[str, Tensor]] | None = None  # the weights in a checkpoint, and its file
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Train as RecBole does; arguments and result are the same."""
@@ -31,9 +31,24 @@ class DIENTrainer(recbole.trainer.Trainer):  # type: ignore[misc]
             return super().fit(*args, **kwargs)
 
     def _save_checkpoint(self, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+        adopt(self.config)
         super()._save_checkpoint(epoch, verbose=verbose, **kwargs)
+        self._keep(kwargs.get("saved_model_file", self.saved_model_file))
+
+    def resume_checkpoint(self, resume_file: Any) -> None:
+        """Load a checkpoint as RecBole does; it is the one that is evaluated, until a better one is saved."""
+        before = self.saved_model_file
+        try:
+            with _trust_is_asked_for(resume_file):
+                super().resume_checkpoint(resume_file)
+        except Exception:
+            self.saved_model_file = before  # RecBole sets it before it reads
+            raise
+        self._keep(self.saved_model_file)
+
+    def _keep(self, file: Any) -> None:
         state = self.model.state_dict()
-        self._best = {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+        self._kept = str(file), {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
 
     def evaluate(
         self,
@@ -43,10 +58,27 @@ class DIENTrainer(recbole.trainer.Trainer):  # type: ignore[misc]
         show_progress: bool = False,
     ) -> Any:
         """Evaluate as RecBole does; arguments and result are the same."""
-        if load_best_model and model_file is None and self._best is not None:
-            self.model.load_state_dict(self._best)
+        file = str(model_file or self.saved_model_file)
+        if load_best_model and self._kept is not None and self._kept[0] == file:
+            self.model.load_state_dict(self._kept[1])
             load_best_model = False
-        return super().evaluate(eval_data, load_best_model, model_file, show_progress)
+        with _trust_is_asked_for(file):
+            return super().evaluate(eval_data, load_best_model, model_file, show_progress)
+
+
+@contextmanager
+def _trust_is_asked_for(file: Any) -> Iterator[None]:
+    """Say how a checkpoint is read where PyTorch will not unpickle it."""
+    try:
+        yield
+    except Exception as error:
+        if "weights_only" not in str(error):
+            raise
+        raise RuntimeError(
+            f"{file}: a checkpoint of RecBole's is a pickle, which runs whatever code it holds; PyTorch 2.6 "
+            "and later read it only where the environment has TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1; set that "
+            "for files you trust"
+        ) from error
 
 
 _ABSENT = object()
