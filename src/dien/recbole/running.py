@@ -23,6 +23,7 @@ class DIENTrainer(recbole.trainer.Trainer):  # type: ignore[misc]
     that PyTorch 2.6 and later do not read without being told to trust it.
     """
 
+    saved_model_file: Any
     _kept: tuple[str, dict[str, Tensor]] | None = None  # the weights in a checkpoint, and its file
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:

@@ -272,8 +272,16 @@ class Trainer:
             else:
                 self.recent[rest] = tensor.to(self._device)
         self.model.load_state_dict(weights)
-        fresh = self._optimiser.state_dict()
-        self._optimiser.load_state_dict({**fresh, "state": checkpoint.optimiser})
+        fresh, state = self._optimiser.state_dict(), checkpoint.optimiser
+        if weights.keys() - self.model.state_dict().keys():
+            # An earlier version's model held more, which was never trained: it has a number and no state.
+            state = dict(enumerate(state[number] for number in sorted(state)))
+            if len(state) != len(list(self.model.parameters())):
+                raise RunError(
+                    f"{self._run.path}: begun by an earlier version of dien, and stopped before every weight "
+                    "had been trained; train again"
+                )
+        self._optimiser.load_state_dict({**fresh, "state": state})
 
 
 LOWER_IS_BETTER = ("log_loss", "calibration_error")
