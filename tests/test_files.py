@@ -1,5 +1,6 @@
 """Files that are written beside their place and renamed into it."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from dien import files
 from dien.errors import DienError
-from dien.files import is_unfinished, remove_unfinished, replacing, write_text
+from dien.files import is_unfinished, remove_unfinished, replacing, sync, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -80,6 +81,37 @@ def test_what_a_killed_process_has_left_is_recognised_and_removed_and_nothing_el
         (tmp_path / name).touch()
     remove_unfinished(tmp_path)
     assert names(tmp_path) == [".hidden", "a.new", "b.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks no file that others write")
+def test_what_a_killed_process_left_of_a_file_goes_when_the_file_is_written_again_and_nothing_else_does(
+    tmp_path: Path,
+) -> None:
+    if (child := os.fork()) == 0:
+        with replacing(tmp_path / "a.txt"):
+            os._exit(0)
+    os.waitpid(child, 0)
+    (left,) = names(tmp_path)
+    kept = [".a.txt.1-x.new", ".b.txt.1-1.new", "a.txt.1-1.new"]
+    for name in kept:
+        (tmp_path / name).touch()
+    with pytest.warns(UserWarning, match=f"{left}: removed; a process that was killed had left it"):
+        write_text(tmp_path / "a.txt", "")
+    assert names(tmp_path) == sorted([*kept, "a.txt"])
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error_and_a_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").touch()
+
+    def as_windows(path: Path, flags: int) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", as_windows)
+    sync(tmp_path)
+    with pytest.raises(PermissionError):
+        sync(tmp_path / "a")
 
 
 def test_a_file_has_the_permissions_that_the_process_gives_to_new_files(tmp_path: Path) -> None:

@@ -9,15 +9,17 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "dien"
 
-# What each part may import besides itself, errors, files, folders, forks and progress. A dotted name
-# allows that one module alone.
+# What each part may import besides itself, errors, lock, files, folders, places, forks and progress. A
+# dotted name allows that one module alone.
 ALLOWED: dict[str, set[str]] = {
     "packed": set(),
     "errors": set(),
     "forks": {"errors"},
+    "lock": {"errors"},
     "files": {"errors"},
     "folders": set(),
     "tensors": {"folders"},
+    "places": {"errors"},
     "progress": set(),
     "presets": set(),
     "yaml_text": set(),
@@ -67,7 +69,7 @@ def test_every_file_imports_only_what_stands_before_it(file: Path) -> None:
     if part in ANYTHING:
         return
     assert part in ALLOWED, f"{part} has no place in the import table"
-    allowed = ALLOWED[part] | {part, "errors", "files", "folders", "forks", "progress"}
+    allowed = ALLOWED[part] | {part, "errors", "lock", "files", "folders", "places", "forks", "progress"}
     for name in imports_of(file):
         ok = any(name == one or name.startswith(one + ".") for one in allowed)
         assert ok, f"{file.relative_to(PACKAGE)} imports dien.{name}; {part} may import {sorted(allowed)}"

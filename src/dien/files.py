@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
+import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dien.errors import DienError
+from dien.lock import even_if_interrupted, open_unfollowed, still_at, take
 
 _UNFINISHED = ".new"
 _REMEDIES = {
@@ -34,6 +38,7 @@ _READING_REMEDIES = {
     errno.ELOOP: "links lead in a circle: put the file in their place",
     errno.ENAMETOOLONG: "use a shorter path",
 }
+_NO_SYNC = {errno.EACCES, errno.EINVAL, errno.EBADF, errno.ENOTSUP}
 
 _numbers = itertools.count()
 
@@ -60,17 +65,65 @@ def replacing(path: Path) -> Iterator[Path]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if path.exists() and not path.is_file():
         raise OSError(errno.ENODEV, "it is a device or a pipe")
-    new = path.with_name(f".{path.name[:40]}.{os.getpid()}-{next(_numbers)}{_UNFINISHED}")
-    # Made by this process alone: a link that waits under this name is not followed.
-    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    _remove_left(path)
+    new, handle = _make_unfinished(path)
     try:
         yield new
         sync(new)
         new.replace(path)
     except BaseException:
-        new.unlink(missing_ok=True)
+        even_if_interrupted(lambda: new.unlink(missing_ok=True))
         raise
+    finally:
+        if handle is not None:
+            os.close(handle)
     sync(path.parent)
+
+
+def _make_unfinished(path: Path) -> tuple[Path, int | None]:
+    """Make an empty file beside a path, locked for as long as it is open, where a file can be locked.
+
+    Made by this process alone: a link that waits under this name is not followed.
+    """
+    while True:
+        new = path.with_name(f".{path.name[:40]}.{os.getpid()}-{next(_numbers)}{_UNFINISHED}")
+        handle = open_unfollowed(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        if sys.platform == "win32":  # where an open file can't be renamed
+            os.close(handle)
+            return new, None
+        with suppress(OSError):
+            take(handle)
+        if still_at(new, handle):
+            return new, handle
+        os.close(handle)  # taken for a killed process's, before it was locked
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what killed processes have left beside a path, and say so.
+
+    A file that a process is at work on is locked; where files can't be locked, none is removed.
+    """
+    if sys.platform == "win32":
+        return
+    pattern = re.compile(rf"\.{re.escape(path.name[:40])}\.\d+-\d+{re.escape(_UNFINISHED)}")
+    try:
+        beside = sorted(path.parent.iterdir())
+    except OSError:  # it may be written to and not be read
+        return
+    for left in beside:
+        if pattern.fullmatch(left.name):
+            with suppress(OSError):
+                handle = open_unfollowed(left, os.O_RDONLY)
+                try:
+                    if take(handle) and still_at(left, handle):
+                        left.unlink()
+                        warnings.warn(
+                            f"{left}: removed; a process that was killed had left it",
+                            UserWarning,
+                            stacklevel=4,
+                        )
+                finally:
+                    os.close(handle)
 
 
 def is_unfinished(path: Path) -> bool:
@@ -119,10 +172,28 @@ def not_read(path: Path, error: Exception, otherwise: str) -> str:
     return f"{path}: could not be read ({reason}); {_READING_REMEDIES.get(code or 0, otherwise)}"
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it is in, and have their names reach the disk."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
-    """Have a file or folder reach the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Have a file, or the names in a folder, reach the disk.
+
+    Nothing is done for a folder where folders can't be opened (Windows), or not by this process, or where the
+    file system knows no such thing.
+    """
+    folder = path.is_dir()
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)  # Windows syncs only what may be written
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if not folder or error.errno not in _NO_SYNC:
+            raise

@@ -42,6 +42,7 @@ from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
 from dien.folders import Folder
 from dien.models import Model, build
+from dien.places import making
 from dien.tensors import expect_tensors, read_tensors
 
 FORMAT = 2
@@ -283,26 +284,21 @@ def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
     """Hand out a folder with ``config.yaml`` and ``run.json`` that becomes the run ``path`` when complete.
 
     Args:
-        path: the folder, which must not exist.
+        path: the folder, which must not exist; who calls this has its lock.
         config: model and training.
         info: content of ``run.json``.
 
     Raises:
         RunError: ``path`` cannot be written; nothing is left of it, as after any other exception.
     """
-    new = path.with_name(f".{path.name}.new")
-    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
     try:
-        new.mkdir(parents=True)
-        (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-        text = json.dumps(msgspec.to_builtins(info), indent=2)
-        (new / "run.json").write_text(text + "\n", encoding="utf-8")
-        yield new
-        new.rename(path)
+        with making(path, RunError) as place, place.building() as new:
+            (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+            text = json.dumps(msgspec.to_builtins(info), indent=2)
+            (new / "run.json").write_text(text + "\n", encoding="utf-8")
+            yield new
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def training_weights(name: str) -> str:

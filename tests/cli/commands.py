@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from dien.cli import app
+from dien.cli.commands import app
 
 
 class Value(NamedTuple):

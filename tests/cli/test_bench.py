@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dien.bench import SHAPES, Shape, subject
-from dien.cli import app
+from dien.cli.commands import app
 from dien.errors import ConfigError
 from dien.ops.cpu import backends
 

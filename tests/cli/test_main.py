@@ -127,6 +127,68 @@ def test_a_closed_pipe_ends_a_command_without_a_traceback(
     assert "Traceback" not in errors
     assert "Exception" not in errors
     assert running.returncode == 1
+    if "--help" not in arguments:
+        assert errors == "error: standard output: could not be written (Broken pipe)\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_full_standard_output_is_an_error(buffered: bool, small_data: Dataset) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["sh", "-c", '"$@" > /dev/full', "sh", *command("inspect", small_data.path, "--json")],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=environment if buffered else {**environment, "PYTHONUNBUFFERED": "1"},
+    )
+    assert done.stderr == "error: standard output: could not be written (No space left on device)\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_closed_standard_output_is_an_error_and_no_file_takes_its_place(tmp_path: Path) -> None:
+    line = ["sh", "-c", '"$@" >&-', "sh", *command("--help")]
+    done = subprocess.run(line, stderr=subprocess.PIPE, text=True, check=False)
+    assert "could not be written (Bad file descriptor)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+
+
+STARTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(name, *_):
+        if name == os.environ["STOPS_AT"]:
+            signal.raise_signal(int(os.environ["STOPS_BY"]))
+
+sys.meta_path.insert(0, Finder)
+from dien.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(
+    ("module", "number", "said"),
+    [
+        ("typer", signal.SIGINT, "stopped by Ctrl-C"),
+        ("rich.console", signal.SIGTERM, "stopped by SIGTERM"),
+        ("torch", signal.SIGHUP, "stopped by SIGHUP"),
+    ],
+)
+def test_a_signal_while_a_command_starts_ends_it_with_one_line(
+    module: str, number: signal.Signals, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTING, "evaluate", "nowhere"],
+        env={**os.environ, "STOPS_AT": module, "STOPS_BY": str(int(number))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", said + "\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import dien.data.writer as writer
+from dien import places
 from dien.data.dataset import Dataset
 from dien.data.prepare import paper, temporal
 from dien.data.prepare.prepared import Prepared
@@ -108,7 +109,9 @@ def test_a_full_disk_leaves_nothing_behind(prepared, other, tmp_path, room):
     assert content(tmp_path / "DATA") == before
 
 
-@pytest.mark.parametrize("step", ["_save_array", "_info", "sync", "first rename", "second rename"])
+@pytest.mark.parametrize(
+    "step", ["_save_array", "_info", "sync_tree", "exchange", "first rename", "second rename"]
+)
 def test_ctrl_c_leaves_nothing_new_and_restores_what_was_there(prepared, other, tmp_path, monkeypatch, step):
     write(other, tmp_path / "DATA")
     before = content(tmp_path / "DATA")
@@ -125,9 +128,12 @@ def test_ctrl_c_leaves_nothing_new_and_restores_what_was_there(prepared, other, 
 
     with monkeypatch.context() as patch:
         if "rename" in step:
+            patch.setattr(places, "_exchange", lambda *_: False)
             patch.setattr(Path, "rename", rename)
+        elif step == "exchange":
+            patch.setattr(places, "_exchange", interrupt)
         else:
-            patch.setattr(writer, step, interrupt)
+            patch.setattr(places if step == "sync_tree" else writer, step, interrupt)
         with pytest.raises(KeyboardInterrupt):
             write(prepared, tmp_path / "DATA", overwrite=True)
     assert [file.name for file in tmp_path.iterdir()] == ["DATA"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from dien.cli import app
+from dien.cli.commands import app
 from tests.docs.blocks import DOCS, blocks_of
 
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]

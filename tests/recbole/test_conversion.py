@@ -18,7 +18,7 @@ pytest.importorskip("recbole", reason="RecBole is not installed: make test-recbo
 from recbole.trainer import Trainer
 from typer.testing import CliRunner
 
-from dien.cli import app
+from dien.cli.commands import app
 from dien.errors import RunError
 from dien.recbole import DIEN, DIENTrainer, conversion, convert
 from dien.serving import Scorer

@@ -17,13 +17,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from dien.cli import app
+from dien.cli.commands import app
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
 from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.errors import ConfigError, DataError, RunError
+from dien.lock import locked
 from dien.models import build
 from dien.packed import Packed
 from dien.run import Run
@@ -198,16 +199,12 @@ def test_a_folder_of_another_comparison_is_refused_by_what_differs(
 def test_a_folder_of_anything_else_or_in_use_is_refused(
     small_data: Dataset, finished: Path, tmp_path: Path
 ) -> None:
-    import fcntl
-
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(RunError, match="holds no comparison"):
         compare_small(small_data, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-    with (finished / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(RunError, match="another dien compare is at work"):
-            compare_small(small_data, finished)
+    with locked(finished), pytest.raises(RunError, match="another process is at work here"):
+        compare_small(small_data, finished)
 
 
 def test_runs_on_data_that_was_prepared_anew_are_refused(

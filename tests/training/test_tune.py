@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dien.cli import app
+from dien.cli.commands import app
 from dien.data.dataset import Dataset
 from dien.data.log import Log
 from dien.data.prepare import temporal

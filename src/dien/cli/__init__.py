@@ -1,75 +1,102 @@
-"""The commands, in the order of use. Each is thin: it checks its options and calls the library."""
+"""The command line: ``main`` runs a command and turns what happens into an exit code and a message.
+
+What takes long to import is imported in there, so that Ctrl-C is handled from the start.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
-import typer
-from typer.core import TyperGroup
-
-from dien.cli.bench import bench
-from dien.cli.compare import compare
-from dien.cli.convert_recbole import convert_recbole
-from dien.cli.evaluate import evaluate
-from dien.cli.inspect import inspect
-from dien.cli.output import plain_warnings, print_error
-from dien.cli.prepare import prepare
-from dien.cli.schema import schema
-from dien.cli.score import score
-from dien.cli.train import train
-from dien.cli.tune import tune
+from dien.cli.stopping import Stopping
 from dien.errors import DienError
-
-ORDER = (
-    "prepare",
-    "schema",
-    "inspect",
-    "train",
-    "evaluate",
-    "score",
-    "compare",
-    "tune",
-    "bench",
-    "convert-recbole",
-)
-
-
-class _InOrder(TyperGroup):
-    def list_commands(self, ctx: object) -> list[str]:
-        """Give the commands in the order of use; by itself Typer puts commands before groups of commands."""
-        return list(ORDER)
-
-
-app = typer.Typer(
-    cls=_InOrder,
-    help="Deep Interest Evolution Network: from click logs to scores.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",  # in which [time] is a word, not a style
-    pretty_exceptions_enable=False,
-)
-app.add_typer(prepare, name="prepare")
-app.add_typer(schema, name="schema")
-app.command()(inspect)
-app.command()(train)
-app.command()(evaluate)
-app.command()(score)
-app.command()(compare)
-app.command()(tune)
-app.command()(bench)
-app.command()(convert_recbole)
 
 
 def main() -> None:
-    """Run a command: exit code 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run a command.
+
+    Exit code 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by a terminal that
+    was closed.
+    """
     # torch's threads wait for each other spinning, also for one whose core another process has. With this
     # they soon sleep instead (docs/performance.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+    _open_what_is_closed()
+    with Stopping() as stopping:
+        try:
+            code = _run()
+        except BaseException as error:
+            if not (stopping.number or isinstance(error, KeyboardInterrupt)):
+                raise
+            code = 130
+        if stopping.number or code == 130:
+            with suppress(OSError):
+                sys.stderr.write(stopping.message + "\n")
+            code = stopping.exit_code
+        elif not _flushed(silent=bool(code)):
+            code = code or 1
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """Run a command and give its exit code."""
+    from dien.cli.commands import app
+    from dien.cli.output import plain_warnings
+
     plain_warnings()
     try:
         app()
+    except SystemExit as end:
+        return end.code
     except DienError as error:
-        print_error(str(error))
-        sys.exit(1)
+        return _failed(str(error))
+    except OSError as error:
+        if not _flushed():
+            return 1
+        name = error.filename if isinstance(error.filename, str) else "a file or standard output"
+        return _failed(f"{name}: {error.strerror or error}")
+    except MemoryError as error:
+        return _failed(f"not enough memory{f' ({error})' if str(error) else ''}")
+    return 0
+
+
+def _open_what_is_closed() -> None:
+    """Have standard output and error lead somewhere, so that no file of ours takes their place.
+
+    What is written to a closed output fails, as it should: it is lost.
+    """
+    for number, name, flags in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.fstat(number)
+                continue
+            handle = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            setattr(sys, name, os.fdopen(handle, flags))
+
+
+def _failed(text: str) -> int:
+    from dien.cli.output import print_error
+
+    with suppress(OSError, ValueError):  # standard error is full or closed: the exit code says it
+        print_error(text)
+    return 1
+
+
+def _flushed(silent: bool = False) -> bool:
+    """Whether all that was printed has gone where it should; says so where it has not."""
+    stream = getattr(sys.stdout, "wrapped", sys.stdout)  # as Typer leaves it after a closed pipe
+    try:
+        stream.flush()
+        return stream is sys.stdout
+    except BrokenPipeError:
+        reason = "could not be written (Broken pipe)"
+    except (OSError, ValueError) as error:
+        reason = f"could not be written ({getattr(error, 'strerror', None) or error})"
+    sys.stdout = stream
+    with suppress(OSError):  # what is still held back would fail again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if not silent:
+        _failed(f"standard output: {reason}")
+    return False

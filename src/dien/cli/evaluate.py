@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import TextColumn
 from rich.table import Table
 
 from dien.cli import options
-from dien.cli.output import finish, progress, table_of
+from dien.cli.output import Results, finish, progress, table_of
 
 if TYPE_CHECKING:
     from dien.training.metrics import Metrics
@@ -56,7 +55,7 @@ def evaluate(
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}
         if not as_json:
-            Console(highlight=False).print(_table(parts), "")
+            Results().print(_table(parts), "")
     if whole.note is None:
         del metrics["note"]
     finish(result, metrics, f"run folder: {run}", as_json)

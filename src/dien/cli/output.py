@@ -14,7 +14,30 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dien.errors import DienError
+
 messages = Console(stderr=True, highlight=False)
+
+
+class Results(Console):
+    """Where results are printed: standard output. One that is closed is an error, as one that is full."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does.
+
+        Raises:
+            DienError: standard output is full or was closed.
+        """
+        with _on_standard_output():
+            super().print(*objects, **options)
+
+    def on_broken_pipe(self) -> None:
+        """Raise what rich has caught; by itself it ends the process without a word."""
+        raise
+
 
 _PACKAGE = str(Path(__file__).parents[1])
 
@@ -38,14 +61,29 @@ def finish(result: Mapping[str, Any], rows: Mapping[str, Any], last: str, as_jso
     table.add_column(justify="right")
     for name, value in rows.items():
         table.add_row(_label(name), _text(value))
-    console = Console(highlight=False)
+    console = Results()
     console.print(table)
     console.print(last, soft_wrap=True, markup=False)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
     """Print one JSON object, a line."""
-    sys.stdout.write(json.dumps(result, default=str) + "\n")
+    with _on_standard_output():
+        sys.stdout.write(json.dumps(result, default=str) + "\n")
+
+
+@contextmanager
+def _on_standard_output() -> Iterator[None]:
+    """See that what is printed gets where it should.
+
+    Raises:
+        DienError: standard output is full or was closed.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise DienError(f"standard output: could not be written ({error.strerror})") from error
 
 
 def print_error(text: str) -> None:

@@ -29,6 +29,7 @@ from dien.data.tables import (
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import DataError
 from dien.folders import Folder, release
+from dien.places import put_back
 
 AGAIN = "prepare the data again (dien prepare)"
 """What to do about a dataset folder that is damaged."""
@@ -84,6 +85,7 @@ class Dataset(Tables):
                 "dien.prepare makes of files or data frames"
             )
         folder = Folder(Path(path), DataError, AGAIN)
+        put_back(folder.path, DataError)
         for _ in range(_OPENED_AT_MOST):
             before = folder.identity
             try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,11 +17,11 @@ from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.tables import FeatureTable
 from dien.errors import DataError
-from dien.files import sync
+from dien.places import Place, claimed
 
 
 def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
-    """Write the dataset folder beside ``path`` and rename it into place.
+    """Write the dataset folder beside ``path`` and put it into its place at once.
 
     The same dataset gives the same bytes: nothing in them depends on when or where they were written.
 
@@ -33,11 +31,34 @@ def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
         overwrite: whether a dataset folder that is there already is replaced.
 
     Raises:
-        DataError: ``path`` exists already, or something could not be written, as on a full disk. What is at
-            ``path`` then stays as it was.
+        DataError: ``path`` exists already, another process writes to it, or something could not be written,
+            as on a full disk. What is at ``path`` then stays as it was.
     """
-    check_free(path, overwrite)
-    with new_folder(path) as new:
+    with dataset_place(path, overwrite) as place:
+        write_at(prepared, place)
+
+
+@contextmanager
+def dataset_place(path: Path, overwrite: bool = False) -> Iterator[Place]:
+    """Lock a dataset folder for this process, and hand out the place to write it at.
+
+    What was opened from the folder before it was locked may have changed.
+
+    Raises:
+        DataError: as :func:`check_free`; another process writes to it, or it cannot be written.
+    """
+    with claimed(path, DataError, overwrite) as place:
+        check_free(path, overwrite)
+        yield place
+
+
+def write_at(prepared: Prepared, place: Place) -> None:
+    """Write the dataset folder at a place that this process has locked.
+
+    Raises:
+        DataError: something could not be written. What was there then stays as it was.
+    """
+    with built(place) as new:
         for name, array in arrays_of(prepared).items():
             _save_array(new / f"{name}.npy", array)
         for folder in ("vocabularies", "items", "users"):  # a side may have no feature, as rare ids alone
@@ -47,9 +68,6 @@ def write(prepared: Prepared, path: Path, overwrite: bool = False) -> None:
         prepared.item_ids.save(new / "items" / "ids.parquet")
         prepared.user_ids.save(new / "users" / "ids.parquet")
         _info(prepared).save(new)
-        for file in new.rglob("*"):
-            if file.is_file():
-                sync(file)
 
 
 def check_free(path: Path, overwrite: bool = False) -> None:
@@ -58,8 +76,12 @@ def check_free(path: Path, overwrite: bool = False) -> None:
     Raises:
         DataError: something is there already that is no dataset folder, or may not be overwritten.
     """
-    if not (path.exists() or path.is_symlink()):
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
     if not (path / FILE_NAME).is_file():
         raise DataError(f"{path}: exists and is no dataset folder; choose another path")
     if not overwrite:
@@ -67,47 +89,20 @@ def check_free(path: Path, overwrite: bool = False) -> None:
 
 
 @contextmanager
-def scratch_beside(path: Path) -> Iterator[Path]:
-    """Hand out a folder on the disk of ``path`` for columns while they grow, and remove it in the end.
+def built(place: Place) -> Iterator[Path]:
+    """Hand out an empty folder that is put into its place when all went well.
 
-    Raises:
-        DataError: it cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".{path.name}.scratch.", dir=path.parent)
-    except OSError as error:
-        raise DataError(f"{path.parent}: cannot be written: {error}; choose another folder") from error
-    with folder as name:
-        yield Path(name)
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Hand out an empty folder that takes the place of ``path`` when all went well.
-
-    An exception (Ctrl-C too) removes it; what was at ``path`` is there again then.
+    An exception (Ctrl-C too) removes it; what was there is there again then.
 
     Raises:
         DataError: something could not be written, as on a full disk.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        new, old = work / "new", work / "old"
-        try:
-            new.mkdir()
+        with place.building() as new:
             yield new
-            if path.exists():
-                path.rename(old)
-            new.rename(path)
-        finally:
-            if old.exists() and not path.exists():
-                old.rename(path)
-            shutil.rmtree(work, ignore_errors=True)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(
-            f"{path}: could not be written: {error}; nothing is left of it. Free some space or choose "
+            f"{place.path}: could not be written: {error}; nothing is left of it. Free some space or choose "
             "another folder, then run again"
         ) from error
 

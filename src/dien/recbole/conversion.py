@@ -30,6 +30,7 @@ from dien.data.ragged import Column, Ragged, to_offsets
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.data.writer import flat
 from dien.errors import RunError
+from dien.lock import locked
 from dien.models import DIENConfig, build
 from dien.recbole.switches import Switches
 from dien.run import FORMAT, RESULT, WEIGHTS, Run, RunInfo, new_run
@@ -93,7 +94,7 @@ def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = N
         },
         recbole=of_recbole,
     )
-    with new_run(out, run_config, info) as new:
+    with locked(out, RunError), new_run(out, run_config, info) as new:
         (new / "vocabularies").mkdir()
         for side, fields in sides.items():
             (new / f"{side}s").mkdir()

@@ -36,7 +36,7 @@ from dien.training.comparison import (
     FailedRun,
     UnfinishedRun,
 )
-from dien.training.folder import locked, settings_now
+from dien.training.folder import one_command, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
 from dien.training.space import with_values
@@ -140,7 +140,7 @@ def compare(
         for seed in range(number * seeds, (number + 1) * seeds)
         for name, config in configs.items()
     ]
-    with locked(out, COMPARISON, FORMAT, arguments, "dien compare", _arguments_now):
+    with one_command(out, COMPARISON, FORMAT, arguments, "dien compare", _arguments_now):
         for run in runs:
             run.job.expect_data(run.dataset)
         errors: dict[Path, str] = {}

@@ -18,8 +18,11 @@ from dien.config import RunConfig
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
+from dien.files import make_folder
+from dien.lock import locked
 from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
+from dien.places import settle
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
 from dien.training.device import device_of
@@ -110,19 +113,33 @@ def fit(
     out, started = Path(out), time.perf_counter()
     with core_for_prefetch():
         threads = torch.get_num_threads()
-    if resume and out.exists():
-        run = _resumed(out, config, dataset, start_from)
-        if not run.finished and run.info.threads not in (None, threads):
-            warnings.warn(
-                f"{out}: was begun with {run.info.threads} threads of torch and goes on with {threads}: the "
-                "last bits of its weights will be others; OMP_NUM_THREADS or torch.set_num_threads sets them",
-                stacklevel=2,
-            )
-    else:
-        run = _created(out, config, dataset, start_from, threads)
+    try:
+        make_folder(out.parent)
+    except OSError as error:
+        raise RunError(f"{out}: could not be written ({error.strerror}); choose another folder") from error
+    with locked(out, RunError) as holds:
+        if holds:
+            settle(out)
+        if resume and out.exists():
+            run = _resumed(out, config, dataset, start_from)
+            if not run.finished and run.info.threads not in (None, threads):
+                warnings.warn(
+                    f"{out}: was begun with {run.info.threads} threads of torch and goes on with {threads}: "
+                    "the last bits of its weights will be others; OMP_NUM_THREADS or torch.set_num_threads "
+                    "sets them",
+                    stacklevel=2,
+                )
+        else:
+            run = _created(out, config, dataset, start_from, threads)
+        return _trained(run, dataset, show_progress, started)
+
+
+def _trained(run: Run, dataset: Dataset, show_progress: bool, started: float) -> FitResult:
+    """Train a run to its end from where it is."""
+    config = run.config
     with Bar(show_progress) as bar:
         if run.finished:
-            bar.print(f"{out}: training has finished already; nothing to do")
+            bar.print(f"{run.path}: training has finished already; nothing to do")
             return read_result(run)
         with kept_memory(), core_for_prefetch(), _repeatable(config.training.seed):
             trainer = Trainer(build(config.model, dataset.schema), run, dataset, bar)
@@ -141,7 +158,7 @@ def fit(
         save_tensors(run.path / training_weights(only), split_off)
     save_tensors(run.path / WEIGHTS, best)
     result = FitResult(
-        run=str(out),
+        run=str(run.path),
         epochs=state.epochs,
         best_epoch=state.best_epoch,
         valid_auc=state.best.auc,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 
 from dien.config import RunConfig, override
 from dien.errors import ConfigError, RunError
-from dien.files import is_unfinished, remove_unfinished
+from dien.files import is_unfinished, make_folder, remove_unfinished
+from dien.lock import locked
 from dien.run import differences
 
 
 @contextmanager
-def locked(
+def one_command(
     out: Path,
     name: str,
     version: int,
@@ -38,22 +38,18 @@ def locked(
         RunError: it is of other arguments, holds anything else, is in use, or cannot be written.
     """
     file = out / name
-    if out.exists() and not file.exists() and _holds_something(out):
-        raise RunError(f"{out}: exists and holds no {name}; choose another --out")
     try:
-        (out / "runs").mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
+        if out.exists() and not file.exists() and _holds_something(out):
+            raise RunError(f"{out}: exists and holds no {name}; choose another --out")
+        make_folder(out.parent)
     except OSError as error:
         raise RunError(f"{out}: cannot be written ({error})") from error
-    with lock:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process ends
-            except OSError as error:
-                raise RunError(f"{out}: another {command} is at work here; wait for it") from error
-        remove_unfinished(out)
+    with locked(out, RunError):
+        try:
+            (out / "runs").mkdir(parents=True, exist_ok=True)
+            remove_unfinished(out)
+        except OSError as error:
+            raise RunError(f"{out}: cannot be written ({error})") from error
         if file.exists():
             _expect_arguments(file, version, arguments, command, read)
         yield

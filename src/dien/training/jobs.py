@@ -21,7 +21,8 @@ import torch
 
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
-from dien.errors import DienError
+from dien.errors import DienError, RunError
+from dien.lock import locked
 from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
 from dien.training.fit import FitResult, fit, read_result
@@ -102,6 +103,8 @@ def carry_out(job: Job) -> None:
     """
     torch.set_num_threads(1)
     dataset = Dataset.open(job.data)
+    with locked(job.out, RunError, wait=60):
+        pass  # a process of a command that was killed just now, and that is about to end
     fit(dataset, job.config, job.out, resume=True, show_progress=False)
     if not job.test:
         return

@@ -31,7 +31,7 @@ from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
 from dien.models import Space, model_config
 from dien.models.space import shown
-from dien.training.folder import locked, settings_now
+from dien.training.folder import one_command, settings_now
 from dien.training.jobs import Job, run_all
 from dien.training.progress import RunsBar
 from dien.training.resumable import AGAIN, write_text
@@ -93,7 +93,7 @@ def tune(
         "settings": config.model_dump(mode="json"),
         "space": {key: str(values) for key, values in space.items()},
     }
-    with locked(out, TUNE, FORMAT, arguments, "dien tune", _arguments_now):
+    with one_command(out, TUNE, FORMAT, arguments, "dien tune", _arguments_now):
         begun = [
             _Running(trial.trial, trial.values, dataset, with_values(config, trial.values), seeds, out)
             for trial in _begun(out, trials)

@@ -113,6 +113,9 @@ def table(
         )
 
     def read() -> Log:
+        nonlocal earlier
+        if append is not None:
+            earlier = Dataset.open(append)  # again: another process may have added to it before it was locked
         with progress("reading", None, DownloadColumn()) as advance:
             return table.read(interactions, items, users, spec, behaviours=behaviours, progress=advance)
 

@@ -30,7 +30,7 @@ def write_data(
     """Read a log, prepare it, write the dataset folder, and print its sizes.
 
     Args:
-        read: reads the log.
+        read: reads the log; called once the folder is locked, so that nobody else changes what is there.
         build: prepares it: takes it out of the list that holds it, so that nobody else holds a large log,
             and a folder for what grows on the way.
         out: the dataset folder.
@@ -38,16 +38,15 @@ def write_data(
         overwrite: whether a dataset folder that is there is replaced.
     """
     from dien.data.dataset import Dataset
-    from dien.data.writer import check_free, scratch_beside, write
+    from dien.data.writer import dataset_place, write_at
 
-    check_free(out, overwrite)
-    with scratch_beside(out) as scratch:
+    with dataset_place(out, overwrite) as place:
         logs = [read()]
         with messages.status("preparing"):
-            prepared = build(logs, scratch)
+            prepared = build(logs, place.scratch)
         with messages.status("writing"):
-            write(prepared, out, overwrite)
-    info = Dataset.open(out).info
+            write_at(prepared, place)
+        info = Dataset.open(out).info
     rows: dict[str, Any] = {name: getattr(info.sizes, name) for name in ("users", "items", "behaviours")}
     for split, size in info.sizes.splits.items():
         rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions"

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.errors import DataError
+from dien.files import not_written
+
 _HEADER = 128  # bytes: numpy pads the header of a column of any length to this
 
 
@@ -26,18 +29,26 @@ class ColumnWriter:
         self._files: dict[str, tuple[BufferedWriter, np.dtype[Any], tuple[int, ...]]] = {}
 
     def append(self, name: str, array: NDArray[Any]) -> None:
-        """Append ``[n, ...]`` to a column; its type is that of the first array."""
+        """Append ``[n, ...]`` to a column; its type is that of the first array.
+
+        Raises:
+            DataError: it cannot be written, as on a full disk; so does :meth:`finish`.
+        """
         if self._folder is None:
             self._parts.setdefault(name, []).append(array)
             return
-        if name not in self._files:
-            path = self._folder / f"{name}.npy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("wb")
-            file.write(bytes(_HEADER))
-            self._files[name] = (file, array.dtype, (0, *array.shape[1:]))
-        file, dtype, (length, *rest) = self._files[name]
-        np.ascontiguousarray(array, dtype).tofile(file)
+        path = self._folder / f"{name}.npy"
+        try:
+            if name not in self._files:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("wb")
+                file.write(bytes(_HEADER))
+                self._files[name] = (file, array.dtype, (0, *array.shape[1:]))
+            file, dtype, (length, *rest) = self._files[name]
+            # Not numpy's tofile: it does not say so when the last of it finds no room.
+            file.write(np.ascontiguousarray(array, dtype).data)
+        except OSError as error:
+            raise DataError(not_written(path, error)) from error
         self._files[name] = (file, dtype, (length + len(array), *rest))
 
     def finish(self) -> dict[str, NDArray[Any]]:
@@ -48,10 +59,13 @@ class ColumnWriter:
                 name, parts = self._parts.popitem()
                 columns[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
             return columns
-        for file, dtype, shape in self._files.values():
-            file.seek(0)
-            header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            assert file.tell() == _HEADER
-            file.close()
+        try:
+            for file, dtype, shape in self._files.values():
+                file.seek(0)
+                header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                assert file.tell() == _HEADER
+                file.close()
+        except OSError as error:
+            raise DataError(not_written(Path(file.name), error)) from error
         return {name: np.load(self._folder / f"{name}.npy", mmap_mode="r") for name in self._files}

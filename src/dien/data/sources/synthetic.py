@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from dien.data.log import Log
 from dien.data.ragged import row_of, to_offsets
 from dien.data.tables import SplitName, Tables
-from dien.data.writer import check_free, new_folder
+from dien.data.writer import built, dataset_place
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -134,8 +134,7 @@ class Simulation:
         Raises:
             DataError: ``folder`` is there already or cannot be written.
         """
-        check_free(folder)
-        with new_folder(folder) as new:
+        with dataset_place(folder) as place, built(place) as new:
             (new / "interactions").mkdir()
             self._items_table().write_parquet(new / "items.parquet")
             self._users_table().write_parquet(new / "users.parquet")

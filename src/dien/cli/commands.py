@@ -1,0 +1,56 @@
+"""The commands, in the order of use. Each is thin: it checks its options and calls the library."""
+
+from __future__ import annotations
+
+import typer
+from typer.core import TyperGroup
+
+from dien.cli.bench import bench
+from dien.cli.compare import compare
+from dien.cli.convert_recbole import convert_recbole
+from dien.cli.evaluate import evaluate
+from dien.cli.inspect import inspect
+from dien.cli.prepare import prepare
+from dien.cli.schema import schema
+from dien.cli.score import score
+from dien.cli.train import train
+from dien.cli.tune import tune
+
+ORDER = (
+    "prepare",
+    "schema",
+    "inspect",
+    "train",
+    "evaluate",
+    "score",
+    "compare",
+    "tune",
+    "bench",
+    "convert-recbole",
+)
+
+
+class _InOrder(TyperGroup):
+    def list_commands(self, ctx: object) -> list[str]:
+        """Give the commands in the order of use; by itself Typer puts commands before groups of commands."""
+        return list(ORDER)
+
+
+app = typer.Typer(
+    cls=_InOrder,
+    help="Deep Interest Evolution Network: from click logs to scores.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",  # in which [time] is a word, not a style
+    pretty_exceptions_enable=False,
+)
+app.add_typer(prepare, name="prepare")
+app.add_typer(schema, name="schema")
+app.command()(inspect)
+app.command()(train)
+app.command()(evaluate)
+app.command()(score)
+app.command()(compare)
+app.command()(tune)
+app.command()(bench)
+app.command()(convert_recbole)

@@ -1,0 +1,169 @@
+"""Folders that are made beside their place: what is under the name is whole, whatever killed whom."""
+
+import os
+import signal
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dien import places
+from dien.errors import DataError
+from dien.places import claimed, put_back
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def put(path: Path, text: str, before: Callable[[Path], None] = lambda _: None) -> None:
+    with claimed(path, DataError, replaces=True) as place, place.building() as new:
+        (new / "inner").mkdir()
+        (new / "inner" / "a").write_text(text)
+        before(place.path)
+
+
+def text(path: Path) -> str:
+    return (path / "inner" / "a").read_text()
+
+
+def killed(work: Callable[[], None]) -> None:
+    """Do something in a child that has to kill itself on the way."""
+    if (child := os.fork()) == 0:
+        work()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def kill(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def without_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_exchange", lambda *_: False)
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_replaced_and_nothing_is_left_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        without_exchange(monkeypatch)
+    for version in ("1", "2"):
+        put(tmp_path / "deep" / "data", version)
+        assert text(tmp_path / "deep" / "data") == version
+    assert names(tmp_path / "deep") == ["data"]
+
+
+def test_the_folder_is_under_its_name_at_every_moment_where_names_can_be_exchanged(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    (one / "a").touch()
+    if not places._exchange(one, other):
+        pytest.skip("this file system exchanges no names")
+    assert (names(one), names(other)) == ([], ["a"])
+
+
+@posix
+@pytest.mark.parametrize("reader", [True, False])
+def test_a_folder_that_was_moved_away_when_its_process_was_killed_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: bool
+) -> None:
+    put(tmp_path / "data", "old")
+    without_exchange(monkeypatch)
+
+    def rename(self: Path, target: Path, real=Path.rename) -> Path:
+        if self.name == "new":
+            kill()
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        killed(lambda: put(tmp_path / "data", "new"))
+    assert not (tmp_path / "data").exists()
+    with warnings.catch_warnings(record=True) as said:
+        if reader:
+            put_back(tmp_path / "data", DataError)
+        else:
+            put(tmp_path / "data", "newer")
+    assert text(tmp_path / "data") == ("old" if reader else "newer")
+    assert "put back as it was before a process was killed" in str(said[0].message)
+    assert "removed; a process that was killed had left it" in str(said[1].message)
+    assert names(tmp_path) == ["data"]
+
+
+@posix
+def test_what_a_killed_process_left_goes_with_the_next_and_with_a_word(tmp_path: Path) -> None:
+    put(tmp_path / "data", "old")
+    killed(lambda: put(tmp_path / "data", "new", kill))
+    assert text(tmp_path / "data") == "old"
+    left = set(names(tmp_path))
+    kept = {"data", ".data.scratch", ".data.scratch.abc", ".data2.scratch.abcdefgh", "data.scratch.abcdefgh"}
+    for name in kept - {"data"}:
+        (tmp_path / name).mkdir()
+    assert len(left) == 3
+    with pytest.warns(UserWarning, match=r"\.data\.scratch\.[0-9a-f]{8}: removed; a process that was killed"):
+        put(tmp_path / "data", "new")
+    assert text(tmp_path / "data") == "new"
+    assert set(names(tmp_path)) == kept
+
+
+@posix
+def test_a_folder_that_was_removed_after_it_was_replaced_does_not_come_back(tmp_path: Path) -> None:
+    put(tmp_path / "data", "old")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(places, "sync", lambda path: kill() if path == tmp_path else None)
+        killed(lambda: put(tmp_path / "data", "new"))
+    assert text(tmp_path / "data") == "new"
+    for file in sorted((tmp_path / "data").rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    (tmp_path / "data").rmdir()
+    put_back(tmp_path / "data", DataError)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_came_meanwhile_is_not_replaced_unasked(tmp_path: Path) -> None:
+    def make() -> None:
+        with claimed(tmp_path / "data", DataError) as place, place.building():
+            (tmp_path / "data").mkdir()
+            (tmp_path / "data" / "theirs").touch()
+
+    with pytest.raises(OSError, match="not empty"):
+        make()
+    assert names(tmp_path) == ["data"]
+    assert names(tmp_path / "data") == ["theirs"]
+
+
+def test_a_link_stays_and_the_folder_that_it_names_is_replaced(tmp_path: Path) -> None:
+    put(tmp_path / "disk" / "real", "old")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "real")
+    put(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert text(tmp_path / "disk" / "real") == "new"
+    assert names(tmp_path / "disk") == ["real"]
+
+
+def test_all_that_is_in_a_new_folder_reaches_the_disk_before_its_name_and_then_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def sync(path: Path) -> None:
+        seen.append((path.name, (tmp_path / "data").exists()))
+
+    with claimed(tmp_path / "data", DataError) as place, place.building() as new:
+        (new / "inner").mkdir()
+        (new / "inner" / "a").touch()
+        monkeypatch.setattr(places, "sync", sync)
+    assert set(seen[:-1]) == {("inner", False), ("a", False), ("new", False)}
+    assert seen[-1] == (tmp_path.name, True)
+
+
+def test_a_name_too_long_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="File name too long"), claimed(tmp_path / ("n" * 300), DataError):
+        pass
+    assert names(tmp_path) == []
