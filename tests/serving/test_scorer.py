@@ -134,11 +134,11 @@ def test_a_value_that_does_not_fit_its_field_is_refused_by_name(rich: Scorer) ->
             "behaviours: no feature hour .* expected action, dwell, labels",
         ),
         ({"behaviours": {"action": ["action1"]}}, "action: .*expected 2 values, one for each"),
-        ({"behaviours": {"action": "ab"}}, "action: 'ab', expected 2 values"),
-        ({"behaviours": {"dwell": [1, True]}}, "dwell: True, expected finite numbers"),
-        ({"behaviours": {"labels": ["a", ["b"]]}}, "labels: 'a', expected a list of strings"),
+        ({"behaviours": {"action": "ab"}}, "action: 'ab', expected a list of strings"),
+        ({"behaviours": {"dwell": [1, True]}}, "dwell: True, expected a list of finite numbers"),
+        ({"behaviours": {"labels": ["a", ["b"]]}}, "labels: 'a', expected a list of lists of strings"),
         ({"times": [1], "time": 2}, "times: .*expected 2 values"),
-        ({"times": [1, 1.5], "time": 2}, "times: 1.5, expected integers, seconds"),
+        ({"times": [1, 1.5], "time": 2}, "times: 1.5, expected a list of integers, seconds"),
         ({"time": "now"}, "time: 'now', expected integers, seconds"),
     ):
         with pytest.raises(ValueError, match=message):

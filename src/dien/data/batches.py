@@ -59,12 +59,12 @@ def assemble(
         rows: ``[B]`` rows of the split; None where the candidates are of none.
     """
     return Batch(
-        history=_gather(items, history) | _tensors(behaviour or {}),
+        history=_gather(items, history) | columns_of(behaviour or {}),
         offsets=torch.from_numpy(offsets),
         history_of=torch.from_numpy(history_of),
         target=_gather(items, target),
         user=_gather(users, user),
-        context=_tensors(context),
+        context=columns_of(context),
         label=None if label is None else torch.from_numpy(label.astype(np.float32)),
         negatives=None if negatives is None else _gather(items, negatives),
         user_row=torch.from_numpy(user.astype(np.int64)),
@@ -275,10 +275,11 @@ def prefetch(batches: Iterable[T], depth: int = 2) -> Iterator[T]:
 
 
 def _gather(table: FeatureTable, rows: NDArray[np.integer]) -> Columns:
-    return _tensors({name: column[rows] for name, column in table.items()})
+    return columns_of({name: column[rows] for name, column in table.items()})
 
 
-def _tensors(table: FeatureTable) -> Columns:
+def columns_of(table: FeatureTable) -> Columns:
+    """Make encoded features the tensors of a batch."""
     columns: Columns = {}
     for name, column in table.items():
         if isinstance(column, Ragged):

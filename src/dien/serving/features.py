@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.features import TIME_SINCE, Feature
-from dien.data.ragged import Column, row_of
+from dien.data.features import TIME_SINCE, Feature, Side
+from dien.data.ragged import Column
 from dien.data.tables import FeatureTable
-from dien.data.vocabulary import Ids
 from dien.run import Run
+from dien.serving.values import EXPECTED, LAST_TIME, Leaf, NotExpectedError, plain
 
-Leaf = Literal["id", "number", "time"]
-_LEAVES: dict[Leaf, tuple[type[pl.DataType], str]] = {
-    "id": (pl.String, "strings or integers"),
-    "number": (pl.Float64, "finite numbers"),
-    "time": (pl.Int64, "integers, seconds since 1970"),
-}
-_FEW = 256  # ids that a dictionary finds sooner than a join with the vocabulary does
+Values = pl.Series | Sequence[Any]
+"""Raw values: a column of a file, or a list of those of a request, which a forked process encodes, too."""
+Described = dict[str, tuple[Column, NDArray[np.bool_]]]
+"""Feature name -> encoded values of candidates or users, and which of them the request gives."""
+
+_DTYPES: dict[Leaf, type[pl.DataType]] = {"id": pl.String, "number": pl.Float64, "time": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,8 @@ class Field:
         depth: 0 for a value, 1 for a list, 2 for a list of lists.
         required: whether every request has it; in lists, without any null.
         of_history: whether it is a list with an entry for each item of the history.
+        of_candidates: whether it is a list with an entry for each candidate.
+        end: times are below it.
     """
 
     name: str
@@ -45,11 +43,13 @@ class Field:
     depth: int = 0
     required: bool = False
     of_history: bool = False
+    of_candidates: bool = False
+    end: int = 2**62 + 1  # differences of two times must fit into 64 bits
 
     @property
     def dtype(self) -> pl.DataType:
         """How Polars holds it."""
-        dtype = _LEAVES[self.leaf][0]()
+        dtype = _DTYPES[self.leaf]()
         for _ in range(self.depth):
             dtype = pl.List(dtype)
         return dtype
@@ -57,7 +57,7 @@ class Field:
     @property
     def expected(self) -> str:
         """What it must be, for people."""
-        return ("", "a list of ", "a list of lists of ")[self.depth] + _LEAVES[self.leaf][1]
+        return ("", "a list of ", "a list of lists of ")[self.depth] + EXPECTED[self.leaf]
 
     @property
     def nullable(self) -> bool:
@@ -65,22 +65,31 @@ class Field:
         return not (self.required and self.depth)
 
     @property
+    def beside(self) -> str | None:
+        """The field that it has as many entries as, None where it has any number."""
+        return "history" if self.of_history else "candidates" if self.of_candidates else None
+
+    @property
     def entry(self) -> Field:
         """An entry of the list that it is."""
         return replace(self, depth=self.depth - 1)
 
-    def column(self, values: Sequence[Any]) -> pl.Series:
-        """Make a column of values given in Python, each one such field.
+    def plain(self, value: Any) -> Any:
+        """Make a value given in Python what encoders take.
 
         Raises:
-            ValueError: a value is not what is expected.
+            ValueError: it is not what is expected; the message names the field, and how to mend it.
         """
-        for value in values:
-            if not _fits(value, self.leaf, self.depth):
-                raise ValueError(f"{self.name}: {value!r}, expected {self.expected}")
-        return pl.Series(self.name, [plain(value, self.leaf, self.depth) for value in values], self.dtype)
+        try:
+            return plain(value, self.leaf, self.depth, self.required)
+        except NotExpectedError as error:
+            found, mend = error.args
+            raise ValueError(f"{self.name}: {found}, expected {self.expected}{mend and '; '}{mend}") from None
 
 
+USER = Field("user", required=True)
+HISTORY = Field("history", depth=1, required=True)
+CANDIDATES = Field("candidates", depth=1, required=True)
 TIMES = Field("times", "time", 1, of_history=True)
 TIME = Field("time", "time")
 
@@ -95,107 +104,75 @@ class RequestFields:
         context: a field for each feature of the context.
         behaviours: a field for each feature that the entries of a history bring along.
         times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``.
+        candidates: a field for each feature of an item, but for its id.
+        user: a field for each feature of a user, but for the id.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._features = {f.name: f for f in run.schema.of("context", "behaviour")}
-        self.context = tuple(_field(f) for f in run.schema.of("context"))
-        self.behaviours = tuple(_field(f) for f in run.schema.of("behaviour") if f.name != TIME_SINCE)
+        self._features = {f.name: f for f in run.schema.features}
+        self.context = self._of("context")
+        self.behaviours = self._of("behaviour")
+        self.candidates = self._of("item")
+        self.user = self._of("user")
         self.times: tuple[Field, ...] = ()
         if TIME_SINCE in self._features:
-            self.times = TIMES, TIME
+            self.times = replace(TIMES, end=LAST_TIME), replace(TIME, end=LAST_TIME)
 
     @property
     def all(self) -> tuple[Field, ...]:
         """Every field, those that each request must have first."""
-        lists = (Field(name, depth=1, required=True) for name in ("history", "candidates"))
-        return Field("user", required=True), *lists, *self.context, *self.behaviours, *self.times
+        features = *self.context, *self.behaviours, *self.candidates, *self.user
+        return USER, HISTORY, CANDIDATES, *features, *self.times
 
-    def encode_context(self, given: Mapping[str, pl.Series], requests: int) -> FeatureTable:
+    def encode_context(self, given: Mapping[str, Values], requests: int) -> FeatureTable:
         """Encode raw context ``[R]``; a feature that is not given is unknown."""
         return {
-            field.name: self._encode(field.name, _or_nulls(given, field, requests)) for field in self.context
+            field.name: self._encode(field.name, given.get(field.name, [None] * requests))
+            for field in self.context
         }
 
-    def encode_behaviours(
-        self, given: Mapping[str, pl.Series], lengths: NDArray[np.integer], time: pl.Series | None
-    ) -> FeatureTable:
+    def encode_behaviours(self, given: Mapping[str, Values], behaviours: int, since: Values) -> FeatureTable:
         """Encode what histories bring along, ``time_since`` included; what is not given is unknown.
 
         Args:
             given: raw values ``[N]`` by field, history after history.
-            lengths: ``[R]`` of the histories.
-            time: ``[R]`` of the requests.
+            behaviours: ``N``.
+            since: ``[N]`` seconds from each behaviour to its request; empty where nothing is known of them.
         """
-        N = int(lengths.sum())
+        nulls = [None] * behaviours
         table = {
-            field.name: self._encode(field.name, _or_nulls(given, field.entry, N))
-            for field in self.behaviours
+            field.name: self._encode(field.name, given.get(field.name, nulls)) for field in self.behaviours
         }
         if self.times:
-            since = pl.Series([None], dtype=pl.Int64).new_from_index(0, N)
-            if "times" in given and time is not None:
-                since = time.gather(row_of(lengths)) - given["times"]
-            table[TIME_SINCE] = self._encode(TIME_SINCE, since)
+            table[TIME_SINCE] = self._encode(TIME_SINCE, since if len(since) else nulls)
         return table
 
-    def _encode(self, name: str, values: pl.Series) -> Column:
-        return self._features[name].encode(values, self._vocabularies)
+    def encode_described(self, given: Mapping[str, Values]) -> Described:
+        """Encode what requests say of candidates ``[B]`` or users ``[R]``; null is not given, as is NaN."""
+        return {name: (self._encode(name, values), _known(values)) for name, values in given.items()}
 
-    @cached_property
-    def _vocabularies(self) -> dict[str, Ids]:
-        """Every vocabulary by the feature that owns it, read at first use."""
-        return {name: _Dictionary(ids) for name, ids in self._run.vocabularies.items()}
+    def _encode(self, name: str, values: Values) -> Column:
+        return self._features[name].encode(values, self._run.vocabularies)
 
-
-class _Dictionary(Ids):
-    """Finds a few ids one by one."""
-
-    def __init__(self, ids: Ids) -> None:
-        super().__init__(ids.values)
-        self._ids = ids
-
-    def encode(self, values: pl.Series) -> NDArray[np.int32]:
-        if len(values) > _FEW:
-            return self._ids.encode(values)
-        return np.array([self._ids.index(value) for value in values.to_list()], np.int32)
-
-
-def plain(value: Any, leaf: Leaf, depth: int) -> Any:
-    """Make a value what Polars takes: ids as text, lists as lists."""
-    if value is None:
-        return None
-    if depth:
-        return [plain(part, leaf, depth - 1) for part in value]
-    return str(value) if leaf == "id" else value
+    def _of(self, side: Side) -> tuple[Field, ...]:
+        ids = ("item", "user")  # what a request says as user, history and candidates
+        return tuple(_field(f) for f in self._run.schema.of(side) if f.name not in (*ids, TIME_SINCE))
 
 
 def _field(feature: Feature) -> Field:
-    of_history = feature.side == "behaviour"
-    dtype, depth = feature.raw.dtype, int(of_history)
+    of_history, of_candidates = feature.side == "behaviour", feature.side == "item"
+    dtype, depth = feature.raw.dtype, int(of_history or of_candidates)
     while isinstance(dtype, pl.List):
         dtype, depth = dtype.inner, depth + 1  # type: ignore[assignment]  # an instance
-    return Field(feature.name, "number" if dtype.is_float() else "id", depth, of_history=of_history)
+    leaf: Leaf = "number" if dtype.is_float() else "id"
+    return Field(feature.name, leaf, depth, of_history=of_history, of_candidates=of_candidates)
 
 
-def _or_nulls(given: Mapping[str, pl.Series], field: Field, rows: int) -> pl.Series:
-    if field.name in given:
-        return given[field.name]
-    nulls: pl.Series = pl.Series([None], dtype=field.dtype).new_from_index(0, rows)
-    return nulls
-
-
-def _fits(value: Any, leaf: Leaf, depth: int) -> bool:
-    if value is None:
-        return True
-    if depth:
-        is_list = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
-        return is_list and all(_fits(part, leaf, depth - 1) for part in value)
-    if isinstance(value, bool):
-        return False
-    if leaf == "number":
-        return isinstance(value, Real) and not math.isinf(value)
-    if leaf == "time":
-        return isinstance(value, Integral) and abs(int(value)) < 2**62
-    return isinstance(value, (str, Integral))
+def _known(values: Values) -> NDArray[np.bool_]:
+    if isinstance(values, pl.Series):
+        known = (
+            values.is_not_null() & values.is_not_nan() if values.dtype.is_float() else values.is_not_null()
+        )
+        return known.fill_null(False).to_numpy()
+    return np.array([value is not None and value == value for value in values], bool)  # NaN is not itself

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dien.data.ragged import to_offsets
+from dien.data.ragged import row_of, to_offsets
 from dien.errors import DataError
 from dien.files import not_written, replacing
 from dien.progress import Progress
-from dien.serving.features import Field
+from dien.serving.features import Described, Field
 from dien.serving.requests import read_requests
 from dien.serving.scorer import Scorer
 
@@ -36,6 +36,10 @@ class ScoredFile:
         candidates: of all requests.
         unknown_candidates: candidates the run does not know.
         unknown_users: requests whose user the run does not know.
+        behaviours: entries of all histories.
+        unknown_behaviours: those whose item the run does not know.
+        described_candidates: candidates of which the request gives a feature (docs/requests.md).
+        described_users: users, likewise.
         missing_context: context features of the run that no request has: they counted as unknown.
         missing_behaviours: behaviour features, and ``times`` and ``time``, likewise.
     """
@@ -44,6 +48,10 @@ class ScoredFile:
     candidates: int = 0
     unknown_candidates: int = 0
     unknown_users: int = 0
+    behaviours: int = 0
+    unknown_behaviours: int = 0
+    described_candidates: int = 0
+    described_users: int = 0
     missing_context: tuple[str, ...] = ()
     missing_behaviours: tuple[str, ...] = ()
 
@@ -77,12 +85,8 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
         with replacing(out) as new, writer(new) as write:
             for table in read_requests(requests, fields.all):
                 lacking = [name for name in lacking if name not in table.columns]
-                scores, unknown_candidates, unknown_users = _score(scorer, table)
+                scores = _score(scorer, table, result)
                 write(table.select("user", "candidates", scores=scores))
-                result.requests += table.height
-                result.candidates += int(scores.list.len().sum())
-                result.unknown_candidates += unknown_candidates
-                result.unknown_users += unknown_users
                 if progress:
                     progress(table.height)
         if result.requests:
@@ -97,13 +101,25 @@ def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(field.name for field in fields if field.name in names)
 
 
-def _score(scorer: Scorer, table: pl.DataFrame) -> tuple[pl.Series, int, int]:
-    """Find the scores of each request, and how many candidates and users are unknown."""
+def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> pl.Series:
+    """Find the scores of each request, and add to the result what they are of."""
     run, fields = scorer.run, scorer.fields
     history, candidates = (run.item_ids.encode(_flat(table[name])) for name in ("history", "candidates"))
     lengths, counts = (_lengths(table[name]) for name in ("history", "candidates"))
     user = run.user_ids.encode(table["user"])
-    of_history = [field.name for field in fields.all if field.of_history and field.name in table.columns]
+
+    def entries(wanted: Sequence[Field], lengths: NDArray[np.int64]) -> dict[str, pl.Series]:
+        names = (field.name for field in wanted if field.name in table.columns)
+        return {name: _entries(table[name], lengths) for name in names}
+
+    since = pl.Series([], dtype=pl.Int64)
+    if fields.times and {"times", "time"} <= set(table.columns):
+        now = table["time"].gather(row_of(lengths))
+        since = now - _entries(table["times"], lengths)
+    items = fields.encode_described(entries(fields.candidates, counts))
+    users = fields.encode_described(
+        {field.name: table[field.name] for field in fields.user if field.name in table.columns}
+    )
     scores = scorer.score_rows(
         user=user,
         history=history,
@@ -111,15 +127,25 @@ def _score(scorer: Scorer, table: pl.DataFrame) -> tuple[pl.Series, int, int]:
         candidates=candidates,
         counts=counts,
         context=fields.encode_context(table.to_dict(), table.height),
-        behaviours=fields.encode_behaviours(
-            {name: _entries(table[name], lengths) for name in of_history},
-            lengths,
-            table["time"] if "time" in table.columns else None,
-        ),
+        behaviours=fields.encode_behaviours(entries(fields.behaviours, lengths), len(history), since),
+        candidate_features=items,
+        user_features=users,
     )
+    result.requests += table.height
+    result.candidates += len(candidates)
+    result.unknown_candidates += int((candidates == 0).sum())
+    result.unknown_users += int((user == 0).sum())
+    result.behaviours += len(history)
+    result.unknown_behaviours += int((history == 0).sum())
+    result.described_candidates += _described(items)
+    result.described_users += _described(users)
     parts = pa.LargeListArray.from_arrays(to_offsets(counts), scores)
-    lists = pl.Series(pl.from_arrow(parts))
-    return lists, int((candidates == 0).sum()), int((user == 0).sum())
+    return pl.Series(pl.from_arrow(parts))
+
+
+def _described(features: Described) -> int:
+    """Count the rows that have any of their features given."""
+    return int(np.any([known for _, known in features.values()], axis=0).sum()) if features else 0
 
 
 def _lengths(lists: pl.Series) -> NDArray[np.int64]:

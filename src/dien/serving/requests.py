@@ -28,16 +28,12 @@ from dien.data.readers.messages import BadValueError, no_column, refuse, refuse_
 from dien.data.readers.reader import open_table, read_chunks
 from dien.errors import DataError
 from dien.serving.features import Field
+from dien.serving.values import LAST_TIME
 
 REQUESTS_AT_ONCE = 4096
 """Requests that are held in memory and scored together."""
 
-_LAST_TIME = 2**62  # seconds; differences of two times must fit into 64 bits
-_LEAVES: dict[str, Any] = {
-    "id": str | int,
-    "number": float,
-    "time": Annotated[int, msgspec.Meta(ge=-_LAST_TIME, le=_LAST_TIME)],
-}
+_LEAVES: dict[str, Any] = {"id": str | int, "number": float}
 
 
 def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]:
@@ -45,8 +41,8 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
 
     Args:
         path: Parquet, JSON lines or CSV.
-        fields: what to look for; each that is not required may be missing. ``history`` comes before what has
-            a value for each of its items.
+        fields: what to look for; each that is not required may be missing. ``history`` and ``candidates``
+            come before what has a value for each of their items.
 
     Yields:
         Tables with a column for each field that the file has, of its type.
@@ -76,8 +72,8 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
         columns: dict[str, pl.Series] = {}
         for field in wanted:
             if reader.has(field.name):
-                history = columns["history"] if field.of_history else None
-                parse = partial(_parse, field=field, is_text=file.format == "csv", history=history)
+                beside = columns[field.beside] if field.beside else None
+                parse = partial(_parse, field=field, is_text=file.format == "csv", beside=beside)
                 columns[field.name] = chunk.parse(field.name, parse)
         yield pl.DataFrame(columns)
     if is_empty:
@@ -88,14 +84,14 @@ def _no_content(path: Path) -> DataError:
     return DataError(f"{path}: the file is empty; expected requests, write it again")
 
 
-def _parse(values: pl.Series, field: Field, is_text: bool, history: pl.Series | None) -> pl.Series:
+def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | None) -> pl.Series:
     """Check and convert a column ``[R]`` of requests.
 
     Args:
         values: as the reader has them.
         field: what they must be.
         is_text: whether the file has nothing but text.
-        history: the column of this name, where the field has a value for each of its items.
+        beside: the column of history or of candidates, where the field has a value for each of its items.
 
     Raises:
         BadValueError: a value is not what it must be.
@@ -115,17 +111,17 @@ def _parse(values: pl.Series, field: Field, is_text: bool, history: pl.Series | 
     if field.leaf == "number":
         refuse(column, _rows_where(column, field.depth, pl.Expr.is_infinite), expected)
     if field.leaf == "time":
-        bad = _rows_where(column, field.depth, lambda t: ~t.is_between(-_LAST_TIME, _LAST_TIME))
+        bad = _rows_where(column, field.depth, lambda t: ~t.is_between(-field.end, field.end, closed="none"))
         refuse(column, bad, expected)
-    if history is not None:
-        lengths, items = column.list.len(), history.list.len()
+    if beside is not None:
+        lengths, items = column.list.len(), beside.list.len()
         differ = (lengths != items).fill_null(False)
         if differ.any():
             index = differ.arg_max() or 0
             raise BadValueError(
                 index,
                 f"{lengths[index]} values",
-                f"{items[index]}, one for each item of history, null where it is unknown; mend it",
+                f"{items[index]}, one for each item of {field.beside}, null where it is unknown; mend it",
             )
     return column.alias(field.name)
 
@@ -158,6 +154,11 @@ def _from_text(values: pl.Series, field: Field) -> pl.Series:
 def _expected(field: Field, is_text: bool = False) -> str:
     """Say what a field must be, and how to write that there is none."""
     null = "an empty cell" if is_text else "null"
+    if field.end == LAST_TIME:
+        return (
+            f"{field.expected}, before the year 10,000, or {null} where there is none; divide what is in "
+            "milliseconds by 1000, or mend it"
+        )
     if not field.nullable:
         return f"{field.expected}, [] for none and never {null}; mend it"
     return f"{field.expected}, or {null} where there is none; mend it"
@@ -165,7 +166,7 @@ def _expected(field: Field, is_text: bool = False) -> str:
 
 def _json_type(field: Field) -> Any:
     """Make the type that msgspec decodes a field as."""
-    kind = _LEAVES[field.leaf]
+    kind = _LEAVES.get(field.leaf) or Annotated[int, msgspec.Meta(gt=-field.end, lt=field.end)]
     for _ in range(field.depth):
         kind = list[kind if field.required else kind | None]  # type: ignore[misc]  # made at run time
     return kind | None if field.nullable else kind

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from dien.data.batches import assemble
+from dien.data.batches import assemble, columns_of
+from dien.data.features.columns import concatenated
 from dien.data.ragged import ranges, row_of, to_offsets
+from dien.data.readers.messages import shown
 from dien.data.tables import FeatureTable
+from dien.errors import RunError, nearest
 from dien.run import Run
-from dien.serving.features import TIME, TIMES, Field, RequestFields
+from dien.serving.features import (
+    CANDIDATES,
+    HISTORY,
+    TIME,
+    TIMES,
+    USER,
+    Described,
+    Field,
+    RequestFields,
+)
 
 RawId = str | int
 CANDIDATES_AT_ONCE = 2048
@@ -58,10 +70,14 @@ class Scorer:
         behaviours: Mapping[str, Sequence[Any]] | None = None,
         times: Sequence[int | None] | None = None,
         time: int | None = None,
+        candidate_features: Mapping[str, Sequence[Any]] | None = None,
+        user_features: Mapping[str, Any] | None = None,
     ) -> NDArray[np.float64]:
         """Score one request.
 
-        Ids the run does not know are legal: they count as "unknown".
+        Ids the run does not know are legal: they count as "unknown". An id is text or a whole number; lists
+        may be arrays of numpy, or columns of pandas, Polars or Arrow. Nothing here needs Polars: a process
+        that was forked scores, too.
 
         Args:
             user: raw id of the user, None where there is none.
@@ -73,29 +89,45 @@ class Scorer:
             times: when each entry of the history was, in seconds since 1970, for runs with ``time_since``;
                 unknown without.
             time: of the request, likewise.
+            candidate_features: of some item features, a raw value for each candidate: it counts in place of
+                the run's own, which it has for items it knows. None is not given.
+            user_features: of some user features, a raw value, likewise.
 
         Returns:
             ``[B]`` probability of a click on each candidate.
 
         Raises:
             ValueError: a feature the run does not have, a value that is not of its feature's kind, or not one
-                for each entry of the history.
+                for each entry of the history or each candidate.
+            RunError: a score is not finite.
         """
+        fields = self.fields
+        user_id, clicked, targets = USER.plain(user), HISTORY.plain(history), CANDIDATES.plain(candidates)
+        given_times, now = TIMES.plain(times), TIME.plain(time)
+        raw_context = _given("context", context, fields.context)
+        raw_behaviours = _given("behaviours", behaviours, fields.behaviours, clicked)
+        raw_candidates = _given("candidate_features", candidate_features, fields.candidates, targets)
+        raw_user = _given("user_features", user_features, fields.user)
+        since: list[int | None] = []
+        if given_times is not None:
+            _expect_entries("times", given_times, clicked, "history")
+            since = [None if now is None or t is None else now - t for t in given_times]
+
         most = self.run.config.model.max_history
-        given = _columns("context", context or {}, self.fields.context)
-        of_history = _columns("behaviours", behaviours or {}, self.fields.behaviours, len(history), most)
-        if times is not None:
-            of_history |= _columns("request", {"times": times}, (TIMES,), len(history), most)
-        item, user_row = self.run.item_ids.index, self.run.user_ids.index(user)
-        lengths = np.array([min(len(history), most)])
+        read = min(len(clicked), most)
+        find = self.run.item_ids.encode_values
         return self.score_rows(
-            user=np.array([user_row]),
-            history=np.array([item(i) for i in history[-most:]], np.int64),
-            lengths=lengths,
-            candidates=np.array([item(i) for i in candidates], np.int64),
-            counts=np.array([len(candidates)]),
-            context=self.fields.encode_context(given, 1),
-            behaviours=self.fields.encode_behaviours(of_history, lengths, TIME.column([time])),
+            user=self.run.user_ids.encode_values([user_id]),
+            history=find(clicked[-most:]),
+            lengths=np.array([read]),
+            candidates=find(targets),
+            counts=np.array([len(targets)]),
+            context=fields.encode_context({name: [value] for name, value in raw_context.items()}, 1),
+            behaviours=fields.encode_behaviours(
+                {name: values[-most:] for name, values in raw_behaviours.items()}, read, since[-most:]
+            ),
+            candidate_features=fields.encode_described(raw_candidates),
+            user_features=fields.encode_described({name: [value] for name, value in raw_user.items()}),
         )
 
     def score_rows(
@@ -108,6 +140,8 @@ class Scorer:
         counts: NDArray[np.integer],
         context: FeatureTable,
         behaviours: FeatureTable,
+        candidate_features: Described | None = None,
+        user_features: Described | None = None,
     ) -> NDArray[np.float64]:
         """Score ``R`` requests given as rows of the run's tables.
 
@@ -119,9 +153,14 @@ class Scorer:
             counts: ``[R]`` candidates of each request.
             context: encoded context features ``[R]``.
             behaviours: encoded behaviour features of the histories, ``time_since`` included.
+            candidate_features: item features of candidates ``[B]`` that count in place of the run's.
+            user_features: user features ``[R]``, likewise.
 
         Returns:
             ``[B]`` probabilities.
+
+        Raises:
+            RunError: one is not finite.
         """
         kept = np.minimum(lengths, self.run.config.model.max_history)
         ends = np.cumsum(lengths)
@@ -143,29 +182,60 @@ class Scorer:
                 context={name: column[np.arange(first, last)] for name, column in context.items()},
                 behaviour={name: column[read] for name, column in behaviours.items()},
             )
+            if candidate_features:
+                described = _in_place(self.run.items, candidates[now], candidate_features, now)
+                batch = replace(batch, target=batch.target | columns_of(described))
+            if user_features:
+                described = _in_place(self.run.users, user[first:last], user_features, slice(first, last))
+                batch = replace(batch, user=batch.user | columns_of(described))
             with torch.inference_mode():
                 logits = self.model(batch).logits
             scores[now] = torch.sigmoid(logits.double()).numpy()
+        if not np.isfinite(scores).all():
+            raise RunError(
+                f"{self.run.path}: the model gives a score that is no number (NaN): its weights, or numbers "
+                "of the request, are too large; mend the request or train again"
+            )
         return scores
 
 
-def _columns(
-    what: str,
-    given: Mapping[str, Any],
-    fields: Sequence[Field],
-    length: int | None = None,
-    newest: int = 0,
-) -> dict[str, pl.Series]:
-    """Check raw values of one request: one of each field or, with a length, so many, of which the newest."""
+def _given(
+    what: str, given: Mapping[str, Any] | None, fields: Sequence[Field], entries: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Check the raw values of features, one of each or as many as ``entries`` has; a None is left out."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{what}: found {shown(given)}, expected a dictionary: feature to value")
     known = {field.name: field for field in fields}
-    columns = {}
-    for name, values in given.items():
+    plain = {}
+    for name, raw in given.items():
         if name not in known:
-            raise ValueError(f"{what}: no feature {name} in this run; expected {', '.join(known) or 'none'}")
-        if length is None:
-            columns[name] = known[name].column([values])
+            close = nearest(str(name), known)
+            mend = f"did you mean {close}?" if close else f"expected {', '.join(known) or 'none'}"
+            raise ValueError(f"{what}: no feature {name} in this run; {mend}")
+        value = known[name].plain(raw)
+        if value is None:
             continue
-        if isinstance(values, str) or not hasattr(values, "__len__") or len(values) != length:
-            raise ValueError(f"{name}: {values!r}, expected {length} values, one for each of the history")
-        columns[name] = known[name].entry.column(values[-newest:])
-    return columns
+        if entries is not None:
+            _expect_entries(name, value, entries, known[name].beside or "")
+        plain[name] = value
+    return plain
+
+
+def _expect_entries(name: str, values: Sequence[Any], entries: Sequence[str], beside: str) -> None:
+    if len(values) != len(entries):
+        raise ValueError(
+            f"{name}: {shown(values)}, expected {len(entries)} values, one for each of {beside}, and None "
+            "where it is unknown"
+        )
+
+
+def _in_place(table: FeatureTable, rows: NDArray[np.integer], given: Described, some: slice) -> FeatureTable:
+    """Take the features of rows that requests give, each where it is given in place of the table's."""
+    found: FeatureTable = {}
+    for name, (column, known) in given.items():
+        own, told = table[name][rows], column[np.arange(len(known))[some]]
+        place = np.arange(len(rows))
+        found[name] = concatenated([own, told])[np.where(known[some], place + len(rows), place)]
+    return found

@@ -1,0 +1,159 @@
+"""Values of a request given in Python: each checked as in a file of requests, and made plain.
+
+One value has one spelling: 3, ``np.int64(3)`` and 3.0, as pandas stores integers with gaps, are the id ``3``.
+What cannot be an id, as NaN, 3.5, bytes or a tensor, is refused with the name of its field.
+
+Nothing here is done by Polars, whose threads a forked process lacks (:mod:`dien.forks`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import date
+from numbers import Integral, Real
+from typing import Any, Literal
+
+import numpy as np
+
+from dien.data.readers.messages import shown
+
+Leaf = Literal["id", "number", "time"]
+EXPECTED: dict[Leaf, str] = {
+    "id": "strings or integers",
+    "number": "finite numbers",
+    "time": "integers, seconds since 1970",
+}
+LAST_TIME = 253_402_300_800
+"""The year 10,000 in seconds since 1970: a log has no such time; one in milliseconds is beyond it."""
+
+_WHOLE = 1 << 53  # below it, floats hold every integer
+_AS_THEY_ARE: dict[Leaf, set[type]] = {"id": {str}, "number": {float, type(None)}, "time": set()}
+
+
+class NotExpectedError(Exception):
+    """A value that is not what its field must hold.
+
+    Args:
+        value: it.
+        mend: how to mend it; empty where what is expected says it.
+    """
+
+    def __init__(self, value: object, mend: str = "") -> None:
+        super().__init__("None" if value is None else shown(value), mend)
+
+
+def plain(value: Any, leaf: Leaf, depth: int, required: bool = False) -> Any:
+    """Make a value what encoders take: ids as text, lists as Python's, None where it is unknown.
+
+    Args:
+        value: as it was given.
+        leaf: what it holds, or its lists do.
+        depth: 0 for a value, 1 for a list, 2 for a list of lists.
+        required: whether neither the list nor an entry of it may be None.
+
+    Raises:
+        NotExpectedError: it is something else.
+    """
+    if value is None:
+        if required and depth:
+            raise NotExpectedError(value, "give [] for none")
+        return None
+    if not depth:
+        return _LEAVES[leaf](value)
+    entries = _entries(value)
+    if depth > 1:
+        return [plain(entry, leaf, depth - 1) for entry in entries]
+    kinds = set(map(type, entries))
+    if kinds <= _AS_THEY_ARE[leaf]:
+        return entries if leaf == "id" else _finite(entries)
+    if required and type(None) in kinds:
+        raise NotExpectedError(None, "leave out what is unknown")
+    read = _LEAVES[leaf]
+    return [None if entry is None else read(entry) for entry in entries]
+
+
+def _finite(entries: Sequence[float | None]) -> Sequence[float | None]:
+    """Refuse what is infinite."""
+    for infinite in (math.inf, -math.inf):
+        if infinite in entries:
+            raise NotExpectedError(infinite)
+    return entries
+
+
+def _entries(value: Any) -> Sequence[Any]:
+    """Give the entries of a list, a tuple, an array, or a column of pandas, Polars or Arrow."""
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, (str, bytes, bytearray)):
+        raise NotExpectedError(value, f"put it into a list: [{shown(value)}]")
+    if _is_tensor(value):
+        raise NotExpectedError(value, "give tensor.tolist()")
+    if isinstance(value, np.ndarray):
+        if not value.ndim:
+            raise NotExpectedError(value, "put it into a list")
+        return value.tolist() if value.dtype.kind in "iufUOb" else list(value)
+    if type(value).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and np.ndim(value) == 1:
+        return list(value.to_pylist() if hasattr(value, "to_pylist") else value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise NotExpectedError(value, "make it a list")
+
+
+def _id(value: Any) -> str:
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enumeration, its value
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        if not -(1 << 63) <= value < 1 << 64:  # type: ignore[operator]  # an integer of any kind
+            raise NotExpectedError(value, "write numbers beyond 64 bits as text")
+        return str(int(value))
+    if isinstance(value, (float, np.floating)):
+        if math.isnan(value):
+            raise NotExpectedError(value, "leave it out of a list, and give None for a value that is unknown")
+        if abs(value) < _WHOLE and value == int(value):
+            return str(int(value))
+        raise NotExpectedError(value, "give the id as an integer or text, as it was when preparing")
+    raise NotExpectedError(value, _mend(value))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isinf(number):
+            return number
+    raise NotExpectedError(value, _mend(value))
+
+
+def _time(value: Any) -> int:
+    if isinstance(value, (Integral, float, np.floating)) and not isinstance(value, bool):
+        whole = int(value) if math.isfinite(value) else 0
+        if whole == value:
+            if abs(whole) < LAST_TIME:
+                return whole
+            raise NotExpectedError(value, "this is beyond the year 10,000: divide milliseconds by 1000")
+    raise NotExpectedError(value, _mend(value))
+
+
+_LEAVES: dict[Leaf, Callable[[Any], Any]] = {"id": _id, "number": _number, "time": _time}
+
+
+def _mend(value: object) -> str:
+    """Say how to mend a value by what it is; empty where what is expected says it."""
+    if isinstance(value, (bytes, bytearray)):
+        return "decode it: value.decode()"
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return "one request at a time: call score for each"
+    if isinstance(value, (date, np.datetime64)):
+        return "give seconds since 1970, as int(time.timestamp())"
+    if _is_tensor(value):
+        return "give tensor.item(), or tensor.tolist() for a list"
+    if type(value).__module__.partition(".")[0] == "pandas":  # its NA and NaT
+        return "give None for what is unknown"
+    return ""
+
+
+def _is_tensor(value: object) -> bool:
+    return type(value).__module__.partition(".")[0] == "torch"
