@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dien.data.batches import Batches
     from dien.data.dataset import Dataset
     from dien.data.features import Schema
+    from dien.data.sources.table import TableSpec, prepare
     from dien.errors import ConfigError, DataError, DienError, RunError
     from dien.models import (
         DIEN,
@@ -64,6 +65,7 @@ __all__ = [
     "RunError",
     "Schema",
     "Scorer",
+    "TableSpec",
     "TrainConfig",
     "__version__",
     "build",
@@ -75,6 +77,7 @@ __all__ = [
     "fit",
     "load_config",
     "model_config",
+    "prepare",
     "register",
 ]
 
@@ -100,6 +103,7 @@ _HOME = {
     "RunError": "dien.errors",
     "Schema": "dien.data.features",
     "Scorer": "dien.serving",
+    "TableSpec": "dien.data.sources.table",
     "TrainConfig": "dien.config",
     "build": "dien.models",
     "clip_gradients": "dien.training",
@@ -110,6 +114,7 @@ _HOME = {
     "fit": "dien.training",
     "load_config": "dien.config",
     "model_config": "dien.models",
+    "prepare": "dien.data.sources.table",
     "register": "dien.models",
 }
 

@@ -94,7 +94,10 @@ def _of_its_class(value: Any) -> ModelConfig:
     classes, name = config_classes(), value.get("name")
     if name not in classes:
         problem = PydanticCustomError(
-            "model", "no model has this name; expected one of: {names}", {"names": ", ".join(classes)}
+            "model",
+            "no model has this name; expected one of: {names}; a model of your own is known once the file "
+            "that registers it is imported",
+            {"names": ", ".join(classes)},
         )
         raise ValidationError.from_exception_data(
             "model", [InitErrorDetails(type=problem, loc=("name",), input=name)]
@@ -132,7 +135,7 @@ class RunConfig(Strict):
 
 
 def load_config(
-    path: Path | None = None,
+    path: Path | str | None = None,
     overrides: Iterable[str] = (),
     base: RunConfig | None = None,
     *,
@@ -154,6 +157,9 @@ def load_config(
             none is named, a key is unknown, or a value is not what the key takes. A key without effect is
             warned of.
     """
+    if isinstance(overrides, str):
+        raise TypeError(f"load_config: overrides is {overrides!r}; expected a list, as [{overrides!r}]")
+    path = Path(path) if isinstance(path, str) else path
     start = base or RunConfig()
     common, own = read_layers(path) if path is not None else ({}, {})
     if model is None and own:

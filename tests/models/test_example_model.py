@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from dien import Scorer, evaluate, fit
+from dien import Scorer, compare, evaluate, fit
 from dien.config import load_config
 from dien.data.dataset import Dataset
 from dien.errors import ConfigError
@@ -90,3 +91,68 @@ def test_the_command_line_finds_a_model_by_an_entry_point(small_data: Dataset, t
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
     dien("train", small_data.path, "--model", "mean-pooling", "--out", run, *settings)
     assert 0 <= dien("evaluate", run)["auc"] <= 1
+
+
+def test_a_model_that_a_script_registers_is_compared_in_processes_of_their_own(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    """Also where the processes that train do not run the line that registers it."""
+    model, _, registration = FILE.read_text().rpartition("\nregister(")
+    (tmp_path / "mean_pooling.py").write_text(model)
+    (tmp_path / "script.py").write_text(
+        f"""from dien import RunConfig, TrainConfig, compare
+from mean_pooling import *
+
+if __name__ == "__main__":
+    register({registration}
+    config = RunConfig(model=MeanPoolingConfig(), training=TrainConfig(epochs=1, batch_size=512))
+    done = compare([{str(small_data.path)!r}], {{"mine": config}}, "compared", show_progress=False)
+    print(done.runs[0].status, getattr(done.runs[0], "error", ""))
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("done"), done.stdout + done.stderr
+
+
+def test_a_model_that_other_processes_cannot_import_is_refused(
+    example: Any, small_data: Dataset, tmp_path: Path
+) -> None:
+    class Inside(example.MeanPooling):  # type: ignore[misc, name-defined]
+        pass
+
+    registry.register("inside", Inside, example.MeanPoolingConfig())
+    registry._models["mean-pooling"] = registry._models.pop("inside")
+    config = load_config(model="mean-pooling")
+    with pytest.raises(
+        ConfigError, match=r"mean-pooling: .*Inside is defined in a function.*file of its own"
+    ):
+        compare([small_data.path], {"mine": config}, tmp_path / "compared")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_registration_that_cannot_work_is_refused(example: Any) -> None:
+    register = registry.register
+    again = type(
+        "MeanPooling", (example.MeanPooling,), {"__module__": example.__name__}
+    )  # as a cell run again
+    register("mean-pooling", again, example.MeanPoolingConfig())
+    register("mean-pooling", again, example.MeanPoolingConfig())
+    assert models()["mean-pooling"].model is again
+    with pytest.raises(ValueError, match="the name 'din' is taken, by DIN"):
+        register("din", example.MeanPooling, example.MeanPoolingConfig())
+    with pytest.raises(TypeError, match=r"config is <class .*; expected a configuration, as MyConfig\(\)"):
+        register("mine", example.MeanPooling, example.MeanPoolingConfig)
+    with pytest.raises(TypeError, match=r"model is <class 'torch.*Linear'>; expected a class derived from"):
+        register("mine", torch.nn.Linear, example.MeanPoolingConfig())
+    del registry._models["mean-pooling"]
+    register("mine", example.MeanPooling, example.MeanPoolingConfig())
+    with pytest.raises(
+        ConfigError, match=r"'mine' has the name 'mean-pooling'.*Literal\[\"mine\"\] = \"mine\""
+    ):
+        model_config("mine")
+    with pytest.raises(
+        ConfigError, match=r"unknown model 'other'.*once the file that registers it is imported"
+    ):
+        model_config("other")

@@ -53,11 +53,25 @@ def register(name: str, model: type[Model], config: ModelConfig, space: Space | 
         space: dotted keys for ``dien tune`` to search, and their ranges.
 
     Raises:
-        ValueError: the name is taken.
+        TypeError: ``model`` is no class derived from :class:`~dien.models.Model`, or ``config`` no
+            :class:`~dien.models.ModelConfig`.
+        ValueError: the name is taken, by another class than an earlier one of the same file and name.
     """
-    if name in _models:
-        raise ValueError(f"register: the name {name!r} is taken, by {_models[name].model.__qualname__}")
-    _models[name] = Registered(config, model, space)
+    if not isinstance(config, ModelConfig):
+        raise TypeError(f"register: config is {config!r}; expected a configuration, as MyConfig()")
+    if not (isinstance(model, type) and any(base.__qualname__ == "Model" for base in model.__mro__)):
+        raise TypeError(f"register: model is {model!r}; expected a class derived from dien.Model")
+    new, earlier = Registered(config, model, space), _models.get(name)
+    if earlier not in (None, new):
+        # Where a cell or a file is run again, its class is made again.
+        again = earlier.model is not model and _place(earlier.model) == _place(model)
+        if not again:
+            raise ValueError(f"register: the name {name!r} is taken, by {earlier.model.__qualname__}")
+    _models[name] = new
+
+
+def _place(model: type) -> tuple[str, str]:
+    return model.__module__, model.__qualname__
 
 
 def models() -> Mapping[str, Registered]:
@@ -96,7 +110,16 @@ def build(config: ModelConfig, schema: Schema) -> Model:
 def _registered(name: str) -> Registered:
     known = models()
     if name not in known:
-        raise ConfigError(f"unknown model {name!r}; expected one of: {', '.join(known)}")
+        raise ConfigError(
+            f"unknown model {name!r}; expected one of: {', '.join(known)}; a model of your own is known once "
+            "the file that registers it is imported"
+        )
+    config = known[name].config
+    if config.name not in known:
+        raise ConfigError(
+            f"the configuration of the model {name!r} has the name {config.name!r}, by which none is "
+            f'registered; expected name: Literal["{name}"] = "{name}" in {type(config).__name__}'
+        )
     return known[name]
 
 

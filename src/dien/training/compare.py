@@ -37,7 +37,7 @@ from dien.training.comparison import (
     UnfinishedRun,
 )
 from dien.training.folder import one_command, settings_now
-from dien.training.jobs import Job, run_all
+from dien.training.jobs import Job, expect_importable, run_all
 from dien.training.progress import RunsBar
 from dien.training.space import with_values
 from dien.training.summary import summarise
@@ -113,10 +113,12 @@ def compare(
         The content of ``comparison.json`` (docs/compare.md). A run that failed has its error there.
 
     Raises:
+        ConfigError: a model of your own is where the processes cannot import it.
         RunError: ``out`` holds a comparison of something else, or anything else, is in use, or cannot be
             written.
         DataError: a dataset cannot be read, or is not the first one prepared with another seed.
     """
+    expect_importable(configs.values())
     out, datasets = Path(out), [Dataset.open(path) for path in data]
     _expect_one_source(datasets)
     arguments: dict[str, Any] = {

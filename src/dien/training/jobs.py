@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 import traceback
@@ -21,8 +22,9 @@ import torch
 
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
-from dien.errors import DienError, RunError
+from dien.errors import ConfigError, DienError, RunError
 from dien.lock import locked
+from dien.models.registry import Registered, models, register
 from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
 from dien.training.fit import FitResult, fit, read_result
@@ -92,6 +94,26 @@ class Job:
         return sum(record["kind"] == "epoch" for record in read_records(self.out))
 
 
+def expect_importable(configs: Iterable[RunConfig]) -> None:
+    """Refuse models that the processes of :func:`run_all` cannot import.
+
+    Raises:
+        ConfigError: a class is defined in a function, a notebook or an interactive session.
+    """
+    for config in configs:
+        for kind in (type(config.model), models()[config.model.name].model):
+            home: Any = sys.modules.get(kind.__module__)
+            found: Any = home
+            for part in kind.__qualname__.split("."):
+                found = getattr(found, part, None)
+            if found is not kind or (kind.__module__ == "__main__" and not hasattr(home, "__file__")):
+                raise ConfigError(
+                    f"model {config.model.name}: {kind.__qualname__} is defined in a function, a notebook or "
+                    "an interactive session, where the processes of compare and tune cannot import it; put "
+                    "it into a file of its own and import that"
+                )
+
+
 def carry_out(job: Job) -> None:
     """Train a run to its end, going on where it was stopped, and evaluate it.
 
@@ -149,7 +171,8 @@ def run_all(
             while waiting and len(running) < processes:
                 job = waiting.popleft()
                 receive, send = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(job, send))
+                found = models()[job.config.model.name]
+                process = context.Process(target=_work, args=(job, found, send))
                 process.start()
                 send.close()
                 running[receive] = job, process, receive
@@ -181,8 +204,17 @@ def _error(process: BaseProcess, receive: Connection) -> str | None:
     return f"its process ended by signal {-code}{hint}"
 
 
-def _work(job: Job, send: Connection) -> None:
-    """Carry out a job in this process, and send the error, or an empty text."""
+def _work(job: Job, found: Registered, send: Connection) -> None:
+    """Carry out a job in this process, and send the error, or an empty text.
+
+    Args:
+        job: what to do.
+        found: what the name of its model stands for: a model that only the parent has registered came here
+            with its class.
+        send: where to.
+    """
+    if found.config.name not in models():
+        register(found.config.name, found.model, found.config, found.space)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         carry_out(job)

@@ -32,7 +32,7 @@ from dien.errors import DataError, RunError
 from dien.models import Space, model_config
 from dien.models.space import shown
 from dien.training.folder import one_command, settings_now
-from dien.training.jobs import Job, run_all
+from dien.training.jobs import Job, expect_importable, run_all
 from dien.training.progress import RunsBar
 from dien.training.resumable import AGAIN, write_text
 from dien.training.space import flat, nested, with_values
@@ -75,10 +75,12 @@ def tune(
         The content of ``tune.json`` (docs/tune.md). A run that failed has its error there.
 
     Raises:
+        ConfigError: the model is your own, where the processes cannot import it.
         RunError: ``out`` holds a search of other arguments or with more trials, or anything else, is in use,
             or cannot be written.
         DataError: the dataset cannot be read, or no AUC can be computed on its validation split.
     """
+    expect_importable([config])
     out, dataset = Path(out), Dataset.open(data)
     label = dataset.splits["valid"].label
     if not label.any() or label.all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,8 @@ def impressions(
     Raises:
         DataError: the log or an option cannot be used, or no training row is left.
     """
+    if history not in get_args(History):
+        raise DataError(f"history is {history!r}, expected one of {', '.join(get_args(History))}")
     for option, value, least in (("warmup", warmup, 0), ("negatives", negatives, 1)):
         if value < least:
             raise DataError(f"{option} is {value}, expected at least {least}")

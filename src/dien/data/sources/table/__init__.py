@@ -5,13 +5,15 @@ Read it in this order:
 - ``spec``: the schema, which says what the columns mean, and its YAML file.
 - ``reading``: from files to a log, chunk by chunk. Columns are checked and converted by ``values`` (ids,
   labels, splits), ``times`` and the features (:mod:`dien.data.features`); ``duplicates`` finds repeated rows.
+- ``prepare``: all the way to a dataset folder, for Python.
 - ``infer``: a draft of the schema, from the first rows.
 
 The files themselves are read by :mod:`dien.data.readers`.
 """
 
 from dien.data.sources.table.infer import infer
+from dien.data.sources.table.prepare import prepare
 from dien.data.sources.table.reading import read
 from dien.data.sources.table.spec import TableSpec
 
-__all__ = ["TableSpec", "infer", "read"]
+__all__ = ["TableSpec", "infer", "prepare", "read"]

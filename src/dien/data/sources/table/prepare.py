@@ -1,0 +1,141 @@
+"""From tables to a dataset folder in one call: what ``dien prepare table`` does, for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import polars as pl
+
+from dien.data.dataset import Dataset
+from dien.data.prepare.append import append as append_to
+from dien.data.prepare.impressions import impressions
+from dien.data.prepare.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser, SplitRule
+from dien.data.sources.table.reading import read
+from dien.data.sources.table.spec import TableSpec
+from dien.data.writer import dataset_place, write_at
+from dien.errors import DataError
+
+SPLIT_RULES = {"time": ByTime, "last": ByLast, "ratio": ByRatio, "user": ByUser, "column": ByColumn}
+
+OPTIONS = {"warmup", "negatives", "negatives_by", "max_train_rows", "history"}
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A data frame of pandas, which writes itself."""
+
+    def to_parquet(self, path: Any, *, index: bool) -> None: ...  # noqa: D102
+
+
+Table = pl.DataFrame | Frame | Path | str | Sequence[Path | str]
+"""A data frame of Polars or pandas, or files, folders and globs."""
+
+
+def prepare(
+    interactions: Table | None,
+    out: Path | str,
+    *,
+    items: Table | None = None,
+    users: Table | None = None,
+    behaviours: Table | None = None,
+    schema: TableSpec | Mapping[str, Any] | Path | str | None = None,
+    split: SplitRule | Literal["time", "last", "ratio", "user", "column"] = "time",
+    append: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> Dataset:
+    """Prepare tables: Parquet, CSV, JSON lines or data frames, with or without labels (docs/data.md).
+
+    Args:
+        interactions: who, with what, when, and whether it was clicked: a data frame, or files;
+            None with ``append``, to add the new rows of items and users alone.
+        out: the dataset folder to make, or to add to.
+        items: what is known of items, likewise.
+        users: what is known of users, likewise.
+        behaviours: what histories are made of, where it is not in the interactions, likewise.
+        schema: which column is what, and the features: the keys of the YAML schema as a mapping, or that
+            file; None where the columns are user, item and time, and there is no label and no feature.
+        split: which impressions train, validate and test: a rule, or its name for the usual one.
+        append: whether ``out`` is there and gets the interactions added, which must be newer.
+        seed: what is drawn follows from it: sampled negatives, and users by ``user``.
+        options: others of :func:`~dien.data.prepare.impressions`: ``warmup``, ``negatives``, ``history``.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        DataError: a table, the schema or an option cannot be used, ``out`` is there already, or cannot be
+            written; nothing is left of it then.
+        TypeError: an argument is of another type.
+    """
+    known = OPTIONS - {"history"} if append else OPTIONS  # histories go on as they began
+    if unknown := sorted(options.keys() - known):
+        raise TypeError(f"prepare: no option {unknown[0]}; expected some of {', '.join(sorted(known))}")
+    if interactions is None and not append:
+        raise TypeError("prepare: interactions is None; expected a data frame of Polars or pandas, or files")
+    given = {"interactions": interactions, "items": items, "users": users, "behaviours": behaviours}
+    out, spec, rule = Path(out), _spec(schema), _rule(split, seed)
+    if behaviours is not None:
+        if "history" in options:
+            raise TypeError("prepare: history and behaviours both say what histories hold; give one of them")
+        options |= {} if append else {"history": "behaviours"}
+    with dataset_place(out, overwrite=append) as place:
+        earlier, scratch = Dataset.open(out) if append else None, place.scratch
+        tables = {
+            name: None if table is None else _files(name, table, scratch) for name, table in given.items()
+        }
+        try:
+            log = read(
+                tables["interactions"],
+                tables["items"],
+                tables["users"],
+                spec,
+                behaviours=tables["behaviours"],
+            )
+        except DataError as error:  # the file of a data frame is nowhere when it is read
+            raise DataError(str(error).replace(f"{scratch}/", "data frame ")) from error
+        options = {"seed": seed, **options}
+        if earlier is None:
+            prepared = impressions(log, rule, scratch=scratch, **options)
+        else:
+            prepared = append_to(earlier, log, rule, scratch=scratch, **options)
+        write_at(prepared, place)
+        return Dataset.open(out)
+
+
+def _spec(schema: TableSpec | Mapping[str, Any] | Path | str | None) -> TableSpec:
+    if isinstance(schema, TableSpec):
+        return schema
+    if isinstance(schema, str | PathLike):
+        return TableSpec.load(Path(schema))
+    return TableSpec.of(schema, "schema")
+
+
+def _rule(split: SplitRule | str, seed: int) -> SplitRule:
+    if isinstance(split, SplitRule):
+        return split
+    if split not in SPLIT_RULES:
+        raise DataError(f"split is {split!r}; expected a rule, or one of {', '.join(SPLIT_RULES)}")
+    return ByUser(seed) if split == "user" else SPLIT_RULES[split]()
+
+
+def _files(name: str, table: Table, scratch: Path) -> list[Path]:
+    """Give the files of a table; a data frame is written to one."""
+    if isinstance(table, str | PathLike):
+        return [Path(table)]
+    file = scratch / f"{name}.parquet"
+    if isinstance(table, pl.DataFrame):
+        table.write_parquet(file)
+    elif isinstance(table, Frame):
+        table.to_parquet(file, index=False)
+    elif isinstance(table, Sequence) and all(isinstance(path, str | PathLike) for path in table):
+        return [Path(path) for path in table]
+    else:
+        raise TypeError(
+            f"prepare: {name} is a {type(table).__name__}; expected a data frame of Polars or pandas, or "
+            "files"
+        )
+    return [file]
