@@ -1,6 +1,7 @@
 """What every model of the paper's tables has to do, by its name on the command line."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,3 +176,16 @@ def test_the_ablations_are_dien_with_another_second_gru_and_no_auxiliary_loss() 
 )
 def test_a_configuration_builds_the_model_it_names(config: DIENConfig, kind: type[DIEN]) -> None:
     assert type(build(config, NO_PROFILE)) is kind
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(sorted(set(MODELS) - {"rocket"})), st.lists(st.integers(0, 3), min_size=1, max_size=6))
+def test_a_row_of_a_whole_weight_counts_in_the_loss_as_so_many_rows(name: str, counts: list[int]) -> None:
+    batch = random_batch([2, 0, 3], [k % 3 for k in range(len(counts))], EVERY_KIND, negatives=False)
+    one = model(name, EVERY_KIND)
+    weight = torch.tensor(counts, dtype=torch.float64)
+    weighted = one.losses(replace(batch, label=batch.label.double(), weight=weight)).total
+    again = [k for k, count in enumerate(counts) for _ in range(count)]
+    repeated = replace(candidates(batch, again), label=batch.label[again].double())
+    expected = one.losses(repeated).total * len(again) / len(counts) if again else torch.zeros(())
+    torch.testing.assert_close(weighted, expected.double())

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from msgspec import structs
@@ -13,13 +15,14 @@ from safetensors import SafetensorError
 from dien.config import RunConfig, load_config
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
+from dien.data.log import WEIGHT, Log
 from dien.data.prepare import temporal
 from dien.data.tables import Split
 from dien.data.writer import write
 from dien.errors import DataError, RunError
 from dien.models import DIEN
 from dien.run import Run
-from dien.training import checkpoint, evaluate, fit, trainer
+from dien.training import checkpoint, evaluate, evaluate_slices, fit, popularity_baseline, trainer
 from tests.data.logs import make_log
 from tests.training.board import read_board
 
@@ -49,6 +52,28 @@ def test_the_seed_alone_decides_the_weights(small_data: Dataset, tmp_path: Path)
         )
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert weights(tmp_path / "a") != weights(tmp_path / "c")
+
+
+def test_weights_that_are_all_alike_train_and_evaluate_to_the_same_bits_and_others_do_not(
+    small_log: Log, tmp_path: Path
+) -> None:
+    config = config_of("training.epochs=1", "training.learning_rate=0.01")
+    found = {}
+    for name, weight in (("none", None), ("alike", 2.0), ("others", [0.0, 1.0, 5.0] * 500)):
+        log = small_log
+        if weight is not None:
+            events = log.events.with_columns(pl.Series(WEIGHT, np.broadcast_to(weight, 1500), pl.Float32))
+            log = replace(log, events=events)
+        write(temporal(log, negatives=2), tmp_path / name)
+        fit(tmp_path / name, config, tmp_path / f"{name}-run", show_progress=False)
+        parts = evaluate_slices(tmp_path / f"{name}-run")
+        found[name] = (
+            weights(tmp_path / f"{name}-run"),
+            parts,
+            popularity_baseline(Dataset.open(tmp_path / name)),
+        )
+    assert found["alike"] == found["none"]
+    assert all(a != b for a, b in zip(found["others"], found["none"], strict=True))
 
 
 def test_training_leaves_global_state_and_standard_output_alone(
@@ -176,7 +201,11 @@ def test_resuming_with_another_configuration_or_data_names_what_differs(
 
 def test_data_without_training_rows_leaves_no_run(small_data: Dataset, tmp_path: Path) -> None:
     train = small_data.splits["train"]
-    columns = {name: value[:0] for name, value in vars(train).items() if name not in ("context", "offsets")}
+    columns = {
+        name: value[:0]
+        for name, value in vars(train).items()
+        if name not in ("context", "offsets") and value is not None
+    }
     context = {name: column[:0] for name, column in train.context.items()}
     empty = Split(**columns, context=context, offsets=train.offsets[:1])
     with pytest.raises(DataError, match="no rows to train on"):

@@ -64,6 +64,43 @@ def test_streamed_metrics_equal_brute_force_however_the_rows_are_cut(
     assert (result.rows, result.positives) == (len(rows), label.sum())
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(scores, st.integers(0, 1), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=40
+    ),
+    st.integers(1, 9),
+)
+def test_a_row_of_a_whole_weight_counts_as_so_many_rows(
+    rows: list[tuple[float, int, int, int]], size: int
+) -> None:
+    rows = sorted(rows, key=lambda row: row[2])
+    weighted = MetricStream()
+    for start in range(0, len(rows), size):
+        score, label, user, weight = map(np.array, zip(*rows[start : start + size], strict=True))
+        weighted.update(score.astype(np.float32), label, user, weight.astype(np.float32))
+    found, repeated = weighted.compute(), metrics_of([row[:3] for row in rows for _ in range(row[3])])
+    for name in ("auc", "gauc", "log_loss", "calibration", "calibration_error", "users"):
+        value = getattr(repeated, name)
+        assert getattr(found, name) == (None if value is None else pytest.approx(value, abs=1e-12)), name
+    assert (found.rows, found.positives) == (len(rows), sum(row[1] for row in rows))
+    if found.auc is None and 0 < found.positives < found.rows:
+        assert found.note == "no AUC: all clicks or all non-clicks have weight 0"
+
+
+@given(rows, st.sampled_from([1.0, 0.25, 3.0, 1e-30]))
+def test_weights_that_are_all_alike_change_no_metric(rows: list[Row], weight: float) -> None:
+    rows = sorted(rows, key=lambda row: row[2])
+    score, label, user = (np.array(column) for column in zip(*rows, strict=True))
+    stream = MetricStream()
+    stream.update(score.astype(np.float32), label, user, np.full(len(rows), weight, np.float32))
+    found, bare = stream.compute().to_dict(), metrics_of(rows).to_dict()
+    if weight == 1:
+        assert found == bare
+    for name in ("auc", "gauc", "log_loss", "calibration", "calibration_error"):
+        assert found[name] == (None if bare[name] is None else pytest.approx(bare[name], rel=1e-6)), name
+
+
 @pytest.mark.parametrize("decimals", [1, 6])
 def test_auc_equals_torchmetrics(decimals: int) -> None:
     rng = np.random.default_rng(decimals)

@@ -51,6 +51,8 @@ def evaluate(
             whole = evaluate_run(opened, data, split=split, progress=advance)
     metrics = whole.to_dict() | base_rate(opened.info.dataset, whole)
     metrics |= truth_share(opened.info.dataset, split, whole.auc)
+    if (weight := opened.info.dataset["sizes"].get("splits", {}).get(split, {}).get("weight")) is not None:
+        metrics["sum of weights"] = weight
     result = {"run": str(run), "split": split, **metrics}
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}

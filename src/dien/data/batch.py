@@ -28,6 +28,8 @@ class Batch:
         label: ``[B]`` float32, 1 clicked and 0 not; None when scoring.
         negatives: item features ``[N]``, for each behaviour an item other than it (auxiliary loss, eq. 6);
             None when scoring.
+        weight: ``[B]`` float32, how much each candidate counts in the loss and the metrics, over the mean of
+            the training rows; None where all count alike.
         user_row: ``[R]`` int64, the dataset's row of each user, by which GAUC groups: as a feature, users who
             are not in train are all alike. No model reads it.
         rows: ``[B]`` int64, the row of each candidate in its split, as of its ``label.npy``:
@@ -45,6 +47,7 @@ class Batch:
     negatives: Columns | None = None
     user_row: Tensor | None = None
     rows: Tensor | None = None
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return self.history_of.shape[0]
@@ -79,4 +82,5 @@ class Batch:
             negatives=None if self.negatives is None else move(self.negatives),
             user_row=None if self.user_row is None else self.user_row.to(device),
             rows=None if self.rows is None else self.rows.to(device),
+            weight=None if self.weight is None else self.weight.to(device),
         )

@@ -41,6 +41,7 @@ def assemble(
     label: NDArray[np.int8] | None = None,
     negatives: NDArray[np.integer] | None = None,
     rows: NDArray[np.int64] | None = None,
+    weight: NDArray[np.float32] | None = None,
 ) -> Batch:
     """Look up the features of item and user rows. Training and scoring both encode here.
 
@@ -57,6 +58,7 @@ def assemble(
         label: ``[B]``.
         negatives: ``[N]`` item rows, one other than each behaviour.
         rows: ``[B]`` rows of the split; None where the candidates are of none.
+        weight: ``[B]``; None where all count alike.
     """
     return Batch(
         history=_gather(items, history) | columns_of(behaviour or {}),
@@ -69,6 +71,7 @@ def assemble(
         negatives=None if negatives is None else _gather(items, negatives),
         user_row=torch.from_numpy(user.astype(np.int64)),
         rows=None if rows is None else torch.from_numpy(rows),
+        weight=None if weight is None else torch.from_numpy(weight),
     )
 
 
@@ -200,7 +203,13 @@ class Batches:
             label=label,
             negatives=self._negatives(rng, place, history) if self._auxiliary else None,
             rows=candidate,
+            weight=None if split.weight is None else self._weight(split.weight[candidate]),
         )
+
+    def _weight(self, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Divide weights ``[B]`` by the mean of the training rows, so that their scale does not matter."""
+        scaled: NDArray[np.float64] = weight / np.float64(self._dataset.info.mean_weight)
+        return scaled.astype(np.float32)
 
     def _behaviour(self, place: NDArray[np.int64], now: NDArray[np.int64]) -> FeatureTable:
         """Features of behaviours ``[N]`` at the time ``[N]`` of their impressions."""

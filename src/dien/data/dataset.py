@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import UnsetType
 from numpy.typing import NDArray
 
 from dien.data.dataset_info import FILE_NAME, DatasetInfo
@@ -129,6 +130,7 @@ class Dataset(Tables):
                 offsets=_offsets(folder, f"{name}/offsets.npy", impressions, rows),
                 item=folder.array(f"{name}/item.npy", np.int32, rows),
                 label=folder.array(f"{name}/label.npy", np.int8, rows),
+                weight=folder.array(f"{name}/weight.npy", np.float32, rows) if info.weighted else None,
             )
 
         dataset = cls(
@@ -237,11 +239,16 @@ class Dataset(Tables):
             self._check_split(name, split, features)
         _ = self.item_ids, self.user_ids, self.vocabularies
 
-    def _check_split(self, name: str, split: Split, features: dict[str, Feature]) -> None:
+    def _check_split(self, name: SplitName, split: Split, features: dict[str, Feature]) -> None:
         offsets = self.behaviours.offsets
         self._expect(_ascending(split.offsets, strictly=True), f"{name}/offsets.npy")
         self._expect(_within(split.item, len(self.popularity), least=1), f"{name}/item.npy")
         self._expect(_within(split.label, 2), f"{name}/label.npy")
+        if split.weight is not None:
+            counts = bool((np.isfinite(split.weight) & (split.weight >= 0)).all())
+            total, stated = split.weight.sum(dtype=np.float64), self.info.sizes.splits[name].weight
+            as_stated = not isinstance(stated, UnsetType) and bool(np.isclose(total, stated))
+            self._expect(counts and as_stated, f"{name}/weight.npy")
         users = _within(split.user, len(offsets) - 1, least=1) and _ascending(split.user)
         self._expect(users, f"{name}/user.npy")
         inside = (offsets[split.user] <= split.end) & (split.end <= offsets[split.user + 1])

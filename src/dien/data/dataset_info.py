@@ -7,6 +7,7 @@ and raised the format if the folder cannot be read without it.
 from __future__ import annotations
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,9 @@ from dien.folders import Folder
 FORMAT = 2
 """Version of docs/data-format.md; a dataset folder of another one is refused."""
 
+WEIGHTED = 3
+"""Version of a folder whose rows have weights: who knows format 2 alone would train without them."""
+
 FILE_NAME = "dataset.json"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -34,11 +38,13 @@ class SplitSizes(msgspec.Struct, frozen=True, kw_only=True):
         impressions: how many.
         rows: candidates of all impressions.
         positives: rows that were clicked.
+        weight: sum of the rows' weights; not there where the log has none.
     """
 
     impressions: Count
     rows: Count
     positives: Count
+    weight: Annotated[float, msgspec.Meta(ge=0)] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.positives > self.rows:
@@ -63,6 +69,12 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if set(self.splits) != set(SPLITS):
             raise ValueError(f"splits {', '.join(self.splits) or 'none'}, expected {', '.join(SPLITS)}")
+        if len({split.weight is UNSET for split in self.splits.values()}) > 1:
+            raise ValueError("weight is there for some splits and not for others, expected all or none")
+        if not all(split.weight is UNSET or isfinite(split.weight) for split in self.splits.values()):
+            raise ValueError("a weight is not finite, expected the sum of the rows' weights")
+        if self.splits["train"].weight == 0 and self.splits["train"].rows:
+            raise ValueError("the weights of train add up to 0, expected a row that counts")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -172,6 +184,17 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         if set(self.time) != set(SPLITS):
             raise ValueError(f"time of {', '.join(self.time) or 'no split'}, expected {', '.join(SPLITS)}")
 
+    @property
+    def weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self.sizes.splits["train"].weight is not UNSET
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean weight of the training rows; 1 where rows have none."""
+        train = self.sizes.splits["train"]
+        return 1.0 if train.weight is UNSET or not train.rows else train.weight / train.rows
+
     @classmethod
     def load(cls, folder: Folder) -> DatasetInfo:
         """Read the ``dataset.json`` of a folder.
@@ -187,8 +210,10 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             )
         found = folder.json(FILE_NAME)
         version = found.get("format") if isinstance(found, dict) else None
-        if version != FORMAT:
-            raise folder.refusal(FILE_NAME, f"format {version}, this version of dien reads {FORMAT}")
+        if version not in (FORMAT, WEIGHTED):
+            raise folder.refusal(
+                FILE_NAME, f"format {version}, this version of dien reads {FORMAT} and {WEIGHTED}"
+            )
         try:
             return msgspec.convert(found, cls)
         except msgspec.ValidationError as error:

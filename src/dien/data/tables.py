@@ -68,6 +68,8 @@ class Split:
         offsets: ``[I + 1]`` int64; impression ``i`` owns the candidates ``offsets[i] : offsets[i + 1]``.
         item: ``[C]`` int32 item rows.
         label: ``[C]`` int8, 1 clicked and 0 not.
+        weight: ``[C]`` float32, finite and at least 0, how much each counts in the loss and the metrics; None
+            where all count alike. A sampled negative has the weight of the positive it was drawn for.
     """
 
     user: NDArray[np.int32]
@@ -77,6 +79,7 @@ class Split:
     offsets: NDArray[np.int64]
     item: NDArray[np.int32]
     label: NDArray[np.int8]
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.user)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec import UNSET
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import FILE_NAME, FORMAT, DatasetInfo, Sizes, SplitSizes
+from dien.data.dataset_info import FILE_NAME, FORMAT, WEIGHTED, DatasetInfo, Sizes, SplitSizes
 from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.tables import FeatureTable
@@ -56,8 +57,15 @@ def write_at(prepared: Prepared, place: Place) -> None:
     """Write the dataset folder at a place that this process has locked.
 
     Raises:
-        DataError: something could not be written. What was there then stays as it was.
+        DataError: no training row has a weight, or something could not be written. What was there then stays
+            as it was.
     """
+    weight = prepared.splits["train"].weight
+    if weight is not None and not weight.any():
+        raise DataError(
+            f"no row to train on: the weights of all {len(weight):,} training rows are 0; expected one above "
+            "0; name another column as interactions.weight, or none"
+        )
     with built(place) as new:
         for name, array in arrays_of(prepared).items():
             _save_array(new / f"{name}.npy", array)
@@ -131,6 +139,8 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
             f"{name}/item": split.item,
             f"{name}/label": split.label,
         }
+        if split.weight is not None:
+            arrays[f"{name}/weight"] = split.weight
     return arrays
 
 
@@ -145,7 +155,7 @@ def flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
 
 def _info(prepared: Prepared) -> DatasetInfo:
     return DatasetInfo(
-        format=FORMAT,
+        format=FORMAT if prepared.splits["train"].weight is None else WEIGHTED,
         schema=prepared.schema.to_json(),
         dropped_features=list(prepared.dropped),
         sizes=Sizes(
@@ -157,6 +167,7 @@ def _info(prepared: Prepared) -> DatasetInfo:
                     impressions=len(split),
                     rows=len(split.item),
                     positives=int(split.label.sum(dtype=np.int64)),
+                    weight=UNSET if split.weight is None else float(split.weight.sum(dtype=np.float64)),
                 )
                 for name, split in prepared.splits.items()
             },

@@ -89,9 +89,12 @@ class Model(nn.Module):
 def cross_entropy(prediction: Prediction, batch: Batch) -> Tensor:
     """Compute the mean cross-entropy of a batch's labels, ``L_target`` (eq. 7).
 
+    Where rows have weights, each row's cross-entropy is multiplied by its weight over the mean weight of the
+    training rows: ``sum(w * l) / (B * mean(w))``. Weights that are all alike change nothing.
+
     Raises:
         ValueError: the batch has no labels.
     """
     if batch.label is None:
         raise ValueError("losses: the batch has no labels; batches of a split have them, requests have none")
-    return F.binary_cross_entropy_with_logits(prediction.logits, batch.label)
+    return F.binary_cross_entropy_with_logits(prediction.logits, batch.label, batch.weight)

@@ -117,6 +117,13 @@ def _splits(inspection: Inspection) -> Iterator[str]:
             [(f"{f.leaks:,}", "much") if f.leaks else f.leaks for f in facts],
         ),
     ]
+    if weights := [f.weights for f in facts if f.weights is not None]:
+        rows += [
+            ("weight of a row: mean", [decimals(w.mean) for w in weights]),
+            ("weight of a row: least", [decimals(w.least) for w in weights]),
+            ("weight of a row: most", [decimals(w.most) for w in weights]),
+            ("rows of weight 0", [percent(w.zero) for w in weights]),
+        ]
     yield table(["", *inspection.splits], [[name, *cells] for name, cells in rows])
 
 

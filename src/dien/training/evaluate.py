@@ -83,11 +83,18 @@ def evaluate_slices(
     model, dataset, batches = _open(run, data, split, device)
     everyone, slices = MetricStream(), defaultdict[str, MetricStream](MetricStream)
 
-    def add(batch: Batch, scores: NDArray[Any], labels: NDArray[Any], users: NDArray[Any]) -> None:
-        everyone.update(scores, labels, users)
+    def add(
+        batch: Batch,
+        scores: NDArray[Any],
+        labels: NDArray[Any],
+        users: NDArray[Any],
+        weights: NDArray[Any] | None,
+    ) -> None:
+        everyone.update(scores, labels, users, weights)
         for name, chosen in slices_of(batch, dataset.schema).items():
             if chosen.any():
-                slices[name].update(scores[chosen], labels[chosen], users[chosen])
+                of = None if weights is None else weights[chosen]
+                slices[name].update(scores[chosen], labels[chosen], users[chosen], of)
 
     _score(model, batches, add, progress)
     return {"all": everyone.compute()} | {name: slices[name].compute() for name in SLICES if name in slices}
@@ -128,17 +135,17 @@ def evaluate_model(model: Model, batches: Batches, progress: Progress | None = N
         FloatingPointError: a score is not finite.
     """
     stream = MetricStream()
-    _score(model, batches, lambda _, scores, labels, users: stream.update(scores, labels, users), progress)
+    _score(model, batches, lambda _, *columns: stream.update(*columns), progress)
     return stream.compute()
 
 
 def _score(
     model: Model,
     batches: Batches,
-    add: Callable[[Batch, NDArray[Any], NDArray[Any], NDArray[Any]], None],
+    add: Callable[[Batch, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None], None],
     progress: Progress | None,
 ) -> None:
-    """Call ``add`` with each batch, and the scores, labels and users ``[B]`` of its candidates."""
+    """Call ``add`` with each batch, and the scores, labels, users and weights ``[B]`` of its candidates."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -151,7 +158,8 @@ def _score(
                 assert batch.label is not None
                 assert batch.user_row is not None
                 user = batch.user_row[batch.history_of]  # [B]
-                add(batch, logits.numpy(), batch.label.numpy(), user.numpy())
+                weight = None if batch.weight is None else batch.weight.numpy()
+                add(batch, logits.numpy(), batch.label.numpy(), user.numpy(), weight)
                 if progress:
                     progress(len(batch))
     finally:
@@ -213,5 +221,5 @@ def popularity_baseline(dataset: Dataset, split: SplitName = "test") -> Metrics:
         shown = slice(offsets[0], offsets[-1])
         user = rows.user[start : start + EVALUATION_ROWS][row_of(np.diff(offsets))]
         score = dataset.popularity[rows.item[shown]].astype(np.float32)
-        stream.update(score, rows.label[shown], user)
+        stream.update(score, rows.label[shown], user, None if rows.weight is None else rows.weight[shown])
     return stream.compute()

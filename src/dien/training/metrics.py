@@ -26,11 +26,14 @@ CHUNK = 1 << 16
 class Metrics:
     """Metrics of a split.
 
+    Where rows have weights, a row counts as its weight says, and a pair of rows as the product of both: a row
+    of weight 0 only in ``rows`` and ``positives``. Weights that are all alike change nothing.
+
     Attributes:
         auc: share of (click, non-click) pairs in the right order, ties counted half; exact. None where all
             rows have the same label.
-        gauc: mean AUC of users, weighted by their rows; users with one label only are left out. None where
-            no user has both.
+        gauc: mean AUC of users, weighted by their rows (by the sum of their weights); users with one label
+            only are left out. None where no user has both.
         log_loss: mean binary cross-entropy; None for scores that are no probabilities.
         calibration: expected over observed clicks, 1 is right; None without clicks or probabilities.
         calibration_error: mean distance of expected from observed click rate over equally wide bins of the
@@ -59,8 +62,8 @@ class Metrics:
 class MetricStream:
     """Gathers metrics batch by batch.
 
-    Memory holds a batch, and the rows of one user. What the exact AUC needs, four bytes a row, goes to
-    unnamed temporary files (in ``TMPDIR``).
+    Memory holds a batch, and the rows of one user. What the exact AUC needs, four bytes a row (16 where rows
+    have weights), goes to unnamed temporary files (in ``TMPDIR``).
 
     Args:
         probabilities: whether scores are log odds of a click. Otherwise they only rank: LogLoss and
@@ -70,6 +73,8 @@ class MetricStream:
     def __init__(self, *, probabilities: bool = True) -> None:
         self._probabilities = probabilities
         self._rows = self._positives = 0
+        self._weighted = False
+        self._weight = self._weight_of_clicks = 0.0
         self._log_loss = 0.0
         self._bins = np.zeros((2, CALIBRATION_BINS))  # expected and observed clicks
         self._spools = _Spool(), _Spool()  # scores of non-clicks and of clicks
@@ -80,6 +85,7 @@ class MetricStream:
         scores: NDArray[np.float32],
         labels: NDArray[np.floating | np.integer],
         users: NDArray[np.integer],
+        weights: NDArray[np.floating] | None = None,
     ) -> None:
         """Add a batch.
 
@@ -88,37 +94,56 @@ class MetricStream:
             labels: ``[B]`` 1 clicked, 0 not.
             users: ``[B]`` a number for each user; a user's rows follow one another, also across
                 batches.
+            weights: ``[B]`` finite and at least 0; None, for all batches, where all rows count alike.
         """
         scores = np.asarray(scores, np.float32)
         clicked = np.asarray(labels) == 1
         self._rows += len(scores)
         self._positives += int(clicked.sum())
+        weight: NDArray[np.float64] | None = None
+        if weights is not None:
+            weight = np.asarray(weights, np.float64)
+            if not (some := weight > 0).all():
+                scores, clicked, users, weight = scores[some], clicked[some], users[some], weight[some]
+        self._weighted = weight is not None
+        self._weight += len(scores) if weight is None else float(weight.sum())
+        self._weight_of_clicks += float((clicked if weight is None else weight[clicked]).sum())
+        spooled: NDArray[Any] = scores if weight is None else _keys(scores, weight)
         for spool, chosen in zip(self._spools, (~clicked, clicked), strict=True):
-            spool.write(scores[chosen])
-        self._users.update(scores, clicked, users)
+            spool.write(spooled[chosen])
+        self._users.update(scores, clicked, users, weight)
         if self._probabilities:
             logits = scores.astype(np.float64)
             odds = np.exp(-np.abs(logits))
-            self._log_loss += float((np.maximum(logits, 0) - logits * clicked + np.log1p(odds)).sum())
+            losses = np.maximum(logits, 0) - logits * clicked + np.log1p(odds)
+            self._log_loss += float((losses if weight is None else losses * weight).sum())
             expected = np.where(logits >= 0, 1, odds) / (1 + odds)
             bin_of = np.minimum((expected * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+            observed: NDArray[Any] = clicked
+            if weight is not None:
+                expected, observed = expected * weight, clicked * weight
             self._bins[0] += np.bincount(bin_of, expected, CALIBRATION_BINS)
-            self._bins[1] += np.bincount(bin_of, clicked, CALIBRATION_BINS)
+            self._bins[1] += np.bincount(bin_of, observed, CALIBRATION_BINS)
 
     def compute(self) -> Metrics:
         """Compute the metrics of all rows so far; ends the stream."""
         rows, positives = self._rows, self._positives
-        auc = _auc(*(spool.sorted() for spool in self._spools)) if 0 < positives < rows else None
+        auc = None
+        if all(spool.rows for spool in self._spools):
+            auc = (_weighted_auc if self._weighted else _auc)(*(spool.sorted() for spool in self._spools))
         gauc, users = self._users.compute()
         expected, observed = self._bins
         log_loss = calibration = calibration_error = None
-        if self._probabilities and rows:
-            log_loss = self._log_loss / rows
-            calibration = float(expected.sum() / positives) if positives else None
-            calibration_error = float(np.abs(expected - observed).sum() / rows)
+        if self._probabilities and self._weight:
+            log_loss = self._log_loss / self._weight
+            clicks = self._weight_of_clicks
+            calibration = float(expected.sum() / clicks) if clicks else None
+            calibration_error = float(np.abs(expected - observed).sum() / self._weight)
         note = None
         if auc is None:
             which = "there are no rows" if not rows else f"every label is {int(positives > 0)}"
+            if 0 < positives < rows:
+                which = "all clicks or all non-clicks have weight 0"
             note = f"no AUC: {which}"
         elif gauc is None:
             note = "no GAUC: no user has both clicks and non-clicks"
@@ -130,14 +155,17 @@ class _Spool:
 
     def __init__(self) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # removed when closed or killed
+        self.rows = 0
 
-    def write(self, scores: NDArray[np.float32]) -> None:
+    def write(self, scores: NDArray[Any]) -> None:
         self._file.write(scores.tobytes())
+        self.rows += len(scores)
+        self._kind = scores.dtype
 
-    def sorted(self) -> NDArray[np.float32]:
+    def sorted(self) -> NDArray[Any]:
         """Sort in place, in the file: the pages are the system's to keep in memory or not."""
         self._file.flush()
-        scores = np.memmap(self._file, np.float32, "r+")
+        scores = np.memmap(self._file, self._kind, "r+")
         scores.sort()
         return scores
 
@@ -152,17 +180,54 @@ def _auc(negatives: NDArray[np.float32], positives: NDArray[np.float32]) -> floa
     return ordered / (2 * len(positives) * len(negatives))
 
 
+def _keys(scores: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Put score and weight of each row into one number that rises with the score, so that both are sorted."""
+    bits = (scores + np.float32(0)).view(np.uint32)  # -0 is level with 0
+    rising = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
+    keys: NDArray[np.uint64] = rising.astype(np.uint64) << np.uint64(32)
+    return keys | weights.astype(np.float32).view(np.uint32)
+
+
+def _weighted_auc(negatives: NDArray[np.uint64], positives: NDArray[np.uint64]) -> float:
+    """AUC of rising keys, as :func:`_auc`; a pair counts as the product of its rows' weights."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    below = np.memmap(
+        file, np.float64, "w+", shape=len(negatives) + 1
+    )  # weight of the non-clicks before each
+    for start in range(0, len(negatives), CHUNK):
+        weights = _weights(negatives[start : start + CHUNK])
+        below[start + 1 : start + 1 + len(weights)] = below[start] + np.cumsum(weights)
+    ordered = clicks = 0.0
+    for start in range(0, len(positives), CHUNK):
+        chunk = positives[start : start + CHUNK]
+        of_score = np.uint64(0xFFFFFFFF)
+        first = np.searchsorted(negatives, chunk & ~of_score, "left")
+        end = np.searchsorted(negatives, chunk | of_score, "right")
+        weights = _weights(chunk)
+        ordered += float(weights @ (below[first] + below[end]))
+        clicks += float(weights.sum())
+    return ordered / 2 / (clicks * float(below[-1]))
+
+
+def _weights(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    return keys.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
 class _UserAUC:
     """Mean AUC over users, weighted by rows; keeps the rows of the user who may go on in the next batch."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+        self._open: list[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64] | None]] = []
         self._user: int | None = None
-        self._sum = 0.0
-        self._rows = self._users = 0
+        self._sum = self._weight = 0.0
+        self._users = 0
 
     def update(
-        self, scores: NDArray[np.float32], clicked: NDArray[np.bool_], users: NDArray[np.integer]
+        self,
+        scores: NDArray[np.float32],
+        clicked: NDArray[np.bool_],
+        users: NDArray[np.integer],
+        weights: NDArray[np.float64] | None,
     ) -> None:
         if not len(users):
             return
@@ -170,28 +235,38 @@ class _UserAUC:
         if users[0] != self._user:
             self._close()
             self._user = int(users[0])
+
+        def part(rows: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64] | None]:
+            return scores[rows], clicked[rows], None if weights is None else weights[rows]
+
         last = 0
         if len(starts):
             first, last = starts[0], starts[-1]
-            self._open.append((scores[:first], clicked[:first]))
+            self._open.append(part(slice(first)))
             self._close()
-            self._add(scores[first:last], clicked[first:last], np.diff(starts))
+            self._add(*part(slice(first, last)), np.diff(starts))
             self._user = int(users[-1])
-        self._open.append((scores[last:], clicked[last:]))
+        self._open.append(part(slice(last, None)))
 
     def compute(self) -> tuple[float | None, int]:
         """Mean AUC, None without users to count, and the number of those."""
         self._close()
-        return (self._sum / self._rows if self._rows else None), self._users
+        return (self._sum / self._weight if self._weight else None), self._users
 
     def _close(self) -> None:
         if self._open:
-            scores, clicked = (np.concatenate(parts) for parts in zip(*self._open, strict=True))
-            self._add(scores, clicked, np.array([len(scores)]))
+            scores = np.concatenate([part[0] for part in self._open])
+            clicked = np.concatenate([part[1] for part in self._open])
+            weights = [part[2] for part in self._open if part[2] is not None]
+            self._add(scores, clicked, np.concatenate(weights) if weights else None, np.array([len(scores)]))
             self._open = []
 
     def _add(
-        self, scores: NDArray[np.float32], clicked: NDArray[np.bool_], lengths: NDArray[np.integer]
+        self,
+        scores: NDArray[np.float32],
+        clicked: NDArray[np.bool_],
+        weights: NDArray[np.float64] | None,
+        lengths: NDArray[np.integer],
     ) -> None:
         """Add whole users: the rows of all ``[n]`` and how many each has ``[U]``."""
         if not len(scores):
@@ -199,16 +274,18 @@ class _UserAUC:
         user = np.repeat(np.arange(len(lengths)), lengths)  # [n]
         order = np.lexsort((scores, user))
         scores, clicked = scores[order], clicked[order].astype(np.int64)
+        each = np.ones(len(scores), np.int64) if weights is None else weights[order]
         # Runs of level scores of one user.
         new = np.append(True, (scores[1:] != scores[:-1]) | (user[1:] != user[:-1]))
         runs = np.flatnonzero(new)
         user = user[runs]
-        clicks = np.add.reduceat(clicked, runs)
-        others = np.add.reduceat(1 - clicked, runs)
+        clicks = np.add.reduceat(clicked * each, runs)
+        others = np.add.reduceat((1 - clicked) * each, runs)
         clicks_of, others_of = np.bincount(user, clicks), np.bincount(user, others)  # [U]
         below = np.cumsum(others) - others - (np.cumsum(others_of) - others_of)[user]
         ordered = np.bincount(user, clicks * (below + others / 2))  # [U]
         counts = (clicks_of > 0) & (others_of > 0)
-        self._sum += float((lengths * ordered)[counts] @ (1 / (clicks_of * others_of)[counts]))
-        self._rows += int(lengths[counts].sum())
+        weight = lengths if weights is None else clicks_of + others_of  # [U]
+        self._sum += float((weight * ordered)[counts] @ (1 / (clicks_of * others_of)[counts]))
+        self._weight += float(weight[counts].sum())
         self._users += int(counts.sum())

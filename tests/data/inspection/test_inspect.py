@@ -209,3 +209,24 @@ def test_inspection_refuses_a_file_with_a_value_out_of_range(tmp_path):
     np.save(file, column)
     with pytest.raises(DataError, match=r"items/category.npy: a value is out of range"):
         inspect_data(Dataset.open(tmp_path / "DATA"))
+
+
+def test_weights_are_described_for_each_split(tmp_path, monkeypatch):
+    monkeypatch.setattr(counting, "CHUNK", 3)
+    prepared, rng = random_prepared(2), np.random.default_rng(0)
+    splits = {
+        name: replace(split, weight=rng.integers(0, 4, len(split.item)).astype(np.float32))
+        for name, split in prepared.splits.items()
+    }
+    write(replace(prepared, splits=splits), tmp_path / "DATA")
+    inspection = inspect_data(Dataset.open(tmp_path / "DATA"))
+    for name, facts in inspection.splits.items():
+        weights = splits[name].weight.tolist()
+        found = facts.weights
+        if weights:
+            assert found.mean == pytest.approx(fmean(weights))
+            assert (found.least, found.most) == (min(weights), max(weights))
+            assert found.zero == weights.count(0) / len(weights)
+            assert f"{name}: weights" in summary_rows(inspection)
+        else:
+            assert (found.mean, found.least, found.most, found.zero) == (None,) * 4

@@ -50,6 +50,10 @@ def write_data(
     rows: dict[str, Any] = {name: getattr(info.sizes, name) for name in ("users", "items", "behaviours")}
     for split, size in info.sizes.splits.items():
         rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions"
+    if info.weighted:
+        rows["mean weight of the training rows"] = info.mean_weight
+        if info.negatives.sampled:
+            rows["weight of a sampled negative"] = "that of its click"
     if info.negatives.sampled:
         rows |= {
             "label": "none: every row counts as a click",

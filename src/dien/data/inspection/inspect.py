@@ -18,6 +18,23 @@ from dien.data.tables import SPLITS, SplitName
 
 
 @dataclass(frozen=True)
+class Weights:
+    """How much the rows of a split count in the loss and the metrics.
+
+    Attributes:
+        mean: of all rows; None, as the others, where there are no rows.
+        least: the smallest.
+        most: the largest.
+        zero: share of rows whose weight is 0: they count for nothing.
+    """
+
+    mean: float | None
+    least: float | None
+    most: float | None
+    zero: float | None
+
+
+@dataclass(frozen=True)
 class SplitFacts:
     """A split.
 
@@ -40,6 +57,7 @@ class SplitFacts:
         unknown_item_rows: share of rows whose item's id is unknown.
         history: behaviours before each impression.
         candidates: of each impression.
+        weights: of the rows; None where all count alike.
     """
 
     impressions: int
@@ -60,6 +78,7 @@ class SplitFacts:
     unknown_item_rows: float | None
     history: Distribution
     candidates: Distribution
+    weights: Weights | None
 
 
 @dataclass(frozen=True)
@@ -236,6 +255,11 @@ def summary_rows(inspection: Inspection) -> dict[str, str | int]:
             f"{facts.impressions:,} impressions, {facts.rows:,} rows, {_percent(facts.click_rate)} clicked"
         )
         rows[f"{name}: history"] = _middle(facts.history)
+        if (weights := facts.weights) is not None and weights.mean is not None:
+            rows[f"{name}: weights"] = (
+                f"mean {weights.mean:.4g}, {weights.least:.4g} to {weights.most:.4g}, "
+                f"{_percent(weights.zero)} are 0"
+            )
         if name != "train":
             rows[f"{name}: rows of unknown items"] = _percent(facts.unknown_item_rows)
             rows[f"{name}: rows of unknown users"] = _percent(facts.unknown_user_rows)
@@ -298,6 +322,19 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCount
             split.end[r] - dataset.behaviours.offsets[split.user[r]] for r in slices(len(split))
         ),
         candidates=Distribution.of(lengths_of(split.offsets)),
+        weights=None if split.weight is None else _weights(split.weight),
+    )
+
+
+def _weights(weight: NDArray[np.float32]) -> Weights:
+    if not len(weight):
+        return Weights(None, None, None, None)
+    parts = [weight[rows] for rows in slices(len(weight))]
+    return Weights(
+        mean=sum(float(part.sum(dtype=np.float64)) for part in parts) / len(weight),
+        least=float(min(part.min() for part in parts)),
+        most=float(max(part.max() for part in parts)),
+        zero=sum(int(np.count_nonzero(part == 0)) for part in parts) / len(weight),
     )
 
 

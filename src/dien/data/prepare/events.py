@@ -14,12 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.features import Definition
-from dien.data.log import Log
+from dien.data.log import WEIGHT, Log
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
 from dien.forks import expect_polars
 
-_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split")
+_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split", WEIGHT)
 History = Literal["clicked", "all", "behaviours"]
 """Which events are a user's behaviours: those that were clicked, all that were shown (as in RecBole), or
 those of a log of behaviours of its own."""
@@ -42,6 +42,7 @@ class Events:
         labelled: whether the log has real negatives.
         impression: ``[E]`` int64, equal for what was shown together; None where the log does not say.
         split: ``[E]`` int8, 0 train, 1 valid, 2 test, 3 none; None where the log does not say.
+        weight: ``[E]`` float32, how much each counts as a row; None where all count alike.
         features: columns ``[E]`` of the context and of behaviours.
         context: names of the context features with one value each; events of one moment that differ in one of
             them are different impressions.
@@ -58,6 +59,7 @@ class Events:
     labelled: bool
     impression: NDArray[np.int64] | None
     split: NDArray[np.int8] | None
+    weight: NDArray[np.float32] | None
     features: pl.DataFrame
     context: tuple[str, ...]
     user_ids: Ids
@@ -106,6 +108,7 @@ class Events:
             if "impression" in events.columns
             else None,
             split=events["split"].cast(pl.Int8).to_numpy()[order] if "split" in events.columns else None,
+            weight=events[WEIGHT].cast(pl.Float32).to_numpy()[order] if WEIGHT in events.columns else None,
             features=features[order] if features.width else features,
             context=tuple(column.name for column in features if _separates(log.definition(column))),
             user_ids=user_ids,
@@ -144,6 +147,7 @@ class Events:
                     behaviour=self.behaviour[part],
                     impression=None if self.impression is None else self.impression[part],
                     split=None if self.split is None else self.split[part],
+                    weight=None if self.weight is None else self.weight[part],
                     features=self.features[part] if self.features.width else self.features,
                     shown=None if self.shown is None else self.shown[part],
                 ),
@@ -156,6 +160,7 @@ def _events_of(log: Log) -> tuple[pl.DataFrame, NDArray[np.bool_] | None]:
     if log.behaviours is None:
         return log.events, None
     of_log = {"label": pl.lit(1, pl.Int8), "impression": pl.lit(0, pl.Int64), "split": pl.lit(3, pl.Int8)}
+    of_log[WEIGHT] = pl.lit(1, pl.Float32)
     filled = [value.alias(name) for name, value in of_log.items() if name in log.events.columns]
     events = pl.concat([log.events, log.behaviours.with_columns(*filled)], how="diagonal_relaxed")
     return events, np.arange(events.height) < log.events.height
@@ -220,6 +225,14 @@ def _check(log: Log) -> None:
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise DataError(f"events: row {row}: label is {log.events['label'][row]}, expected 0 or 1")
+    if WEIGHT in log.events.columns:
+        weight = log.events[WEIGHT]
+        bad = ~(weight.is_finite() & (weight >= 0)).fill_null(False)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise DataError(
+                f"events: row {row}: the weight is {weight[row]}, expected a finite number of at least 0"
+            )
 
 
 def _encode(values: pl.Series, ids: Ids, what: str) -> NDArray[np.int32]:

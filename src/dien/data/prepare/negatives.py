@@ -69,5 +69,24 @@ def add_negatives(
     return item, label, total
 
 
+def positive_of(lengths: NDArray[np.int64], per_positive: int) -> NDArray[np.int64]:
+    """Tell the positive of each candidate that :func:`add_negatives` makes.
+
+    Args:
+        lengths: ``[I]`` positives of each impression.
+        per_positive: negatives of each positive.
+
+    Returns:
+        The number of a positive for each candidate: its own, or that of the one it was drawn for.
+    """
+    total = lengths * (1 + per_positive)
+    found = np.empty(total.sum(), np.int64)
+    positive = np.zeros(len(found), bool)
+    positive[ranges(to_offsets(total)[:-1], lengths)] = True
+    every = np.arange(lengths.sum())
+    found[positive], found[~positive] = every, np.repeat(every, per_positive)
+    return found
+
+
 def _is_categorical(features: Features, name: str) -> bool:
     return any(f.name == name and f.stored.indexed and f.stored.one_value for f in features.schema.of("item"))

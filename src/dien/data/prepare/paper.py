@@ -105,6 +105,7 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
             offsets=to_offsets(np.full(len(click), 2)),
             item=np.stack([behaviours.item[click], negative], axis=1).reshape(-1),
             label=np.tile(np.array([1, 0], np.int8), len(click)),
+            weight=None if events.weight is None else np.repeat(events.weight[event], 2),
         )
 
     return Prepared.of(

@@ -12,7 +12,7 @@ from dien.data.features.columns import from_pieces, pieces_of
 from dien.data.negative_sampling import NegativeSampler
 from dien.data.prepare.columns import ColumnWriter
 from dien.data.prepare.features import Features
-from dien.data.prepare.negatives import add_negatives
+from dien.data.prepare.negatives import add_negatives, positive_of
 from dien.data.prepare.splits import SplitEvents
 from dien.data.tables import SPLITS, Split, SplitName
 
@@ -56,7 +56,10 @@ def make_splits(
                 chosen = chosen.keep(kept[before:trained])
             item = events.item[chosen.candidate]
             label = events.clicked[chosen.candidate].astype(np.int8)
+            weight = None if events.weight is None else events.weight[chosen.candidate]
             lengths = chosen.lengths
+            if sampler is not None and weight is not None:
+                weight = weight[positive_of(lengths, per_positive)]
             if sampler is not None:
                 item, label, lengths = add_negatives(item, lengths, per_positive, sampler, rngs[name])
             writer = writers[name]
@@ -67,6 +70,8 @@ def make_splits(
             rows[name] += int(lengths.sum())
             writer.append("item", item)
             writer.append("label", label)
+            if weight is not None:
+                writer.append("weight", weight)
             for feature, column in features.encode(events.features_of(chosen.event), "context").items():
                 for piece, values in pieces_of(column).items():
                     writer.append(f"context/{feature}/{piece}", values)
@@ -90,4 +95,5 @@ def _finish(writer: ColumnWriter, features: Features) -> Split:
         offsets=columns["offsets"],
         item=columns["item"],
         label=columns["label"],
+        weight=columns.get("weight"),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from dien.data.features import TIME_SINCE, Definition, Side
-from dien.data.log import Log
+from dien.data.log import WEIGHT, Log
 from dien.data.readers.files import TableFile, find
 from dien.data.readers.reader import Reader
 from dien.data.sources.table.chunks import Columns, chunks
@@ -23,6 +23,7 @@ from dien.data.sources.table.values import (
     impressions,
     labels,
     splits,
+    weights,
 )
 from dien.errors import DataError
 from dien.progress import Progress
@@ -150,6 +151,8 @@ def _read_events(
         parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
     if roles.split is not None:
         parsers["split"] = roles.split, splits
+    if roles.weight is not None:
+        parsers[WEIGHT] = roles.weight, weights
     events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress)
     if events.is_empty():
         raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
@@ -172,6 +175,9 @@ def _read_events(
         events = events.filter(pl.Series(kept))
     if roles.split is not None:
         excluded["interactions in no split (kept)"] = int((events["split"] == 3).sum())
+    if roles.weight is not None:
+        excluded["interactions without a weight (kept, weight 1)"] = events[WEIGHT].null_count()
+        events = events.with_columns(pl.col(WEIGHT).fill_null(1.0))
     return events
 
 
@@ -213,7 +219,7 @@ def _rows_of(
     parsers = dict(parsers)
     wanted: dict[str, str] = {}
     for role, (column, _) in parsers.items():
-        wanted.setdefault(column, f"{part}.{role}")
+        wanted.setdefault(column, f"{part}.{role.lstrip('.')}")
     timed: dict[str, tuple[Definition, Codes]] = {}
     for side, name, feature in spec.features.named():
         if side not in sides or name == TIME_SINCE:

@@ -57,6 +57,8 @@ class Interactions(_Strict):
         threshold: of a label that is a number, as a rating: so much or more is clicked, less is not.
         impression: equal for what was shown together; None where the log does not say.
         split: train, valid or test, anything else in none of them; None where the log does not say.
+        weight: how much a row counts in the loss and the metrics, a number of at least 0; None where all
+            count alike.
     """
 
     user: Text = "user"
@@ -67,6 +69,7 @@ class Interactions(_Strict):
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     impression: Text | None = None
     split: Text | None = None
+    weight: Text | None = None
 
     @model_validator(mode="after")
     def _threshold_of_a_label(self) -> Interactions:

@@ -94,6 +94,29 @@ def at_least(values: pl.Series, threshold: float) -> pl.Series:
     return cast(found >= threshold, pl.Int8())
 
 
+def weights(values: pl.Series) -> pl.Series:
+    """Read weights of rows: Float32; null where one is missing.
+
+    Raises:
+        BadValueError: one is below 0, not finite, too large for 32 bits, or no number.
+    """
+    expected = "a weight: a finite number of at least 0, or null (in CSV an empty field), which counts as 1"
+    dtype = values.dtype
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        given = values.cast(pl.String).str.strip_chars()
+        found = given.cast(pl.Float64, strict=False)
+        bad = found.is_null() & given.is_not_null() & (given != "")
+    elif dtype.is_numeric() or dtype == pl.Null:
+        found = values.cast(pl.Float64)
+        bad = pl.Series([False]).new_from_index(0, len(values))
+    else:
+        refuse_type(values, expected)
+    found = cast(found, pl.Float32()).fill_nan(None)
+    bad = bad | (found.is_infinite() | (found < 0)).fill_null(False)
+    refuse(values, bad, f"{expected}; mend it, or leave interactions.weight out")
+    return found
+
+
 def splits(values: pl.Series) -> pl.Series:
     """Read splits: Int8, 0 train, 1 valid, 2 test, 3 anything else.
 
