@@ -66,6 +66,8 @@ def values_of(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
+    if schema["type"] == "object":
+        return "mapping"
     if schema["type"] == "array":
         return f"list of: {values_of(schema['items'])}"
     names = {"integer": "integer", "number": "number", "boolean": "true, false", "null": "null"}

@@ -20,6 +20,7 @@ from pydantic import (
     SerializeAsAny,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
@@ -36,6 +37,31 @@ def _device(name: str) -> str:
     if name not in DEVICES[:-2] + DEVICES[-1:] and not re.fullmatch(r"cuda:\d{1,3}", name):
         raise PydanticCustomError("device", "expected one of {names}", {"names": ", ".join(DEVICES)})
     return name
+
+
+class Pretrained(Strict):
+    """Vectors from a file that rows of an embedding table start from.
+
+    Attributes:
+        file: Parquet of two columns, ids and lists of numbers; or ``.npy`` of vectors ``[ids, width]``.
+        ids: of a ``.npy`` file: lines of text, or Parquet of one column.
+        frozen: whether training leaves these rows as they are.
+    """
+
+    file: Annotated[str, Field(min_length=1)]
+    ids: Annotated[str, Field(min_length=1)] | None = None
+    frozen: bool = False
+
+    @model_validator(mode="after")
+    def _ids_beside_npy_alone(self) -> Pretrained:
+        suffix = Path(self.file).suffix
+        if suffix not in (".parquet", ".npy"):
+            raise ValueError(f"file is {self.file!r}, expected a name ending in .parquet or .npy")
+        if suffix == ".npy" and self.ids is None:
+            raise ValueError("a .npy file holds no ids; name the file that does as ids")
+        if suffix == ".parquet" and self.ids is not None:
+            raise ValueError("a Parquet file holds the ids itself; leave ids out")
+        return self
 
 
 class TrainConfig(Strict):
@@ -65,6 +91,9 @@ class TrainConfig(Strict):
         checkpoint_steps: write a checkpoint to resume from every so many steps, and at each epoch's end.
         device: where the model is trained: ``auto`` takes the first GPU of CUDA where there is one, else the
             processor; ``cpu``, ``cuda``, ``cuda:N`` and ``mps`` are these alone.
+        pretrained: by feature, vectors from a file for rows of its embedding table (docs/models.md), as
+            ``{item: {file: vectors.parquet, frozen: true}}``; a ``.npy`` file has its ids in another one,
+            ``ids``.
     """
 
     batch_size: PositiveInt = 128
@@ -83,6 +112,7 @@ class TrainConfig(Strict):
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # as torch takes it
     checkpoint_steps: PositiveInt = 1000
     device: Annotated[str, AfterValidator(_device), WithJsonSchema({"enum": DEVICES})] = "auto"
+    pretrained: dict[str, Pretrained] = Field(default={})
 
 
 def _of_its_class(value: Any) -> ModelConfig:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,13 @@ class Inputs(nn.Module):
         )
         self.item_width, self.profile_width = self.item.width, self.profile.width
         self.history_width = self.item.width + self.behaviour.width
+
+    def tables(self) -> dict[str, nn.Embedding]:
+        """List the embedding tables by the feature that owns each."""
+        found: dict[str, nn.Embedding] = {}
+        for part in (self.item, self.profile, self.behaviour):
+            found |= zip(part.tables.names, cast("Iterable[nn.Embedding]", part.tables), strict=True)
+        return found
 
     def forward(self, batch: Batch, *, negatives: bool = False) -> Embedded:
         """Embed a batch, its negatives only where asked for and present."""

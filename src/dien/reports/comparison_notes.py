@@ -88,7 +88,7 @@ def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
     keys = [("training", key) for key in next(iter(settings.values()))["training"]]
     for part, key in [*keys, ("model", "max_history")]:
         values = {model: of[part].get(key) for model, of in settings.items()}
-        if len(set(values.values())) > 1:
+        if any(value != other for value in values.values() for other in values.values()):
             yield f"{part}.{key}", values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -26,6 +26,7 @@ from dien.places import settle
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.training.checkpoint import save_tensors
 from dien.training.device import device_of
+from dien.training.pretrained import Vectors, read_vectors
 from dien.training.progress import Bar
 from dien.training.records import load, text_of
 from dien.training.resumable import write_text
@@ -99,11 +100,13 @@ def fit(
 
     Raises:
         TypeError: an argument is of another type; the message says what is expected.
-        ConfigError: no model has this name, or there is no such device here.
+        ConfigError: no model has this name, there is no such device here, or vectors of
+            ``training.pretrained`` are for no table of the model or not as wide.
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
             other data or from another run; the model or data does not extend that of ``start_from``; ``out``
             cannot be written; or training diverged.
-        DataError: the dataset cannot be read or has no training rows.
+        DataError: the dataset, or a file of ``training.pretrained``, cannot be read, or there are no training
+            rows.
     """
     config = _run_config(config)
     device_of(config.training.device)
@@ -120,6 +123,8 @@ def fit(
     with locked(out, RunError) as holds:
         if holds:
             settle(out)
+        begun = resume and ((out / RESULT).exists() or any((out / "checkpoints").glob("step-*.safetensors")))
+        vectors = [] if begun else read_vectors(config, dataset)
         if resume and out.exists():
             run = _resumed(out, config, dataset, start_from)
             if not run.finished and run.info.threads not in (None, threads):
@@ -131,11 +136,13 @@ def fit(
                 )
         else:
             run = _created(out, config, dataset, start_from, threads)
-        return _trained(run, dataset, show_progress, started)
+        return _trained(run, dataset, vectors, show_progress, started)
 
 
-def _trained(run: Run, dataset: Dataset, show_progress: bool, started: float) -> FitResult:
-    """Train a run to its end from where it is."""
+def _trained(
+    run: Run, dataset: Dataset, vectors: Sequence[Vectors], show_progress: bool, started: float
+) -> FitResult:
+    """Train a run to its end from where it is; a fresh one starts from the vectors."""
     config = run.config
     with Bar(show_progress) as bar:
         if run.finished:
@@ -144,8 +151,9 @@ def _trained(run: Run, dataset: Dataset, show_progress: bool, started: float) ->
         with kept_memory(), core_for_prefetch(), _repeatable(config.training.seed):
             trainer = Trainer(build(config.model, dataset.schema), run, dataset, bar)
             try:
-                if run.info.start_from and not trainer.state.steps:
+                if run.info.start_from and trainer.fresh:
                     _start_warm(trainer, run, run.info.start_from, dataset, bar)
+                trainer.start_from(vectors)
                 _warn_of_a_long_warmup(trainer, config)
                 trainer.train()
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor
 from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
-from dien.errors import RunError
+from dien.errors import ConfigError, RunError
 from dien.files import remove_unfinished
 from dien.models import Model
 from dien.run import Run
@@ -26,6 +26,7 @@ from dien.training.evaluate import evaluate_model, evaluation_batches
 from dien.training.log import TrainingLog
 from dien.training.metrics import METRICS, Metrics
 from dien.training.optimiser import RowAdam, clip_gradients
+from dien.training.pretrained import FrozenRows, Vectors, frozen_of, mask_of, put, table_of
 from dien.training.progress import Bar
 from dien.training.schedule import learning_rate
 from dien.training.warm import since
@@ -49,6 +50,7 @@ class Trainer:
     Attributes:
         model: the model.
         state: how far training has come.
+        fresh: whether there was no checkpoint to go on from.
         batches: of the training split.
         recent: by name, the sum of a loss over the steps since the last record, float64; empty before the
             first step.
@@ -86,11 +88,24 @@ class Trainer:
         self._sums_dtype = torch.float32 if self._device.type == "mps" else torch.float64  # which it has not
         remove_unfinished(run.path)
         remove_unfinished(self._folder)
-        if (checkpoint := Checkpoint.newest(self._folder)) is not None:
+        self._frozen: dict[str, FrozenRows] = {}
+        self.fresh = (checkpoint := Checkpoint.newest(self._folder)) is None
+        if checkpoint is not None:
             self.state = checkpoint.state
             self._load(checkpoint)
         self._log = TrainingLog(run.path, self.state.steps)
         self._epoch_began, self._epoch_rows = time.perf_counter(), 0  # of this epoch, in this process
+
+    def start_from(self, vectors: Sequence[Vectors]) -> None:
+        """Put vectors into the tables, freeze their rows where asked for, and keep that in a checkpoint."""
+        for of_feature in vectors:
+            table = table_of(self.model, of_feature.feature)
+            put(of_feature, table)
+            if of_feature.frozen:
+                self._frozen[of_feature.feature] = FrozenRows(table, mask_of(of_feature, table))
+            self._bar.print(of_feature.summary)
+        if vectors:
+            self._save_checkpoint()
 
     def train(self) -> None:
         """Train until the epochs are over or ``patience`` ends.
@@ -133,6 +148,8 @@ class Trainer:
         if self._settings.gradient_clip is not None:
             clip_gradients(self.model.parameters(), self._settings.gradient_clip)
         self._optimiser.step()
+        for rows in self._frozen.values():
+            rows.restore()
         self.state.steps += 1
         self._epoch_rows += len(batch)
 
@@ -256,6 +273,7 @@ class Trainer:
         """Write all that training goes on from, then remove what the checkpoints before it needed."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"recent.{name}": total for name, total in self.recent.items()}
+        tensors |= {f"frozen.{name}": frozen.rows for name, frozen in self._frozen.items()}
         optimiser = self._optimiser.state_dict()["state"]
         Checkpoint(self.state, tensors, optimiser).save(self._folder)
         for file in self._folder.glob("best-*.safetensors"):
@@ -265,13 +283,23 @@ class Trainer:
     def _load(self, checkpoint: Checkpoint) -> None:
         """Take over what :meth:`_save_checkpoint` has written."""
         weights: dict[str, Tensor] = {}
+        frozen: dict[str, Tensor] = {}
         for name, tensor in checkpoint.tensors.items():
             kind, _, rest = name.partition(".")
             if kind == "model":
                 weights[rest] = tensor
+            elif kind == "frozen":
+                frozen[rest] = tensor
             else:
                 self.recent[rest] = tensor.to(self._device)
         self.model.load_state_dict(weights)
+        try:
+            self._frozen = frozen_of(frozen, self.model)
+        except (ConfigError, ValueError) as error:
+            raise RunError(
+                f"{self._folder}: the newest checkpoint does not fit the model: {error}; remove the run "
+                "folder and train again"
+            ) from error
         fresh, state = self._optimiser.state_dict(), checkpoint.optimiser
         if weights.keys() - self.model.state_dict().keys():
             # An earlier version's model held more, which was never trained: it has a number and no state.
