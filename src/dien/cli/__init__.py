@@ -24,6 +24,7 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
     _open_what_is_closed()
+    _accept_any_text()
     with Stopping() as stopping:
         try:
             code = _run()
@@ -74,6 +75,13 @@ def _open_what_is_closed() -> None:
                 continue
             handle = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
             setattr(sys, name, os.fdopen(handle, flags))
+
+
+def _accept_any_text() -> None:
+    """Have standard output and error write out what their encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _failed(text: str) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from rich.console import Console
 from rich.progress import TextColumn
 from rich.table import Table
 
 from dien.cli import checks, options
 from dien.cli.output import print_json, progress, table_of
 from dien.errors import ConfigError
+from dien.terminal import PlainConsole
 
 
 def bench(
@@ -55,7 +55,7 @@ def bench(
     if as_json:
         print_json(result)
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     console.print(
         f"dien {result['dien']}, torch {result['torch']}, CPU backend {result['backend']}, "
         f"threads: {result['threads']}; median (quartiles) of {rounds} rounds\n"

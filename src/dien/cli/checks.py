@@ -87,8 +87,13 @@ def text(value: object) -> str:
 
 
 def path(value: object) -> Path:
-    """Check that a path is not empty: it would mean the folder that one is in."""
-    return Path(str(value)) if str(value) else refuse(value, "a path")
+    """Check that a path is not empty, which would mean the folder that one is in, and that it is UTF-8."""
+    given = str(value)
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        refuse(value, "a path in UTF-8, as the libraries that read and write files take it; rename it")
+    return Path(given) if given and "\0" not in given else refuse(value, "a path")
 
 
 def names(value: object) -> Names:

@@ -10,20 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dien.errors import DienError
+from dien.terminal import PlainConsole
 
-messages = Console(stderr=True, highlight=False)
+messages = PlainConsole(stderr=True)
 
 
-class Results(Console):
+class Results(PlainConsole):
     """Where results are printed: standard output. One that is closed is an error, as one that is full."""
-
-    def __init__(self) -> None:
-        super().__init__(highlight=False)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does.
@@ -63,7 +60,7 @@ def finish(result: Mapping[str, Any], rows: Mapping[str, Any], last: str, as_jso
         table.add_row(_label(name), _text(value))
     console = Results()
     console.print(table)
-    console.print(last, soft_wrap=True, markup=False)
+    console.print(last, soft_wrap=True)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
@@ -88,7 +85,7 @@ def _on_standard_output() -> Iterator[None]:
 
 def print_error(text: str) -> None:
     """Print an error on standard error."""
-    messages.print(f"error: {text}", style="red", soft_wrap=True, markup=False)
+    messages.print(f"error: {text}", style="red", soft_wrap=True)
 
 
 def plain_warnings() -> None:
@@ -107,7 +104,7 @@ def plain_warnings() -> None:
             as_python(message, category, filename, lineno, file, line)
         elif (text := " ".join(str(message).split())) not in seen:
             seen.add(text)
-            messages.print(f"warning: {text}", style="yellow", soft_wrap=True, markup=False)
+            messages.print(f"warning: {text}", style="yellow", soft_wrap=True)
 
     warnings.showwarning = show
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dien.cli import checks, options
 from dien.cli.groups import with_groups
 from dien.cli.output import print_json
 from dien.errors import ConfigError
+from dien.terminal import PlainConsole
 
 if TYPE_CHECKING:
     from dien.training.tuning import Tuning
@@ -64,7 +64,7 @@ def _print(found: Tuning, out: Path) -> None:
     done = [trial for trial in found.trials if trial.status == "done"]
     best = sorted(done, key=lambda trial: -(trial.valid_auc or 0.0))[:TRIALS_SHOWN]
     importance = found.importance
-    console = Console(highlight=False)
+    console = PlainConsole()
     keys = Table(box=None, pad_edge=False)
     for name in ("key", "searched", *(("importance",) if importance else ())):
         keys.add_column(name, justify="right" if name == "importance" else "left")
@@ -86,4 +86,4 @@ def _print(found: Tuning, out: Path) -> None:
     failed = sum(trial.status == "failed" for trial in found.trials)
     counts = f"{len(found.trials)} trials" + (f", {failed} failed" if failed else "")
     files = ("best.yaml, " if best else "") + "trials.csv, tune.json"
-    console.print(f"{counts}: {out} ({files})", soft_wrap=True, markup=False)
+    console.print(f"{counts}: {out} ({files})", soft_wrap=True)

@@ -6,7 +6,6 @@ import time
 from types import TracebackType
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -15,6 +14,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from dien.terminal import PlainConsole
 
 REFRESH_SECONDS = 0.2
 
@@ -30,7 +31,7 @@ class _Bar:
 
     def __init__(self, shown: bool, *columns: ProgressColumn) -> None:
         self._shown = shown
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PlainConsole(stderr=True)
         self.drawn = shown and self._console.is_terminal
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self.drawn)
 
@@ -46,7 +47,7 @@ class _Bar:
     def print(self, text: str, bad: bool = False) -> None:
         """Print a line above the bar, in red where it is bad news."""
         if self._shown:
-            self._console.print(text, soft_wrap=True, markup=False, style="red" if bad else None)
+            self._console.print(text, soft_wrap=True, style="red" if bad else None)
 
 
 class Bar(_Bar):

@@ -126,8 +126,12 @@ def table_file(path: Path, root: Path) -> TableFile:
         root: the folder that its name is relative to.
 
     Raises:
-        DataError: it is missing, empty, of an unknown kind or unreadable.
+        DataError: it is missing, empty, of an unknown kind or unreadable, or its name is not UTF-8.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: the name is not UTF-8; rename the file") from error
     name = path.name.lower()
     suffix = next((suffix for suffix in _FORMATS if name.endswith(suffix)), None)
     try:
