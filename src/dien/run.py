@@ -293,9 +293,9 @@ def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
     """
     try:
         with making(path, RunError) as place, place.building() as new:
-            (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+            (new / "config.yaml").write_text(config.to_yaml(), encoding="utf-8", newline="")
             text = json.dumps(msgspec.to_builtins(info), indent=2)
-            (new / "run.json").write_text(text + "\n", encoding="utf-8")
+            (new / "run.json").write_text(text + "\n", encoding="utf-8", newline="")
             yield new
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error

@@ -222,7 +222,7 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def save(self, folder: Path) -> None:
         """Write the ``dataset.json`` of a folder."""
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False)
-        (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8", newline="")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in the file."""

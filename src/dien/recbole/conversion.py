@@ -108,7 +108,7 @@ def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = N
         save_file(model.state_dict(), new / WEIGHTS)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         result = {**of_recbole, "parameters": parameters}
-        (new / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        (new / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8", newline="")
     return Run.open(out)
 
 

@@ -183,7 +183,7 @@ def _parquet(path: Path) -> Iterator[_Write]:
 
 @contextmanager
 def _json_lines(path: Path) -> Iterator[_Write]:
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         yield lambda rows: file.writelines(_json(row) + "\n" for row in rows.iter_rows(named=True))
 
 
