@@ -72,6 +72,15 @@ WRONG: dict[str, tuple[Callable[[Dataset, Run, Path], Any], str]] = {
     ),
     "a number to fit": (lambda data, run, out: fit(7, "dien", out), r"found a int; .*dien\.prepare"),  # type: ignore[arg-type]
     "a path to Dataset": (lambda data, run, out: Dataset(data.path), r"Dataset\.open\('.*data'\)"),  # type: ignore[call-arg, arg-type]
+    "a path to Run": (lambda data, run, out: Run(run.path), r"Run\.open\('.*run'\) opens a run folder"),  # type: ignore[call-arg]
+    "a path to Batches": (
+        lambda data, run, out: Batches(data.path, "train", batch_size=8, max_history=8),  # type: ignore[arg-type]
+        r"Batches: found a \w*Path, expected a Dataset; Dataset\.open\(path\)",
+    ),
+    "a setting to load_config that is no list": (
+        lambda data, run, out: dien.load_config(overrides="training.epochs=1"),
+        r"expected a list, as \['training.epochs=1'\]",
+    ),
     "a path to Scorer": (lambda data, run, out: Scorer(run.path), r"Scorer\.load\(path\)"),  # type: ignore[arg-type]
     "a model to evaluate": (
         lambda data, run, out: evaluate(DIEN(DIENConfig(), data.schema), data),  # type: ignore[arg-type]

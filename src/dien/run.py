@@ -115,6 +115,12 @@ class Run:
     schema: Schema
     info: RunInfo
 
+    def __new__(cls, *positional: Any, **fields: Any) -> Run:
+        """Refuse a path alone: the fields are not read by the constructor."""
+        if len(positional) == 1 and not fields:
+            raise TypeError(f"Run takes no path alone; Run.open({str(positional[0])!r}) opens a run folder")
+        return super().__new__(cls)
+
     def __repr__(self) -> str:
         state = "finished" if self.finished else "not finished"
         return f"Run({str(self.path)!r}: {self.config.model.name}, {state})"

@@ -14,14 +14,15 @@ import pytest
 from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
 from dien.files import write_text
-from dien.models import model_config
+from dien.models import Choice, LogUniform, Space, model_config
 from dien.run import RESULT, Run
 from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import Job
-from dien.training.space import flat, search_space, spaces
+from dien.training.space import flat, search_space, spaces, with_values
 from dien.training.suggest import RANDOM_TRIALS, SIDE_BY_SIDE, suggest
 from dien.training.tune import tune
+from dien.training.tuning import Trial
 from tests.training.searches import content, tune_small, without_seed
 
 
@@ -29,6 +30,28 @@ from tests.training.searches import content, tune_small, without_seed
 def test_the_first_trial_of_every_model_is_its_defaults(model: str) -> None:
     own = flat(RunConfig(model=model_config(model)))
     assert suggest([], spaces()[model], own) == {key: own[key] for key in spaces()[model]}
+
+
+TRAINING: Space = {
+    "training.weight_decay": LogUniform(1e-6, 1e-2),
+    "training.gradient_clip": Choice((None, 1.0, 5.0)),
+    "training.warmup_steps": Choice((0, 100)),
+    "training.schedule": Choice(("constant", "linear", "cosine")),
+    "training.metric": Choice(("auc", "gauc", "log_loss")),
+    "training.validation_steps": Choice((None, 50)),
+    "model.sparse_gradients": Choice((True, False)),
+}
+
+
+def test_keys_of_how_a_model_is_trained_can_be_searched_from_python() -> None:
+    begun: list[Trial] = []
+    for number in range(3):
+        values = suggest(begun, TRAINING, flat(RunConfig()))
+        found = flat(with_values(RunConfig(), values))
+        assert {key: found[key] for key in TRAINING} == values
+        assert all(values[key] in TRAINING[key] for key in TRAINING)
+        begun.append(Trial(number, values, "done", None, None, []))
+    assert str(TRAINING["training.gradient_clip"]) == "null | 1 | 5"
 
 
 def worth(config: RunConfig) -> float:

@@ -123,6 +123,11 @@ class Batches:
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name != "self"}
         self._again = partial(Batches, **arguments)
+        if not isinstance(dataset, Dataset):
+            raise TypeError(
+                f"Batches: found a {type(dataset).__name__}, expected a Dataset; Dataset.open(path) opens a "
+                "dataset folder"
+            )
         if batch_size < 1 or max_history < 1:
             raise ValueError(f"batch_size {batch_size} and max_history {max_history} must be at least 1")
         self._dataset = dataset

@@ -186,7 +186,8 @@ class DIEN(Model):
     """DIEN over packed, shared histories.
 
     The extractor runs once a history; attention and the evolving GRU run for each candidate over the shared
-    states.
+    states. :func:`dien.fit` trains it, or a loop of your own with :class:`dien.RowAdam`, as in
+    docs/from-python.md.
 
     Args:
         config: sizes and variants.

@@ -61,6 +61,8 @@ def shown(value: Any) -> str:
     """Write a value of a key as people and YAML do."""
     if isinstance(value, tuple | list):
         return "-".join(str(part) for part in value)
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
