@@ -1,15 +1,20 @@
 """Scorer: raw ids in, probabilities out."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
+from dien.errors import RunError
 from dien.run import Run
-from dien.serving import Scorer
+from dien.serving import Scorer, score_file
+from dien.training import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +148,20 @@ def test_a_value_that_does_not_fit_its_field_is_refused_by_name(rich: Scorer) ->
     ):
         with pytest.raises(ValueError, match=message):
             rich.score("u1", history, ["i3"], **given)
+
+
+def test_a_score_that_is_no_number_is_refused_by_everything_that_gives_one(
+    small_run: Run, small_data: Dataset, tmp_path: Path
+) -> None:
+    shutil.copytree(small_run.path, tmp_path / "run")
+    file = tmp_path / "run/model.safetensors"
+    save_file({name: torch.full_like(tensor, 3e38) for name, tensor in load_file(file).items()}, file)
+    scorer = Scorer.load(tmp_path / "run")
+    with pytest.raises(RunError, match=r"run: the model gives a score that is no number \(NaN\)"):
+        scorer.score("u1", ["1", "2"], ["3", "4"])
+    (tmp_path / "r.jsonl").write_text('{"user": "u1", "history": ["1"], "candidates": ["3"]}')
+    with pytest.raises(RunError, match="no number"):
+        score_file(scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+    assert not (tmp_path / "s.jsonl").exists()
+    with pytest.raises(RunError, match="run: a score is not a finite number: its weights are too large"):
+        evaluate(tmp_path / "run", small_data)

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -325,6 +326,23 @@ def records_of(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]
 def test_training_that_diverges_says_so(small_data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"diverged in epoch 1.*learning_rate"):
         fit(small_data, config_of("training.learning_rate=1e30"), tmp_path / "run", show_progress=False)
+    assert "NaN" not in (tmp_path / "run/metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("rate", ["1e30", "1e38"])
+def test_training_that_diverges_says_so_where_nothing_validates(
+    small_data: Dataset, tmp_path: Path, rate: str
+) -> None:
+    empty = small_data.splits["valid"]
+    none = {name: getattr(empty, name)[:0] for name in ("user", "end", "time", "item", "label")}
+    context = {name: column[:0] for name, column in empty.context.items()}
+    valid = replace(empty, context=context, offsets=empty.offsets[:1], **none)
+    data = replace(small_data, splits={**small_data.splits, "valid": valid})
+    config = config_of(f"training.learning_rate={rate}", "training.batch_size=100000")  # one step
+    with pytest.raises(RunError, match=r"diverged.*learning_rate"):
+        fit(data, config, tmp_path / "run", show_progress=False)
+    assert not (tmp_path / "run/result.json").exists()
+    assert not (tmp_path / "run/model.safetensors").exists()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -71,14 +72,15 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
         progress: called with the number of requests just scored.
 
     Raises:
-        DataError: a file cannot be read or written, or a request is not as expected; nothing is left at
-            ``out`` then but what was there before.
+        DataError: a file cannot be read or written, ``out`` is the file of requests or one of the run, or a
+            request is not as expected; nothing is left at ``out`` then but what was there before.
     """
     writer = _WRITERS.get(out.suffix)
     if writer is None:
         raise DataError(f"{out}: unknown kind of file; expected a name ending in {', '.join(_WRITERS)}")
     if not out.parent.is_dir():
         raise DataError(f"{out.parent}: no such folder; make it first")
+    _expect_free(out, requests, scorer.run.path)
     result, fields = ScoredFile(), scorer.fields
     lacking = [field.name for field in fields.all]
     try:
@@ -95,6 +97,19 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
     except OSError as error:
         raise DataError(not_written(out, error)) from error
     return result
+
+
+def _expect_free(out: Path, requests: Path, run: Path) -> None:
+    """Refuse to replace what is read, whatever it is called: the requests, or a file of the run."""
+    try:
+        same = out.samefile(requests)
+    except OSError:  # one of them is not there
+        same = False
+    if same:
+        raise DataError(f"{out}: is the file of requests, which would be lost; choose another path")
+    place, folder = Path(os.path.realpath(out)), Path(os.path.realpath(run))
+    if place.is_relative_to(folder) and (place.parent != folder or place.stem == "metrics"):
+        raise DataError(f"{out}: is a place of files of the run; choose another path")
 
 
 def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:

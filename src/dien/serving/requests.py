@@ -26,7 +26,7 @@ from dien.data.readers.json_columns import column_of
 from dien.data.readers.json_lines import JsonType
 from dien.data.readers.messages import BadValueError, no_column, refuse, refuse_type, shown
 from dien.data.readers.reader import open_table, read_chunks
-from dien.errors import DataError
+from dien.errors import DataError, nearest
 from dien.serving.features import Field
 from dien.serving.values import LAST_TIME
 
@@ -56,10 +56,11 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
     types = {field.name: JsonType(_json_type(field), _expected(field), field.required) for field in fields}
     reader = open_table(file, types)
     is_empty = file.format == "jsonl"  # until a line is read; its columns are known once all are
+    found = reader.columns()
+    _refuse_misspelt(path, found, fields)
     if file.format == "jsonl":
         wanted = list(fields)
     else:
-        found = reader.columns()
         if not found:
             raise _no_content(path)
         wanted = [field for field in fields if field.required or field.name in found]
@@ -78,6 +79,18 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
         yield pl.DataFrame(columns)
     if is_empty:
         raise _no_content(path)
+
+
+def _refuse_misspelt(path: Path, found: Sequence[str], fields: Sequence[Field]) -> None:
+    """Refuse a column that is read by nobody and called nearly as a field that the file lacks."""
+    names = {field.name for field in fields}
+    lacking = {name.casefold(): name for name in names.difference(found)}
+    for column in found:
+        if column not in names and (close := nearest(column.strip().casefold(), lacking)) is not None:
+            raise DataError(
+                f"{path}: column {column!r}: no field of this run; did you mean {lacking[close]!r}? rename "
+                "it, or leave it out"
+            )
 
 
 def _no_content(path: Path) -> DataError:

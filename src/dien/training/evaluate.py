@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,15 @@ def evaluate(
 
     Raises:
         ConfigError: there is no such device here.
-        RunError: the run is not finished, its dataset has moved, or ``data`` is another dataset.
+        RunError: the run is not finished, its dataset has moved, ``data`` is another dataset, or a score is
+            not finite.
         DataError: the dataset cannot be read.
         TypeError: ``run`` is neither a run nor a path.
         ValueError: there is no such split.
     """
-    model, _, batches = _open(run, data, split, device)
-    return evaluate_model(model, batches, progress)
+    run, model, _, batches = _open(run, data, split, device)
+    with _finite(run):
+        return evaluate_model(model, batches, progress)
 
 
 def evaluate_slices(
@@ -80,7 +83,7 @@ def evaluate_slices(
         RunError: likewise.
         DataError: likewise.
     """
-    model, dataset, batches = _open(run, data, split, device)
+    run, model, dataset, batches = _open(run, data, split, device)
     everyone, slices = MetricStream(), defaultdict[str, MetricStream](MetricStream)
 
     def add(
@@ -96,13 +99,14 @@ def evaluate_slices(
                 of = None if weights is None else weights[chosen]
                 slices[name].update(scores[chosen], labels[chosen], users[chosen], of)
 
-    _score(model, batches, add, progress)
+    with _finite(run):
+        _score(model, batches, add, progress)
     return {"all": everyone.compute()} | {name: slices[name].compute() for name in SLICES if name in slices}
 
 
 def _open(
     run: Run | Path | str, data: Dataset | Path | str | None, split: SplitName, device: str
-) -> tuple[Model, Dataset, Batches]:
+) -> tuple[Run, Model, Dataset, Batches]:
     """Open a run and its dataset; gives the model on its device."""
     if isinstance(run, torch.nn.Module):
         raise TypeError(
@@ -120,7 +124,16 @@ def _open(
     run.expect_data(dataset)
     model = run.load_model().to(device_of(device))
     batches = evaluation_batches(dataset, split, run.config.model.max_history)
-    return model, dataset, batches
+    return run, model, dataset, batches
+
+
+@contextmanager
+def _finite(run: Run) -> Iterator[None]:
+    """Refuse scores that are no numbers, in place of metrics of them."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise RunError(f"{run.path}: {error}: its weights are too large; train again") from error
 
 
 def evaluation_batches(dataset: Dataset, split: SplitName, max_history: int) -> Batches:
@@ -154,7 +167,7 @@ def _score(
             for batch in ready(batches.epoch(0)):
                 logits = model(batch.to(device)).logits.float().cpu()  # [B]
                 if not bool(torch.isfinite(logits).all()):
-                    raise FloatingPointError("a validated score is not a finite number")
+                    raise FloatingPointError("a score is not a finite number")
                 assert batch.label is not None
                 assert batch.user_row is not None
                 user = batch.user_row[batch.history_of]  # [B]

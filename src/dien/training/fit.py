@@ -24,6 +24,7 @@ from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
 from dien.places import settle
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
+from dien.tensors import finite
 from dien.training.checkpoint import save_tensors
 from dien.training.device import device_of
 from dien.training.pretrained import Vectors, read_vectors
@@ -161,6 +162,12 @@ def _trained(
     state = trainer.state
     assert state.best is not None
     best = load_file(run.path / "checkpoints" / state.best_file)
+    for name, tensor in best.items():
+        if not finite(tensor):  # by the last step, where nothing validates
+            raise RunError(
+                f"{run.path}: training diverged: NaN or infinity in {name}; train again with a smaller "
+                f"training.learning_rate (now {config.training.learning_rate})"
+            )
     if only := trainer.model.training_only:
         split_off = {name: best.pop(name) for name in list(best) if name.startswith(only + ".")}
         save_tensors(run.path / training_weights(only), split_off)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -194,6 +195,9 @@ class Trainer:
         done = (state.steps - 1) % len(self.batches) + 1  # in this epoch
         sums = dict(zip(self.recent, torch.stack(list(self.recent.values())).tolist(), strict=True))
         for name, total in sums.items():
+            if not math.isfinite(total):
+                epoch = (state.steps - 1) // len(self.batches) + 1
+                raise self._diverged(epoch, f"{name} is no finite number ({total})")
             self.recent[name].zero_()
             state.epoch_losses[name] = state.epoch_losses.get(name, 0.0) + total
         self._write("steps", self._means(sums, min(done, state.steps % LOG_STEPS or LOG_STEPS)))
@@ -253,10 +257,14 @@ class Trainer:
         try:
             return evaluate_model(self.model, self._valid, advance)
         except FloatingPointError as error:
-            raise RunError(
-                f"{self._run.path}: training diverged in epoch {self.state.epochs}: {error}; train again "
-                f"with a smaller training.learning_rate (now {self._settings.learning_rate})"
-            ) from error
+            raise self._diverged(self.state.epochs, str(error)) from error
+
+    def _diverged(self, epoch: int, how: str) -> RunError:
+        """Say that training cannot go on: nothing that is no number is recorded or saved as weights."""
+        return RunError(
+            f"{self._run.path}: training diverged in epoch {epoch}: {how}; train again with a smaller "
+            f"training.learning_rate (now {self._settings.learning_rate})"
+        )
 
     def _means(self, sums: dict[str, float], steps: int) -> dict[str, float]:
         """Turn losses that were summed up over steps into the means that the model has recorded."""

@@ -71,7 +71,7 @@ class Hashed:
         return np.array([self._hash(value) for value in values], np.int32)
 
     def _hash(self, value: str | None) -> int:
-        return 0 if value is None else 1 + zlib.crc32(value.encode()) % self.buckets
+        return 0 if value is None else 1 + zlib.crc32(value.encode(errors="surrogatepass")) % self.buckets
 
 
 @dataclass(frozen=True)
