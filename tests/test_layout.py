@@ -31,8 +31,9 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"models.config", "models.registry", "presets", "yaml_text"},
     "data": {"packed", "yaml_text"},
     "run": {"config", "models", "data", "tensors"},
-    "training": {"config", "models", "ops", "data", "run", "memory", "tensors", "terminal"},
-    "serving": {"models", "data", "run", "memory"},
+    "extension": {"run", "data"},
+    "training": {"config", "models", "ops", "data", "run", "extension", "memory", "tensors", "terminal"},
+    "serving": {"models", "data", "run", "extension", "memory"},
     "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory"},
 }

@@ -21,6 +21,15 @@ def score(
     out: Annotated[
         Path, options.option("--out", "FILE", "File of scores to write: .parquet, .jsonl or .csv.")
     ],
+    catalogue: Annotated[
+        Path | None,
+        options.option(
+            "--catalogue",
+            "DATA",
+            "Dataset folder that has grown since (--append): its new items and users are known by their "
+            "features.",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Score a file of requests, which hold raw ids.
@@ -32,7 +41,7 @@ def score(
     from dien.serving import Scorer, score_file
 
     started = time.perf_counter()
-    scorer = Scorer.load(run)
+    scorer = Scorer.load(run, catalogue)
     with progress("scoring", None, TextColumn("{task.completed:,} requests")) as advance:
         result = score_file(scorer, requests, out, advance)
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}

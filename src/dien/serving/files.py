@@ -118,10 +118,10 @@ def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:
 
 def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> pl.Series:
     """Find the scores of each request, and add to the result what they are of."""
-    run, fields = scorer.run, scorer.fields
-    history, candidates = (run.item_ids.encode(_flat(table[name])) for name in ("history", "candidates"))
+    known, fields = scorer.catalogue, scorer.fields
+    history, candidates = (known.item_ids.encode(_flat(table[name])) for name in ("history", "candidates"))
     lengths, counts = (_lengths(table[name]) for name in ("history", "candidates"))
-    user = run.user_ids.encode(table["user"])
+    user = known.user_ids.encode(table["user"])
 
     def entries(wanted: Sequence[Field], lengths: NDArray[np.int64]) -> dict[str, pl.Series]:
         names = (field.name for field in wanted if field.name in table.columns)

@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from dien.data.batches import assemble, columns_of
+from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.readers.messages import shown
 from dien.data.tables import FeatureTable
 from dien.errors import RunError, nearest
 from dien.run import Run
+from dien.serving.catalogue import Catalogue, grown
 from dien.serving.features import (
     CANDIDATES,
     HISTORY,
@@ -38,14 +40,22 @@ class Scorer:
 
     Args:
         run: a finished run; nothing but its folder is needed.
+        data: a dataset that has grown since (``dien prepare ... --append``): its items and users are known by
+            their features, also those that came after the run; None for those of the run.
+
+    Raises:
+        RunError: the run is not finished, or the dataset does not go on with the run's.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, data: Dataset | Path | str | None = None) -> None:
         if not isinstance(run, Run):
             raise TypeError(
                 f"Scorer: found a {type(run).__name__}, expected a Run; Scorer.load(path) opens a run folder"
             )
         self.run = run
+        if data is not None:
+            data = data if isinstance(data, Dataset) else Dataset.open(data)
+        self.catalogue: Catalogue = run if data is None else grown(run, data)
         self.model = run.load_model()
         self.fields = RequestFields(run)
 
@@ -53,13 +63,17 @@ class Scorer:
         return f"Scorer({str(self.run.path)!r}: {self.run.config.model.name})"
 
     @classmethod
-    def load(cls, path: Path | str) -> Scorer:
+    def load(cls, path: Path | str, data: Dataset | Path | str | None = None) -> Scorer:
         """Open a run folder.
 
+        Args:
+            path: the folder.
+            data: as for the scorer.
+
         Raises:
-            RunError: the folder is no finished run.
+            RunError: the folder is no finished run, or the dataset does not go on with the run's.
         """
-        return cls(Run.open(path))
+        return cls(Run.open(path), data)
 
     def score(
         self,
@@ -115,9 +129,9 @@ class Scorer:
 
         most = self.run.config.model.max_history
         read = min(len(clicked), most)
-        find = self.run.item_ids.encode_values
+        find = self.catalogue.item_ids.encode_values
         return self.score_rows(
-            user=self.run.user_ids.encode_values([user_id]),
+            user=self.catalogue.user_ids.encode_values([user_id]),
             history=find(clicked[-most:]),
             lengths=np.array([read]),
             candidates=find(targets),
@@ -172,8 +186,8 @@ class Scorer:
             first, last = request[now][0], request[now][-1] + 1
             read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
             batch = assemble(
-                self.run.items,
-                self.run.users,
+                self.catalogue.items,
+                self.catalogue.users,
                 history=history[read],
                 offsets=to_offsets(kept[first:last]),
                 target=candidates[now],
@@ -183,10 +197,12 @@ class Scorer:
                 behaviour={name: column[read] for name, column in behaviours.items()},
             )
             if candidate_features:
-                described = _in_place(self.run.items, candidates[now], candidate_features, now)
+                described = _in_place(self.catalogue.items, candidates[now], candidate_features, now)
                 batch = replace(batch, target=batch.target | columns_of(described))
             if user_features:
-                described = _in_place(self.run.users, user[first:last], user_features, slice(first, last))
+                described = _in_place(
+                    self.catalogue.users, user[first:last], user_features, slice(first, last)
+                )
                 batch = replace(batch, user=batch.user | columns_of(described))
             with torch.inference_mode():
                 logits = self.model(batch).logits

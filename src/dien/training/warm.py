@@ -24,6 +24,7 @@ from torch import nn
 
 from dien.data.dataset import Dataset
 from dien.errors import RunError
+from dien.extension import expect_extends
 from dien.models import Model, ModelConfig
 from dien.run import Origin, Run, differences
 
@@ -73,21 +74,7 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
             f"{source.path}: was trained with model.{key} = {was!r}, not {now!r}; start from it with the "
             f"same model (--config {source.path / 'config.yaml'})"
         )
-    _expect_features(source, dataset)
-    for name, old in source.vocabularies.items():
-        new = dataset.vocabularies[name].values
-        if len(new) < len(old):
-            raise RunError(
-                f"{dataset.path}: the vocabulary of {name} has {len(new)} values, that of {source.path} has "
-                f"{len(old)}; it may only grow: {_ANEW}"
-            )
-        moved = new[: len(old)].ne_missing(old.values)
-        if moved.any():
-            index = int(moved.arg_max() or 0)
-            raise RunError(
-                f"{dataset.path}: index {index} in the vocabulary of {name} is {new[index]!r}, in that of "
-                f"{source.path} {old.values[index]!r}; no index may change its meaning: {_ANEW}"
-            )
+    expect_extends(dataset, source, _ANEW)
 
 
 def copy_weights(source: Run, model: Model) -> None:
@@ -112,23 +99,3 @@ def copy_weights(source: Run, model: Model) -> None:
                     f"{list(new.shape)}; train without --from"
                 )
             same.copy_(old)
-
-
-def _expect_features(source: Run, dataset: Dataset) -> None:
-    old, new = ({f.name: f for f in schema.features} for schema in (source.schema, dataset.schema))
-    for name in (*old, *new):
-        if name not in new:
-            raise RunError(f"{dataset.path}: has no feature {name}, as {source.path} has; {_ANEW}")
-        if name not in old:
-            raise RunError(f"{dataset.path}: has a feature {name}, {source.path} has none; {_ANEW}")
-    for name, feature in old.items():
-        # A size may grow with its vocabulary; where there is none, the encoder decides it.
-        for key, was, now in differences(vars(feature), {**vars(new[name]), "size": feature.size}):
-            raise RunError(
-                f"{dataset.path}: {key} of the feature {name} is {now!r}, in {source.path} {was!r}; {_ANEW}"
-            )
-    if list(old) != list(new):  # weights that read concatenated embeddings know them by their place
-        raise RunError(
-            f"{dataset.path}: has its features in the order {', '.join(new)}, {source.path} in the order "
-            f"{', '.join(old)}; {_ANEW}"
-        )
