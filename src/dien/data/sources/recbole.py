@@ -15,6 +15,7 @@ from dien.data.readers.files import find
 from dien.data.sources import table
 from dien.data.sources.table.spec import TimeUnit
 from dien.errors import DataError
+from dien.forks import expect_polars
 from dien.progress import Progress
 
 LABEL, RATING = "label", "rating"
@@ -72,6 +73,7 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
         DataError: a file is missing or damaged, a column is missing, has another type than it must have or
             holds what it should not, or its name cannot be a feature's.
     """
+    expect_polars("the data cannot be read")
     fields = fields or Fields()
     files = _find(folder)
     columns = {suffix: AtomicReader(find([path])[0]).types() for suffix, path in files.items()}
