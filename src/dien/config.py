@@ -122,7 +122,7 @@ def _of_its_class(value: Any) -> ModelConfig:
     if not isinstance(value, Mapping):
         raise PydanticCustomError("mapping", "expected a mapping of the model's keys")
     classes, name = config_classes(), value.get("name")
-    if name not in classes:
+    if not isinstance(name, str) or name not in classes:
         problem = PydanticCustomError(
             "model",
             "no model has this name; expected one of: {names}; a model of your own is known once the file "
@@ -338,8 +338,9 @@ def _problem(problem: ErrorDetails, data: Mapping[str, Any]) -> str:
         return f"{key}: {problem['msg']} (found {problem['input']!r})"
     fields = {"training": TrainConfig.model_fields.keys()}
     model = data["model"]
-    if isinstance(model, Mapping) and model.get("name") in (classes := config_classes()):
-        fields["model"] = classes[model["name"]].model_fields.keys()
+    name = model.get("name") if isinstance(model, Mapping) else None
+    if isinstance(name, str) and name in (classes := config_classes()):
+        fields["model"] = classes[name].model_fields.keys()
     known = [*fields, *(f"{part}.{field}" for part, keys in fields.items() for field in keys)]
     return f"unknown key {key}{_meant(key, known)}"
 

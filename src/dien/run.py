@@ -232,7 +232,10 @@ class Run:
             found, _ = read_tensors(self.folder, file)
             expect_tensors(self.folder, file, found, part if model.training_only else expected)
             weights |= found
-        model.load_state_dict(weights)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise self.folder.refusal(WEIGHTS, f"does not fit config.yaml: {error}") from error
         return model.eval()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 
 import torch
@@ -9,6 +10,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dien.folders import Folder
+
+_SUM = "crc32"
+_OF_OLD = "auxiliary_"
+"""A network that earlier versions held without using it; loading passes over it, with a warning."""
+
+
+def with_checksum(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> dict[str, str]:
+    """Add a checksum of tensors and of the texts that are kept with them to these texts."""
+    return {**texts, _SUM: _checksum(tensors, texts)}
 
 
 def read_tensors(folder: Folder, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -19,10 +29,11 @@ def read_tensors(folder: Folder, name: str) -> tuple[dict[str, Tensor], dict[str
         name: of the file in it.
 
     Returns:
-        The tensors by name, and the text that is kept with them.
+        The tensors by name, and the texts that are kept with them.
 
     Raises:
-        DienError: it is missing, may not be read or is no whole file of tensors; of the folder's kind.
+        DienError: it is missing, may not be read, is no whole file of tensors, or is not what was written, by
+            its checksum where it has one; of the folder's kind.
     """
     with folder.open(name):  # refuses what is no plain file of the folder
         pass
@@ -30,9 +41,13 @@ def read_tensors(folder: Folder, name: str) -> tuple[dict[str, Tensor], dict[str
         with safe_open(folder.path / name, "pt") as file:
             # Copies: what is mapped would end the process if the file was cut short later.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
+            texts = dict(file.metadata() or {})
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, MemoryError) as error:
         raise folder.refusal(name, f"cannot be read: {error}") from error
+    found = texts.pop(_SUM, None)
+    if found is not None and found != _checksum(tensors, texts):
+        raise folder.refusal(name, "is damaged: its checksum is another than when it was written")
+    return tensors, texts
 
 
 def expect_tensors(
@@ -54,10 +69,10 @@ def expect_tensors(
     for key in (*expected, *found):
         if key not in found:
             raise folder.refusal(name, f"has no tensor {prefix}{key}")
-        if key not in expected:
+        if key not in expected and not any(part.startswith(_OF_OLD) for part in key.split(".")):
             raise folder.refusal(name, f"has an unknown tensor {prefix}{key}")
-    for key, tensor in found.items():
-        expect_tensor(folder, name, prefix + key, tensor, expected[key].dtype, expected[key].shape)
+    for key, tensor in expected.items():
+        expect_tensor(folder, name, prefix + key, found[key], tensor.dtype, tensor.shape)
 
 
 def expect_tensor(
@@ -81,6 +96,16 @@ def finite(tensor: Tensor) -> bool:
         return True
     low, high = torch.aminmax(tensor)  # NaN if any is
     return bool(torch.isfinite(low) and torch.isfinite(high))
+
+
+def _checksum(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
+    said = [(key, str(tensor.dtype), list(tensor.shape)) for key, tensor in sorted(tensors.items())]
+    checksum = zlib.crc32(repr((said, sorted(texts.items()))).encode())
+    for _, tensor in sorted(tensors.items()):
+        if tensor.numel():
+            data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            checksum = zlib.crc32(data.data, checksum)
+    return f"{checksum:08x}"
 
 
 def _said(dtype: torch.dtype, shape: tuple[int, ...]) -> str:

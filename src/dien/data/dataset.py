@@ -25,8 +25,8 @@ from dien.data.tables import (
     SplitName,
     Tables,
     Unclicked,
-    newest_time,
 )
+from dien.data.validity import wrong_values
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import DataError
 from dien.folders import Folder, release
@@ -208,61 +208,26 @@ class Dataset(Tables):
         Raises:
             DataError: naming the first file in which something is wrong.
         """
-        features = {feature.name: feature for feature in self.schema.features}
-        tables = (
-            ("items", self.items),
-            ("users", self.users),
-            ("behaviours/features", self.behaviours.features),
-        )
-        for folder, table in tables:
-            for name, column in table.items():
-                self._expect(features[name].fits(column), f"{folder}/{name}.npy")
-        self._expect(_within(self.popularity) and self.popularity[0] == 0, "items/popularity.npy")
-
-        behaviours = self.behaviours
-        self._expect(_ascending(behaviours.offsets), "behaviours/offsets.npy")
-        self._expect(_within(behaviours.item, len(self.popularity), least=1), "behaviours/item.npy")
-        in_order = behaviours.time[1:] >= behaviours.time[:-1]
-        starts = behaviours.offsets[1:-1]
-        in_order[starts[(starts > 0) & (starts < len(behaviours.time))] - 1] = True  # another user begins
-        self._expect(bool(in_order.all()), "behaviours/time.npy")
-
-        if (unclicked := behaviours.unclicked) is not None:
-            within = _within(unclicked.start) and _within(unclicked.end, len(unclicked.item) + 1)
-            within = within and bool((unclicked.start <= unclicked.end).all())
-            self._expect(within, "behaviours/unclicked/start.npy")
-            self._expect(
-                _within(unclicked.item, len(self.popularity), least=1), "behaviours/unclicked/item.npy"
-            )
-
+        for file, what in wrong_values(self, self.info.negatives.per_positive):
+            raise self.folder.refusal(file, f"{what} (docs/data-format.md)")
         for name, split in self.splits.items():
-            self._check_split(name, split, features)
+            positives, said = int(split.label.sum(dtype=np.int64)), self.info.sizes.splits[name].positives
+            if positives != said:
+                raise self.folder.refusal(
+                    f"{name}/label.npy", f"{positives} positives, {FILE_NAME} says {said}"
+                )
+            if split.weight is not None:
+                total, stated = split.weight.sum(dtype=np.float64), self.info.sizes.splits[name].weight
+                if isinstance(stated, UnsetType) or not np.isclose(total, stated):
+                    raise self.folder.refusal(
+                        f"{name}/weight.npy", f"the weights add up to {total}, {FILE_NAME} says {stated}"
+                    )
+            times = (int(split.time.min()), int(split.time.max())) if len(split) else None
+            if times != self.info.time[name]:
+                raise self.folder.refusal(
+                    f"{name}/time.npy", f"first and last {times}, {FILE_NAME} says {self.info.time[name]}"
+                )
         _ = self.item_ids, self.user_ids, self.vocabularies
-
-    def _check_split(self, name: SplitName, split: Split, features: dict[str, Feature]) -> None:
-        offsets = self.behaviours.offsets
-        self._expect(_ascending(split.offsets, strictly=True), f"{name}/offsets.npy")
-        self._expect(_within(split.item, len(self.popularity), least=1), f"{name}/item.npy")
-        self._expect(_within(split.label, 2), f"{name}/label.npy")
-        if split.weight is not None:
-            counts = bool((np.isfinite(split.weight) & (split.weight >= 0)).all())
-            total, stated = split.weight.sum(dtype=np.float64), self.info.sizes.splits[name].weight
-            as_stated = not isinstance(stated, UnsetType) and bool(np.isclose(total, stated))
-            self._expect(counts and as_stated, f"{name}/weight.npy")
-        users = _within(split.user, len(offsets) - 1, least=1) and _ascending(split.user)
-        self._expect(users, f"{name}/user.npy")
-        inside = (offsets[split.user] <= split.end) & (split.end <= offsets[split.user + 1])
-        self._expect(bool(inside.all()) and _ascending(split.end), f"{name}/end.npy")
-        past = newest_time(self.behaviours, split) <= split.time
-        in_order = (split.time[1:] >= split.time[:-1]) | (split.user[1:] != split.user[:-1])
-        self._expect(bool(past.all() and in_order.all()), f"{name}/time.npy")
-        for feature, column in split.context.items():
-            self._expect(features[feature].fits(column), f"{name}/context/{feature}.npy")
-
-    def _expect(self, fits: bool, file: str) -> None:
-        if not fits:
-            what = "a value is out of range or out of order (docs/data-format.md)"
-            raise self.folder.refusal(file, what)
 
 
 def feature_table(
@@ -322,16 +287,3 @@ def _offsets(folder: Folder, name: str, rows: int, total: int) -> NDArray[np.int
     if offsets[0] != 0 or offsets[-1] != total:
         raise folder.refusal(name, f"runs from {offsets[0]} to {offsets[-1]}, expected 0 to {total}")
     return offsets
-
-
-def _within(column: NDArray[np.integer], size: int | None = None, least: int = 0) -> bool:
-    """Whether every value is at least ``least`` and below ``size``."""
-    if not len(column):
-        return True
-    return bool(column.min() >= least and (size is None or column.max() < size))
-
-
-def _ascending(column: NDArray[np.integer], strictly: bool = False) -> bool:
-    """Whether no value is smaller than the one before it, or, strictly, none as small."""
-    before, after = column[:-1], column[1:]
-    return bool((before < after if strictly else before <= after).all())

@@ -109,7 +109,7 @@ def build(config: ModelConfig, schema: Schema) -> Model:
 
 def _registered(name: str) -> Registered:
     known = models()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ConfigError(
             f"unknown model {name!r}; expected one of: {', '.join(known)}; a model of your own is known once "
             "the file that registers it is imported"

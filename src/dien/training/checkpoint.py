@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from dien.errors import RunError
 from dien.files import replacing
+from dien.folders import Folder
+from dien.tensors import read_tensors, with_checksum
 from dien.training.metrics import Metrics
 from dien.training.resumable import resumable
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+AGAIN = "copy the run folder again, or remove it and train again"
 
 
 class TrainState(msgspec.Struct):
@@ -36,15 +41,15 @@ class TrainState(msgspec.Struct):
             got better; None while it has not.
     """
 
-    steps: int = 0
-    epochs: int = 0
+    steps: Count = 0
+    epochs: Count = 0
     epoch_losses: dict[str, float] = msgspec.field(default_factory=dict)
-    best_epoch: int = 0
+    best_epoch: Count = 0
     best_file: str = ""
     best: Metrics | None = None
-    waited: int = 0
-    timed_rows: int = 0
-    timed_seconds: float = 0.0
+    waited: Count = 0
+    timed_rows: Count = 0
+    timed_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     stopped: Literal["epochs", "patience"] | None = None
 
 
@@ -56,11 +61,15 @@ class Checkpoint:
         state: how far training has come.
         tensors: by name, weights and sums.
         optimiser: state of each parameter by its number, tensors and integers.
+        name: of the file that it was read from.
+        of_old: whether a version wrote it that kept losses by their place: some may be missing.
     """
 
     state: TrainState
     tensors: dict[str, Tensor]
     optimiser: dict[int, dict[str, Tensor | int]]
+    name: str = ""
+    of_old: bool = False
 
     def save(self, folder: Path) -> None:
         """Write ``folder/step-N.safetensors``, then drop the checkpoints before it.
@@ -87,34 +96,43 @@ class Checkpoint:
     def newest(cls, folder: Path) -> Checkpoint | None:
         """Read the newest checkpoint, None where there is none.
 
+        What it holds is checked against the model before it is used (:mod:`dien.training.going_on`).
+
         Raises:
             RunError: it cannot be read.
         """
-        files = sorted(folder.glob("step-*.safetensors"))
-        if not files:
+        steps = {int(match[1]): match[0] for path in folder.glob("step-*") if (match := _NAME(path.name))}
+        if not steps:
             return None
+        where, name = Folder(folder, RunError, AGAIN), steps[max(steps)]
+        found, texts = read_tensors(where, name)
+        values: dict[str, Any] = dict(found)
         try:
-            with safe_open(files[-1], "pt") as file:
-                values: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                metadata = file.metadata()
-            numbers = json.loads(metadata["numbers"])
+            numbers = msgspec.convert(json.loads(texts["numbers"]), dict[str, Count])
             tensors: dict[str, Tensor] = {}
             optimiser: dict[int, dict[str, Tensor | int]] = {}
-            for name, value in {**values, **numbers}.items():
-                kind, _, rest = name.partition(".")
+            values |= numbers
+            for key, value in values.items():
+                kind, _, rest = key.partition(".")
                 if kind == "tensors":
                     tensors[rest] = value
+                elif kind == "optimiser":
+                    index, _, entry = rest.partition(".")
+                    optimiser.setdefault(int(index), {})[entry] = value
                 else:
-                    index, _, key = rest.partition(".")
-                    optimiser.setdefault(int(index), {})[key] = value
-            progress = json.loads(metadata["progress"])
-            if "epoch_loss" in progress:
+                    raise ValueError(f"unknown tensor {key}")
+            progress = json.loads(texts["progress"])
+            if of_old := "epoch_loss" in progress:
                 _name_losses(progress, tensors)
-            return cls(msgspec.convert(progress, TrainState), tensors, optimiser)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError, msgspec.ValidationError) as error:
-            raise RunError(
-                f"{files[-1]}: cannot be read ({error}); remove the run folder and train again"
-            ) from error
+            state = msgspec.convert(progress, TrainState)
+            if state.steps != max(steps):
+                raise ValueError(f"is of step {state.steps}")
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
+            raise where.refusal(name, f"cannot be read: {error}") from error
+        return cls(state, tensors, optimiser, name, of_old)
+
+
+_NAME = re.compile(r"step-(\d{9,18})\.safetensors").fullmatch
 
 
 def _name_losses(progress: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -136,5 +154,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
     """
     with resumable(path), replacing(path) as new:
         mode = new.stat().st_mode
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, new, metadata)
+        plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, new, with_checksum(plain, metadata or {}))
         new.chmod(mode)  # safetensors makes files private

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from dien.config import RunConfig
 from dien.data.batches import core_for_prefetch
@@ -24,9 +23,10 @@ from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
 from dien.places import settle
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
-from dien.tensors import finite
+from dien.tensors import finite, read_tensors
 from dien.training.checkpoint import save_tensors
 from dien.training.device import device_of
+from dien.training.going_on import checkpoints_of
 from dien.training.pretrained import Vectors, read_vectors
 from dien.training.progress import Bar
 from dien.training.records import load, text_of
@@ -114,6 +114,7 @@ def fit(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
+    dataset.check()
     out, started = Path(out), time.perf_counter()
     with core_for_prefetch():
         threads = torch.get_num_threads()
@@ -161,7 +162,7 @@ def _trained(
                 trainer.close()
     state = trainer.state
     assert state.best is not None
-    best = load_file(run.path / "checkpoints" / state.best_file)
+    best, _ = read_tensors(checkpoints_of(run.folder), state.best_file)
     for name, tensor in best.items():
         if not finite(tensor):  # by the last step, where nothing validates
             raise RunError(
@@ -183,7 +184,7 @@ def _trained(
         parameters=sum(p.numel() for name, p in trainer.model.named_parameters() if name in best),
         steps=state.steps,
         seconds=round(time.perf_counter() - started, 3),
-        rows_per_second=round(state.timed_rows / state.timed_seconds, 1),
+        rows_per_second=round(state.timed_rows / state.timed_seconds, 1) if state.timed_seconds else None,
     )
     write_text(run.path / RESULT, text_of(result))
     return result

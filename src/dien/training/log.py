@@ -8,11 +8,13 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from tensorboardX import SummaryWriter
 
 from dien.errors import RunError
+from dien.run import run_folder
 from dien.training.resumable import resumable, write_text
 
 
@@ -76,13 +78,23 @@ def read_records(run: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+    for number, line in enumerate(run_folder(run).text("metrics.jsonl").splitlines(keepends=True), 1):
         if line.endswith("\n"):
             try:
-                records.append(json.loads(line))
-            except ValueError as error:
+                record = json.loads(line)
+                msgspec.convert(record, _Record)
+                records.append(record)
+            except (ValueError, RecursionError) as error:
                 raise RunError(
                     f"{path}: line {number} is not as dien train writes it ({error}); train into another "
                     "folder"
                 ) from error
     return records
+
+
+class _Record(msgspec.Struct):
+    """What every record has."""
+
+    kind: Literal["steps", "epoch", "validation"]
+    epoch: int
+    step: int

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from dien.errors import RunError
+from dien.folders import Folder
 
 T = TypeVar("T")
 
@@ -24,14 +25,14 @@ def load(path: Path, kind: type[T], command: str) -> T:
     Raises:
         RunError: it cannot be read, or a field is missing or of another type; the message names the field.
     """
+    folder = Folder(path.parent, RunError, f"run {command} into another folder")
+    if not path.exists():
+        raise RunError(f"{path}: No such file or directory; name a folder that {command} wrote")
+    text = folder.text(path.name)
     try:
-        return msgspec.convert(json.loads(path.read_text(encoding="utf-8")), kind)
-    except OSError as error:
-        raise RunError(f"{path}: {error.strerror}; name a folder that {command} wrote") from error
-    except (ValueError, msgspec.ValidationError) as error:
-        raise RunError(
-            f"{path}: not as {command} writes it ({error}); run {command} into another folder"
-        ) from error
+        return msgspec.convert(json.loads(text), kind)
+    except (ValueError, RecursionError) as error:
+        raise folder.refusal(path.name, f"not as {command} writes it ({error})") from error
 
 
 def text_of(record: Any) -> str:

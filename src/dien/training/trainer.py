@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -21,9 +21,10 @@ from dien.errors import ConfigError, RunError
 from dien.files import remove_unfinished
 from dien.models import Model
 from dien.run import Run
-from dien.training.checkpoint import Checkpoint, TrainState, save_tensors
+from dien.training.checkpoint import AGAIN, Checkpoint, TrainState, save_tensors
 from dien.training.device import device_of
 from dien.training.evaluate import evaluate_model, evaluation_batches
+from dien.training.going_on import checkpoints_of, fitting_state
 from dien.training.log import TrainingLog
 from dien.training.metrics import METRICS, Metrics
 from dien.training.optimiser import RowAdam, clip_gradients
@@ -87,13 +88,16 @@ class Trainer:
         self.recent: dict[str, Tensor] = {}
         self._loss_names: tuple[str, ...] = ()
         self._sums_dtype = torch.float32 if self._device.type == "mps" else torch.float64  # which it has not
+        self._kept_losses: set[str] | None = None  # of the checkpoint, where it names all
+        checkpoints = checkpoints_of(run.folder)
         remove_unfinished(run.path)
         remove_unfinished(self._folder)
         self._frozen: dict[str, FrozenRows] = {}
         self.fresh = (checkpoint := Checkpoint.newest(self._folder)) is None
         if checkpoint is not None:
+            state = fitting_state(checkpoint, checkpoints, self.model, settings, len(self.batches))
             self.state = checkpoint.state
-            self._load(checkpoint)
+            self._load(checkpoint, state)
         self._log = TrainingLog(run.path, self.state.steps)
         self._epoch_began, self._epoch_rows = time.perf_counter(), 0  # of this epoch, in this process
 
@@ -148,7 +152,10 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         if self._settings.gradient_clip is not None:
             clip_gradients(self.model.parameters(), self._settings.gradient_clip)
-        self._optimiser.step()
+        try:
+            self._optimiser.step()
+        except ValueError as error:  # a checkpoint of another kind of gradients
+            raise RunError(f"{self._run.path}: {error}") from error
         for rows in self._frozen.values():
             rows.restore()
         self.state.steps += 1
@@ -165,7 +172,9 @@ class Trainer:
             torch.mps.manual_seed(seed)
         losses = self.model.losses(batch)
         named = {"loss": losses.total, **losses.parts}
-        self._loss_names = self._loss_names or tuple(named)
+        if not self._loss_names:
+            self._expect_losses(named)
+            self._loss_names = tuple(named)
         if tuple(named) != self._loss_names:
             raise ValueError(
                 f"{type(self.model).__name__}.losses gave {', '.join(named)}, and "
@@ -288,7 +297,14 @@ class Trainer:
             if file.name != self.state.best_file:
                 file.unlink()
 
-    def _load(self, checkpoint: Checkpoint) -> None:
+    def _expect_losses(self, named: Mapping[str, Tensor]) -> None:
+        """Refuse a checkpoint with losses that the model does not have, or without those that it has."""
+        kept, steps = self._kept_losses, self.state.steps
+        if steps and kept is not None and not self.state.epoch_losses.keys() <= kept == named.keys():
+            known, file = ", ".join(named), f"step-{steps:09d}.safetensors"
+            raise RunError(f"{self._folder / file}: has other losses than the model's ({known}); {AGAIN}")
+
+    def _load(self, checkpoint: Checkpoint, state: dict[int, Any]) -> None:
         """Take over what :meth:`_save_checkpoint` has written."""
         weights: dict[str, Tensor] = {}
         frozen: dict[str, Tensor] = {}
@@ -300,6 +316,7 @@ class Trainer:
                 frozen[rest] = tensor
             else:
                 self.recent[rest] = tensor.to(self._device)
+        self._kept_losses = None if checkpoint.of_old else set(self.recent)
         self.model.load_state_dict(weights)
         try:
             self._frozen = frozen_of(frozen, self.model)
@@ -308,15 +325,7 @@ class Trainer:
                 f"{self._folder}: the newest checkpoint does not fit the model: {error}; remove the run "
                 "folder and train again"
             ) from error
-        fresh, state = self._optimiser.state_dict(), checkpoint.optimiser
-        if weights.keys() - self.model.state_dict().keys():
-            # An earlier version's model held more, which was never trained: it has a number and no state.
-            state = dict(enumerate(state[number] for number in sorted(state)))
-            if len(state) != len(list(self.model.parameters())):
-                raise RunError(
-                    f"{self._run.path}: begun by an earlier version of dien, and stopped before every weight "
-                    "had been trained; train again"
-                )
+        fresh = self._optimiser.state_dict()
         self._optimiser.load_state_dict({**fresh, "state": state})
 
 

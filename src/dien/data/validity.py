@@ -1,0 +1,149 @@
+"""What must hold of the values in the columns of a dataset. Each is read once, a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.features import Feature
+from dien.data.ragged import row_of
+from dien.data.tables import FeatureTable, Split, Tables
+
+BLOCK = 1 << 20
+"""Entries checked at once: memory stays flat."""
+
+Wrong = Iterator[tuple[str, str]]
+"""File and what is wrong in it."""
+
+
+def wrong_values(data: Tables, per_positive: int | None) -> Wrong:
+    """Find what is wrong in a dataset.
+
+    Args:
+        data: the dataset; its columns have the right types and lengths.
+        per_positive: how many negatives were sampled for each positive; None where they are real.
+
+    Yields:
+        The file and what is wrong in it. What comes after the first is found on the assumption that all
+        before it is right, and may not be asked for.
+    """
+    features = {feature.name: feature for feature in data.schema.features}
+    behaviours, items = data.behaviours, len(data.popularity)
+    yield from _table(features, "items", data.items)
+    yield from _table(features, "users", data.users)
+    yield from _table(features, "behaviours/features", behaviours.features)
+    yield from _range("items/popularity.npy", data.popularity, 0)
+    if data.popularity[0] != 0:
+        yield "items/popularity.npy", f"row 0: {data.popularity[0]}, expected 0"
+
+    yield from _rising("behaviours/offsets.npy", behaviours.offsets)
+    yield from _range("behaviours/item.npy", behaviours.item, 1, items)
+    yield from _behaviour_times(behaviours.time, behaviours.offsets)
+    if (unclicked := behaviours.unclicked) is not None:
+        yield from _range("behaviours/unclicked/item.npy", unclicked.item, 1, items)
+        yield from _range("behaviours/unclicked/start.npy", unclicked.start, 0, len(unclicked.item) + 1)
+        yield from _range("behaviours/unclicked/end.npy", unclicked.end, 0, len(unclicked.item) + 1)
+        for block in _blocks(len(unclicked.start)):
+            yield from _first(
+                "behaviours/unclicked/end.npy",
+                unclicked.end,
+                block,
+                unclicked.start[block] > unclicked.end[block],
+            )
+    for name, split in data.splits.items():
+        yield from _split(data, features, name, split)
+        if per_positive is not None:
+            yield from _sampled(name, split, per_positive)
+
+
+def _split(data: Tables, features: dict[str, Feature], name: str, split: Split) -> Wrong:
+    behaviours = data.behaviours
+    offsets = behaviours.offsets
+    yield from _table(features, f"{name}/context", split.context)
+    yield from _rising(f"{name}/offsets.npy", split.offsets, strictly=True)
+    yield from _range(f"{name}/item.npy", split.item, 1, len(data.popularity))
+    yield from _range(f"{name}/label.npy", split.label, 0, 2)
+    if split.weight is not None:
+        for block in _blocks(len(split.weight)):
+            weight = split.weight[block]
+            yield from _first(
+                f"{name}/weight.npy", split.weight, block, ~(np.isfinite(weight) & (weight >= 0))
+            )
+    yield from _range(f"{name}/user.npy", split.user, 1, len(offsets) - 1)
+    yield from _rising(f"{name}/user.npy", split.user)
+    yield from _rising(f"{name}/end.npy", split.end)
+    for block in _blocks(len(split)):
+        user, end, time = split.user[block], split.end[block], split.time[block]
+        first, last = offsets[user], offsets[user + 1]
+        yield from _first(f"{name}/end.npy", split.end, block, (end < first) | (end > last))
+        filled = end > first
+        early = np.zeros(len(user), np.bool_)
+        early[filled] = behaviours.time[end[filled] - 1] > time[filled]
+        yield from _first(f"{name}/time.npy", split.time, block, early)
+        before = slice(max(block.start - 1, 0), block.stop)
+        time, user = split.time[before], split.user[before]
+        falls = (time[1:] < time[:-1]) & (user[1:] == user[:-1])
+        yield from _first(f"{name}/time.npy", split.time, slice(before.start + 1, block.stop), falls)
+
+
+def _sampled(name: str, split: Split, per_positive: int) -> Wrong:
+    """Each impression has its positives first, then so many negatives for each."""
+    for block in _blocks(len(split)):
+        offsets = split.offsets[block.start : block.stop + 1]
+        label = split.label[offsets[0] : offsets[-1]]
+        lengths = np.diff(offsets)
+        impression = row_of(lengths)
+        positives = np.bincount(impression, label, minlength=len(lengths)).astype(np.int64)
+        place = np.arange(len(label)) - (offsets[:-1] - offsets[0])[impression]
+        misplaced = np.zeros(len(lengths), np.bool_)
+        misplaced[impression[(place < positives[impression]) != (label == 1)]] = True
+        misplaced |= positives * (1 + per_positive) != lengths
+        if misplaced.any():
+            row = block.start + int(misplaced.argmax())
+            yield (
+                f"{name}/label.npy",
+                f"impression {row}: expected the positives first, then {per_positive} negatives for each",
+            )
+
+
+def _table(features: dict[str, Feature], folder: str, table: FeatureTable) -> Wrong:
+    for name, column in table.items():
+        if not features[name].fits(column):
+            yield f"{folder}/{name}.npy", "a value is out of range"
+
+
+def _behaviour_times(time: NDArray[np.int64], offsets: NDArray[np.int64]) -> Wrong:
+    begins = np.unique(offsets)
+    for block in _blocks(len(time) - 1):
+        falls = time[block.start + 1 : block.stop + 1] < time[block]
+        at = begins[np.searchsorted(begins, block.start + 1) : np.searchsorted(begins, block.stop, "right")]
+        falls[at - block.start - 1] = False  # another user begins
+        yield from _first("behaviours/time.npy", time, slice(block.start + 1, block.stop + 1), falls)
+
+
+def _rising(file: str, column: NDArray[np.integer], strictly: bool = False) -> Wrong:
+    for block in _blocks(len(column) - 1):
+        after, before = column[block.start + 1 : block.stop + 1], column[block]
+        falls = after <= before if strictly else after < before
+        yield from _first(file, column, slice(block.start + 1, block.stop + 1), falls)
+
+
+def _range(file: str, column: NDArray[np.integer], least: int, size: int | None = None) -> Wrong:
+    """Every value is at least ``least`` and below ``size``."""
+    for block in _blocks(len(column)):
+        values = column[block]
+        if values.min() < least or (size is not None and values.max() >= size):
+            yield from _first(file, column, block, (values < least) | (size is not None and values >= size))
+
+
+def _first(file: str, column: NDArray[Any], block: slice, wrong: NDArray[np.bool_]) -> Wrong:
+    if wrong.any():
+        row = block.start + int(wrong.argmax())
+        yield file, f"row {row}: {column[row]} is out of range or out of order"
+
+
+def _blocks(length: int) -> Iterator[slice]:
+    return (slice(start, min(start + BLOCK, length)) for start in range(0, length, BLOCK))
