@@ -26,6 +26,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENODEV: "choose the path of a file",
     errno.ENOSPC: "make room on the disk",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EDQUOT: "make room on the disk",
 }
 _READING_REMEDIES = {

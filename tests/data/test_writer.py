@@ -82,6 +82,15 @@ def test_a_path_that_exists_is_refused_and_not_touched(prepared, other, tmp_path
     assert sorted(file.name for file in tmp_path.iterdir()) == ["DATA", "home"]
 
 
+def test_a_file_of_ones_own_in_the_folder_is_not_lost(prepared, other, tmp_path):
+    write(prepared, tmp_path / "DATA")
+    (tmp_path / "DATA" / "items" / "notes.md").write_text("years of work")
+    before = content(tmp_path / "DATA")
+    with pytest.raises(DataError, match=r"notes\.md: is none of a dataset folder's files and would be lost"):
+        write(other, tmp_path / "DATA", overwrite=True)
+    assert content(tmp_path / "DATA") == before
+
+
 def test_overwriting_replaces_the_whole_folder(prepared, other, tmp_path):
     write(prepared, tmp_path / "DATA")
     write(other, tmp_path / "DATA", overwrite=True)
@@ -162,3 +171,20 @@ def test_a_written_folder_has_the_permissions_of_the_umask(prepared, tmp_path):
     finally:
         os.umask(mask)
     assert (tmp_path / "DATA").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(6, dtype=np.int64), np.zeros((0, 3), np.float32), np.ones((3, 4), np.int8).T, np.array(True)],
+)
+def test_an_array_is_written_as_numpy_writes_it(array, tmp_path):
+    writer.save_array(tmp_path / "a.npy", array)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), array)
+    np.save(tmp_path / "b.npy", np.asarray(array, order="C"))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_array_for_whose_last_bytes_there_is_no_room_is_an_error():
+    with pytest.raises(OSError, match="No space left on device"):
+        writer.save_array(Path("/dev/full"), np.arange(3))

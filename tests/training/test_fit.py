@@ -20,6 +20,7 @@ from dien.data.prepare import temporal
 from dien.data.tables import Split
 from dien.data.writer import write
 from dien.errors import DataError, RunError
+from dien.lock import locked
 from dien.models import DIEN
 from dien.run import Run
 from dien.training import checkpoint, evaluate, evaluate_slices, fit, popularity_baseline, trainer
@@ -104,6 +105,15 @@ def test_training_leaves_global_state_and_standard_output_alone(
 class Untouchable(Split):
     def __getattribute__(self, name: str) -> Any:
         raise AssertionError("the test split was read")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_another_process_trains_is_left_alone(
+    small_data: Dataset, tmp_path: Path, resume: bool
+) -> None:
+    with locked(tmp_path / "run"), pytest.raises(RunError, match="run: another process is at work here"):
+        fit(small_data, RunConfig(), tmp_path / "run", resume=resume, show_progress=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_test_split_is_never_read(small_data: Dataset, tmp_path: Path) -> None:

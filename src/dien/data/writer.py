@@ -82,7 +82,8 @@ def check_free(path: Path, overwrite: bool = False) -> None:
     """Refuse a path that may not be written to; worth asking before a long preparation.
 
     Raises:
-        DataError: something is there already that is no dataset folder, or may not be overwritten.
+        DataError: something is there already that is no dataset folder, or may not be overwritten, or holds
+            a file of somebody's own.
     """
     try:
         path.lstat()
@@ -94,6 +95,12 @@ def check_free(path: Path, overwrite: bool = False) -> None:
         raise DataError(f"{path}: exists and is no dataset folder; choose another path")
     if not overwrite:
         raise DataError(f"{path}: exists already; remove it or choose another path")
+    for file in sorted(path.rglob("*")):
+        ours = file == path / FILE_NAME or file.suffix in (".npy", ".parquet") or file.is_dir()
+        if not (ours or file.name.startswith(".")):
+            raise DataError(
+                f"{file}: is none of a dataset folder's files and would be lost; move it elsewhere"
+            )
 
 
 @contextmanager
@@ -193,4 +200,16 @@ def _save_array(path: Path, array: NDArray[Any]) -> None:
         with suppress(OSError):  # it lies in the scratch folder already: no copy where the disk is the same
             os.link(str(array.filename), path)
             return
-    np.save(path, array, allow_pickle=False)
+    save_array(path, array)
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as ``.npy``, the bytes of ``np.save``.
+
+    Raises:
+        OSError: it cannot be written. ``np.save`` does not say so when the last of it finds no room.
+    """
+    array = np.asarray(array, order="C")
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)

@@ -28,7 +28,7 @@ from dien.data.features.encoders import Scaled
 from dien.data.features.rules import name_problem
 from dien.data.ragged import Column, Ragged, to_offsets
 from dien.data.vocabulary import Ids, Vocabulary
-from dien.data.writer import flat
+from dien.data.writer import flat, save_array
 from dien.errors import RunError
 from dien.lock import locked
 from dien.models import DIENConfig, build
@@ -101,7 +101,7 @@ def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = N
             ids[side].save(new / f"{side}s" / "ids.parquet")
             columns = {field.feature.name: field.column for field in fields}
             for name, array in flat(f"{side}s", columns).items():
-                np.save(new / f"{name}.npy", array, allow_pickle=False)
+                save_array(new / f"{name}.npy", array)
             for field in fields:
                 if field.vocabulary is not None:
                     field.vocabulary.save(new / "vocabularies" / f"{field.feature.name}.parquet")

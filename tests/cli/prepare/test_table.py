@@ -1,13 +1,17 @@
 """One's own tables from the command line: schema, prepare, inspect, train, a new day, a warm start."""
 
 import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from dien.data import writer
+from dien.lock import locked
 from tests.cli.running import dien, ok
 
 DAY = 86_400
@@ -284,3 +288,37 @@ def test_new_items_are_appended_without_interactions(shop: Path, tmp_path: Path)
     again = dien("prepare", "table", *new, "--append", data)
     assert again.returncode == 1
     assert "none of 0 interactions" not in again.message
+
+
+def test_a_day_that_another_process_adds_just_before_is_not_lost(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, more = tmp_path / "data", ("prepare", "table", *tables(shop), "--append", tmp_path / "data")
+    ok("prepare", "table", *tables(shop), *days(shop, *range(3)), "--out", data)
+    claimed = writer.claimed
+
+    def late(*arguments: Any) -> Any:
+        monkeypatch.setattr(writer, "claimed", claimed)
+        ok(*more, *days(shop, 3))  # the folder was opened, and is not locked yet
+        return claimed(*arguments)
+
+    monkeypatch.setattr(writer, "claimed", late)
+    both = ok(*more, *days(shop, 4))
+    parts = [source["name"] for source in both["sources"] if source["name"].endswith("part.csv")]
+    assert len(parts) == 5
+
+
+def test_a_folder_that_another_process_writes_to_is_left_alone(shop: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with locked(data):
+        made = dien("prepare", "table", *tables(shop), *days(shop, 0), "--out", data)
+    assert made.returncode == 1
+    assert f"another process is at work here (process {os.getpid()} on " in made.message
+    ok("prepare", "table", *tables(shop), *days(shop, *range(3)), "--out", data)
+    before = {file: file.read_bytes() for file in data.rglob("*") if file.is_file()}
+    with locked(data):
+        added = dien("prepare", "table", *tables(shop), *days(shop, 3), "--append", data)
+    assert added.returncode == 1
+    assert "another process is at work here" in added.message
+    assert {file: file.read_bytes() for file in data.rglob("*") if file.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
