@@ -16,7 +16,6 @@ from pydantic import (
     NonNegativeInt,
     PlainValidator,
     PositiveFloat,
-    PositiveInt,
     SerializeAsAny,
     ValidationError,
     WithJsonSchema,
@@ -25,7 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from dien.errors import ConfigError, nearest
-from dien.models.config import ModelConfig, Strict
+from dien.models.config import Count, ModelConfig, Strict
 from dien.models.registry import config_classes, model_config
 from dien.presets import PRESETS, preset_or_file
 from dien.yaml_text import MOST_LEVELS, YamlTextError, parse_yaml, read_yaml
@@ -96,21 +95,21 @@ class TrainConfig(Strict):
             ``ids``.
     """
 
-    batch_size: PositiveInt = 128
+    batch_size: Count = 128
     learning_rate: PositiveFloat = 2e-3
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     warmup_steps: NonNegativeInt = 0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     weight_decay: NonNegativeFloat = 0.0
     gradient_clip: PositiveFloat | None = None
-    epochs: PositiveInt = 10
-    patience: PositiveInt = 2
+    epochs: Count = 10
+    patience: Count = 2
     metric: Literal["auc", "gauc", "log_loss", "calibration_error"] = "auc"
-    validation_steps: PositiveInt | None = None
+    validation_steps: Count | None = None
     negatives: Literal["redrawn", "stored"] = "redrawn"
     auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # as torch takes it
-    checkpoint_steps: PositiveInt = 1000
+    checkpoint_steps: Count = 1000
     device: Annotated[str, AfterValidator(_device), WithJsonSchema({"enum": DEVICES})] = "auto"
     pretrained: dict[str, Pretrained] = Field(default={})
 

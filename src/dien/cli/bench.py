@@ -27,7 +27,7 @@ def bench(
     rounds: Annotated[int, options.option("--rounds", "N", "Measurements of each shape.", checks.count)] = 11,
     threads: Annotated[
         int | None,
-        options.option("--threads", "N", "Threads (default: as many as PyTorch takes).", checks.count),
+        options.option("--threads", "N", "Threads (default: as many as PyTorch takes).", checks.at_once),
     ] = None,
     settings: Annotated[list[str] | None, options.settings(" Keys of the model only.")] = None,
     profile: Annotated[

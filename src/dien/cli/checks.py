@@ -66,7 +66,9 @@ def whole(least: int, most: int = LARGEST, what: str = "a whole number") -> Call
     return check
 
 
-count = whole(1)
+count = whole(1, 2**31 - 1)
+at_once = whole(1, 1024)
+sampled = whole(1, 10_000)
 seed = whole(0)
 
 

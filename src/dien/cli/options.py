@@ -58,11 +58,16 @@ class RunsOptions:
         option("--out", "DIR", "Folder to write. The same command for the same folder continues its work."),
     ]
     seeds: Annotated[
-        int, option("--seeds", "N", "Number of training seeds: 0, 1, 2 and so on.", checks.count)
+        int, option("--seeds", "N", "Number of training seeds: 0, 1, 2 and so on.", checks.whole(1, 1000))
     ] = 1
     jobs: Annotated[
         int | None,
-        option("--jobs", "N", "Runs at the same time, one thread each (default: one a core).", checks.count),
+        option(
+            "--jobs",
+            "N",
+            "Runs at the same time, one thread each (default: one a core).",
+            checks.at_once,
+        ),
     ] = None
 
 
@@ -113,12 +118,12 @@ def test_from(tag: str) -> Any:
 def warmup(tag: str, default: str = "") -> Any:
     """Make the option ``--warmup``."""
     help = f"Behaviours a user must have before the first impression{default}."
-    return option("--warmup", "N", tagged(tag, help), checks.whole(0))
+    return option("--warmup", "N", tagged(tag, help), checks.whole(0, 2**31 - 1))
 
 
 def negatives(tag: str) -> Any:
     """Make the option ``--negatives``."""
-    return option("--negatives", "N", tagged(tag, "Sampled for each positive (default 4)."), checks.count)
+    return option("--negatives", "N", tagged(tag, "Sampled for each positive (default 4)."), checks.sampled)
 
 
 def max_train_rows(tag: str) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
-Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+Width = Annotated[int, Field(gt=0, le=65_536)]  # no memory holds the matrices of much wider layers
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
+Count = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Strict(BaseModel):
@@ -43,8 +45,8 @@ class ModelConfig(Strict):
     """
 
     name: str
-    embedding_size: PositiveInt = 18
-    max_history: PositiveInt = 50
+    embedding_size: Width = 18
+    max_history: Count = 50
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"
     sparse_gradients: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from dien.data.batch import Batch
@@ -19,7 +19,7 @@ from dien.layers import (
     MLPAttention,
     set_gate_bias,
 )
-from dien.models.config import Activation, ModelConfig, Widths
+from dien.models.config import Activation, ModelConfig, Width, Widths
 from dien.models.inputs import Embedded, Inputs, pooled_items
 from dien.models.model import Losses, Model, Prediction, cross_entropy
 from dien.models.registry import register
@@ -78,7 +78,7 @@ class DIENConfig(ModelConfig):
     """
 
     name: Literal["dien"] = "dien"
-    hidden_size: PositiveInt | None = 36
+    hidden_size: Width | None = 36
     gru: Literal["gru", "aigru", "agru", "augru", "augru-complement"] = "augru"
     gru_reset: Literal["after", "before"] = "after"
     gru_gate_bias: float | None = None

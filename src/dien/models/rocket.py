@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.models.config import Widths
+from dien.models.config import Width, Widths
 from dien.models.dien import DIEN, DIENConfig
 from dien.models.model import Losses, Prediction
 from dien.models.registry import register
@@ -35,9 +35,9 @@ class RocketConfig(DIENConfig):
     """
 
     name: Literal["rocket"] = "rocket"  # type: ignore[assignment]
-    hidden_size: PositiveInt | None = 12
+    hidden_size: Width | None = 12
     head_hidden: Widths = (80, 40)
-    booster_hidden_size: Annotated[PositiveInt, Field(validate_default=True)] = 36
+    booster_hidden_size: Annotated[Width, Field(validate_default=True)] = 36
     booster_head_hidden: Widths = (200, 80)
     hint_weight: Annotated[float, Field(ge=0)] = 3.0
 

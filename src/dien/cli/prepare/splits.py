@@ -38,7 +38,7 @@ class SplitOptions:
             "--gap",
             "SECONDS",
             "[time] Leave out what happened in so many seconds before both (default 0).",
-            checks.whole(0, what="a whole number of seconds"),
+            checks.whole(0, 2**31 - 1, what="a whole number of seconds"),
         ),
     ] = None
     warmup: Annotated[int, options.warmup("")] = 1

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dien.data.features.encoders import Encoder, Encodes
 from dien.data.ragged import Column
@@ -78,7 +78,7 @@ class Definition(BaseModel):
 
     side: Side | None = None
     column: Text | None = None
-    width: PositiveInt | None = None
+    width: Annotated[int, Field(gt=0, le=65_536)] | None = None
 
     @model_validator(mode="before")
     @classmethod

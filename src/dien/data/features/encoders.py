@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from dien.data.ragged import Column
 
+MOST_BUCKETS = 2**31 - 2  # and "unknown": indices have 32 bits
+
 
 class Encodes(Protocol):
     """A vocabulary or an encoder."""
@@ -48,7 +50,7 @@ class Hashed:
     """
 
     type: ClassVar[str] = "hashed"
-    buckets: Annotated[int, msgspec.Meta(ge=1)]
+    buckets: Annotated[int, msgspec.Meta(ge=1, le=MOST_BUCKETS)]
 
     @property
     def size(self) -> int:

@@ -10,14 +10,15 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from dien.data.features.definition import Definition, Feature, Side
-from dien.data.features.encoders import Encoder, Encodes, Hashed
+from dien.data.features.encoders import MOST_BUCKETS, Encoder, Encodes, Hashed
 from dien.data.ragged import Column
 from dien.data.vocabulary import Vocabulary
 
 _ENTRIES_AT_ONCE = 1 << 22
+_Count = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Indices(Definition):
@@ -31,10 +32,10 @@ class Indices(Definition):
         shares: the feature whose vocabulary and embedding table it shares.
     """
 
-    min_count: PositiveInt = 1
-    max_size: PositiveInt | None = None
+    min_count: _Count = 1
+    max_size: _Count | None = None
     rare_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    buckets: PositiveInt | None = None
+    buckets: Annotated[int, Field(gt=0, le=MOST_BUCKETS)] | None = None
     shares: str | None = None
 
     indexed: ClassVar[bool] = True

@@ -32,7 +32,7 @@ class Numeric(Definition):
     """
 
     scale: Literal["standard", "log"] = "standard"
-    quantiles: Annotated[int, Field(ge=2)] | None = None
+    quantiles: Annotated[int, Field(ge=2, le=10_000)] | None = None
     edges: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
 
     kind: ClassVar[str] = "numeric"

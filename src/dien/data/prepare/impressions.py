@@ -92,9 +92,9 @@ def impressions(
     """
     if history not in get_args(History):
         raise DataError(f"history is {history!r}, expected one of {', '.join(get_args(History))}")
-    for option, value, least in (("warmup", warmup, 0), ("negatives", negatives, 1)):
-        if value < least:
-            raise DataError(f"{option} is {value}, expected at least {least}")
+    for option, value, least, most in (("warmup", warmup, 0, 2**31), ("negatives", negatives, 1, 10_000)):
+        if not least <= value <= most:
+            raise DataError(f"{option} is {value}, expected at least {least}, at most {most:,}")
     events = Events.of(log, history)
     # A large log is let go where nobody else holds it.
     log = replace(log, events=log.events.clear(), behaviours=None)

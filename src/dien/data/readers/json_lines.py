@@ -152,7 +152,13 @@ class JsonReader:
 
     def _line_type(self, columns: Sequence[str]) -> type[msgspec.Struct]:
         """Make the struct that a line is decoded as; column ``i`` is its attribute ``f{i}``."""
-        fields = []
+        fields: list[Any] = []
+        for name in columns:
+            if any(character in '\\"' or character < " " for character in name):
+                raise DataError(
+                    f"{self.file.path}: column {name!r}: a key with quotes, backslashes or control "
+                    "characters cannot be read; rename it"
+                )
         for i, name in enumerate(columns):
             typed = self._types.get(name)
             default = msgspec.NODEFAULT if typed is not None and typed.required else msgspec.UNSET

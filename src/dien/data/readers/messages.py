@@ -74,7 +74,10 @@ def one_line(error: Exception) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Write names for an error, with commas between."""
-    return ", ".join(names) or "none"
+    return (
+        ", ".join(name if name.isprintable() and len(name) <= _LONGEST else shown(name) for name in names)
+        or "none"
+    )
 
 
 def no_column(path: Path, column: str, found: Iterable[str], mend: str) -> DataError:
