@@ -156,11 +156,12 @@ def test_a_loss_that_is_only_looked_at_is_the_same(backend: str) -> None:
     assert torch.equal(found, run(arguments, backend)[0])
 
 
-@pytest.mark.skipif(not COMPILED, reason="no C++ backend")
-@pytest.mark.parametrize("now", [[0, 3], [1, 1], [2, 1], [-1, 0]])
-def test_steps_that_do_not_rise_or_are_not_there_are_refused(now: list[int]) -> None:
+@pytest.mark.parametrize("backend", cpu.backends())
+@pytest.mark.parametrize("now", [[0, 3], [1, 1], [2, 1], [-1, 0], [0, 2**63 - 1]])
+def test_steps_that_do_not_rise_or_are_not_there_are_refused(backend: str, now: list[int]) -> None:
     arguments = problem("relu", now, 1, N=4, H=3, D=2, widths=[4], dtype=torch.float32)
-    with pytest.raises(ValueError, match=r"now does not fit states; expected rising steps"):
+    message = r"now does not fit states \[4, 3\]: it has .*expected rising steps"
+    with cpu.backend(backend), pytest.raises(ValueError, match=message):
         loss(arguments)
 
 

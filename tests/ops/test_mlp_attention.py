@@ -180,12 +180,13 @@ def test_a_row_without_numbers_spoils_its_own_logits_alone(backend: str) -> None
         assert mlp_attention(**arguments).isnan().tolist() == [False, True, *[False] * 5]
 
 
-@pytest.mark.skipif(not COMPILED, reason="no C++ backend")
+@pytest.mark.parametrize("backend", cpu.backends())
 @pytest.mark.parametrize("rows", [[(0, 9)], [(-1, 2)], [(0, -1)]])
-def test_a_row_beyond_the_steps_is_refused(rows: Rows) -> None:
+def test_a_row_beyond_the_steps_is_refused(backend: str, rows: Rows) -> None:
     arguments = problem("relu", [(0, 1)], N=8, H=3, widths=[4], dtype=torch.float32)
     starts, lengths = torch.tensor(rows).unbind(1)
-    with pytest.raises(ValueError, match=r"starts and lengths do not fit states; .* starts \+ lengths <= N"):
+    message = r"row 0 has starts .*expected starts >= 0, .* starts \+ lengths <= N"
+    with cpu.backend(backend), pytest.raises(ValueError, match=message):
         mlp_attention(**{**arguments, "starts": starts, "lengths": lengths})
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.utils import backend_registration
 from torch.utils._pytree import tree_map
 
+from dien.ops import dispatch
+
 called: Counter[str] = Counter()
 """Calls of each kernel by the name of its operator."""
 
@@ -78,4 +80,4 @@ def register() -> None:
     backend_registration._setup_privateuseone_for_python_backend("toy")
     _others.fallback(elsewhere, "PrivateUse1")
     for name in operators():
-        torch.library.impl(f"dien::{name}", "privateuseone", kernel(name))
+        dispatch.register(name, "privateuseone", kernel(name))

@@ -1,7 +1,7 @@
 """The recurrence of DIEN: a GRU over packed, possibly shared steps, with an attention score at every step.
 
-One operator, ``torch.ops.dien.attention_gru``, seen whole by ``torch.compile`` and ``torch.export``. It takes
-the input projections, or makes them where it uses them.
+One operator, ``torch.ops.dien.attention_gru``, seen whole by ``torch.compile``, ``torch.export`` and
+``torch.jit.trace``. It takes the input projections, or makes them where it uses them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ import torch
 from torch import Tensor
 
 from dien.ops.attention_gru import cpu, reference
-from dien.ops.attention_gru.arguments import Arguments, Kind, Outputs, check, check_rows
-from dien.ops.dispatch import define, no_second_derivative
+from dien.ops.attention_gru.arguments import (
+    Arguments,
+    Kind,
+    Outputs,
+    check,
+    check_backward,
+    check_outputs,
+)
+from dien.ops.dispatch import define, will_differentiate
 
 
 def attention_gru(
@@ -111,19 +118,12 @@ def attention_gru_layer(
         ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
     given = Arguments(x, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state, kind)
-    check(given, outputs)
-    given = given._replace(starts=starts.to(torch.int64), lengths=lengths.to(torch.int64))
-    needs_gradient = torch.is_grad_enabled() and any(
-        isinstance(one, Tensor) and one.requires_grad for one in given
-    )
+    check_outputs("attention_gru", outputs)
+    needs_gradient = will_differentiate(given)
     keep_states = outputs == "all" or needs_gradient
     last: Tensor
     states: Tensor
-    try:
-        last, states, _ = torch.ops.dien.attention_gru(*given, keep_states, needs_gradient)
-    except ValueError:
-        check_rows(given)  # says which
-        raise
+    last, states, _ = torch.ops.dien.attention_gru(*given, keep_states, needs_gradient)
     return states if outputs == "all" else last
 
 
@@ -172,8 +172,10 @@ def _backward(ctx: Any, dlast: Tensor | None, dstates: Tensor | None, _: None) -
 define(
     "attention_gru({}, bool keep_states, bool keep_activations) -> (Tensor, Tensor, Tensor)",
     reference.forward,
+    check=check,
     cpu=cpu.forward,
     fake=_fake,
+    plain=reference.plain,
     save=_save,
     backward=_backward,
     arguments=Arguments,
@@ -182,8 +184,9 @@ define(
     "attention_gru_backward({}, Tensor? dlast, Tensor? dstates, Tensor states, "
     "Tensor activations) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     reference.backward,
+    check=check_backward,
     cpu=cpu.backward,
     fake=_fake_backward,
-    backward=no_second_derivative,
+    plain=reference.plain_backward,
     arguments=Arguments,
 )

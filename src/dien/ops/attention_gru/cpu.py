@@ -7,15 +7,10 @@ import ctypes
 from torch import Tensor
 
 from dien.ops.attention_gru import reference
-from dien.ops.attention_gru.arguments import KINDS, Arguments
+from dien.ops.attention_gru.arguments import KINDS, Arguments, check_backward_steps, check_steps
 from dien.ops.cpu import chosen
-from dien.ops.cpu.library import Address, Pointers, contiguous_rows
+from dien.ops.cpu.library import Address, Backend, Pointers, contiguous_rows
 from dien.ops.linear import cpu as linear
-
-MISMATCH = (
-    "attention_gru: starts, lengths and scores do not fit gates or x; expected starts >= 0, lengths >= 0, "
-    "starts + lengths <= N and lengths.sum() scores"
-)
 
 
 class Problem(ctypes.Structure):
@@ -75,7 +70,7 @@ def forward(given: Arguments, keep_states: bool, keep_activations: bool) -> tupl
     backend = chosen(given.x)
     if backend is None:
         return reference.forward(given, keep_states, keep_activations)
-    pairs = _pairs(given)
+    pairs, asked = _pairs(backend, given), given
     if given.weight_ih is not None and pairs > given.x.shape[0]:  # then each step is projected once
         projections = linear.forward(given.x, given.weight_ih, given.bias_ih)
         given = given._replace(x=projections, weight_ih=None, bias_ih=None)
@@ -86,22 +81,44 @@ def forward(given: Arguments, keep_states: bool, keep_activations: bool) -> tupl
     activations = given.x.new_empty((pairs if keep_activations else 0, 4 * problem.hidden))
     results = Results(*[tensor.data_ptr() or None for tensor in (last, states, activations)])
     if not backend.run("dien_gru_forward", problem, results):
-        raise ValueError(MISMATCH)
+        check_steps(asked)  # says which
     return last, states, activations
 
 
 def backward(
     given: Arguments, dlast: Tensor | None, dstates: Tensor | None, states: Tensor, activations: Tensor
 ) -> tuple[Tensor, ...]:
-    """Compute :func:`dien.ops.attention_gru.reference.backward`."""
+    """Compute :func:`dien.ops.attention_gru.reference.backward`.
+
+    Raises:
+        ValueError: rows that do not fit.
+    """
     backend = chosen(given.x)
     if backend is None:
         return reference.backward(given, dlast, dstates, states, activations)
-    x, weight_ih, bias_ih, pairs = given.x, given.weight_ih, given.bias_ih, _pairs(given)
+    found = _backward(backend, given, dlast, dstates, states, activations)
+    if found is None:
+        check_backward_steps(given, states)  # says which
+    assert found is not None
+    return found
+
+
+def _backward(
+    backend: Backend,
+    given: Arguments,
+    dlast: Tensor | None,
+    dstates: Tensor | None,
+    states: Tensor,
+    activations: Tensor,
+) -> tuple[Tensor, ...] | None:
+    x, weight_ih, bias_ih, pairs = given.x, given.weight_ih, given.bias_ih, states.shape[0]
     if weight_ih is not None and pairs > x.shape[0]:
         unread = x.new_empty((x.shape[0], weight_ih.shape[0]))  # backward reads no projections
         given = given._replace(x=unread, weight_ih=None, bias_ih=None)
-        dprojections, _, dweight_hh, _, *rest = backward(given, dlast, dstates, states, activations)
+        of_gates = _backward(backend, given, dlast, dstates, states, activations)
+        if of_gates is None:
+            return None
+        dprojections, _, dweight_hh, _, *rest = of_gates
         dx, dweight_ih, dbias_ih = linear.backward(
             dprojections, x, weight_ih, True, True, bias_ih is not None
         )
@@ -114,13 +131,16 @@ def backward(
         *[pointers.contiguous(tensor) for tensor in (dlast, dstates, states, activations)],
         *[gradient.data_ptr() or None for gradient in found],
     )
-    if not backend.run("dien_gru_backward", problem, gradients):
-        raise ValueError(MISMATCH)
-    return tuple(found)
+    return tuple(found) if backend.run("dien_gru_backward", problem, gradients) else None
 
 
-def _pairs(given: Arguments) -> int:
-    return int(given.lengths.sum()) if given.scores is None else given.scores.shape[0]
+def _pairs(backend: Backend, given: Arguments) -> int:
+    if given.scores is not None:
+        return given.scores.shape[0]
+    pairs = backend.pairs(given.starts, given.lengths, given.x.shape[0])
+    if pairs < 0:
+        check_steps(given)  # says which
+    return pairs
 
 
 def _problem(pointers: Pointers, given: Arguments, pairs: int) -> Problem:
@@ -133,8 +153,8 @@ def _problem(pointers: Pointers, given: Arguments, pairs: int) -> Problem:
         pairs=pairs,
         hidden=given.weight_hh.shape[1],
         inputs=x.shape[1],
-        starts=pointers.contiguous(given.starts),
-        lengths=pointers.contiguous(given.lengths),
+        starts=pointers.indices(given.starts),
+        lengths=pointers.indices(given.lengths),
         x=pointers.strided(x),
         x_stride=x.stride(0),
         weight_ih=pointers.contiguous(given.weight_ih),

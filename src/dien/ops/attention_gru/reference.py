@@ -1,16 +1,21 @@
 """Plain PyTorch backend of ``attention_gru``, for any dtype and device: what others are tested against.
 
 ``naive`` is the equations, one row and one step at a time, differentiated by autograd. ``forward`` and
-``backward`` are the operator's kernels: all rows of a step at once, nothing on padding.
+``backward`` are the operator's kernels: all rows of a step at once, nothing on padding. ``plain`` is the same
+in functions that PyTorch differentiates, as often as one likes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dien.ops.attention_gru.arguments import Arguments, check_rows
+from dien.ops.attention_gru.arguments import Arguments, check_backward_steps, check_steps
+from dien.ops.dispatch import differentiate
 from dien.packed import lengths_to_offsets
 
 
@@ -89,7 +94,7 @@ def forward(given: Arguments, keep_states: bool, keep_activations: bool) -> tupl
     Raises:
         ValueError: rows that do not fit; the message names one and the rule.
     """
-    check_rows(given)
+    check_steps(given)
     x, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state, kind = given
     projections = x if weight_ih is None else F.linear(x, weight_ih, bias_ih)  # [N, 3H]
     B, H = lengths.shape[0], weight_hh.shape[1]
@@ -132,6 +137,7 @@ def backward(
         Gradients of x, weight_ih, weight_hh, bias_ih, bias_hh, scores and state; those of absent arguments
         are empty.
     """
+    check_backward_steps(given, states)
     x, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state, kind = given
     H = weight_hh.shape[1]
     if dlast is None:
@@ -196,6 +202,71 @@ def backward(
         dx, dweight_ih = dprojections @ weight_ih, dprojections.t() @ x
     dbias_ih = x.new_empty(0) if bias_ih is None else dprojections.sum(0)
     return dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dscores, dstate
+
+
+def plain(given: Arguments, keep_states: bool, keep_activations: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Run :func:`forward`; activations, which have no gradient, are left out."""
+    last, states = run(given, _after, keep_states)
+    return last, states, last.new_empty(0)
+
+
+def plain_backward(
+    given: Arguments, dlast: Tensor | None, dstates: Tensor | None, states: Tensor, activations: Tensor
+) -> tuple[Tensor, ...]:
+    """Run :func:`backward`."""
+    inputs = (*given[:5], given.scores, given.state)
+
+    def forward(*changed: Any) -> tuple[Tensor, Tensor]:
+        fields = ("x", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "scores", "state")
+        return run(given._replace(**dict(zip(fields, changed, strict=True))), _after, True)
+
+    found = differentiate(forward, inputs, lambda results: zip(results, (dlast, dstates), strict=True))
+    return tuple(states.new_empty(0) if one is None else one for one in found)
+
+
+Step = Callable[[Tensor, Tensor, Tensor, "Tensor | None"], tuple[Tensor, Tensor]]
+"""From ``[rows, 3H]`` projections, the state, ``weight_hh`` and ``bias_hh`` to update gate and candidate."""
+
+
+def run(given: Arguments, step: Step, keep_states: bool) -> tuple[Tensor, Tensor]:
+    """Run a recurrence in functions that PyTorch differentiates.
+
+    Args:
+        given: arguments.
+        step: what is particular to it.
+        keep_states: whether all states are wanted.
+
+    Returns:
+        ``[B, H]`` the last states; ``[P, H]`` all of them, or ``[0, H]``.
+
+    Raises:
+        ValueError: rows that do not fit; the message names one and the rule.
+    """
+    check_steps(given)
+    x, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state, kind = given
+    H = weight_hh.shape[1]
+    projections = x if weight_ih is None else F.linear(x, weight_ih, bias_ih)  # [N, 3H]
+    order, step_of, pair, live = time_major(starts, lengths)
+    h = x.new_zeros(lengths.shape[0], H) if state is None else state[order]  # longest row first
+    every, ended, begin = [h[:0]], [], 0
+    for rows in live:
+        ended.append(h[rows:])
+        h = h[:rows]
+        now = slice(begin, begin + rows)
+        u, n = step(projections.index_select(0, step_of[now]), h, weight_hh, bias_hh)
+        g = attentional_update(kind, u, None if scores is None else scores[pair[now], None])
+        h = h + g * (n - h)
+        every.append(h)
+        begin += rows
+    last = torch.cat([h, *reversed(ended)])  # [B, H]
+    last = torch.empty_like(last).index_copy(0, order, last)
+    states = x.new_empty(begin if keep_states else 0, H)
+    return last, states.index_copy(0, pair, torch.cat(every)) if keep_states else states
+
+
+def _after(projection: Tensor, h: Tensor, weight_hh: Tensor, bias_hh: Tensor | None) -> tuple[Tensor, Tensor]:
+    _, _, u, n = _cell(projection, h, weight_hh, bias_hh)
+    return u, n
 
 
 def _cell(

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dien.ops.attention_gru.arguments import Arguments, Kind
-from dien.ops.attention_gru.reference import attentional_update, time_major
+from dien.ops.attention_gru.arguments import Arguments, Kind, check_reset_before
+from dien.ops.attention_gru.reference import run
 from dien.ops.dispatch import define_composite
 
 
@@ -45,6 +45,9 @@ def reset_before_gru_layer(
 
     Returns:
         As :func:`dien.ops.attention_gru_layer`.
+
+    Raises:
+        ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
     given = Arguments(x, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state, kind)
     found: Tensor = torch.ops.dien.reset_before_gru(*given, outputs)
@@ -52,32 +55,23 @@ def reset_before_gru_layer(
 
 
 def _reference(given: Arguments, outputs: str) -> Tensor:
-    x, weight_ih, weight_hh, bias_ih, bias_hh, starts, lengths, scores, state, kind = given
-    assert weight_ih is not None
+    last, states = run(given, _step, outputs == "all")
+    return states if outputs == "all" else last
+
+
+def _step(projection: Tensor, h: Tensor, weight_hh: Tensor, bias_hh: Tensor | None) -> tuple[Tensor, Tensor]:
     H = weight_hh.shape[1]
-    projections = F.linear(x, weight_ih, bias_ih)  # [N, 3H]
-    weight_ru, weight_n = weight_hh[: 2 * H], weight_hh[2 * H :]
     bias_ru = None if bias_hh is None else bias_hh[: 2 * H]
     bias_n = None if bias_hh is None else bias_hh[2 * H :]
-    order, step, pair, live = time_major(starts, lengths)
-    h = x.new_zeros(lengths.shape[0], H) if state is None else state[order]  # longest row first
-    every, ended, begin = [h[:0]], [], 0
-    for rows in live:
-        ended.append(h[rows:])
-        h = h[:rows]
-        now = slice(begin, begin + rows)
-        i_r, i_u, i_n = projections.index_select(0, step[now]).chunk(3, 1)  # [rows, H] each
-        h_r, h_u = F.linear(h, weight_ru, bias_ru).chunk(2, 1)
-        r, u = torch.sigmoid(i_r + h_r), torch.sigmoid(i_u + h_u)
-        n = torch.tanh(i_n + F.linear(r * h, weight_n, bias_n))
-        g = attentional_update(kind, u, None if scores is None else scores[pair[now], None])
-        h = h + g * (n - h)
-        every.append(h)
-        begin += rows
-    if outputs == "all":
-        return x.new_empty(begin, H).index_copy(0, pair, torch.cat(every))
-    last = torch.cat([h, *reversed(ended)])  # [B, H]
-    return torch.empty_like(last).index_copy(0, order, last)
+    i_r, i_u, i_n = projection.chunk(3, 1)  # [rows, H] each
+    h_r, h_u = F.linear(h, weight_hh[: 2 * H], bias_ru).chunk(2, 1)
+    r, u = torch.sigmoid(i_r + h_r), torch.sigmoid(i_u + h_u)
+    return u, torch.tanh(i_n + F.linear(r * h, weight_hh[2 * H :], bias_n))
 
 
-define_composite("reset_before_gru({}, str outputs) -> Tensor", _reference, Arguments)
+define_composite(
+    "reset_before_gru({}, str outputs) -> Tensor",
+    _reference,
+    check=check_reset_before,
+    arguments=Arguments,
+)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from dien.ops.auxiliary_loss import cpu, reference
-from dien.ops.auxiliary_loss.arguments import Arguments
-from dien.ops.dispatch import define
+from dien.ops.auxiliary_loss.arguments import Arguments, check
+from dien.ops.dispatch import define, differentiate, will_differentiate
 from dien.ops.mlp import MLPTail
 
 
@@ -33,7 +33,7 @@ def auxiliary_loss(
         states: ``[N, H]``.
         items: ``[N, D]``, clicked.
         negatives: ``[N, D]``, not clicked.
-        now: ``[S]`` int64, rising: the steps of the states.
+        now: ``[S]`` int32 or int64, rising: the steps of the states.
         ahead: the items of a state are those of the step ``now + ahead``.
         weight: ``[W, H + D]`` of the network's first layer, for a state and then an item.
         bias: ``[W]`` of the first layer.
@@ -43,21 +43,10 @@ def auxiliary_loss(
         A scalar, the sum of ``2 S`` terms.
 
     Raises:
-        ValueError: shapes that do not fit, quoted with the rule.
+        ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
-    H, D = states.shape[1], items.shape[1]
-    if items.shape != negatives.shape or items.shape[0] != states.shape[0]:
-        raise ValueError(
-            f"auxiliary_loss: states, items and negatives have shapes {list(states.shape)}, "
-            f"{list(items.shape)} and {list(negatives.shape)}; expected [N, H], [N, D] and [N, D]"
-        )
-    if weight.shape[1] != H + D:
-        raise ValueError(
-            f"auxiliary_loss: weight has shape {list(weight.shape)}; expected [W, H + D] = [W, {H + D}]"
-        )
     parameters = tail.parameters
-    tensors = (states, items, negatives, weight, bias, *parameters)
-    needs_gradients = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    needs_gradients = will_differentiate((states, items, negatives, weight, bias, *parameters))
     loss: Tensor = torch.ops.dien.auxiliary_loss(
         states, items, negatives, weight, bias, now, parameters, tail.activation, ahead, needs_gradients
     )[0]
@@ -69,29 +58,43 @@ def _fake(x: Arguments, needs_gradients: bool) -> list[Tensor]:
     return [x.states.new_empty(()), *(tensor.new_empty(tensor.shape) for tensor in like)]
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+def _save(ctx: Any, inputs: list[Any], output: list[Tensor]) -> None:
     *tensors, tail, activation, ahead, needs_gradients = inputs
     if not needs_gradients:
         raise RuntimeError("auxiliary_loss: gradients need needs_gradients=True")
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[1:], *tensors, *tail)
     ctx.rest = len(output) - 1, len(tensors), activation, ahead
 
 
-def _backward(ctx: Any, doutput: list[Tensor]) -> tuple[Any, ...]:
+def _backward(ctx: Any, dloss: Tensor | None, *_: None) -> tuple[Any, ...]:
     saved, (gradients_end, count, activation, ahead) = ctx.saved_tensors, ctx.rest
     gradients, given = saved[:gradients_end], saved[gradients_end:]
+    if dloss is None:
+        return (*(None,) * 6, [None] * (len(given) - count), None, None, None)
+    scaled: list[Tensor | None]
     if torch.is_grad_enabled():  # for second derivatives: plain PyTorch differentiates itself
-        x = Arguments._make((*given[:count], list(given[count:]), activation, ahead))
-        gradients = reference.run(x, True)[1:]
-    scaled = [gradient * doutput[0] for gradient in gradients]
+        now = given[5]
+
+        def loss(*changed: Any) -> list[Tensor]:
+            tail = list(changed[5:])
+            return reference.run(Arguments._make((*changed[:5], now, tail, activation, ahead)), False)
+
+        inputs = (*given[:5], *given[count:])
+        scaled = differentiate(loss, inputs, lambda found: [(found[0], dloss)])
+    else:
+        scaled = [gradient * dloss for gradient in gradients]
     return (*scaled[:5], None, scaled[5:], None, None, None)
 
 
 define(
     "auxiliary_loss({}, bool needs_gradients) -> Tensor[]",
     reference.run,
+    check=check,
     cpu=cpu.run,
     fake=_fake,
+    plain=lambda x, needs_gradients: reference.run(x, False),
     save=_save,
     backward=_backward,
     arguments=Arguments,

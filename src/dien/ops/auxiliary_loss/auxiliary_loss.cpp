@@ -15,13 +15,14 @@ constexpr int64_t TILE = 48;    // states: whole blocks of rows, and what they n
 constexpr int64_t SMALL = 256;  // states not worth a second thread
 
 bool fits(const Problem& problem) {
+    if (problem.ahead < 0) return false;
     int64_t before = -1;
     for (int64_t i = 0; i < problem.count; ++i) {
         const int64_t now = problem.now[i];
-        if (now <= before || now + problem.ahead >= problem.steps) return false;
+        if (now <= before || now >= problem.steps || problem.ahead >= problem.steps - now) return false;
         before = now;
     }
-    return problem.ahead >= 0;
+    return true;
 }
 
 Packed pack(const Problem& problem, int64_t lanes, mlp::Packer& packer) {

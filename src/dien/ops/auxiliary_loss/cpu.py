@@ -7,7 +7,7 @@ import ctypes
 from torch import Tensor
 
 from dien.ops.auxiliary_loss import reference
-from dien.ops.auxiliary_loss.arguments import Arguments
+from dien.ops.auxiliary_loss.arguments import Arguments, check_steps
 from dien.ops.cpu.library import Address, Pointers, contiguous_rows
 from dien.ops.mlp import MLPTail
 from dien.ops.mlp.cpu import Tail, TailGradients, chosen_for, gradients_of, handed_over
@@ -65,7 +65,7 @@ def run(x: Arguments, needs_gradients: bool) -> list[Tensor]:
         hidden=x.states.shape[1],
         item=items.shape[1],
         ahead=x.ahead,
-        now=pointers.contiguous(x.now),
+        now=pointers.indices(x.now),
         states=pointers.contiguous(x.states),
         items=pointers.strided(items),
         items_stride=items.stride(0),
@@ -83,7 +83,5 @@ def run(x: Arguments, needs_gradients: bool) -> list[Tensor]:
         addresses = [gradient.data_ptr() for gradient in gradients[:5]]
         wanted = Gradients(*addresses, gradients_of(tail, gradients[5:]))
     if not backend.run("dien_auxiliary", problem, logits.data_ptr(), wanted):
-        raise ValueError(
-            "auxiliary_loss: now does not fit states; expected rising steps, each + ahead below N"
-        )
+        check_steps(x)  # says which
     return [reference.sum_of_terms(*logits), *gradients]

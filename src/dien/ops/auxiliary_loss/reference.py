@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dien.ops.auxiliary_loss.arguments import Arguments
+from dien.ops.auxiliary_loss.arguments import Arguments, check_steps
 from dien.ops.mlp import MLPTail
 
 
@@ -16,6 +16,7 @@ def run(x: Arguments, needs_gradients: bool) -> list[Tensor]:
     Returns:
         The loss; then the gradients of states, items, negatives, weight, bias and the tail's parameters.
     """
+    check_steps(x)
     H, S, ahead = x.states.shape[1], x.now.shape[0], x.now + x.ahead
     tail = MLPTail.of(x.activation, x.tail)
     state, both = x.states[x.now], torch.cat([x.items[ahead], x.negatives[ahead]])  # [S, H], [2S, D]

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <stdexcept>
 
 #include "cpu/whole.h"
 
@@ -14,7 +15,7 @@
 namespace dien {
 
 // What a call came to, as library.py reads it.
-enum Status : int32_t { done, mismatch, out_of_memory };
+enum Status : int32_t { done, mismatch, out_of_memory, failed };
 
 // Runs f, which returns a Status; no exception passes the C interface.
 template <class F>
@@ -23,19 +24,26 @@ Status guarded(F f) {
         return f();
     } catch (const std::bad_alloc&) {
         return out_of_memory;
+    } catch (const std::length_error&) {  // of a vector that no memory could hold
+        return out_of_memory;
+    } catch (...) {
+        return failed;
     }
 }
 
 // Floats aligned to 64 bytes, of any value.
 class Buffer {
   public:
-    explicit Buffer(int64_t floats) : data_(static_cast<float*>(std::aligned_alloc(64, bytes(floats)))) {
+    explicit Buffer(int64_t floats) : data_(allocated(floats)) {
         if (!data_) throw std::bad_alloc();
     }
     float* get() const { return data_.get(); }
 
   private:
-    static size_t bytes(int64_t floats) { return (std::max<int64_t>(floats, 1) * sizeof(float) + 63) / 64 * 64; }
+    static float* allocated(int64_t floats) {
+        if (floats < 0 || floats > INT64_MAX / 16) return nullptr;
+        return static_cast<float*>(std::aligned_alloc(64, (std::max<int64_t>(floats, 1) * sizeof(float) + 63) / 64 * 64));
+    }
     struct Free {
         void operator()(float* p) const { std::free(p); }
     };

@@ -1,10 +1,11 @@
 // What library.py asks before it calls an operator.
 #include "cpu/instructions.h"
 #include "cpu/interface.h"
+#include "cpu/row.h"
 
 // To be raised with every change of an exported function or of a structure it takes, here and in library.py:
 // a library built from older sources is refused.
-EXPORT int32_t dien_interface() { return 6; }
+EXPORT int32_t dien_interface() { return 7; }
 
 // How many sets of instructions this processor has.
 EXPORT int32_t dien_instruction_sets() {
@@ -17,4 +18,24 @@ EXPORT int32_t dien_instruction_sets() {
 #else
     return 1;
 #endif
+}
+
+// Pairs of rows [rows] that read some of that many steps, -1 where one reads others. Without starts every length
+// stands for itself.
+EXPORT int64_t dien_pairs(const int64_t* starts, const int64_t* lengths, int64_t rows, int64_t steps) {
+    int64_t pairs = 0;
+    for (int64_t b = 0; b < rows; ++b) {
+        const int64_t length = lengths[b];
+        if (!dien::reads_steps(starts ? starts[b] : 0, length, steps) || length > INT64_MAX - pairs) return -1;
+        pairs += length;
+    }
+    return pairs;
+}
+
+// Whether row [pairs] names the row of each pair of lengths [rows], whose pairs these are.
+EXPORT int32_t dien_names_rows(const int64_t* row, const int64_t* lengths, int64_t rows) {
+    bool good = true;
+    for (int64_t b = 0; b < rows; ++b)
+        for (const int64_t* const end = row + lengths[b]; row < end; ++row) good &= *row == b;
+    return good;
 }

@@ -14,7 +14,7 @@ from torch import Tensor
 FILE = Path(__file__).with_name("_kernels.so")
 INSTRUCTION_SETS = ("plain", "avx2", "avx512")
 """In the order the library counts them."""
-INTERFACE = 6
+INTERFACE = 7
 """Of library.cpp: the functions and structures that the operators' ``cpu.py`` describe."""
 
 Address = ctypes.c_void_p
@@ -29,6 +29,10 @@ class Pointers:
     def contiguous(self, tensor: Tensor | None) -> int | None:
         """Give where the values of a tensor lie one after the other; None for None."""
         return None if tensor is None else self.strided(tensor.contiguous())
+
+    def indices(self, tensor: Tensor) -> int:
+        """Give where the values of a tensor of integers lie as int64, one after the other."""
+        return self.strided(tensor.to(torch.int64).contiguous())
 
     def strided(self, tensor: Tensor) -> int:
         """Give where a tensor begins, as it lies."""
@@ -102,7 +106,36 @@ class Backend(NamedTuple):
         )
         if status == 2:
             raise MemoryError(f"{function}: no memory for scratch space")
+        if status == 3:
+            raise RuntimeError(f"{function}: failed")
         return status == 0
+
+    def pairs(self, starts: Tensor | None, lengths: Tensor, steps: int) -> int:
+        """Count the pairs of rows.
+
+        Args:
+            starts: ``[B]`` int32 or int64; None where every row starts at the first step.
+            lengths: ``[B]`` int32 or int64.
+            steps: how many there are.
+
+        Returns:
+            The sum of lengths, -1 where a row reads steps that are not there.
+        """
+        pointers = Pointers()
+        first = None if starts is None else pointers.indices(starts)
+        count = self.library.functions.dien_pairs
+        if count.argtypes is None:
+            count.argtypes, count.restype = (Address, Address, ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
+        pairs: int = count(first, pointers.indices(lengths), lengths.shape[0], steps)
+        return pairs
+
+    def names_rows(self, row: Tensor, lengths: Tensor) -> bool:
+        """Say whether ``row [P]`` is the row of each pair of ``lengths [B]``, which add up to ``P``."""
+        pointers = Pointers()
+        of_pairs = self.library.functions.dien_names_rows
+        if of_pairs.argtypes is None:
+            of_pairs.argtypes = (Address, Address, ctypes.c_int64)
+        return bool(of_pairs(pointers.indices(row), pointers.indices(lengths), lengths.shape[0]))
 
 
 def _torch_pool() -> int | None:

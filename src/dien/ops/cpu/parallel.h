@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -13,6 +15,7 @@ using ThreadPool = void (*)(void (*work)(void*), void* data, unsigned threads, u
 
 // Calls f(item, worker) for every item, 0 <= worker < threads; a worker takes the next item when it is done
 // with one. Where PyTorch runs on another library there is no such function, and threads live for this call only.
+// What f throws, as for want of memory, ends the work of all and is thrown here: no exception leaves a thread.
 template <class F>
 void parallel(ThreadPool pool, int threads, int64_t items, F f) {
     struct Shared {
@@ -20,11 +23,17 @@ void parallel(ThreadPool pool, int threads, int64_t items, F f) {
         int64_t items;
         std::atomic<int64_t> next{0};
         std::atomic<int> workers{0};
+        std::atomic<bool> failed{false};
+        std::exception_ptr error{};
     } shared{f, items};
     const auto work = [](void* data) {
         Shared& shared = *static_cast<Shared*>(data);
         const int worker = shared.workers++;
-        for (int64_t item; (item = shared.next++) < shared.items;) shared.f(item, worker);
+        try {
+            for (int64_t item; !shared.failed && (item = shared.next++) < shared.items;) shared.f(item, worker);
+        } catch (...) {
+            if (!shared.failed.exchange(true)) shared.error = std::current_exception();
+        }
     };
     if (threads > items) threads = static_cast<int>(items);
     if (threads <= 1) {
@@ -33,10 +42,16 @@ void parallel(ThreadPool pool, int threads, int64_t items, F f) {
         pool(work, &shared, static_cast<unsigned>(threads), 0);
     } else {
         std::vector<std::thread> others;
-        for (int i = 1; i < threads; ++i) others.emplace_back(static_cast<void (*)(void*)>(work), &shared);
+        others.reserve(threads - 1);
+        try {
+            for (int i = 1; i < threads; ++i) others.emplace_back(static_cast<void (*)(void*)>(work), &shared);
+        } catch (const std::system_error&) {
+            // No more threads can be had: those that run do the work.
+        }
         work(&shared);
         for (std::thread& other : others) other.join();
     }
+    if (shared.error) std::rethrow_exception(shared.error);
 }
 
 }  // namespace dien

@@ -13,6 +13,11 @@ struct Row {
     bool adds;       // its gradient of steps adds to what an earlier row wrote
 };
 
+// Whether a row reads steps that are there, or none; no sum of two numbers of any size is formed.
+inline bool reads_steps(int64_t start, int64_t length, int64_t steps) {
+    return length == 0 || (length > 0 && start >= 0 && length <= steps && start <= steps - length);
+}
+
 // From begin to before end.
 struct Range {
     int64_t begin, end;

@@ -30,7 +30,7 @@ bool read_rows(const Problem& problem, Rows& rows) {
     rows.resize(problem.rows);
     for (int64_t b = 0; b < problem.rows; ++b) {
         const int64_t start = problem.starts[b], length = problem.lengths[b];
-        if (length < 0 || (length > 0 && (start < 0 || start > problem.steps - length))) return false;
+        if (!reads_steps(start, length, problem.steps) || length > problem.pairs - pair) return false;
         rows[b] = {b, start, length, pair, false};
         pair += length;
     }

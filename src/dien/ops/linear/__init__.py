@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dien.ops.dispatch import define, no_second_derivative
+from dien.ops.dispatch import define, under_autocast
 from dien.ops.linear import cpu, reference
+from dien.ops.linear.arguments import check, check_backward
 
 WIDE = 256 * 256
 """Weights beyond which torch.nn.functional.linear is left to do its work."""
@@ -21,6 +22,8 @@ WIDE = 256 * 256
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute ``x weight^T + bias``, as torch.nn.functional.linear.
+
+    Under ``torch.autocast`` in float32; a wide layer, which is left to PyTorch, in autocast's type.
 
     Args:
         x: ``[N, K]``.
@@ -33,18 +36,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises:
         ValueError: shapes or dtypes that do not fit; the message quotes them and the rule.
     """
-    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
-        raise ValueError(
-            f"linear: x has shape {list(x.shape)} and weight {list(weight.shape)}; expected [N, K] and [M, K]"
-        )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"linear: bias has shape {list(bias.shape)}; expected [M] = [{weight.shape[0]}]")
-    # PyTorch's is fast on wide layers; double precision is for checks, which may differentiate twice.
+    # PyTorch's is fast on wide layers.
     if weight.numel() > WIDE or x.dtype == torch.float64:
+        if not under_autocast(x):
+            check(x, weight, bias)
         return F.linear(x, weight, bias)
-    for name, other in (("weight", weight), ("bias", bias)):
-        if other is not None and other.dtype != x.dtype:
-            raise ValueError(f"linear: {name} is {other.dtype} and x {x.dtype}; expected one dtype")
     y: Tensor = torch.ops.dien.linear(x, weight, bias)
     return y
 
@@ -68,18 +64,18 @@ def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor
 
 
 def _backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-    needs = ctx.needs_input_grad
-    # For second derivatives: plain PyTorch differentiates itself.
-    backward = reference.backward if torch.is_grad_enabled() else torch.ops.dien.linear_backward
-    gradients = backward(dy, *ctx.saved_tensors, *needs)
+    needs = ctx.needs_input_grad[:3]
+    gradients = torch.ops.dien.linear_backward(dy, *ctx.saved_tensors, *needs)
     return tuple(gradient if need else None for gradient, need in zip(gradients, needs, strict=True))
 
 
 define(
     "linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor",
     reference.forward,
+    check=check,
     cpu=cpu.forward,
     fake=_fake,
+    plain=reference.forward,
     save=_save,
     backward=_backward,
 )
@@ -87,7 +83,8 @@ define(
     "linear_backward(Tensor dy, Tensor x, Tensor weight, bool needs_dx, bool needs_dweight, bool needs_dbias)"
     " -> (Tensor, Tensor, Tensor)",
     reference.backward,
+    check=check_backward,
     cpu=cpu.backward,
     fake=_fake_backward,
-    backward=no_second_derivative,
+    plain=reference.backward,
 )

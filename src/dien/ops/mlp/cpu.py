@@ -36,12 +36,9 @@ class TailGradients(ctypes.Structure):
 
 def chosen_for(states: Tensor, tail: MLPTail) -> Backend | None:
     """Choose the C++ backend, or None where it computes no such tail on states of this dtype."""
-    served = (
-        len(tail.weights) <= MOST_LAYERS
-        and [slopes.shape[0] for slopes in tail.slopes]
-        == [weight.shape[1] for weight in tail.weights[: len(tail.slopes)]]
-        and all(tensor.dtype == states.dtype for tensor in tail.parameters)
-    )
+    served = len(tail.weights) <= MOST_LAYERS and [slopes.shape[0] for slopes in tail.slopes] == [
+        weight.shape[1] for weight in tail.weights[: len(tail.slopes)]
+    ]
     return chosen(states) if served else None
 
 

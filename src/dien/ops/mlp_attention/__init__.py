@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dien.ops.dispatch import define, no_second_derivative
+from dien.ops.checks import check_shape, refuse, shape
+from dien.ops.dispatch import define, under_autocast
 from dien.ops.linear import linear
 from dien.ops.mlp import MLPTail
 from dien.ops.mlp_attention import cpu, reference
-from dien.ops.mlp_attention.arguments import Arguments
+from dien.ops.mlp_attention.arguments import Arguments, check, check_backward
 
 
 def mlp_attention(
@@ -33,9 +34,9 @@ def mlp_attention(
     Args:
         states: ``[N, H]`` packed steps ``k``.
         targets: ``[B, H]``, ``q`` of each row.
-        starts: ``[B]`` integers; row ``b`` reads ``states[starts[b] : starts[b] + lengths[b]]``, and rows may
-            share steps.
-        lengths: ``[B]`` integers >= 0.
+        starts: ``[B]`` int32 or int64; row ``b`` reads ``states[starts[b] : starts[b] + lengths[b]]``, and
+            rows may share steps.
+        lengths: ``[B]`` int32 or int64, >= 0.
         weight: ``[W, 4H]`` of the first layer, for ``[q, k, q - k, q * k]``.
         bias: ``[W]`` of the first layer.
         tail: the layers after it.
@@ -44,18 +45,26 @@ def mlp_attention(
         ``[P]`` logits row after row, ``P = lengths.sum()``.
 
     Raises:
-        ValueError: a shape that does not fit, quoted with the rule.
+        ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
-    H = states.shape[1]
-    if targets.shape != (lengths.shape[0], H):
-        raise ValueError(
-            f"mlp_attention: targets has shape {list(targets.shape)}; expected [B, H] = "
-            f"[{lengths.shape[0]}, {H}], as states {list(states.shape)} and lengths {list(lengths.shape)}"
+    # The operator takes what is made of these: they are refused by their own names.
+    if states.ndim != 2:
+        refuse("mlp_attention", f"states has shape {shape(states)}", "[N, H]")
+    if weight.layout is not torch.strided:
+        refuse("mlp_attention", f"weight has layout {weight.layout}", "a dense tensor")
+    if weight.ndim != 2 or weight.shape[1] != 4 * states.shape[1]:
+        rule = f"[W, 4H] = [W, {4 * states.shape[1]}]"
+        refuse("mlp_attention", f"weight has shape {shape(weight)}", rule)
+    if targets.shape != (lengths.shape[0] if lengths.ndim else None, states.shape[1]):
+        refuse(
+            "mlp_attention",
+            f"targets has shape {shape(targets)}",
+            f"[B, H] = [{lengths.shape[0] if lengths.ndim else 'B'}, {states.shape[1]}], "
+            f"as states {shape(states)} and lengths {shape(lengths)}",
         )
-    if weight.shape[1] != 4 * H:
-        raise ValueError(
-            f"mlp_attention: weight has shape {list(weight.shape)}; expected [W, 4H] = [W, {4 * H}]"
-        )
+    check_shape("mlp_attention", "bias", bias, "[W]", weight.shape[:1])
+    if under_autocast(weight):
+        weight = weight.float()  # before it is added up
     weight_query, weight_key, weight_difference, weight_product = weight.chunk(4, 1)
     logits: Tensor = torch.ops.dien.mlp_attention(
         states,
@@ -63,8 +72,8 @@ def mlp_attention(
         linear(targets, weight_query + weight_difference, bias),  # [B, W]
         weight_key - weight_difference,
         weight_product,
-        starts.to(torch.int64),
-        lengths.to(torch.int64),
+        starts,
+        lengths,
         tail.parameters,
         tail.activation,
     )
@@ -88,18 +97,17 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(ctx: Any, dlogits: Tensor) -> tuple[Any, ...]:
     tensors = ctx.saved_tensors
     x = Arguments._make((*tensors[:7], list(tensors[7:]), ctx.activation))
-    if torch.is_grad_enabled():  # for second derivatives: plain PyTorch differentiates itself
-        gradients = reference.backward(x, dlogits)
-    else:
-        gradients = torch.ops.dien.mlp_attention_backward(*x, dlogits)
+    gradients = torch.ops.dien.mlp_attention_backward(*x, dlogits)
     return (*gradients[:5], None, None, gradients[5:], None)
 
 
 define(
     "mlp_attention({}) -> Tensor",
     reference.forward,
+    check=check,
     cpu=cpu.forward,
     fake=_fake,
+    plain=reference.forward,
     save=_save,
     backward=_backward,
     arguments=Arguments,
@@ -107,8 +115,9 @@ define(
 define(
     "mlp_attention_backward({}, Tensor dlogits) -> Tensor[]",
     reference.backward,
+    check=check_backward,
     cpu=cpu.backward,
     fake=_fake_backward,
-    backward=no_second_derivative,
+    plain=reference.backward,
     arguments=Arguments,
 )

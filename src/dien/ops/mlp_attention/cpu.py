@@ -10,12 +10,7 @@ from dien.ops.cpu.library import Address, Pointers
 from dien.ops.mlp import MLPTail
 from dien.ops.mlp.cpu import Tail, TailGradients, chosen_for, gradients_of, handed_over
 from dien.ops.mlp_attention import reference
-from dien.ops.mlp_attention.arguments import Arguments
-
-MISMATCH = (
-    "mlp_attention: starts and lengths do not fit states; expected starts >= 0, lengths >= 0 and "
-    "starts + lengths <= N"
-)
+from dien.ops.mlp_attention.arguments import Arguments, check_backward_steps, check_steps
 
 
 class Problem(ctypes.Structure):
@@ -62,10 +57,12 @@ def forward(x: Arguments) -> Tensor:
     if backend is None:
         return reference.forward(x)
     pointers = Pointers()
-    problem = _problem(pointers, x, tail, int(x.lengths.sum()))
-    logits = x.states.new_empty(max(problem.pairs, 0))  # below 0 is refused
-    if not backend.run("dien_attention_forward", problem, logits.data_ptr()):
-        raise ValueError(MISMATCH)
+    pairs = backend.pairs(x.starts, x.lengths, x.states.shape[0])
+    if pairs < 0:
+        check_steps(x)  # says which
+    problem = _problem(pointers, x, tail, pairs)
+    logits = x.states.new_empty(pairs)
+    backend.run("dien_attention_forward", problem, logits.data_ptr())
     return logits
 
 
@@ -81,7 +78,7 @@ def backward(x: Arguments, dlogits: Tensor) -> list[Tensor]:
     addresses = [gradient.data_ptr() for gradient in gradients[:5]]
     wanted = Gradients(pointers.contiguous(dlogits), *addresses, gradients_of(tail, gradients[5:]))
     if not backend.run("dien_attention_backward", problem, wanted):
-        raise ValueError(MISMATCH)
+        check_backward_steps(x, dlogits)  # says which
     return gradients
 
 
@@ -91,8 +88,8 @@ def _problem(pointers: Pointers, x: Arguments, tail: MLPTail, pairs: int) -> Pro
         steps=x.states.shape[0],
         pairs=pairs,
         hidden=x.states.shape[1],
-        starts=pointers.contiguous(x.starts),
-        lengths=pointers.contiguous(x.lengths),
+        starts=pointers.indices(x.starts),
+        lengths=pointers.indices(x.lengths),
         states=pointers.contiguous(x.states),
         targets=pointers.contiguous(x.targets),
         bias=pointers.contiguous(x.bias),

@@ -6,12 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dien.ops.mlp import MLPTail
-from dien.ops.mlp_attention.arguments import Arguments
+from dien.ops.mlp_attention.arguments import Arguments, check_backward_steps, check_steps
 from dien.packed import Pairs
 
 
 def forward(x: Arguments) -> Tensor:
     """Compute the logits ``[P]``, row after row."""
+    check_steps(x)
     hidden, *_ = _first_layer(x, Pairs.of(x.starts, x.lengths))
     return MLPTail.of(x.activation, x.tail).apply(hidden)
 
@@ -26,6 +27,7 @@ def backward(x: Arguments, dlogits: Tensor) -> list[Tensor]:
     Returns:
         The gradients of states, targets, bias, weight_state, weight_product and the tail's parameters.
     """
+    check_backward_steps(x, dlogits)
     pairs, tail = Pairs.of(x.starts, x.lengths), MLPTail.of(x.activation, x.tail)
     hidden, state, target = _first_layer(x, pairs)
     dhidden, dtail = tail.backward(tail.forward(hidden)[1], dlogits)

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dien.ops.checks import check_range, refuse
 from dien.ops.dispatch import define
 from dien.ops.rows import cpu, reference
-from dien.ops.rows.arguments import Adam
+from dien.ops.rows.arguments import Adam, check_adam, check_gather, check_sum
 
 
 def gather_rows(
@@ -35,27 +36,14 @@ def gather_rows(
 
     Raises:
         IndexError: an index that its table has no row for; the message says which.
-        ValueError: indices of another dtype, or that do not fit ``table_of`` or each other.
+        ValueError: a shape or dtype that does not fit; the message quotes it and the rule.
     """
     for one in lists:
-        shapes = [list(column.shape) for column in one]
-        if len(one) != len(table_of) or any(len(shape) != 1 or shape != shapes[0] for shape in shapes):
-            raise ValueError(
-                f"gather_rows: indices have shapes {shapes}; expected [n] for each of {len(table_of)} columns"
-            )
-        for column in one:
-            if column.dtype != torch.int64:
-                raise ValueError(f"gather_rows: indices are {column.dtype}; expected torch.int64")
-    if not table_of:
-        raise ValueError("gather_rows: no columns; expected one at least")
+        if len(one) != len(table_of):
+            shapes = [list(column.shape) for column in one]
+            refuse("gather_rows", f"indices have shapes {shapes}", f"[n] for each of {len(table_of)} columns")
     indices = [column for one in lists for column in one]
-    try:
-        return tuple(torch.ops.dien.gather_rows(list(tables), indices, list(table_of)))
-    except IndexError:
-        for one in lists:
-            for at, (column, table) in enumerate(zip(one, table_of, strict=True)):
-                _check_range(f"gather_rows: column {at}", column, tables[table].shape[0])
-        raise
+    return tuple(torch.ops.dien.gather_rows(list(tables), indices, list(table_of)))
 
 
 def sum_by_row(indices: Tensor, values: Tensor, height: int) -> tuple[Tensor, Tensor]:
@@ -71,14 +59,14 @@ def sum_by_row(indices: Tensor, values: Tensor, height: int) -> tuple[Tensor, Te
 
     Raises:
         IndexError: an index out of range.
+        ValueError: a shape or dtype that does not fit; the message quotes it and the rule.
     """
+    check_sum([values], [indices], [0], [height])
     if bool((indices[1:] > indices[:-1]).all()):
+        if len(indices) and not (int(indices[0]) >= 0 and int(indices[-1]) < height):
+            check_range("sum_by_row", indices, height)  # says which
         return indices, values
-    try:
-        rows, sums = torch.ops.dien.sum_by_row([values], [indices], [0], [height])
-    except IndexError:
-        _check_range("sum_by_row", indices, height)
-        raise
+    rows, sums = torch.ops.dien.sum_by_row([values], [indices], [0], [height])
     return rows, sums
 
 
@@ -101,7 +89,7 @@ def adam_rows(
 
     Args:
         table: ``[V, W]``.
-        rows: int64 ``[n]``, distinct.
+        rows: int64 ``[n]``, distinct; that they rise is checked fastest.
         drows: ``[n, W]`` their gradients.
         mean: ``[V, W]`` first moments.
         square: ``[V, W]`` second moments.
@@ -113,22 +101,10 @@ def adam_rows(
 
     Raises:
         IndexError: a row out of range.
+        ValueError: a shape, dtype or number that does not fit, or a row named twice; the message quotes it
+            and the rule. Nothing is written then.
     """
-    try:
-        torch.ops.dien.adam_rows(table, rows, drows, mean, square, touched, step, lr, *betas, eps)
-    except IndexError:
-        _check_range("adam_rows", rows, table.shape[0])
-        raise
-
-
-def _check_range(what: str, indices: Tensor, height: int) -> None:
-    wrong = torch.nonzero((indices < 0) | (indices >= height))
-    if len(wrong):
-        at = int(wrong[0])
-        raise IndexError(
-            f"{what} has index {int(indices[at])} at position {at}; "
-            f"expected 0 to {height - 1}, the rows of its table"
-        )
+    torch.ops.dien.adam_rows(table, rows, drows, mean, square, touched, step, lr, *betas, eps)
 
 
 def _fake_sum(
@@ -143,13 +119,13 @@ def _fake_sum(
     ]
 
 
-def _save(ctx: Any, inputs: tuple[list[Tensor], list[Tensor], list[int]], output: list[Tensor]) -> None:
+def _save(ctx: Any, inputs: list[Any], output: list[Tensor]) -> None:
     tables, indices, table_of = inputs
     ctx.save_for_backward(*indices)
     ctx.sizes, ctx.table_of = [tuple(table.shape) for table in tables], table_of
 
 
-def _backward(ctx: Any, dfound: list[Tensor]) -> tuple[list[Tensor | None], list[None], None]:
+def _backward(ctx: Any, *dfound: Tensor) -> tuple[list[Tensor | None], list[None], None]:
     sizes, indices = ctx.sizes, list(ctx.saved_tensors)
     read = sorted(set(ctx.table_of))  # tables that are not have no gradient
     widths = [sizes[table][1] for table in ctx.table_of]
@@ -168,21 +144,28 @@ def _backward(ctx: Any, dfound: list[Tensor]) -> tuple[list[Tensor | None], list
 define(
     "gather_rows(Tensor[] tables, Tensor[] indices, int[] table_of) -> Tensor[]",
     reference.gather,
+    check=check_gather,
     cpu=cpu.gather,
     fake=cpu.empty,
+    plain=reference.gather,
+    computes=False,
     save=_save,
     backward=_backward,
 )
 define(
     "sum_by_row(Tensor[] columns, Tensor[] indices, int[] table_of, int[] heights) -> Tensor[]",
     reference.sum_by_row,
+    check=check_sum,
     cpu=cpu.sum_by_row,
     fake=_fake_sum,
+    plain=reference.sum_by_row,
+    computes=False,
 )
 define(
     "adam_rows(Tensor(a!) table, Tensor rows, Tensor drows, Tensor(b!) mean, Tensor(c!) square, "
     "Tensor(d!) touched, int step, float lr, float beta1, float beta2, float eps) -> ()",
     reference.adam,
+    check=check_adam,
     cpu=cpu.adam,
     fake=lambda *_: None,
     arguments=Adam,

@@ -11,7 +11,7 @@ from torch import Tensor
 from dien.ops.cpu import chosen
 from dien.ops.cpu.library import Address, Backend, Pointers, contiguous_rows
 from dien.ops.rows import reference
-from dien.ops.rows.arguments import Adam
+from dien.ops.rows.arguments import Adam, check_indices, check_rows_of
 
 
 class Table(ctypes.Structure):
@@ -82,7 +82,7 @@ def gather(tables: list[Tensor], indices: list[Tensor], table_of: Sequence[int])
     columns = [column for one in found for column in torch.split(one, widths, 1)]
     problem = _problem(pointers, handed, [*table_of] * len(found), indices, columns)
     if not backend.run("dien_rows_gather", problem):
-        raise IndexError
+        check_indices("gather_rows", indices, table_of, [table.shape[0] for table in tables])  # says which
     return found
 
 
@@ -107,11 +107,11 @@ def sum_by_row(
     pointers = Pointers()
     problem = _problem(pointers, handed, table_of, indices, [contiguous_rows(column) for column in columns])
     rows = [torch.empty(n, dtype=torch.int64) for n in most]
-    values = [torch.empty(n, width) for n, width in zip(most, widths, strict=True)]
+    values = [columns[0].new_empty((n, width)) for n, width in zip(most, widths, strict=True)]
     room = zip(rows, values, strict=True)
     sums = (Sums * len(heights))(*[Sums(row.data_ptr(), value.data_ptr(), 0) for row, value in room])
     if not backend.run("dien_rows_sum", problem, ctypes.addressof(sums)):
-        raise IndexError
+        check_indices("sum_by_row", indices, table_of, heights)  # says which
     counts = [one.count for one in sums] * 2
     return [each[:count] for each, count in zip((*rows, *values), counts, strict=True)]
 
@@ -119,14 +119,14 @@ def sum_by_row(
 def adam(given: Adam) -> None:
     """Compute :func:`dien.ops.rows.reference.adam`."""
     table, rows, drows, mean, square, touched, *rest = given
-    served = table.is_contiguous() and mean.is_contiguous() and square.is_contiguous()
+    served = all(tensor.is_contiguous() for tensor in (table, mean, square, touched))
     backend = _chosen([table]) if served else None
     if backend is None:
         return reference.adam(given)
     rows, drows = rows.contiguous(), drows.contiguous()
     addresses = [tensor.data_ptr() for tensor in (rows, drows, table, mean, square, touched)]
     if not backend.run("dien_rows_adam", AdamStep(rows.shape[0], *table.shape, *addresses, *rest)):
-        raise IndexError
+        check_rows_of(given)  # says which
     return None
 
 

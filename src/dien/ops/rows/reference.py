@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dien.ops.rows.arguments import Adam
+from dien.ops.rows.arguments import Adam, check_indices, check_rows_of
 
 
 def gather(tables: list[Tensor], indices: list[Tensor], table_of: Sequence[int]) -> list[Tensor]:
@@ -26,6 +26,8 @@ def gather(tables: list[Tensor], indices: list[Tensor], table_of: Sequence[int])
         IndexError: an index that its table has no row for.
     """
     width = len(table_of)
+    if tables[0].device.type == "cpu":  # other devices find out by themselves, and do not wait for it
+        check_indices("gather_rows", indices, table_of, [table.shape[0] for table in tables])
     return [
         torch.cat([F.embedding(i, tables[t]) for i, t in zip(one, table_of, strict=True)], 1)
         for one in (indices[at : at + width] for at in range(0, len(indices), width))
@@ -49,21 +51,22 @@ def sum_by_row(
     Raises:
         IndexError: an index that its table has no row for.
     """
+    check_indices("sum_by_row", indices, table_of, heights)
     rows, sums = [], []
-    for table, height in enumerate(heights):
+    for table in range(len(heights)):
         mine = [at for at, other in enumerate(table_of) if other == table]
         index, values = torch.cat([indices[at] for at in mine]), torch.cat([columns[at] for at in mine])
-        if bool(((index < 0) | (index >= height)).any()):
-            raise IndexError
         distinct, row_of_value = torch.unique(index, return_inverse=True)
         rows.append(distinct)
         zeros = values.new_zeros((distinct.shape[0], *values.shape[1:]))
-        sums.append(zeros.index_add_(0, row_of_value, values))
+        sums.append(zeros.index_add(0, row_of_value, values))
     return [*rows, *sums]
 
 
 def adam(given: Adam) -> None:
     """Update rows of a table in place."""
+    if given.table.device.type == "cpu":
+        check_rows_of(given)
     table, rows, drows, mean, square, touched, step, lr, beta1, beta2, eps = given
     elapsed = (step - touched[rows]).to(drows.dtype)[:, None]  # [n, 1], at least 1
     mean_of_rows = mean.index_select(0, rows).mul_(beta1**elapsed).add_(drows, alpha=1 - beta1)

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "cpu/interface.h"
@@ -122,8 +123,27 @@ class Powers {
     std::vector<float> all_;
 };
 
+// Whether no row is named twice; rows that rise, as sum_by_row gives them, cost one pass.
+bool distinct(const int64_t* rows, int64_t count) {
+    if (std::adjacent_find(rows, rows + count, std::greater_equal<int64_t>()) == rows + count) return true;
+    std::vector<int64_t> sorted(rows, rows + count);
+    std::sort(sorted.begin(), sorted.end());
+    return std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+}
+
+// Whether each row was last touched in a step of the past.
+bool touched_before(const Adam& step) {
+    bool good = true;
+    for (int64_t i = 0; i < step.count; ++i) {
+        const int32_t touched = step.touched[step.rows[i]];
+        good &= touched >= 0 && touched <= step.step;
+    }
+    return good;
+}
+
 Status adam(const Adam& step, const Machine& machine) {
     if (!in_range(step.rows, 0, step.count, step.height)) return mismatch;
+    if (!distinct(step.rows, step.count) || !touched_before(step)) return mismatch;
     thread_local Powers decay1, decay2;
     const Rates rates{
         decay1.of(step.beta1),

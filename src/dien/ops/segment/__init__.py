@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dien.ops.dispatch import define_composite
 from dien.ops.segment import reference
+from dien.ops.segment.arguments import check_softmax, check_sum
 
 
 def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
@@ -18,6 +19,9 @@ def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
 
     Returns:
         ``[B, ...]``, zero for a row without steps.
+
+    Raises:
+        ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
     total: Tensor = torch.ops.dien.segment_sum(values, lengths)
     return total
@@ -35,15 +39,17 @@ def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None = None) 
         ``[P]``, adding up to 1 over each row that has a step.
 
     Raises:
-        ValueError: logits is not a vector.
+        ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
-    if logits.ndim != 1:
-        raise ValueError(f"segment_softmax: logits has shape {list(logits.shape)}; expected [P]")
     scores: Tensor = torch.ops.dien.segment_softmax(logits, lengths, row)
     return scores
 
 
-define_composite("segment_sum(Tensor values, Tensor lengths) -> Tensor", reference.segment_sum)
 define_composite(
-    "segment_softmax(Tensor logits, Tensor lengths, Tensor? row) -> Tensor", reference.segment_softmax
+    "segment_sum(Tensor values, Tensor lengths) -> Tensor", reference.segment_sum, check=check_sum
+)
+define_composite(
+    "segment_softmax(Tensor logits, Tensor lengths, Tensor? row) -> Tensor",
+    reference.segment_softmax,
+    check=check_softmax,
 )

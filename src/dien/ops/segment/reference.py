@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dien.ops.dispatch import higher_order
 from dien.packed import row_of_step
 
 
@@ -18,7 +19,12 @@ def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
 
 def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> Tensor:
     """Compute :func:`dien.ops.segment_softmax`."""
-    row = row_of_step(lengths) if row is None else row
+    row = row_of_step(lengths) if row is None else row.to(torch.int64)
+    if higher_order((logits,)):
+        top = logits.detach().new_full((lengths.shape[0],), -torch.inf)
+        top = top.scatter_reduce(0, row, logits.detach(), "amax")
+        e = torch.exp(logits - top[row])
+        return e / logits.new_zeros(lengths.shape[0]).index_add(0, row, e)[row]
     result: Tensor = _Softmax.apply(logits, row, lengths.shape[0])  # type: ignore[no-untyped-call]
     return result
 
@@ -34,9 +40,8 @@ class _Softmax(torch.autograd.Function):
         return scores
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dscores: Tensor) -> tuple[Tensor, None, None]:
         scores, row = ctx.saved_tensors
         weighted = scores * dscores
-        total = weighted.new_zeros(ctx.rows).index_add_(0, row, weighted)
+        total = weighted.new_zeros(ctx.rows).index_add(0, row, weighted)
         return weighted - scores * total[row], None, None
