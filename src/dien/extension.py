@@ -39,6 +39,9 @@ def expect_extends(dataset: Dataset, run: Run, mend: str) -> None:
 
 
 def _expect_features(dataset: Dataset, run: Run, mend: str) -> None:
+    if run.schema.conversion != dataset.schema.conversion:
+        has, lacks = (run, dataset) if run.schema.conversion else (dataset, run)
+        raise RunError(f"{has.path}: has conversions, {lacks.path} has none; {mend}")
     old, new = ({f.name: f for f in schema.features} for schema in (run.schema, dataset.schema))
     for name in (*old, *new):
         if name not in new:

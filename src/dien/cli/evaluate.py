@@ -54,12 +54,15 @@ def evaluate(
     if (weight := opened.info.dataset["sizes"].get("splits", {}).get(split, {}).get("weight")) is not None:
         metrics["sum of weights"] = weight
     result = {"run": str(run), "split": split, **metrics}
+    metrics |= {name: value for name, value in whole.flat().items() if value is not None}
+    for name in ("conversion", "click_and_conversion"):
+        metrics.pop(name, None)
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}
         if not as_json:
             Results().print(_table(parts), "")
     if whole.note is None:
-        del metrics["note"]
+        metrics.pop("note", None)
     finish(result, metrics, f"run folder: {run}", as_json)
 
 

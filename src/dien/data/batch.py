@@ -30,6 +30,8 @@ class Batch:
             None when scoring.
         weight: ``[B]`` float32, how much each candidate counts in the loss and the metrics, over the mean of
             the training rows; None where all count alike.
+        conversion: ``[B]`` float32, 1 where a click led to what it is for, 0 where not (so without a click),
+            NaN where that is not known; None where the data does not say, and when scoring.
         user_row: ``[R]`` int64, the dataset's row of each user, by which GAUC groups: as a feature, users who
             are not in train are all alike. No model reads it.
         rows: ``[B]`` int64, the row of each candidate in its split, as of its ``label.npy``:
@@ -48,6 +50,7 @@ class Batch:
     user_row: Tensor | None = None
     rows: Tensor | None = None
     weight: Tensor | None = None
+    conversion: Tensor | None = None
 
     def __len__(self) -> int:
         return self.history_of.shape[0]
@@ -83,4 +86,5 @@ class Batch:
             user_row=None if self.user_row is None else self.user_row.to(device),
             rows=None if self.rows is None else self.rows.to(device),
             weight=None if self.weight is None else self.weight.to(device),
+            conversion=None if self.conversion is None else self.conversion.to(device),
         )

@@ -42,6 +42,7 @@ def assemble(
     negatives: NDArray[np.integer] | None = None,
     rows: NDArray[np.int64] | None = None,
     weight: NDArray[np.float32] | None = None,
+    conversion: NDArray[np.int8] | None = None,
 ) -> Batch:
     """Look up the features of item and user rows. Training and scoring both encode here.
 
@@ -59,6 +60,7 @@ def assemble(
         negatives: ``[N]`` item rows, one other than each behaviour.
         rows: ``[B]`` rows of the split; None where the candidates are of none.
         weight: ``[B]``; None where all count alike.
+        conversion: ``[B]``, -1 where it is not known; None where the data does not say.
     """
     return Batch(
         history=_gather(items, history) | columns_of(behaviour or {}),
@@ -72,6 +74,9 @@ def assemble(
         user_row=torch.from_numpy(user.astype(np.int64)),
         rows=None if rows is None else torch.from_numpy(rows),
         weight=None if weight is None else torch.from_numpy(weight),
+        conversion=None
+        if conversion is None
+        else torch.from_numpy(np.where(conversion < 0, np.float32("nan"), conversion).astype(np.float32)),
     )
 
 
@@ -209,6 +214,7 @@ class Batches:
             negatives=self._negatives(rng, place, history) if self._auxiliary else None,
             rows=candidate,
             weight=None if split.weight is None else self._weight(split.weight[candidate]),
+            conversion=None if split.conversion is None else split.conversion[candidate],
         )
 
     def _weight(self, weight: NDArray[np.float32]) -> NDArray[np.float32]:

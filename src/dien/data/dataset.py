@@ -131,6 +131,9 @@ class Dataset(Tables):
                 item=folder.array(f"{name}/item.npy", np.int32, rows),
                 label=folder.array(f"{name}/label.npy", np.int8, rows),
                 weight=folder.array(f"{name}/weight.npy", np.float32, rows) if info.weighted else None,
+                conversion=folder.array(f"{name}/conversion.npy", np.int8, rows)
+                if schema.conversion
+                else None,
             )
 
         dataset = cls(
@@ -221,6 +224,12 @@ class Dataset(Tables):
                 if isinstance(stated, UnsetType) or not np.isclose(total, stated):
                     raise self.folder.refusal(
                         f"{name}/weight.npy", f"the weights add up to {total}, {FILE_NAME} says {stated}"
+                    )
+            if split.conversion is not None:
+                made, stated = int((split.conversion == 1).sum()), self.info.sizes.splits[name].conversions
+                if made != stated:
+                    raise self.folder.refusal(
+                        f"{name}/conversion.npy", f"{made} conversions, {FILE_NAME} says {stated}"
                     )
             times = (int(split.time.min()), int(split.time.max())) if len(split) else None
             if times != self.info.time[name]:

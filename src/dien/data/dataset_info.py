@@ -22,8 +22,8 @@ from dien.folders import Folder
 FORMAT = 2
 """Version of docs/data-format.md; a dataset folder of another one is refused."""
 
-WEIGHTED = 3
-"""Version of a folder whose rows have weights: who knows format 2 alone would train without them."""
+EXTENDED = 3
+"""Version of a folder whose rows have weights or conversions: who knows format 2 would train without them."""
 
 FILE_NAME = "dataset.json"
 
@@ -39,12 +39,14 @@ class SplitSizes(msgspec.Struct, frozen=True, kw_only=True):
         rows: candidates of all impressions.
         positives: rows that were clicked.
         weight: sum of the rows' weights; not there where the log has none.
+        conversions: rows whose click led to what it is for; not there where the log does not say.
     """
 
     impressions: Count
     rows: Count
     positives: Count
     weight: Annotated[float, msgspec.Meta(ge=0)] | UnsetType = UNSET
+    conversions: Count | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.positives > self.rows:
@@ -210,9 +212,9 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             )
         found = folder.json(FILE_NAME)
         version = found.get("format") if isinstance(found, dict) else None
-        if version not in (FORMAT, WEIGHTED):
+        if version not in (FORMAT, EXTENDED):
             raise folder.refusal(
-                FILE_NAME, f"format {version}, this version of dien reads {FORMAT} and {WEIGHTED}"
+                FILE_NAME, f"format {version}, this version of dien reads {FORMAT} and {EXTENDED}"
             )
         try:
             return msgspec.convert(found, cls)

@@ -13,6 +13,8 @@ from dien.errors import DataError
 
 WEIGHT = ".weight"
 """The column of weights: no feature's name begins with a dot."""
+CONVERSION = ".conversion"
+"""The column of conversions."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Log:
             tables below, from 1), ``time`` (Int64, seconds since 1970), and a column for each feature of the
             context or of behaviours. Where the log has them: ``label`` (Int8, 1 clicked, 0 shown and not
             clicked), ``impression`` (integers, equal for what was shown together) and ``split`` (Int8,
-            0 train, 1 valid, 2 test, 3 none) and :data:`WEIGHT` (Float32, finite and at least 0: how much the
-            row counts in the loss and the metrics).
+            0 train, 1 valid, 2 test, 3 none), :data:`WEIGHT` (Float32, finite and at least 0: how much the
+            row counts in the loss and the metrics) and :data:`CONVERSION` (Int8: 1 where a click led to what
+            it is for, 0 where not, -1 where it is not known; 0 without a click).
         items: column ``item`` (String, unique) and a column for each item feature. Every item of ``events``
             has a row.
         users: column ``user`` (String, unique) and a column for each user feature. Every user of ``events``

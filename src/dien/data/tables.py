@@ -70,6 +70,8 @@ class Split:
         label: ``[C]`` int8, 1 clicked and 0 not.
         weight: ``[C]`` float32, finite and at least 0, how much each counts in the loss and the metrics; None
             where all count alike. A sampled negative has the weight of the positive it was drawn for.
+        conversion: ``[C]`` int8, 1 where a click led to what it is for, 0 where not (so without a click), -1
+            where that is not known; None where the log does not say.
     """
 
     user: NDArray[np.int32]
@@ -80,6 +82,7 @@ class Split:
     item: NDArray[np.int32]
     label: NDArray[np.int8]
     weight: NDArray[np.float32] | None = None
+    conversion: NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         return len(self.user)

@@ -72,6 +72,11 @@ def _split(data: Tables, features: dict[str, Feature], name: str, split: Split) 
             yield from _first(
                 f"{name}/weight.npy", split.weight, block, ~(np.isfinite(weight) & (weight >= 0))
             )
+    if split.conversion is not None:
+        yield from _range(f"{name}/conversion.npy", split.conversion, -1, 2)
+        for block in _blocks(len(split.conversion)):
+            without = (split.conversion[block] != 0) & (split.label[block] == 0)
+            yield from _first(f"{name}/conversion.npy", split.conversion, block, without)
     yield from _range(f"{name}/user.npy", split.user, 1, len(offsets) - 1)
     yield from _rising(f"{name}/user.npy", split.user)
     yield from _rising(f"{name}/end.npy", split.end)

@@ -13,7 +13,7 @@ import polars as pl
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import FILE_NAME, FORMAT, WEIGHTED, DatasetInfo, Sizes, SplitSizes
+from dien.data.dataset_info import EXTENDED, FILE_NAME, FORMAT, DatasetInfo, Sizes, SplitSizes
 from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.tables import FeatureTable
@@ -148,6 +148,8 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
         }
         if split.weight is not None:
             arrays[f"{name}/weight"] = split.weight
+        if split.conversion is not None:
+            arrays[f"{name}/conversion"] = split.conversion
     return arrays
 
 
@@ -161,8 +163,9 @@ def flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
 
 
 def _info(prepared: Prepared) -> DatasetInfo:
+    train = prepared.splits["train"]
     return DatasetInfo(
-        format=FORMAT if prepared.splits["train"].weight is None else WEIGHTED,
+        format=FORMAT if train.weight is None and train.conversion is None else EXTENDED,
         schema=prepared.schema.to_json(),
         dropped_features=list(prepared.dropped),
         sizes=Sizes(
@@ -175,6 +178,9 @@ def _info(prepared: Prepared) -> DatasetInfo:
                     rows=len(split.item),
                     positives=int(split.label.sum(dtype=np.int64)),
                     weight=UNSET if split.weight is None else float(split.weight.sum(dtype=np.float64)),
+                    conversions=UNSET
+                    if split.conversion is None
+                    else int(np.count_nonzero(split.conversion == 1)),
                 )
                 for name, split in prepared.splits.items()
             },

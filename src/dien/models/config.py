@@ -42,6 +42,8 @@ class ModelConfig(Strict):
             writes the rows it has looked up, and no others, whatever the size of the vocabularies. false is
             for a training loop of your own with torch's Adam, weight decay or gradient clipping, which take
             dense gradients only. Scores do not depend on it.
+        conversion_weight: weight of the loss of conversions, where the data has them; 0 trains without the
+            head that predicts them.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ModelConfig(Strict):
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"
     sparse_gradients: bool = True
+    conversion_weight: Annotated[float, Field(ge=0)] = 1.0
 
     @property
     def needs_negatives(self) -> bool:

@@ -21,7 +21,15 @@ from dien.layers import (
 )
 from dien.models.config import Activation, ModelConfig, Width, Widths
 from dien.models.inputs import Embedded, Inputs, pooled_items
-from dien.models.model import Losses, Model, Prediction, cross_entropy
+from dien.models.model import (
+    Losses,
+    Model,
+    Prediction,
+    conversion_head,
+    converted,
+    cross_entropy,
+    with_conversions,
+)
 from dien.models.registry import register
 from dien.models.space import POOLED, SHARED, Choice, LogUniform, Space
 from dien.packed import Packed, Pairs
@@ -200,6 +208,7 @@ class DIEN(Model):
     """
 
     config: DIENConfig
+    predicts_conversions = True
 
     def __init__(self, config: DIENConfig, schema: Schema, inputs: Inputs | None = None) -> None:
         super().__init__()
@@ -238,13 +247,18 @@ class DIEN(Model):
                 set_gate_bias(gru, config.gru_gate_bias)
         widths = H + D + inputs.profile_width + (2 * D if config.pooled_history else 0)
         self.affine = Affine(widths) if config.head_affine else nn.Identity()
-        self.head = MLP(
-            [widths, *config.head_hidden],
+        self.head = self._hidden(widths)
+        self.logit = nn.Linear(config.head_hidden[-1], 1)
+        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
+
+    def _hidden(self, width: int) -> MLP:
+        config = self.config
+        return MLP(
+            [width, *config.head_hidden],
             config.head_activation,
             batch_norm=config.head_batch_norm,
             dropout=config.head_dropout,
         )
-        self.logit = nn.Linear(config.head_hidden[-1], 1)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch; the auxiliary loss only where the batch has negatives and the loss a weight.
@@ -274,12 +288,13 @@ class DIEN(Model):
         parts = [final, embedded.target, embedded.profile]
         if self.config.pooled_history:
             parts += pooled_items(embedded, batch)
-        logits = self.logit(self.head(self.affine(torch.cat(parts, 1)))).squeeze(1)  # [B]
+        x = self.affine(torch.cat(parts, 1))
+        logits = self.logit(self.head(x)).squeeze(1)  # [B]
         loss = None
         if embedded.negatives is not None:
             items = Packed(embedded.items, batch.offsets)  # values [N, D]
             loss = self.extractor.loss(states, items, embedded.negatives)
-        return Prediction(logits, loss)
+        return Prediction(logits, loss).with_conversion(converted(self.conversion, x))
 
     def _expect_no_training(self) -> None:
         """Refuse to train without the auxiliary loss that the configuration asks for."""
@@ -303,18 +318,19 @@ class DIEN(Model):
         return loss
 
     def losses(self, batch: Batch) -> Losses:
-        """Compute the loss of eq. (7); the auxiliary loss is a part of it."""
+        """Compute the loss of eq. (7); the auxiliary loss is a part of it, that of conversions is added."""
         prediction = self(batch)
         auxiliary = prediction.auxiliary_loss
         parts = {} if auxiliary is None else {"auxiliary_loss": auxiliary}
-        return Losses(self.loss(prediction, batch), parts)
+        return with_conversions(Losses(self.loss(prediction, batch), parts), prediction, batch, self.config)
 
     def record(self, sums: dict[str, float]) -> dict[str, float]:
         """Record the target's cross-entropy too: what the auxiliary loss leaves of the total."""
         if "auxiliary_loss" not in sums:
             return sums
-        loss, auxiliary = sums["loss"], sums["auxiliary_loss"]
-        return {"loss": loss, "target_loss": self.target(loss, auxiliary), "auxiliary_loss": auxiliary}
+        clicks = sums["loss"] - self.config.conversion_weight * sums.get("conversion_loss", 0.0)
+        target = self.target(clicks, sums["auxiliary_loss"])
+        return {"loss": sums["loss"], "target_loss": target, **sums}
 
     def target(self, loss: float, auxiliary: float) -> float:
         """Solve eq. (7) for the target's cross-entropy."""

@@ -12,7 +12,7 @@ from dien.data.features import Schema
 from dien.layers import MLP, MLPAttention
 from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.inputs import Inputs, pooled_items
-from dien.models.model import Model, Prediction
+from dien.models.model import Model, Prediction, conversion_head, converted
 from dien.models.registry import register
 from dien.models.space import POOLED, SHARED, Choice
 from dien.ops import segment_sum
@@ -52,6 +52,7 @@ class DIN(Model):
     """
 
     config: DINConfig
+    predicts_conversions = True
 
     def __init__(self, config: DINConfig, schema: Schema) -> None:
         super().__init__()
@@ -64,8 +65,12 @@ class DIN(Model):
             E, config.attention_hidden, config.attention_activation, softmax=config.attention_softmax
         )
         widths = E + D + self.inputs.profile_width + (2 * D if config.pooled_history else 0)
-        self.head = MLP([widths, *config.head_hidden], config.head_activation)
+        self.head = self._hidden(widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
+        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
+
+    def _hidden(self, width: int) -> MLP:
+        return MLP([width, *self.config.head_hidden], self.config.head_activation)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""
@@ -76,7 +81,9 @@ class DIN(Model):
         parts = [segment_sum(read, pairs.lengths), embedded.target, embedded.profile]
         if self.config.pooled_history:
             parts += pooled_items(embedded, batch)
-        return Prediction(self.logit(self.head(torch.cat(parts, 1))).squeeze(1))
+        x = torch.cat(parts, 1)
+        logits = self.logit(self.head(x)).squeeze(1)  # [B]
+        return Prediction(logits).with_conversion(converted(self.conversion, x))
 
 
 register(

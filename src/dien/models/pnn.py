@@ -14,7 +14,7 @@ from dien.data.features import Schema
 from dien.layers import MLP
 from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.model import Model, Prediction
+from dien.models.model import Model, Prediction, conversion_head, converted
 from dien.models.registry import register
 from dien.models.space import SHARED, Choice
 
@@ -47,6 +47,7 @@ class PNN(Model):
     """
 
     config: PNNConfig
+    predicts_conversions = True
 
     def __init__(self, config: PNNConfig, schema: Schema) -> None:
         super().__init__()
@@ -57,10 +58,13 @@ class PNN(Model):
         of_item, of_behaviour, of_profile = inputs.item.widths, inputs.behaviour.widths, inputs.profile.widths
         self.widths = (*of_item, *of_behaviour, *of_item, *of_profile)
         products = len(pairs_of_one_width(self.widths)) if config.inner_products else 0
-        self.head = MLP(
-            [E + 2 * D + inputs.profile_width + products, *config.head_hidden], config.head_activation
-        )
+        widths = E + 2 * D + inputs.profile_width + products
+        self.head = self._hidden(widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
+        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
+
+    def _hidden(self, width: int) -> MLP:
+        return MLP([width, *self.config.head_hidden], self.config.head_activation)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""
@@ -70,7 +74,9 @@ class PNN(Model):
         parts = [fields, pooled[:, : self.inputs.item_width] * embedded.target]
         if self.config.inner_products:
             parts.append(inner_products(fields, self.widths))
-        return Prediction(self.logit(self.head(torch.cat(parts, 1))).squeeze(1))
+        x = torch.cat(parts, 1)
+        logits = self.logit(self.head(x)).squeeze(1)  # [B]
+        return Prediction(logits).with_conversion(converted(self.conversion, x))
 
 
 def pairs_of_one_width(widths: Sequence[int]) -> list[tuple[int, int]]:

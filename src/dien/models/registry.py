@@ -99,12 +99,31 @@ def build(config: ModelConfig, schema: Schema) -> Model:
     """Build the model a configuration describes, with fresh weights from torch's global generator.
 
     Raises:
-        ConfigError: no model is registered for the configuration.
+        ConfigError: no model is registered for the configuration, or it has no head for the conversions of
+            the data.
     """
+    expect_heads(config, schema)
     model = _registered(config.name).model(config, schema)
     if not config.sparse_gradients:
         model.sparse_gradients = False  # also of a model whose author has not thought of it
     return model
+
+
+def expect_heads(config: ModelConfig, schema: Schema) -> None:
+    """Refuse a model that has no head for what the data says.
+
+    Raises:
+        ConfigError: as :func:`build`.
+    """
+    if (
+        schema.conversion
+        and config.conversion_weight
+        and not _registered(config.name).model.predicts_conversions
+    ):
+        raise ConfigError(
+            f"the model {config.name} has no head for conversions, which the data has; set "
+            "model.conversion_weight=0 to train it on clicks alone, or train another model"
+        )
 
 
 def _registered(name: str) -> Registered:

@@ -87,6 +87,7 @@ class Rocket(DIEN):
 
     config: RocketConfig
     training_only = "booster"
+    predicts_conversions = False
 
     def __init__(self, config: RocketConfig, schema: Schema) -> None:
         super().__init__(config, schema)

@@ -12,7 +12,7 @@ from dien.data.features import Schema
 from dien.layers import MLP
 from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.model import Model, Prediction
+from dien.models.model import Model, Prediction, conversion_head, converted
 from dien.models.registry import register
 from dien.models.space import SHARED
 
@@ -33,20 +33,26 @@ class SumPooling(Model):
     """
 
     config: SumPoolingConfig
+    predicts_conversions = True
 
     def __init__(self, config: SumPoolingConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
         self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         widths = self.inputs.history_width + self.inputs.item_width + self.inputs.profile_width
-        self.head = MLP([widths, *config.head_hidden], config.head_activation)
+        self.head = self._hidden(widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
+        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
+
+    def _hidden(self, width: int) -> MLP:
+        return MLP([width, *self.config.head_hidden], self.config.head_activation)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""
         embedded = self.inputs(batch)
         x = torch.cat([pooled_history(embedded, batch), embedded.target, embedded.profile], 1)
-        return Prediction(self.logit(self.head(x)).squeeze(1))
+        logits = self.logit(self.head(x)).squeeze(1)  # [B]
+        return Prediction(logits).with_conversion(converted(self.conversion, x))
 
 
 register("sum-pooling", SumPooling, SumPoolingConfig(), SHARED)

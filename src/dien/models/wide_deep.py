@@ -14,7 +14,7 @@ from dien.data.features import Feature, Schema
 from dien.layers import MLP, FeatureEmbedding
 from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.model import Model, Prediction
+from dien.models.model import Model, Prediction, conversion_head, converted
 from dien.models.registry import register
 from dien.models.space import SHARED
 from dien.ops import segment_sum
@@ -50,29 +50,37 @@ class WideDeep(Model):
     """
 
     config: WideDeepConfig
+    predicts_conversions = True
 
     def __init__(self, config: WideDeepConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
         self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         D, E = self.inputs.item_width, self.inputs.history_width
-        self.head = MLP([E + D + self.inputs.profile_width, *config.head_hidden], config.head_activation)
+        widths = E + D + self.inputs.profile_width
+        self.head = self._hidden(widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
         self.crosses = nn.Linear(E + 2 * D, 1, bias=False)  # the logit has a bias for both parts
         # A behaviour's item and a target's are two features: they share no weight.
         sides = (("item",), ("item", "behaviour"), ("user", "context")) if config.sparse_weights else ()
         self.weights = nn.ModuleList(FeatureEmbedding(_alone(schema.of(*of)), 1) for of in sides)
+        # The wide part is of clicks alone.
+        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
+
+    def _hidden(self, width: int) -> MLP:
+        return MLP([width, *self.config.head_hidden], self.config.head_activation)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""
         embedded = self.inputs(batch)
         target, pooled = embedded.target, pooled_history(embedded, batch)
-        deep = self.logit(self.head(torch.cat([pooled, target, embedded.profile], 1)))  # [B, 1]
+        x = torch.cat([pooled, target, embedded.profile], 1)
+        deep = self.logit(self.head(x))  # [B, 1]
         product = pooled[:, : self.inputs.item_width] * target
         logits = deep + self.crosses(torch.cat([pooled, target, product], 1))
         if self.config.sparse_weights:
             logits = logits + self._sparse(batch)
-        return Prediction(logits.squeeze(1))
+        return Prediction(logits.squeeze(1)).with_conversion(converted(self.conversion, x))
 
     def _sparse(self, batch: Batch) -> Tensor:
         """Sum up the weights of all sparse features, ``[B, 1]``."""

@@ -124,6 +124,11 @@ def _splits(inspection: Inspection) -> Iterator[str]:
             ("weight of a row: most", [decimals(w.most) for w in weights]),
             ("rows of weight 0", [percent(w.zero) for w in weights]),
         ]
+    if all(f.unknown_conversions is not None for f in facts):
+        rows += [
+            ("conversions of a click", [percent(f.conversion_rate) for f in facts]),
+            ("clicks whose conversion is not known", [f.unknown_conversions for f in facts]),
+        ]
     yield table(["", *inspection.splits], [[name, *cells] for name, cells in rows])
 
 

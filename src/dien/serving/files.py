@@ -68,7 +68,8 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
             entry of the history; and, where it has ``time_since``, ``times`` of these entries and ``time``
             of the request, in seconds since 1970.
         out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each request: ``user``, ``candidates`` and
-            ``scores``, in CSV the latter two as JSON.
+            ``scores``, and ``conversions`` (the probability that a click leads to one) where the run predicts
+            them; in CSV all but the first as JSON.
         progress: called with the number of requests just scored.
 
     Raises:
@@ -84,11 +85,12 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
     result, fields = ScoredFile(), scorer.fields
     lacking = [field.name for field in fields.all]
     try:
-        with replacing(out) as new, writer(new) as write:
+        columns = _CONVERSIONS if scorer.predicts_conversions else _SCORES
+        with replacing(out) as new, writer(new, columns) as write:
             for table in read_requests(requests, fields.all):
                 lacking = [name for name in lacking if name not in table.columns]
                 scores = _score(scorer, table, result)
-                write(table.select("user", "candidates", scores=scores))
+                write(table.select("user", "candidates", **scores))
                 if progress:
                     progress(table.height)
         if result.requests:
@@ -116,8 +118,8 @@ def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(field.name for field in fields if field.name in names)
 
 
-def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> pl.Series:
-    """Find the scores of each request, and add to the result what they are of."""
+def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str, pl.Series]:
+    """Find the scores of each request by column, and add to the result what they are of."""
     known, fields = scorer.catalogue, scorer.fields
     history, candidates = (known.item_ids.encode(_flat(table[name])) for name in ("history", "candidates"))
     lengths, counts = (_lengths(table[name]) for name in ("history", "candidates"))
@@ -145,6 +147,7 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> pl.Series
         behaviours=fields.encode_behaviours(entries(fields.behaviours, lengths), len(history), since),
         candidate_features=items,
         user_features=users,
+        conversions=scorer.predicts_conversions,
     )
     result.requests += table.height
     result.candidates += len(candidates)
@@ -154,8 +157,11 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> pl.Series
     result.unknown_behaviours += int((history == 0).sum())
     result.described_candidates += _described(items)
     result.described_users += _described(users)
-    parts = pa.LargeListArray.from_arrays(to_offsets(counts), scores)
-    return pl.Series(pl.from_arrow(parts))
+    found = [scores] if scores.ndim == 1 else list(scores)
+    return {
+        name: pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(to_offsets(counts), values)))
+        for name, values in zip(("scores", "conversions"), found, strict=False)
+    }
 
 
 def _described(features: Described) -> int:
@@ -189,26 +195,28 @@ _SCORES = pa.schema(
     ]
 )
 
-
-@contextmanager
-def _parquet(path: Path) -> Iterator[_Write]:
-    with pq.ParquetWriter(path, _SCORES) as file:
-        yield lambda rows: file.write_table(rows.to_arrow().cast(_SCORES))
+_CONVERSIONS = _SCORES.append(pa.field("conversions", pa.large_list(pa.float64())))
 
 
 @contextmanager
-def _json_lines(path: Path) -> Iterator[_Write]:
+def _parquet(path: Path, columns: pa.Schema) -> Iterator[_Write]:
+    with pq.ParquetWriter(path, columns) as file:
+        yield lambda rows: file.write_table(rows.to_arrow().cast(columns))
+
+
+@contextmanager
+def _json_lines(path: Path, _: pa.Schema) -> Iterator[_Write]:
     with path.open("w", encoding="utf-8", newline="") as file:
         yield lambda rows: file.writelines(_json(row) + "\n" for row in rows.iter_rows(named=True))
 
 
 @contextmanager
-def _csv(path: Path) -> Iterator[_Write]:
+def _csv(path: Path, columns: pa.Schema) -> Iterator[_Write]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_SCORES.names)
+        writer.writerow(columns.names)
         yield lambda rows: writer.writerows(
-            (user, _json(candidates), _json(scores)) for user, candidates, scores in rows.iter_rows()
+            (user, *(_json(values) for values in lists)) for user, *lists in rows.iter_rows()
         )
 
 
@@ -216,7 +224,7 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-_WRITERS: dict[str, Callable[[Path], AbstractContextManager[_Write]]] = {
+_WRITERS: dict[str, Callable[[Path, pa.Schema], AbstractContextManager[_Write]]] = {
     ".parquet": _parquet,
     ".jsonl": _json_lines,
     ".csv": _csv,

@@ -75,6 +75,11 @@ class Scorer:
         """
         return cls(Run.open(path), data)
 
+    @property
+    def predicts_conversions(self) -> bool:
+        """Whether the model predicts, beside the click, whether it leads to a conversion."""
+        return getattr(self.model, "conversion", None) is not None
+
     def score(
         self,
         user: RawId | None,
@@ -86,6 +91,7 @@ class Scorer:
         time: int | None = None,
         candidate_features: Mapping[str, Sequence[Any]] | None = None,
         user_features: Mapping[str, Any] | None = None,
+        conversions: bool = False,
     ) -> NDArray[np.float64]:
         """Score one request.
 
@@ -106,14 +112,16 @@ class Scorer:
             candidate_features: of some item features, a raw value for each candidate: it counts in place of
                 the run's own, which it has for items it knows. None is not given.
             user_features: of some user features, a raw value, likewise.
+            conversions: whether to give the probability of a conversion, too.
 
         Returns:
-            ``[B]`` probability of a click on each candidate.
+            ``[B]`` probability of a click on each candidate; with ``conversions`` ``[2, B]``, of a click, and
+            that a click leads to a conversion: their product is the probability of both.
 
         Raises:
             ValueError: a feature the run does not have, a value that is not of its feature's kind, or not one
                 for each entry of the history or each candidate.
-            RunError: a score is not finite.
+            RunError: a score is not finite, or conversions are asked for and the run does not predict them.
         """
         fields = self.fields
         user_id, clicked, targets = USER.plain(user), HISTORY.plain(history), CANDIDATES.plain(candidates)
@@ -142,6 +150,7 @@ class Scorer:
             ),
             candidate_features=fields.encode_described(raw_candidates),
             user_features=fields.encode_described({name: [value] for name, value in raw_user.items()}),
+            conversions=conversions,
         )
 
     def score_rows(
@@ -156,6 +165,7 @@ class Scorer:
         behaviours: FeatureTable,
         candidate_features: Described | None = None,
         user_features: Described | None = None,
+        conversions: bool = False,
     ) -> NDArray[np.float64]:
         """Score ``R`` requests given as rows of the run's tables.
 
@@ -169,17 +179,23 @@ class Scorer:
             behaviours: encoded behaviour features of the histories, ``time_since`` included.
             candidate_features: item features of candidates ``[B]`` that count in place of the run's.
             user_features: user features ``[R]``, likewise.
+            conversions: as for :meth:`score`.
 
         Returns:
-            ``[B]`` probabilities.
+            ``[B]`` probabilities, with ``conversions`` ``[2, B]``.
 
         Raises:
-            RunError: one is not finite.
+            RunError: one is not finite, or conversions are asked for and the run does not predict them.
         """
+        if conversions and not self.predicts_conversions:
+            raise RunError(
+                f"{self.run.path}: does not predict conversions: its dataset has none "
+                "(interactions.conversion of the schema), or model.conversion_weight was 0"
+            )
         kept = np.minimum(lengths, self.run.config.model.max_history)
         ends = np.cumsum(lengths)
         request = row_of(counts)  # [B]
-        scores = np.empty(len(candidates))
+        scores = np.empty((1 + conversions, len(candidates)))
         # Memory is bounded by the candidates at once, however many a request has.
         for start in range(0, len(candidates), CANDIDATES_AT_ONCE):
             now = slice(start, start + CANDIDATES_AT_ONCE)
@@ -205,14 +221,16 @@ class Scorer:
                 )
                 batch = replace(batch, user=batch.user | columns_of(described))
             with torch.inference_mode():
-                logits = self.model(batch).logits
-            scores[now] = torch.sigmoid(logits.double()).numpy()
+                prediction = self.model(batch)
+            scores[0, now] = torch.sigmoid(prediction.logits.double()).numpy()
+            if conversions:
+                scores[1, now] = torch.sigmoid(prediction.conversion.double()).numpy()
         if not np.isfinite(scores).all():
             raise RunError(
                 f"{self.run.path}: the model gives a score that is no number (NaN): its weights, or numbers "
                 "of the request, are too large; mend the request or train again"
             )
-        return scores
+        return scores if conversions else scores[0]
 
 
 def _given(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dien.data.batch import Batch
 from dien.data.batches import Batches, core_for_prefetch, ready
@@ -84,20 +86,13 @@ def evaluate_slices(
         DataError: likewise.
     """
     run, model, dataset, batches = _open(run, data, split, device)
-    everyone, slices = MetricStream(), defaultdict[str, MetricStream](MetricStream)
+    everyone, slices = _Streams(), defaultdict[str, MetricStream](MetricStream)
 
-    def add(
-        batch: Batch,
-        scores: NDArray[Any],
-        labels: NDArray[Any],
-        users: NDArray[Any],
-        weights: NDArray[Any] | None,
-    ) -> None:
-        everyone.update(scores, labels, users, weights)
+    def add(batch: Batch, scored: _Scored) -> None:
+        everyone.add(batch, scored)
         for name, chosen in slices_of(batch, dataset.schema).items():
             if chosen.any():
-                of = None if weights is None else weights[chosen]
-                slices[name].update(scores[chosen], labels[chosen], users[chosen], of)
+                slices[name].update(*scored.of(chosen))
 
     with _finite(run):
         _score(model, batches, add, progress)
@@ -147,36 +142,113 @@ def evaluate_model(model: Model, batches: Batches, progress: Progress | None = N
     Raises:
         FloatingPointError: a score is not finite.
     """
-    stream = MetricStream()
-    _score(model, batches, lambda _, *columns: stream.update(*columns), progress)
-    return stream.compute()
+    streams = _Streams()
+    _score(model, batches, streams.add, progress)
+    return streams.compute()
+
+
+class _Scored(NamedTuple):
+    """What was found of the candidates of a batch; ``conversion`` holds log odds and ``converted`` labels."""
+
+    scores: NDArray[Any]
+    labels: NDArray[Any]
+    users: NDArray[Any]
+    weights: NDArray[Any] | None
+    conversion: NDArray[Any] | None
+    converted: NDArray[Any] | None
+
+    def of(
+        self,
+        chosen: NDArray[np.bool_],
+        scores: NDArray[Any] | None = None,
+        labels: NDArray[Any] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Choose some candidates ``[B]``, by default with the scores and labels of clicks."""
+        return (
+            (self.scores if scores is None else scores)[chosen],
+            (self.labels if labels is None else labels)[chosen],
+            self.users[chosen],
+            None if self.weights is None else self.weights[chosen],
+        )
+
+
+class _Streams:
+    """Metrics of clicks and, where the model predicts them, of conversions."""
+
+    def __init__(self) -> None:
+        self._clicks = MetricStream()
+        self._conversions: tuple[MetricStream, MetricStream] | None = None  # of clicks, and of all rows
+
+    def add(self, _: Batch, scored: _Scored) -> None:
+        """Add the candidates of a batch."""
+        self._clicks.update(*scored[:4])
+        if scored.conversion is None or scored.converted is None:
+            return
+        self._conversions = self._conversions or (MetricStream(), MetricStream())
+        of_clicks, of_all = self._conversions
+        known = ~np.isnan(scored.converted)
+        of_clicks.update(*scored.of(known & (scored.labels == 1), scored.conversion, scored.converted))
+        both = _log_odds_of_both(scored.scores, scored.conversion)
+        of_all.update(*scored.of(known, both, scored.converted))
+
+    def compute(self) -> Metrics:
+        """Compute the metrics of all rows so far; ends the streams."""
+        clicks = self._clicks.compute()
+        if self._conversions is None:
+            return clicks
+        of_clicks, of_all = (stream.compute() for stream in self._conversions)
+        return replace(clicks, conversion=of_clicks, click_and_conversion=of_all)
+
+
+def _log_odds_of_both(click: NDArray[np.float32], conversion: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the log odds that two things both happen, from those of each."""
+    a, b = click.astype(np.float64), conversion.astype(np.float64)
+    yes, no = -np.logaddexp(0, -a), -np.logaddexp(0, a)
+    odds: NDArray[np.float64] = yes - np.logaddexp(0, -b) - np.logaddexp(no, yes - np.logaddexp(0, b))
+    return odds.astype(np.float32)
 
 
 def _score(
     model: Model,
     batches: Batches,
-    add: Callable[[Batch, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None], None],
+    add: Callable[[Batch, _Scored], None],
     progress: Progress | None,
 ) -> None:
-    """Call ``add`` with each batch, and the scores, labels, users and weights ``[B]`` of its candidates."""
+    """Call ``add`` with each batch, and what was found of its candidates."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     try:
         with core_for_prefetch(), torch.inference_mode():
             for batch in ready(batches.epoch(0)):
-                logits = model(batch.to(device)).logits.float().cpu()  # [B]
-                if not bool(torch.isfinite(logits).all()):
-                    raise FloatingPointError("a score is not a finite number")
+                prediction = model(batch.to(device))
+                logits = prediction.logits.float().cpu()  # [B]
+                conversion = prediction.conversion
+                conversion = None if conversion is None else conversion.float().cpu()  # [B]
+                for found in (logits, conversion):
+                    if found is not None and not bool(torch.isfinite(found).all()):
+                        raise FloatingPointError("a score is not a finite number")
                 assert batch.label is not None
                 assert batch.user_row is not None
-                user = batch.user_row[batch.history_of]  # [B]
-                weight = None if batch.weight is None else batch.weight.numpy()
-                add(batch, logits.numpy(), batch.label.numpy(), user.numpy(), weight)
+                add(
+                    batch,
+                    _Scored(
+                        scores=logits.numpy(),
+                        labels=batch.label.numpy(),
+                        users=batch.user_row[batch.history_of].numpy(),
+                        weights=_numpy(batch.weight),
+                        conversion=_numpy(conversion),
+                        converted=_numpy(batch.conversion),
+                    ),
+                )
                 if progress:
                     progress(len(batch))
     finally:
         model.train(training)
+
+
+def _numpy(column: Tensor | None) -> NDArray[Any] | None:
+    return None if column is None else column.numpy()
 
 
 def truth_share(info: Mapping[str, Any], split: SplitName, auc: float | None) -> dict[str, float | None]:

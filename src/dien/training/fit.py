@@ -21,6 +21,7 @@ from dien.files import make_folder
 from dien.lock import locked
 from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
+from dien.models.registry import expect_heads
 from dien.places import settle
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.tensors import finite, read_tensors
@@ -116,6 +117,7 @@ def fit(
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
     dataset.check()
     out, started = Path(out), time.perf_counter()
+    expect_heads(config.model, dataset.schema)
     with core_for_prefetch():
         threads = torch.get_num_threads()
     try:

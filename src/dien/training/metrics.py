@@ -42,6 +42,10 @@ class Metrics:
         positives: clicked ones.
         users: those that count in ``gauc``.
         note: why a metric is missing, None where none is.
+        conversion: of the probability that a click leads to a conversion, over the clicked rows whose
+            conversion is known: a positive is a conversion; None where the model does not predict it.
+        click_and_conversion: of the probability of both together, over all rows but those whose conversion is
+            not known; likewise.
     """
 
     auc: float | None
@@ -53,10 +57,23 @@ class Metrics:
     positives: int
     users: int
     note: str | None = None
+    conversion: Metrics | None = None
+    click_and_conversion: Metrics | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
+        """Plain data for JSON; without conversions where there are none."""
+        data = asdict(self)
+        for name in ("conversion", "click_and_conversion"):
+            if data.pop(name) is not None:
+                data[name] = getattr(self, name).to_dict()
+        return data
+
+    def flat(self) -> dict[str, Any]:
+        """Plain data in one level: ``conversion_auc`` is the AUC of conversions."""
+        data = self.to_dict()
+        for name in ("conversion", "click_and_conversion"):
+            data |= {f"{name}_{key}": value for key, value in data.pop(name, {}).items()}
+        return data
 
 
 class MetricStream:

@@ -236,7 +236,7 @@ class Trainer:
         if epoch_ends:
             means = self._means(state.epoch_losses, steps_an_epoch)
             state.epoch_losses = {}
-        known = {name: value for name, value in valid.to_dict().items() if value is not None}
+        known = {name: value for name, value in valid.flat().items() if value is not None}
         self._write(
             "epoch" if epoch_ends else "validation",
             means | {f"valid_{name}": value for name, value in known.items()} | {"best": better},

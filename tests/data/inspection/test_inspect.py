@@ -211,6 +211,23 @@ def test_inspection_refuses_a_file_with_a_value_out_of_range(tmp_path):
         inspect_data(Dataset.open(tmp_path / "DATA"))
 
 
+def test_conversions_are_described_for_each_split(tmp_path):
+    prepared, rng = random_prepared(2), np.random.default_rng(0)
+    splits = {
+        name: replace(split, conversion=(rng.integers(-1, 2, len(split.item)) * split.label).astype(np.int8))
+        for name, split in prepared.splits.items()
+    }
+    schema = replace(prepared.schema, conversion=True)
+    write(replace(prepared, schema=schema, splits=splits), tmp_path / "DATA")
+    inspection = inspect_data(Dataset.open(tmp_path / "DATA"))
+    for name, facts in inspection.splits.items():
+        of_clicks = splits[name].conversion[splits[name].label == 1].tolist()
+        known = [one for one in of_clicks if one >= 0]
+        assert facts.unknown_conversions == of_clicks.count(-1)
+        assert facts.conversion_rate == (known.count(1) / len(known) if known else None)
+        assert "not known" in summary_rows(inspection)[f"{name}: conversions"]
+
+
 def test_weights_are_described_for_each_split(tmp_path, monkeypatch):
     monkeypatch.setattr(counting, "CHUNK", 3)
     prepared, rng = random_prepared(2), np.random.default_rng(0)

@@ -37,6 +37,8 @@ def write_data(
         as_json: whether one JSON object is printed.
         overwrite: whether a dataset folder that is there is replaced.
     """
+    from msgspec import UNSET
+
     from dien.data.dataset import Dataset
     from dien.data.writer import dataset_place, write_at
 
@@ -50,6 +52,9 @@ def write_data(
     rows: dict[str, Any] = {name: getattr(info.sizes, name) for name in ("users", "items", "behaviours")}
     for split, size in info.sizes.splits.items():
         rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions"
+    for split, size in info.sizes.splits.items():
+        if size.conversions is not UNSET:
+            rows[f"{split} conversions"] = f"{size.conversions:,} of {size.positives:,} clicks"
     if info.weighted:
         rows["mean weight of the training rows"] = info.mean_weight
         if info.negatives.sampled:

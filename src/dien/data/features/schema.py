@@ -20,9 +20,14 @@ class Schema:
     """The features of a dataset, in the order in which their embeddings are concatenated.
 
     The ids of items and users are the features ``item`` and ``user``, the first of their sides.
+
+    Attributes:
+        features: in this order.
+        conversion: whether rows say, beside the click, whether it led to what it is for.
     """
 
     features: tuple[Feature, ...]
+    conversion: bool = False
 
     def of(self, *sides: Side) -> tuple[Feature, ...]:
         """Features of some sides, side after side, each in order."""
@@ -39,7 +44,8 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a JSON file; what is as usual is left out."""
-        return {"features": [_to_json(feature) for feature in self.features]}
+        features = {"features": [_to_json(feature) for feature in self.features]}
+        return {**features, "conversion": True} if self.conversion else features
 
     @classmethod
     def from_json(cls, data: Any) -> Schema:
@@ -51,7 +57,8 @@ class Schema:
             ValueError: a field is missing, unknown or of the wrong type, or a feature cannot have its name,
                 size, table or encoder; the message names the feature by its place, and the field.
         """
-        stored = msgspec.convert(data, _Stored).features
+        found = msgspec.convert(data, _Stored)
+        stored = found.features
         features: list[Feature] = []
         try:
             for feature in stored:
@@ -59,7 +66,7 @@ class Schema:
         except ValueError as error:
             raise ValueError(f"features[{len(features)}]: {error}") from error
         check_stored(features)
-        return cls(tuple(features))
+        return cls(tuple(features), found.conversion)
 
 
 def encoder_to_json(encoder: Any) -> dict[str, Any]:
@@ -84,6 +91,7 @@ def encoder_from_json(data: Any) -> Encoder:
 
 class _Stored(msgspec.Struct):
     features: list[Any]
+    conversion: bool = False
 
 
 def _to_json(feature: Feature) -> dict[str, Any]:

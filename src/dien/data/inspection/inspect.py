@@ -14,7 +14,7 @@ from dien.data.dataset import Dataset
 from dien.data.dataset_info import DatasetInfo
 from dien.data.inspection.counts import FeatureCounts, Place, SplitCounts, count_split, lengths_of, slices
 from dien.data.inspection.distribution import Distance, Distribution, distance, gini, top_share
-from dien.data.tables import SPLITS, SplitName
+from dien.data.tables import SPLITS, Split, SplitName
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class SplitFacts:
         history: behaviours before each impression.
         candidates: of each impression.
         weights: of the rows; None where all count alike.
+        conversion_rate: share of the clicks whose conversion is known that led to one; None without any.
+        unknown_conversions: clicks whose conversion is not known; None where the data has no conversions.
     """
 
     impressions: int
@@ -79,6 +81,8 @@ class SplitFacts:
     history: Distribution
     candidates: Distribution
     weights: Weights | None
+    conversion_rate: float | None
+    unknown_conversions: int | None
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,10 @@ def summary_rows(inspection: Inspection) -> dict[str, str | int]:
                 f"mean {weights.mean:.4g}, {weights.least:.4g} to {weights.most:.4g}, "
                 f"{_percent(weights.zero)} are 0"
             )
+        if facts.unknown_conversions is not None:
+            rows[f"{name}: conversions"] = (
+                f"{_percent(facts.conversion_rate)} of clicks, {facts.unknown_conversions:,} are not known"
+            )
         if name != "train":
             rows[f"{name}: rows of unknown items"] = _percent(facts.unknown_item_rows)
             rows[f"{name}: rows of unknown users"] = _percent(facts.unknown_user_rows)
@@ -323,7 +331,21 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCount
         ),
         candidates=Distribution.of(lengths_of(split.offsets)),
         weights=None if split.weight is None else _weights(split.weight),
+        conversion_rate=None if split.conversion is None else _conversions(split)[0],
+        unknown_conversions=None if split.conversion is None else _conversions(split)[1],
     )
+
+
+def _conversions(split: Split) -> tuple[float | None, int]:
+    """Give the share of clicks that led to a conversion, of those where it is known, and how many are not."""
+    assert split.conversion is not None
+    made = unknown = clicks = 0
+    for rows in slices(len(split.item)):
+        part = split.conversion[rows]
+        made += int(np.count_nonzero(part == 1))
+        unknown += int(np.count_nonzero(part == -1))
+        clicks += int(np.count_nonzero(split.label[rows]))
+    return _ratio(made, clicks - unknown), unknown
 
 
 def _weights(weight: NDArray[np.float32]) -> Weights:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated
-from dien.data.log import WEIGHT, Log
+from dien.data.log import CONVERSION, WEIGHT, Log
 from dien.data.prepare.catalogue import numbered, with_new_rows
 from dien.data.prepare.features import Features
 from dien.data.prepare.impressions import Earlier, impressions
@@ -43,8 +43,8 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         options: of :func:`impressions`; what a behaviour is stays as it was (``history``).
 
     Raises:
-        DataError: the log has other features, or no new event, item or user, is labelled or weighted where
-            the dataset is not or the other way round, or cannot be used.
+        DataError: the log has other features, or no new event, item or user, is labelled, or has weights or
+            conversions, where the dataset has none or the other way round, or cannot be used.
     """
     labelled = "label" in log.events.columns
     if log.events.height and labelled == dataset.negatives_sampled:
@@ -52,12 +52,14 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
             f"{dataset.path}: was prepared {'without' if labelled else 'with'} labels, the new log comes "
             f"{'with' if labelled else 'without'}; prepare both alike"
         )
-    if log.events.height and dataset.info.weighted != (WEIGHT in log.events.columns):
-        was, comes = ("with", "without") if dataset.info.weighted else ("without", "with")
-        raise DataError(
-            f"{dataset.path}: was prepared {was} weights, the new log comes {comes}; prepare both alike "
-            "(interactions.weight of the schema)"
-        )
+    has = {WEIGHT: dataset.info.weighted, CONVERSION: dataset.schema.conversion}
+    for column, there in has.items():
+        if log.events.height and there != (column in log.events.columns):
+            was, comes = ("with", "without") if there else ("without", "with")
+            raise DataError(
+                f"{dataset.path}: was prepared {was} {column[1:]}s, the new log comes {comes}; prepare both "
+                f"alike (interactions{column} of the schema)"
+            )
     newest = newest_event(dataset)
     later = log.events.filter(pl.col("time") > newest)
     left_out = log.events.height - later.height
@@ -207,7 +209,11 @@ def _sorted(splits: list[Split]) -> Split:
         offsets=to_offsets(lengths[order]),
         item=np.concatenate([split.item for split in splits])[candidates],
         label=np.concatenate([split.label for split in splits])[candidates],
-        weight=None
-        if splits[0].weight is None
-        else np.concatenate([split.weight for split in splits if split.weight is not None])[candidates],
+        weight=_of_rows([split.weight for split in splits], candidates),
+        conversion=_of_rows([split.conversion for split in splits], candidates),
     )
+
+
+def _of_rows(columns: list[Any], candidates: NDArray[np.int64]) -> Any:
+    """Join what rows have beside their label, None where they have not, and put it in order."""
+    return None if columns[0] is None else np.concatenate(columns)[candidates]

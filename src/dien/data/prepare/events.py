@@ -14,12 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.features import Definition
-from dien.data.log import WEIGHT, Log
+from dien.data.log import CONVERSION, WEIGHT, Log
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
 from dien.forks import expect_polars
 
-_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split", WEIGHT)
+_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split", WEIGHT, CONVERSION)
 History = Literal["clicked", "all", "behaviours"]
 """Which events are a user's behaviours: those that were clicked, all that were shown (as in RecBole), or
 those of a log of behaviours of its own."""
@@ -43,6 +43,8 @@ class Events:
         impression: ``[E]`` int64, equal for what was shown together; None where the log does not say.
         split: ``[E]`` int8, 0 train, 1 valid, 2 test, 3 none; None where the log does not say.
         weight: ``[E]`` float32, how much each counts as a row; None where all count alike.
+        conversion: ``[E]`` int8, 1 where a click led to what it is for, 0 where not, -1 where that is not
+            known; None where the log does not say.
         features: columns ``[E]`` of the context and of behaviours.
         context: names of the context features with one value each; events of one moment that differ in one of
             them are different impressions.
@@ -60,6 +62,7 @@ class Events:
     impression: NDArray[np.int64] | None
     split: NDArray[np.int8] | None
     weight: NDArray[np.float32] | None
+    conversion: NDArray[np.int8] | None
     features: pl.DataFrame
     context: tuple[str, ...]
     user_ids: Ids
@@ -109,6 +112,9 @@ class Events:
             else None,
             split=events["split"].cast(pl.Int8).to_numpy()[order] if "split" in events.columns else None,
             weight=events[WEIGHT].cast(pl.Float32).to_numpy()[order] if WEIGHT in events.columns else None,
+            conversion=events[CONVERSION].cast(pl.Int8).to_numpy()[order]
+            if CONVERSION in events.columns
+            else None,
             features=features[order] if features.width else features,
             context=tuple(column.name for column in features if _separates(log.definition(column))),
             user_ids=user_ids,
@@ -148,6 +154,7 @@ class Events:
                     impression=None if self.impression is None else self.impression[part],
                     split=None if self.split is None else self.split[part],
                     weight=None if self.weight is None else self.weight[part],
+                    conversion=None if self.conversion is None else self.conversion[part],
                     features=self.features[part] if self.features.width else self.features,
                     shown=None if self.shown is None else self.shown[part],
                 ),
@@ -160,7 +167,7 @@ def _events_of(log: Log) -> tuple[pl.DataFrame, NDArray[np.bool_] | None]:
     if log.behaviours is None:
         return log.events, None
     of_log = {"label": pl.lit(1, pl.Int8), "impression": pl.lit(0, pl.Int64), "split": pl.lit(3, pl.Int8)}
-    of_log[WEIGHT] = pl.lit(1, pl.Float32)
+    of_log |= {WEIGHT: pl.lit(1, pl.Float32), CONVERSION: pl.lit(0, pl.Int8)}
     filled = [value.alias(name) for name, value in of_log.items() if name in log.events.columns]
     events = pl.concat([log.events, log.behaviours.with_columns(*filled)], how="diagonal_relaxed")
     return events, np.arange(events.height) < log.events.height
@@ -232,6 +239,17 @@ def _check(log: Log) -> None:
             row = int(bad.to_numpy().argmax())
             raise DataError(
                 f"events: row {row}: the weight is {weight[row]}, expected a finite number of at least 0"
+            )
+    if CONVERSION in log.events.columns:
+        conversion = log.events[CONVERSION]
+        bad = ~conversion.is_in([-1, 0, 1]).fill_null(False)
+        if "label" in log.events.columns:
+            bad |= (conversion != 0) & (log.events["label"] != 1)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise DataError(
+                f"events: row {row}: the conversion is {conversion[row]}, expected 1, 0 or -1 (not known) "
+                "of a click, and 0 without one"
             )
 
 

@@ -106,6 +106,9 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
             item=np.stack([behaviours.item[click], negative], axis=1).reshape(-1),
             label=np.tile(np.array([1, 0], np.int8), len(click)),
             weight=None if events.weight is None else np.repeat(events.weight[event], 2),
+            conversion=None
+            if events.conversion is None
+            else np.stack([events.conversion[event], np.zeros(len(event), np.int8)], axis=1).reshape(-1),
         )
 
     return Prepared.of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class Prepared(Tables):
         ``excluded`` adds to what the source left out; counts of 0 are not mentioned.
         """
         return cls(
-            schema=features.schema,
+            schema=replace(features.schema, conversion=events.conversion is not None),
             items=features.items,
             popularity=popularity,
             users=features.users,

@@ -58,8 +58,11 @@ def make_splits(
             label = events.clicked[chosen.candidate].astype(np.int8)
             weight = None if events.weight is None else events.weight[chosen.candidate]
             lengths = chosen.lengths
+            conversion = None if events.conversion is None else events.conversion[chosen.candidate]
             if sampler is not None and weight is not None:
                 weight = weight[positive_of(lengths, per_positive)]
+            if sampler is not None and conversion is not None:
+                conversion = conversion[positive_of(lengths, per_positive)]
             if sampler is not None:
                 item, label, lengths = add_negatives(item, lengths, per_positive, sampler, rngs[name])
             writer = writers[name]
@@ -72,6 +75,8 @@ def make_splits(
             writer.append("label", label)
             if weight is not None:
                 writer.append("weight", weight)
+            if conversion is not None:
+                writer.append("conversion", conversion * label)
             for feature, column in features.encode(events.features_of(chosen.event), "context").items():
                 for piece, values in pieces_of(column).items():
                     writer.append(f"context/{feature}/{piece}", values)
@@ -96,4 +101,5 @@ def _finish(writer: ColumnWriter, features: Features) -> Split:
         item=columns["item"],
         label=columns["label"],
         weight=columns.get("weight"),
+        conversion=columns.get("conversion"),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from dien.data.features import TIME_SINCE, Definition, Side
-from dien.data.log import WEIGHT, Log
+from dien.data.log import CONVERSION, WEIGHT, Log
 from dien.data.readers.files import TableFile, find
 from dien.data.readers.reader import Reader
 from dien.data.sources.table.chunks import Columns, chunks
@@ -19,6 +19,7 @@ from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
     at_least,
+    conversions,
     ids,
     impressions,
     labels,
@@ -153,6 +154,8 @@ def _read_events(
         parsers["split"] = roles.split, splits
     if roles.weight is not None:
         parsers[WEIGHT] = roles.weight, weights
+    if roles.conversion is not None:
+        parsers[CONVERSION] = roles.conversion, conversions
     events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress)
     if events.is_empty():
         raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
@@ -178,7 +181,22 @@ def _read_events(
     if roles.weight is not None:
         excluded["interactions without a weight (kept, weight 1)"] = events[WEIGHT].null_count()
         events = events.with_columns(pl.col(WEIGHT).fill_null(1.0))
+    if roles.conversion is not None:
+        events = _conversions_of_clicks(events, excluded)
     return events
+
+
+def _conversions_of_clicks(events: pl.DataFrame, excluded: dict[str, int]) -> pl.DataFrame:
+    """Keep conversions of clicks: 1, 0, or -1 where it is not known; what was not clicked has 0."""
+    clicked = pl.col("label") == 1 if "label" in events.columns else pl.lit(True)
+    made = pl.col(CONVERSION)
+    without, unknown = events.select(
+        ((made == 1) & ~clicked).sum().alias("without"), (made.is_null() & clicked).sum().alias("unknown")
+    ).row(0)
+    excluded["conversions without a click (kept, not converted)"] = int(without)
+    excluded["clicks whose conversion is not known (kept)"] = int(unknown)
+    kept = pl.when(~clicked).then(0).otherwise(made.fill_null(-1))
+    return events.with_columns(kept.cast(pl.Int8).alias(CONVERSION))
 
 
 def _read_behaviours(

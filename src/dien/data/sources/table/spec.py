@@ -59,6 +59,8 @@ class Interactions(_Strict):
         split: train, valid or test, anything else in none of them; None where the log does not say.
         weight: how much a row counts in the loss and the metrics, a number of at least 0; None where all
             count alike.
+        conversion: 1 where a click led to what it is for, as a purchase, and 0 where not; None where the log
+            does not say.
     """
 
     user: Text = "user"
@@ -70,6 +72,7 @@ class Interactions(_Strict):
     impression: Text | None = None
     split: Text | None = None
     weight: Text | None = None
+    conversion: Text | None = None
 
     @model_validator(mode="after")
     def _threshold_of_a_label(self) -> Interactions:

@@ -82,6 +82,23 @@ def labels(values: pl.Series) -> pl.Series:
     return cast(numbers, pl.Int8())
 
 
+def conversions(values: pl.Series) -> pl.Series:
+    """Read whether clicks led to what they are for: Int8, 1 or 0; null where it is not known.
+
+    Raises:
+        BadValueError: one is something else.
+    """
+    known = values.is_not_null()
+    if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        known = known & (values.cast(pl.String).str.strip_chars() != "").fill_null(False)
+    elif values.dtype.is_float():
+        known = known & values.is_not_nan().fill_null(False)
+    found = labels(
+        evaluated(pl.when(known).then(values).otherwise(pl.lit(0).cast(values.dtype)).alias(values.name))
+    )
+    return evaluated(pl.when(known).then(found).otherwise(None))
+
+
 def at_least(values: pl.Series, threshold: float) -> pl.Series:
     """Make labels of numbers: Int8, 1 from the threshold on and 0 below.
 
