@@ -122,6 +122,15 @@ def test_columns_of_any_type_are_scored_or_refused(rich_run: Run, changes: list[
         is_scored_or_refused(scorer, path)
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_text_that_is_no_utf8_is_refused_by_its_column(scorer: Scorer, tmp_path: Path, which: int) -> None:
+    name = ("zone", "history", "labels")[which]
+    columns = {key: pa.array([value] * ROWS) for key, value in GOOD.items()} | {name: ARRAYS[which]}
+    pq.write_table(pa.table(columns), tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=f"r.parquet: column '{name}': .*UTF8.*; expected text in UTF-8"):
+        score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+
+
 @pytest.mark.parametrize(
     "line",
     [

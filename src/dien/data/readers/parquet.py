@@ -51,12 +51,14 @@ class ParquetReader:
         total, size, done = max(self._parquet.metadata.num_rows, 1), self.file.size, 0
         try:
             for batch in self._parquet.iter_batches(rows or streams.CHUNK_ROWS, columns=list(columns)):
-                batch.validate(full=True)  # text that is no UTF-8 must not reach Polars
+                self._check(batch)
                 table = pa.Table.from_batches([batch]).select(list(columns))
                 yield cast(pl.DataFrame, pl.from_arrow(table))
                 if progress is not None:
                     before, done = done, done + batch.num_rows
                     progress(size * min(done, total) // total - size * min(before, total) // total)
+        except DataError:
+            raise
         except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
             self._damaged(error)
         if progress is not None and not done:
@@ -65,6 +67,17 @@ class ParquetReader:
     def place(self, row: int) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return f"row {row + 1}"
+
+    def _check(self, batch: pa.RecordBatch) -> None:
+        """Refuse a column with text that is no UTF-8, which must not reach Polars, or with broken lists."""
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as error:  # noqa: PERF203  # few columns
+                raise DataError(
+                    f"{self.file.path}: column {name!r}: {one_line(error)}; expected text in UTF-8, and "
+                    "whole lists; write the file again"
+                ) from error
 
     def _damaged(self, error: Exception) -> NoReturn:
         raise DataError(
