@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from dien.config import load_config
 from dien.data.dataset import Dataset
-from dien.errors import RunError
+from dien.errors import DataError, RunError
 from dien.run import Run, differences
 
 
@@ -73,6 +73,28 @@ def test_a_run_is_made_whole_or_not_at_all(
     with pytest.raises(RunError, match="could not be written"):
         Run.create(tmp_path / "run", load_config(), small_data)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_begun_while_its_dataset_is_replaced_is_refused_and_nothing_is_left(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    data = Dataset.open(shutil.copytree(small_data.path, tmp_path / "data"))
+    data.path.rename(tmp_path / "before")
+    shutil.copytree(small_data.path, data.path)
+    with pytest.raises(DataError, match="was replaced, as by an append, since it was opened; run again"):
+        Run.create(tmp_path / "run", load_config(), data)
+    assert {path.name for path in tmp_path.iterdir()} <= {"data", "before", ".run.lock"}
+
+
+def test_what_becomes_of_a_dataset_changes_no_run(small_data: Dataset, tmp_path: Path) -> None:
+    data = Dataset.open(shutil.copytree(small_data.path, tmp_path / "data"))
+    run = Run.create(tmp_path / "run", load_config(), data)
+    before = {name: column.copy() for name, column in run.items.items() if isinstance(column, np.ndarray)}
+    for file in (data.path / "items").iterdir():
+        file.write_bytes(b"")
+    again = Run.open(run.path).items
+    assert before
+    assert all(np.array_equal(again[name], column) for name, column in before.items())
 
 
 def test_a_run_is_not_made_over_what_exists(small_data: Dataset, tmp_path: Path) -> None:
