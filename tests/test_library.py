@@ -68,10 +68,22 @@ WRONG: dict[str, tuple[Callable[[Dataset, Run, Path], Any], str]] = {
     "a path to fit": (lambda data, run, out: fit(data, out, out), r"a \w*Path; .*load_config"),  # type: ignore[arg-type]
     "a module to fit": (
         lambda data, run, out: fit(data, DIEN(DIENConfig(), data.schema), out),  # type: ignore[arg-type]
-        r"fit: config is a DIEN; .*fit builds the model itself.*dien\.register",
+        r"fit: config is a DIEN; .*the model is built in here.*dien\.register",
     ),
     "a number to fit": (lambda data, run, out: fit(7, "dien", out), r"found a int; .*dien\.prepare"),  # type: ignore[arg-type]
     "a path to Dataset": (lambda data, run, out: Dataset(data.path), r"Dataset\.open\('.*data'\)"),  # type: ignore[call-arg, arg-type]
+    "names to compare": (
+        lambda data, run, out: dien.compare([data], ["dien", "din"], out),  # type: ignore[arg-type]
+        r"compare: configs is a list; expected a mapping from names, as compared_configs",
+    ),
+    "a module to compare": (
+        lambda data, run, out: dien.compare([data], {"mine": torch.nn.Linear(1, 1)}, out),  # type: ignore[dict-item]
+        "compare: the config mine is a Linear; expected RunConfig.*one of your own: dien.register",
+    ),
+    "a single dataset to compare": (
+        lambda data, run, out: dien.compare(data, {"dien": "dien"}, out),  # type: ignore[arg-type]
+        r"compare: data is a Dataset; expected a list of datasets, as \[data\]",
+    ),
     "a path to Run": (lambda data, run, out: Run(run.path), r"Run\.open\('.*run'\) opens a run folder"),  # type: ignore[call-arg]
     "a path to Batches": (
         lambda data, run, out: Batches(data.path, "train", batch_size=8, max_history=8),  # type: ignore[arg-type]

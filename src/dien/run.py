@@ -149,7 +149,8 @@ class Run:
         """
         if path.exists():
             raise RunError(
-                f"{path}: exists already; choose another folder, remove it, or go on with it (--resume)"
+                f"{path}: exists already; choose another folder, remove it, or go on with it "
+                "(--resume, from Python resume=True)"
             )
         info = RunInfo(
             format=FORMAT,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +27,7 @@ from dien.config import RunConfig, idle_keys, override, read_layers, set_by_hand
 from dien.data.batches import cores
 from dien.data.dataset import Dataset
 from dien.errors import ConfigError, DataError
-from dien.models import model_config
+from dien.models import ModelConfig, model_config
 from dien.run import differences
 from dien.training.comparison import (
     COMPARISON,
@@ -36,6 +37,7 @@ from dien.training.comparison import (
     FailedRun,
     UnfinishedRun,
 )
+from dien.training.fit import run_config
 from dien.training.folder import one_command, settings_now
 from dien.training.jobs import Job, expect_importable, run_all
 from dien.training.progress import RunsBar
@@ -86,8 +88,8 @@ def compared_configs(
 
 
 def compare(
-    data: Sequence[Path | str],
-    configs: Mapping[str, RunConfig],
+    data: Sequence[Dataset | Path | str],
+    configs: Mapping[str, RunConfig | ModelConfig | str],
     out: Path | str,
     *,
     seeds: int = 1,
@@ -102,8 +104,8 @@ def compare(
     The processes import the script that calls this: there, call it under ``if __name__ == "__main__":``.
 
     Args:
-        data: dataset folders: one, or the same prepared with several seeds.
-        configs: what is compared, by name, as :func:`compared_configs` makes it.
+        data: datasets or their folders: one, or the same prepared with several seeds.
+        configs: what is compared, by name, as :func:`compared_configs` makes it; each as for :func:`fit`.
         out: the folder to write.
         seeds: training seeds for each dataset; no two replicates have the same one.
         jobs: processes at a time, of one thread each; None for as many as this process may use cores.
@@ -113,19 +115,29 @@ def compare(
         The content of ``comparison.json`` (docs/compare.md). A run that failed has its error there.
 
     Raises:
+        TypeError: an argument is of another type; the message says what is expected.
         ConfigError: a model of your own is where the processes cannot import it.
         RunError: ``out`` holds a comparison of something else, or anything else, is in use, or cannot be
             written.
         DataError: a dataset cannot be read, or is not the first one prepared with another seed.
     """
-    expect_importable(configs.values())
-    out, datasets = Path(out), [Dataset.open(path) for path in data]
+    if not isinstance(configs, Mapping):
+        raise TypeError(
+            f"compare: configs is a {type(configs).__name__}; expected a mapping from names, as "
+            'compared_configs(["dien", "din"]) makes it'
+        )
+    if isinstance(data, Dataset | str | PathLike):
+        raise TypeError(f"compare: data is a {type(data).__name__}; expected a list of datasets, as [data]")
+    whole = {name: run_config(config, f"compare: the config {name}") for name, config in configs.items()}
+    expect_importable(whole.values())
+    out = Path(out)
+    datasets = [one if isinstance(one, Dataset) else Dataset.open(one) for one in data]
     _expect_one_source(datasets)
     arguments: dict[str, Any] = {
         "data": [str(dataset.path.resolve()) for dataset in datasets],
-        "models": list(configs),
+        "models": list(whole),
         "seeds": seeds,
-        "settings": {name: config.model_dump(mode="json") for name, config in configs.items()},
+        "settings": {name: config.model_dump(mode="json") for name, config in whole.items()},
     }
     runs = [
         _Run(
@@ -140,7 +152,7 @@ def compare(
         )
         for number, dataset in enumerate(datasets)
         for seed in range(number * seeds, (number + 1) * seeds)
-        for name, config in configs.items()
+        for name, config in whole.items()
     ]
     with one_command(out, COMPARISON, FORMAT, arguments, "dien compare", _arguments_now):
         for run in runs:
@@ -154,7 +166,7 @@ def compare(
                 **arguments,
                 drawn=_drawn(datasets[0]),
                 runs=records,
-                **structs.asdict(summarise(list(configs), records)),
+                **structs.asdict(summarise(list(whole), records)),
             )
             comparison.save(out)
             return comparison

@@ -110,7 +110,7 @@ def fit(
         DataError: the dataset, or a file of ``training.pretrained``, cannot be read, or there are no training
             rows.
     """
-    config = _run_config(config)
+    config = run_config(config, "fit: config")
     device_of(config.training.device)
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
@@ -197,8 +197,17 @@ def read_result(run: Run) -> FitResult:
     return load(run.path / RESULT, FitResult, "dien train")
 
 
-def _run_config(config: RunConfig | ModelConfig | str) -> RunConfig:
-    """Complete what is to be trained by the defaults of training."""
+def run_config(config: RunConfig | ModelConfig | str, where: str) -> RunConfig:
+    """Complete what is to be trained by the defaults of training.
+
+    Args:
+        config: a configuration, that of a model, or the name of one.
+        where: what an error begins with, as ``fit: config``.
+
+    Raises:
+        TypeError: it is something else.
+        ConfigError: no model has this name.
+    """
     if isinstance(config, RunConfig):
         return config
     if isinstance(config, str):
@@ -209,10 +218,10 @@ def _run_config(config: RunConfig | ModelConfig | str) -> RunConfig:
         "RunConfig(model=DIENConfig(...), training=TrainConfig(...)), DIENConfig(...), or a model's name"
     )
     if isinstance(config, torch.nn.Module):
-        expected += "; fit builds the model itself (for one of your own: dien.register)"
+        expected += "; the model is built in here (for one of your own: dien.register)"
     elif isinstance(config, Mapping | PathLike):
         expected += "; load_config reads a YAML file"
-    raise TypeError(f"fit: config is a {type(config).__name__}; expected {expected}")
+    raise TypeError(f"{where} is a {type(config).__name__}; expected {expected}")
 
 
 def _warn_of_a_long_warmup(trainer: Trainer, config: RunConfig) -> None:
