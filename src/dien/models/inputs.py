@@ -13,6 +13,7 @@ from dien.data.features import Schema
 from dien.layers import FeatureEmbedding
 from dien.layers.embedding import embedding_tables
 from dien.layers.tables import SharedTables
+from dien.models.checks import BatchCheck
 from dien.ops import segment_sum
 
 
@@ -42,6 +43,9 @@ class Inputs(nn.Module):
         width: width of a feature's embedding where the feature names none.
         sparse: whether the gradients of the tables are sparse (``model.sparse_gradients``).
 
+    Raises:
+        ValueError: no feature is of an item.
+
     Attributes:
         item_width: ``D``.
         history_width: ``D + D_b``.
@@ -50,6 +54,11 @@ class Inputs(nn.Module):
 
     def __init__(self, schema: Schema, width: int, *, sparse: bool = True) -> None:
         super().__init__()
+        if not schema.of("item"):
+            raise ValueError(
+                f"the schema has no feature of side 'item', of which a target is made; it has "
+                f"{', '.join(f'{f.name} of {f.side}' for f in schema.features) or 'none at all'}"
+            )
         sides = schema.of("item"), schema.of("user", "context"), schema.of("behaviour")
         # All tables first: any feature may share that of another, whosesoever it is.
         tables = SharedTables({})
@@ -60,6 +69,7 @@ class Inputs(nn.Module):
         )
         self.item_width, self.profile_width = self.item.width, self.profile.width
         self.history_width = self.item.width + self.behaviour.width
+        self._check = BatchCheck(schema)
 
     def tables(self) -> dict[str, nn.Embedding]:
         """List the embedding tables by the feature that owns each."""
@@ -69,7 +79,22 @@ class Inputs(nn.Module):
         return found
 
     def forward(self, batch: Batch, *, negatives: bool = False) -> Embedded:
-        """Embed a batch, its negatives only where asked for and present."""
+        """Embed a batch, its negatives only where asked for and present.
+
+        Raises:
+            TypeError: a field of the batch or a column is no tensor.
+            ValueError: it is of the wrong shape or type, a feature is missing, or offsets or ``history_of``
+                are wrong; the message names the field and the feature.
+            IndexError: an index beyond its feature's table; likewise.
+        """
+        self._check(batch, negatives=negatives)
+        try:
+            return self._embed(batch, negatives)
+        except (IndexError, RuntimeError) as error:
+            self._check.explain(batch, error)
+            raise
+
+    def _embed(self, batch: Batch, negatives: bool) -> Embedded:
         parts = [batch.history, batch.target]
         if negatives and batch.negatives is not None:
             parts.append(batch.negatives)

@@ -1,0 +1,173 @@
+"""What a batch has to look like for the features of a model, said in a sentence where it does not.
+
+Batches of a dataset and of requests are right by construction; this is for those made by hand. It is done
+for every batch all the same: shapes and types cost next to nothing, and a wrong length would not be noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from dien.data.batch import Batch
+from dien.data.features import Schema, Side
+from dien.layers.embedding import NUMBERS, TABLES
+from dien.packed import Packed
+
+_MAKE = "dien.packed.lengths_to_offsets makes them of the lengths"
+
+
+class BatchCheck:
+    """Checks batches against a schema.
+
+    Args:
+        schema: features of items, behaviours, users and contexts.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        def of(*sides: Side) -> tuple[tuple[str, str, int], ...]:
+            return tuple((f.name, _form(f.kind), f.size) for f in schema.of(*sides))
+
+        self._of_field = {
+            "history": of("item", "behaviour"),
+            "target": of("item"),
+            "negatives": of("item"),
+            "user": of("user"),
+            "context": of("context"),
+        }
+
+    def __call__(self, batch: Batch, *, negatives: bool) -> None:
+        """Refuse a batch that a model would misread or fail on; indices beyond a table are left to it.
+
+        Args:
+            batch: on the CPU its offsets and ``history_of`` are read, elsewhere shapes and types alone.
+            negatives: whether the model reads them.
+
+        Raises:
+            TypeError: a field or column is no tensor, or of the wrong type.
+            ValueError: it is of the wrong shape, a feature is missing, or offsets or ``history_of`` are out
+                of range.
+        """
+        if torch.compiler.is_compiling():
+            return
+        N, R = _check_histories(batch)
+        B = batch.history_of.shape[0]
+        self._columns("history", batch.history, N, "behaviours (Batch.offsets)")
+        self._columns("target", batch.target, B, "candidates (Batch.history_of)")
+        self._columns("user", batch.user, R, "histories (Batch.offsets)")
+        self._columns("context", batch.context, R, "histories (Batch.offsets)")
+        if negatives and batch.negatives is not None:
+            self._columns("negatives", batch.negatives, N, "behaviours (Batch.offsets)")
+        label = batch.label
+        if label is not None and (label.shape != (B,) or not label.is_floating_point()):
+            _refuse("label", label, f"[{B}] of floating type, a label of each of {B} candidates")
+
+    def explain(self, batch: Batch, error: Exception) -> None:
+        """Name the feature whose index is beyond its table, where that is why a look-up failed.
+
+        Raises:
+            IndexError: with what the table has.
+        """
+        for field, features in self._of_field.items():
+            for name, form, size in features:
+                column = (getattr(batch, field) or {}).get(name)
+                indices = column.values if isinstance(column, Packed) else column
+                if form == "number" or indices is None or indices.device.type != "cpu":
+                    continue
+                wrong = torch.nonzero((indices < 0) | (indices >= size))
+                if len(wrong):
+                    at = int(wrong[0])
+                    raise IndexError(
+                        f"Batch.{field}[{name!r}]: index {int(indices[at])} at position {at}; expected 0 to "
+                        f"{size - 1}, the indices of the feature (0 is unknown)"
+                    ) from error
+
+    def _columns(self, field: str, columns: Mapping[str, Any], n: int, what: str) -> None:
+        """Check the columns of a field, a value for each of ``n`` of these."""
+        for name, form, _ in self._of_field[field]:
+            column = columns.get(name)
+            if isinstance(column, Tensor):
+                if (
+                    form != "lists"
+                    and column.shape == (n,)
+                    and (form == "number" or column.dtype == torch.int64)
+                ):
+                    continue
+            elif (
+                isinstance(column, Packed)
+                and form == "lists"
+                and column.offsets.shape == (n + 1,)
+                and column.values.dtype == torch.int64
+            ):
+                continue
+            _refuse_column(field, name, column, form, n, what, columns)
+
+
+def _form(kind: str) -> str:
+    if kind in NUMBERS:
+        return "number"
+    return "index" if TABLES[kind] is None else "lists"
+
+
+def _check_histories(batch: Batch) -> tuple[int, int]:
+    """Check offsets and ``history_of``, and count behaviours and histories."""
+    offsets, history_of = batch.offsets, batch.history_of
+    for field, value in (("offsets", offsets), ("history_of", history_of)):
+        if not isinstance(value, Tensor) or value.ndim != 1 or value.dtype not in (torch.int64, torch.int32):
+            _refuse(field, value, "[R + 1] int64" if field == "offsets" else "[B] int64, a history each")
+    R = offsets.shape[0] - 1
+    if R < 0:
+        _refuse("offsets", offsets, f"[R + 1], starting with 0; {_MAKE}")
+    if offsets.device.type != "cpu" or history_of.device.type != "cpu":
+        first = next(iter(batch.history.values()), None)
+        rows = (
+            first.offsets.shape[0] - 1
+            if isinstance(first, Packed)
+            else len(offsets if first is None else first)
+        )
+        return rows, R
+    ends, of = offsets.numpy(), history_of.numpy()  # a call of numpy takes a third of one of torch
+    if ends[0] or (ends[1:] < ends[:-1]).any():
+        raise ValueError(
+            f"Batch.offsets: {_some(offsets)}; expected where each history begins, rising from 0, and at the "
+            f"end the number of behaviours in all; {_MAKE}"
+        )
+    if len(of) and (of.min() < 0 or of.max() >= R):
+        at = int(((of < 0) | (of >= R)).argmax())
+        raise ValueError(
+            f"Batch.history_of: {of[at]} of candidate {at}; expected 0 to {R - 1}, one of the {R} histories"
+        )
+    return int(ends[-1]), R
+
+
+def _refuse_column(
+    field: str, name: str, column: Any, form: str, n: int, what: str, columns: Iterable[str]
+) -> NoReturn:
+    where = f"{field}[{name!r}]"
+    if column is None:
+        raise ValueError(
+            f"Batch.{field}: there is no feature {name!r}, which the model's schema has; found "
+            f"{', '.join(columns) or 'none'}"
+        )
+    of = f"a value of each of {n} {what}"
+    if form == "lists":
+        _refuse(where, column, f"Packed lists of int64 indices with offsets [{n + 1}], {of}")
+    _refuse(where, column, f"a tensor [{n}]{' of int64 indices' if form == 'index' else ''}, {of}")
+
+
+def _refuse(field: str, value: Any, expected: str) -> NoReturn:
+    found = f"{type(value).__module__}.{type(value).__qualname__}"
+    if isinstance(value, Tensor):
+        found = f"{value.dtype} {list(value.shape)}"
+    elif isinstance(value, Packed):
+        found = f"Packed of {value.values.dtype} with offsets {list(value.offsets.shape)}"
+    kind = ValueError if isinstance(value, Tensor | Packed) else TypeError
+    raise kind(f"Batch.{field}: {found}; expected {expected}")
+
+
+def _some(values: Tensor) -> str:
+    shown = ", ".join(map(str, values[:8].tolist()))
+    return f"[{shown}{', ...' if values.shape[0] > 8 else ''}]"
