@@ -108,15 +108,16 @@ class SharedTables(dict[str, nn.Embedding]):
 
     def __init__(self, tables: Mapping[str, nn.Embedding]) -> None:
         super().__init__(tables)
-        self._homes: dict[str, tuple[nn.Module, int]] = {}
+        self._homes: dict[str, tuple[nn.Module, str]] = {}
 
     def register(self, owner: nn.Module, names: Iterable[str]) -> None:
         """Note that these tables, in this order, stand in ``owner.tables`` from now on."""
-        self._homes |= {name: (owner, place) for place, name in enumerate(names)}
+        self._homes |= {name: (owner, str(place)) for place, name in enumerate(names)}
 
     def current(self, name: str) -> nn.Embedding:
         """Look up a table as it is now."""
         if name not in self._homes:
             return self[name]
         owner, place = self._homes[name]
-        return cast("nn.Embedding", cast("nn.ModuleList", owner.tables)[place])
+        tables = cast("nn.Module", owner._modules["tables"])  # at every look-up: no __getitem__ on the way
+        return cast("nn.Embedding", tables._modules[place])
