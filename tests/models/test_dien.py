@@ -80,7 +80,7 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
         logits.append((weights["logit.weight"] @ hidden + weights["logit.bias"])[0])
 
     terms: list[Tensor] = []
-    if batch.negatives is not None:
+    if batch.negatives is not None and config.auxiliary_weight:
         for r in range(len(batch.offsets) - 1):
             history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
             extractor = under(weights, "extractor.")
