@@ -288,6 +288,11 @@ def spread(total: int, most: int | None) -> list[int]:
 
 def main() -> None:
     """Do what standard input asks for."""
+    import dien.cli.commands
+    import dien.data.sources.table
+    import dien.serving
+    import dien.training  # noqa: F401  # before the first fork, or each would import them
+
     wanted = json.load(sys.stdin)
     folder = Path(sys.argv[1]).resolve()
     _make_base(folder / "base")

@@ -116,6 +116,18 @@ def test_a_run_that_another_process_trains_is_left_alone(
     assert not list(tmp_path.iterdir())
 
 
+def test_checkpoints_that_a_process_did_not_come_to_remove_go_when_the_run_goes_on(
+    small_data: Dataset, small_run: Run, tmp_path: Path
+) -> None:
+    run = shutil.copytree(small_run.path, tmp_path / "run")
+    (run / "result.json").unlink()
+    kept = sorted(path.name for path in (run / "checkpoints").iterdir())
+    for name in kept:
+        shutil.copy(run / "checkpoints" / name, run / "checkpoints" / f"{name[:5]}000000001.safetensors")
+    fit(small_data, small_run.config, run, resume=True, show_progress=False)
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == kept
+
+
 def test_the_test_split_is_never_read(small_data: Dataset, tmp_path: Path) -> None:
     hidden = {**small_data.splits, "test": object.__new__(Untouchable)}
     fit(

@@ -98,6 +98,7 @@ class Trainer:
             state = fitting_state(checkpoint, checkpoints, self.model, settings, len(self.batches))
             self.state = checkpoint.state
             self._load(checkpoint, state)
+            self._drop_older()  # which a process may have left that ended after its checkpoint was written
         self._log = TrainingLog(run.path, self.state.steps)
         self._epoch_began, self._epoch_rows = time.perf_counter(), 0  # of this epoch, in this process
 
@@ -293,9 +294,15 @@ class Trainer:
         tensors |= {f"frozen.{name}": frozen.rows for name, frozen in self._frozen.items()}
         optimiser = self._optimiser.state_dict()["state"]
         Checkpoint(self.state, tensors, optimiser).save(self._folder)
-        for file in self._folder.glob("best-*.safetensors"):
-            if file.name != self.state.best_file:
-                file.unlink()
+        self._drop_older()
+
+    def _drop_older(self) -> None:
+        """Remove what the newest checkpoint does not need."""
+        needed = {f"step-{self.state.steps:09d}.safetensors", self.state.best_file}
+        for kind in ("step", "best"):
+            for file in self._folder.glob(f"{kind}-*.safetensors"):
+                if file.name not in needed:
+                    file.unlink()
 
     def _expect_losses(self, named: Mapping[str, Tensor]) -> None:
         """Refuse a checkpoint with losses that the model does not have, or without those that it has."""
