@@ -68,6 +68,10 @@ def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
     columns: list[pl.Series] = []
     problem: DataError | None = None
     for name in names:
+        if not name:
+            problems[name] = "it has no name"
+            columns.append(pl.Series(name, [], dtype=pl.Null))
+            continue
         try:
             parts, rows = [], 0
             for frame in open_table(file).chunks([name]):

@@ -221,7 +221,7 @@ class TableSpec(_Strict):
         try:
             return cls.model_validate(data or {})
         except ValidationError as error:
-            problems = "; ".join(map(_problem, error.errors()))
+            problems = "; ".join(map(_problem, error.errors())).replace("\n", "\\n")  # of a key
             raise DataError(f"{source}: {problems}") from error
 
     def definitions(self) -> dict[str, Definition]:
