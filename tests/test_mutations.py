@@ -29,7 +29,8 @@ from torch import Tensor
 
 from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
-from dien.errors import DienError
+from dien.data.prepare.append import append
+from dien.errors import DataError, DienError
 from dien.run import Run
 from dien.serving import Scorer
 from dien.tensors import with_checksum
@@ -420,6 +421,22 @@ def test_a_damaged_dataset_is_refused_by_name_or_trains_the_same(data: Dataset, 
     counts, bad = outcomes(data.path, tmp_path, iter(mutations), trained(tmp_path))
     print(dict(counts))
     assert not bad, "\n".join(bad)
+
+
+def test_a_damaged_column_is_refused_by_every_command_that_reads_it(
+    data: Dataset, run: Run, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(data.path, tmp_path / "data")
+    at(0, 127)(folder / "test/label.npy")
+    commands: tuple[Callable[[Dataset], Any], ...] = (
+        lambda damaged: evaluate(run, damaged),
+        lambda damaged: append(damaged, None, None),  # type: ignore[arg-type]  # neither is read
+        lambda damaged: fit(damaged, config(), tmp_path / "run", show_progress=False),
+    )
+    for command in commands:
+        with pytest.raises(DataError, match=r"test/label.npy: row 0: 127 is out of range"):
+            command(Dataset.open(folder))
+    assert not (tmp_path / "run").exists()
 
 
 # Run folders

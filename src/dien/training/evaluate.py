@@ -117,6 +117,7 @@ def _open(
             raise RunError(f"{data}: the dataset of {run.path} is no longer there; say where it is (--data)")
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     run.expect_data(dataset)
+    dataset.check()
     model = run.load_model().to(device_of(device))
     batches = evaluation_batches(dataset, split, run.config.model.max_history)
     return run, model, dataset, batches

@@ -46,6 +46,7 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         DataError: the log has other features, or no new event, item or user, is labelled, or has weights or
             conversions, where the dataset has none or the other way round, or cannot be used.
     """
+    dataset.check()
     labelled = "label" in log.events.columns
     if log.events.height and labelled == dataset.negatives_sampled:
         raise DataError(
