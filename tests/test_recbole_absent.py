@@ -15,7 +15,7 @@ def test_importing_it_says_what_to_install() -> None:
     result = outcome("import sys; sys.modules['recbole'] = None; import dien.recbole")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("ImportError: dien.recbole needs RecBole 1.2.1")
-    assert "pip install 'dien[recbole]'" in result.stderr
+    assert "pip install '.[recbole]' in the clone" in result.stderr
 
 
 def test_the_rest_of_the_package_does_without_it() -> None:

@@ -262,4 +262,4 @@ def test_without_optuna_the_command_says_what_to_install() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == "error: dien tune needs Optuna: pip install 'dien[tune]'\n"
+    assert done.stderr == "error: dien tune needs Optuna: pip install '.[tune]' in the clone\n"

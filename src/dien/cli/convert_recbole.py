@@ -25,7 +25,7 @@ def convert_recbole(
 ) -> None:
     """Make a run folder of a checkpoint of RecBole's DIEN.
 
-    Needs RecBole: pip install 'dien[recbole]' (docs/recbole.md). For example:
+    Needs RecBole: pip install '.[recbole]' in the clone (docs/recbole.md). For example:
 
         dien convert-recbole saved/DIEN.pth --trust --out runs/ml-100k
     """

@@ -45,7 +45,7 @@ def tune(
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
-        raise ConfigError("dien tune needs Optuna: pip install 'dien[tune]'") from error
+        raise ConfigError("dien tune needs Optuna: pip install '.[tune]' in the clone") from error
     chosen = compared_configs([model], config, settings or ())[model]
     space = search_space(model, config, settings or ())
     found = tune_model(data, model, chosen, space, runs.out, trials=trials, seeds=runs.seeds, jobs=runs.jobs)

