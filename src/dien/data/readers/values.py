@@ -35,6 +35,8 @@ def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
         BadValueError: a value is no number, or lies beyond :data:`LARGEST`, as infinity does.
     """
     expected = "a number, or null (in CSV an empty field) where it is unknown; mend it or change kind"
+    if isinstance(values.dtype, pl.List | pl.Array):
+        expected += ", or give a table of vectors at training (training.pretrained)"
     dtype = values.dtype
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         given = _filled(values.cast(pl.String).str.strip_chars())

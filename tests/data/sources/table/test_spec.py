@@ -69,6 +69,8 @@ def feature(**options: Any) -> dict[str, Any]:
 WRONG = [
     ([], ("expected", "interactions")),
     ({"interaction": {}}, ("interaction: unknown key; did you mean interactions?",)),
+    ({"interactions": {"label": ["click", "buy"]}}, ("interactions.label: ", "second label", "conversion")),
+    ({"features": {"item": {"v": {"kind": "vector"}}}}, ("item.v.kind: expected", "training.pretrained")),
     ({"interactions": {"usr": "u"}}, ("interactions.usr: unknown key; did you mean user?",)),
     ({"interactions": {"rating": "r"}}, ("interactions.rating: unknown key; expected one of user, item",)),
     ({"features": {"contxt": {}}}, ("features.contxt: unknown key; did you mean context?",)),

@@ -119,6 +119,8 @@ def _feature(side: Side) -> BeforeValidator:
         kind = options.get("kind", Categorical.kind)
         if not isinstance(kind, str) or kind not in KINDS:
             expected = " or ".join(map(repr, KINDS))
+            if kind == "vector":
+                expected += ", and a table of vectors at training, as training.pretrained"
             wrong = PydanticCustomError("kind", "expected {kinds}", {"kinds": expected})
             raise ValidationError.from_exception_data(
                 "feature", [InitErrorDetails(type=wrong, loc=("kind",), input=kind)]
@@ -277,4 +279,6 @@ def _problem(problem: ErrorDetails) -> str:
         mend = f"did you mean {close}?" if close else f"expected one of {', '.join(of.model_fields)}"
         return f"{where}: unknown key; {mend}"
     found = "" if isinstance(problem["input"], Mapping) else f" (found {problem['input']!r})"
+    if where == "interactions.label" and isinstance(problem["input"], list):
+        found += "; name one column, and a second label, as a purchase after the click, as conversion"
     return f"{where}: {problem['msg'].removeprefix('Value error, ')}{found}"
