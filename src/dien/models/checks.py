@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dien.data.batch import Batch
-from dien.data.features import Schema, Side
+from dien.data.features import Numeric, Schema, Side
 from dien.layers.embedding import NUMBERS, TABLES
 from dien.packed import Packed
 
@@ -75,7 +75,7 @@ class BatchCheck:
             for name, form, size in features:
                 column = (getattr(batch, field) or {}).get(name)
                 indices = column.values if isinstance(column, Packed) else column
-                if form == "number" or indices is None or indices.device.type != "cpu":
+                if form in ("number", "other") or indices is None or indices.device.type != "cpu":
                     continue
                 wrong = torch.nonzero((indices < 0) | (indices >= size))
                 if len(wrong):
@@ -90,11 +90,8 @@ class BatchCheck:
         for name, form, _ in self._of_field[field]:
             column = columns.get(name)
             if isinstance(column, Tensor):
-                if (
-                    form != "lists"
-                    and column.shape == (n,)
-                    and (form == "number" or column.dtype == torch.int64)
-                ):
+                shape = column.shape[:1] if form == "other" else column.shape
+                if form != "lists" and shape == (n,) and (form != "index" or column.dtype == torch.int64):
                     continue
             elif (
                 isinstance(column, Packed)
@@ -107,8 +104,8 @@ class BatchCheck:
 
 
 def _form(kind: str) -> str:
-    if kind in NUMBERS:
-        return "number"
+    if kind in NUMBERS:  # a kind from outside may have several numbers of each
+        return "number" if kind == Numeric.kind else "other"
     return "index" if TABLES[kind] is None else "lists"
 
 
@@ -155,7 +152,8 @@ def _refuse_column(
     of = f"a value of each of {n} {what}"
     if form == "lists":
         _refuse(where, column, f"Packed lists of int64 indices with offsets [{n + 1}], {of}")
-    _refuse(where, column, f"a tensor [{n}]{' of int64 indices' if form == 'index' else ''}, {of}")
+    shape = f"[{n}, ...]" if form == "other" else f"[{n}]"
+    _refuse(where, column, f"a tensor {shape}{' of int64 indices' if form == 'index' else ''}, {of}")
 
 
 def _refuse(field: str, value: Any, expected: str) -> NoReturn:
