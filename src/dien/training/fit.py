@@ -115,7 +115,6 @@ def fit(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
-    dataset.check()
     out, started = Path(out), time.perf_counter()
     expect_heads(config.model, dataset.schema)
     with core_for_prefetch():
@@ -131,6 +130,7 @@ def fit(
         vectors = [] if begun else read_vectors(config, dataset)
         if resume and out.exists():
             run = _resumed(out, config, dataset, start_from)
+            dataset.check()
             if not run.finished and run.info.threads not in (None, threads):
                 warnings.warn(
                     f"{out}: was begun with {run.info.threads} threads of torch and goes on with {threads}: "
@@ -273,10 +273,12 @@ def _created(
     out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None, threads: int
 ) -> Run:
     """Start a run; note in it which run its weights are from."""
-    if start_from is None:
-        return Run.create(out, config, dataset, threads=threads)
-    source = start_from if isinstance(start_from, Run) else Run.open(start_from)
-    return Run.create(out, config, dataset, origin(source, config.model, dataset), threads)
+    began = None
+    if start_from is not None:
+        source = start_from if isinstance(start_from, Run) else Run.open(start_from)
+        began = origin(source, config.model, dataset)
+    dataset.check()  # reads all of it: what is refused sooner is refused before
+    return Run.create(out, config, dataset, began, threads)
 
 
 def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
