@@ -8,7 +8,7 @@ RECBOLE_VENV   ?= .recbole-venv
 # Waiting threads go to sleep soon, as in dien's commands: spinning is many times slower on a busy machine.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: help quickstart test test-recbole lint docs bench bench-files bench-recbole bench-peers clean
+.PHONY: help quickstart test test-recbole test-asan lint docs bench bench-files bench-recbole bench-peers clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -42,6 +42,20 @@ test: lint  ## style, types and all tests
 
 test-recbole: $(RECBOLE_VENV)/.done  ## the drop-in against RecBole, and all other tests with the old packages that RecBole needs
 	$(RECBOLE_VENV)/bin/pytest --numprocesses 2 --dist worksteal --disable-warnings
+
+# The C++ with AddressSanitizer and UBSan, in a copy of the package of its own.
+ASAN := build/asan
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+$(ASAN)/.built: $(shell find src/dien -name '*.cpp' -o -name '*.h' -o -name '*.py')
+	rm -rf $(ASAN) && mkdir -p $(ASAN) && cp -r src/dien $(ASAN)
+	$(CXX) -std=c++17 -O1 -g1 -fPIC -fno-math-errno -fvisibility=hidden -w $(SANITIZE) -shared -Isrc/dien/ops \
+		$$(find src/dien/ops -name '*.cpp') -o $(ASAN)/dien/ops/cpu/_kernels.so
+	@touch $@
+
+test-asan: $(VENV)/.dev $(ASAN)/.built  ## the tests of the operators, their C++ built with AddressSanitizer and UBSan
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" PYTHONPATH=$(ASAN) \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(BIN)/python -m pytest -s tests/ops \
+		--deselect tests/ops/test_dispatch.py -k 'not compil and not export and not checks_of_torch'
 
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .

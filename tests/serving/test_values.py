@@ -79,7 +79,7 @@ NO_LIST: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", NO_ID, ids=repr)
+@pytest.mark.parametrize("value", NO_ID)
 def test_what_is_no_id_is_refused_alone_and_in_a_list_by_the_name_of_its_field(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^user: .+, expected strings or integers"):
         USER.plain(value)
@@ -89,7 +89,7 @@ def test_what_is_no_id_is_refused_alone_and_in_a_list_by_the_name_of_its_field(v
         Field("tags", depth=2).plain([["1"], None, ["2", value]])
 
 
-@pytest.mark.parametrize("value", NO_LIST, ids=repr)
+@pytest.mark.parametrize("value", NO_LIST)
 def test_what_is_no_list_is_refused_by_the_name_of_its_field(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^candidates: .+, expected a list of strings or integers; "):
         CANDIDATES.plain(value)
