@@ -44,18 +44,26 @@ test-recbole: $(RECBOLE_VENV)/.done  ## the drop-in against RecBole, and all oth
 	$(RECBOLE_VENV)/bin/pytest --numprocesses 2 --dist worksteal --disable-warnings
 
 # The C++ with AddressSanitizer and UBSan, in a copy of the package of its own.
-ASAN := build/asan
+ASAN     := build/asan
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-$(ASAN)/.built: $(shell find src/dien -name '*.cpp' -o -name '*.h' -o -name '*.py')
-	rm -rf $(ASAN) && mkdir -p $(ASAN) && cp -r src/dien $(ASAN)
-	$(CXX) -std=c++17 -O1 -g1 -fPIC -fno-math-errno -fvisibility=hidden -w $(SANITIZE) -shared -Isrc/dien/ops \
-		$$(find src/dien/ops -name '*.cpp') -o $(ASAN)/dien/ops/cpu/_kernels.so
-	@touch $@
+CPP      := $(shell find src/dien/ops -name '*.cpp')
+HEADERS  := $(shell find src/dien/ops -name '*.h')
+OBJECTS  := $(CPP:src/%.cpp=$(ASAN)/objects/%.o)
 
-test-asan: $(VENV)/.dev $(ASAN)/.built  ## the tests of the operators, their C++ built with AddressSanitizer and UBSan
-	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" PYTHONPATH=$(ASAN) \
-		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(BIN)/python -m pytest -s tests/ops \
-		--deselect tests/ops/test_dispatch.py -k 'not compil and not export and not checks_of_torch'
+$(ASAN)/objects/%.o: src/%.cpp $(HEADERS)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O1 -g1 -fPIC -fno-math-errno -fvisibility=hidden -w $(SANITIZE) -Isrc/dien/ops -c $< -o $@
+
+$(ASAN)/kernels.so: $(OBJECTS)
+	$(CXX) -shared $(SANITIZE) $^ -o $@
+
+test-asan: $(VENV)/.dev  ## the tests of the operators, their C++ built with AddressSanitizer and UBSan by g++
+	$(MAKE) --jobs 2 $(ASAN)/kernels.so
+	rm -rf $(ASAN)/dien && cp -r src/dien $(ASAN)
+	cp $(ASAN)/kernels.so $(ASAN)/dien/ops/cpu/_kernels.so
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(ASAN) \
+		$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/ops
 
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .

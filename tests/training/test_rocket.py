@@ -155,5 +155,5 @@ def test_a_warm_start_goes_on_with_both_nets_and_names_a_booster_that_is_gone(
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
     run = Run.open(shutil.copytree(trained.path, tmp_path / "run"))
     (run.path / "booster.safetensors").unlink()
-    with pytest.raises(RunError, match=r"booster\.safetensors: cannot be read"):
+    with pytest.raises(RunError, match=r"booster\.safetensors: missing"):
         copy_weights(run, model)

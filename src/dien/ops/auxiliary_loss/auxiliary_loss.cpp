@@ -40,8 +40,7 @@ Packed pack(const Problem& problem, int64_t lanes, mlp::Packer& packer) {
 // Zeros from the row after the last one's to the last step.
 void end_with_zeros(const Problem& problem, int64_t ahead, int64_t width, float* gradient) {
     const int64_t after = problem.count ? problem.now[problem.count - 1] + ahead + 1 : 0;
-    if (problem.steps * width)
-        std::memset(gradient + after * width, 0, (problem.steps - after) * width * sizeof(float));
+    std::fill_n(gradient + after * width, (problem.steps - after) * width, 0.0f);
 }
 
 Status run(const Problem& problem, const Machine& machine, float* logits, const Gradients* gradients) {

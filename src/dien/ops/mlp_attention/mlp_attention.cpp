@@ -98,8 +98,8 @@ Status backward(const Problem& problem, const Machine& machine, const Gradients&
     Rows read;
     if (!read_rows(problem, read)) return mismatch;
     const int64_t H = problem.hidden, W = problem.tail.widths[0];
-    std::memset(gradients.dtargets, 0, problem.rows * H * sizeof(float));
-    std::memset(gradients.dbias, 0, problem.rows * W * sizeof(float));
+    std::fill_n(gradients.dtargets, problem.rows * H, 0.0f);
+    std::fill_n(gradients.dbias, problem.rows * W, 0.0f);
     // Rows that read common steps run on one thread, one after the other.
     const BackwardSchedule schedule(std::move(read), TILE, PARTS, gradients.dstates, problem.steps, H);
     Tiles tiles;
