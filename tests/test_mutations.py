@@ -427,14 +427,14 @@ def test_a_damaged_column_is_refused_by_every_command_that_reads_it(
     data: Dataset, run: Run, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(data.path, tmp_path / "data")
-    at(0, 127)(folder / "test/label.npy")
+    at(0, 127)(folder / "valid/label.npy")
     commands: tuple[Callable[[Dataset], Any], ...] = (
         lambda damaged: evaluate(run, damaged),
         lambda damaged: append(damaged, None, None),  # type: ignore[arg-type]  # neither is read
         lambda damaged: fit(damaged, config(), tmp_path / "run", show_progress=False),
     )
     for command in commands:
-        with pytest.raises(DataError, match=r"test/label.npy: row 0: 127 is out of range"):
+        with pytest.raises(DataError, match=r"valid/label.npy: row 0: 127 is out of range"):
             command(Dataset.open(folder))
     assert not (tmp_path / "run").exists()
 

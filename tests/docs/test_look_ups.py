@@ -19,7 +19,7 @@ LOOK_UPS = {
     "where auxiliary negatives are drawn": ("data", "negative_sampling.py", "def draw_other_than("),
     "the AUC": ("training", "metrics.py", "def _auc("),
     "the error of two columns of one name": ("data/readers", "messages.py", "two columns are named"),
-    "an index out of a table": ("ops", "rows/", "raise IndexError("),
+    "an index out of a table": ("ops", "checks.py", "raise IndexError("),
     "the format of requests": ("serving", "requests.py", "``user``, ``history`` and ``candidates``"),
 }
 

@@ -22,7 +22,8 @@ def test_a_line_cut_off_by_a_crash_and_records_of_later_steps_are_dropped(tmp_pa
 
 
 def test_a_damaged_line_is_named_by_its_number(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": \n{"step": 3}\n')
+    line = '{"kind": "steps", "epoch": 1, "step": 3, "loss": 0.5}'
+    (tmp_path / "metrics.jsonl").write_text(f"{line}\n{line[:9]}\n{line}\n")
     with pytest.raises(RunError, match=r"metrics\.jsonl: line 2 is not as dien train writes it"):
         read_records(tmp_path)
 

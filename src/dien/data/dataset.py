@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -205,15 +205,19 @@ class Dataset(Tables):
         for array in (array for column in columns for array in files_of(column).values()):
             release(array)
 
-    def check(self) -> None:
+    def check(self, splits: Sequence[SplitName] = SPLITS) -> None:
         """Read every column and check that all fit together.
+
+        Args:
+            splits: those to read; training never reads the test split, not for its check either.
 
         Raises:
             DataError: naming the first file in which something is wrong.
         """
-        for file, what in wrong_values(self, self.info.negatives.per_positive):
+        for file, what in wrong_values(self, splits, self.info.negatives.per_positive):
             raise self.folder.refusal(file, f"{what} (docs/data-format.md)")
-        for name, split in self.splits.items():
+        for name in splits:
+            split = self.splits[name]
             positives, said = int(split.label.sum(dtype=np.int64)), self.info.sizes.splits[name].positives
             if positives != said:
                 raise self.folder.refusal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dien.data.features import Feature
 from dien.data.ragged import row_of
-from dien.data.tables import FeatureTable, Split, Tables
+from dien.data.tables import FeatureTable, Split, SplitName, Tables
 
 BLOCK = 1 << 20
 """Entries checked at once: memory stays flat."""
@@ -19,11 +19,12 @@ Wrong = Iterator[tuple[str, str]]
 """File and what is wrong in it."""
 
 
-def wrong_values(data: Tables, per_positive: int | None) -> Wrong:
+def wrong_values(data: Tables, splits: Sequence[SplitName], per_positive: int | None) -> Wrong:
     """Find what is wrong in a dataset.
 
     Args:
         data: the dataset; its columns have the right types and lengths.
+        splits: those to read.
         per_positive: how many negatives were sampled for each positive; None where they are real.
 
     Yields:
@@ -53,7 +54,8 @@ def wrong_values(data: Tables, per_positive: int | None) -> Wrong:
                 block,
                 unclicked.start[block] > unclicked.end[block],
             )
-    for name, split in data.splits.items():
+    for name in splits:
+        split = data.splits[name]
         yield from _split(data, features, name, split)
         if per_positive is not None:
             yield from _sampled(name, split, per_positive)

@@ -16,6 +16,7 @@ import torch
 from dien.config import RunConfig
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
+from dien.data.tables import SplitName
 from dien.errors import DataError, RunError
 from dien.files import make_folder
 from dien.lock import locked
@@ -34,6 +35,9 @@ from dien.training.records import load, text_of
 from dien.training.resumable import write_text
 from dien.training.trainer import Trainer
 from dien.training.warm import copy_weights, expect_extension, origin
+
+READ: tuple[SplitName, ...] = ("train", "valid")
+"""Splits that training reads."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def fit(
         vectors = [] if begun else read_vectors(config, dataset)
         if resume and out.exists():
             run = _resumed(out, config, dataset, start_from)
-            dataset.check()
+            dataset.check(READ)
             if not run.finished and run.info.threads not in (None, threads):
                 warnings.warn(
                     f"{out}: was begun with {run.info.threads} threads of torch and goes on with {threads}: "
@@ -277,7 +281,7 @@ def _created(
     if start_from is not None:
         source = start_from if isinstance(start_from, Run) else Run.open(start_from)
         began = origin(source, config.model, dataset)
-    dataset.check()  # reads all of it: what is refused sooner is refused before
+    dataset.check(READ)  # reads all of it: what is refused sooner is refused before
     return Run.create(out, config, dataset, began, threads)
 
 

