@@ -22,16 +22,17 @@ def lengths_to_offsets(lengths: Tensor) -> Tensor:
     return offsets
 
 
-def row_of_step(lengths: Tensor) -> Tensor:
+def row_of_step(lengths: Tensor, steps: int | None = None) -> Tensor:
     """Name, for every packed step, the sequence that owns it.
 
     Args:
         lengths: ``[R]`` integers >= 0.
+        steps: ``N``, for lengths without values (device ``meta``); None to add them up.
 
     Returns:
         ``[N]`` int64 with ``N = lengths.sum()``.
     """
-    row = torch.repeat_interleave(lengths)
+    row = torch.repeat_interleave(lengths, output_size=steps)
     return row if row.dtype == torch.int64 else row.to(torch.int64)
 
 

@@ -67,3 +67,9 @@ def test_each_row_gets_the_sum_of_its_own_steps(lengths: list[int], width: tuple
 def test_the_gradient_of_the_sum_is_that_of_finite_differences() -> None:
     values = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: segment_sum(x, LENGTHS), values)
+
+
+def test_tensors_without_values_give_the_shapes_of_the_results() -> None:
+    values, lengths = torch.empty(7, 2, device="meta"), torch.tensor([3, 4, 0], device="meta")
+    assert segment_sum(values, lengths).shape == (3, 2)
+    assert segment_softmax(values[:, 0], lengths).shape == (7,)

@@ -14,12 +14,12 @@ from dien.packed import row_of_step
 def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
     """Compute :func:`dien.ops.segment_sum`."""
     total = values.new_zeros((lengths.shape[0], *values.shape[1:]))
-    return total.index_add(0, row_of_step(lengths), values)
+    return total.index_add(0, _row_of(values, lengths), values)
 
 
 def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> Tensor:
     """Compute :func:`dien.ops.segment_softmax`."""
-    row = row_of_step(lengths) if row is None else row.to(torch.int64)
+    row = _row_of(logits, lengths) if row is None else row.to(torch.int64)
     if higher_order((logits,)):
         top = logits.detach().new_full((lengths.shape[0],), -torch.inf)
         top = top.scatter_reduce(0, row, logits.detach(), "amax")
@@ -27,6 +27,10 @@ def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> Tens
         return e / logits.new_zeros(lengths.shape[0]).index_add(0, row, e)[row]
     result: Tensor = _Softmax.apply(logits, row, lengths.shape[0])  # type: ignore[no-untyped-call]
     return result
+
+
+def _row_of(values: Tensor, lengths: Tensor) -> Tensor:
+    return row_of_step(lengths, values.shape[0] if lengths.is_meta else None)
 
 
 class _Softmax(torch.autograd.Function):
