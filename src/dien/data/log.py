@@ -15,6 +15,8 @@ WEIGHT = ".weight"
 """The column of weights: no feature's name begins with a dot."""
 CONVERSION = ".conversion"
 """The column of conversions."""
+YEAR_10000 = 253_402_300_800
+"""Times in seconds since 1970 are from 0 up to this one, without it; it also catches milliseconds."""
 
 
 @dataclass(frozen=True)

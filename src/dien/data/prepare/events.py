@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.features import Definition
-from dien.data.log import CONVERSION, WEIGHT, Log
+from dien.data.log import CONVERSION, WEIGHT, YEAR_10000, Log
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
 from dien.forks import expect_polars
@@ -24,7 +24,6 @@ History = Literal["clicked", "all", "behaviours"]
 """Which events are a user's behaviours: those that were clicked, all that were shown (as in RecBole), or
 those of a log of behaviours of its own."""
 
-YEAR_10000 = 253_402_300_800  # also catches milliseconds
 EVENTS_AT_ONCE = 1 << 22
 """Recipes go through users in slices of about this many events, so that memory stays bounded."""
 
