@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._pytree import tree_map_only
 
-from dien.ops import cpu
+from dien.ops import attention_gru_layer, cpu
 from tests.ops.calls import DIRECT, PLACES, PUBLIC, SHAPES, TYPES, VALUES, copied, direct, leaves, replaced
 
 # Every refusal names the operator, what was found and the rule.
@@ -71,6 +71,20 @@ def test_an_argument_of_any_kind_is_refused_in_words_or_gives_the_numbers_of_pla
 
 
 @pytest.mark.parametrize("name", CALLS)
+def test_all_tensors_or_all_of_a_kind_spoilt_in_one_way_are_so_too(name: str) -> None:
+    function, good = CALLS[name]
+    places = list(leaves(good))
+    floats = [(path, tensor) for path, tensor in places if tensor.is_floating_point()]
+    integers = [(path, tensor) for path, tensor in places if not tensor.is_floating_point()]
+    for spoil in (*SHAPES.values(), *TYPES.values(), *PLACES.values()):
+        for some in (places, floats, integers):
+            arguments = good
+            for path, tensor in some:
+                arguments = replaced(arguments, path, spoil(tensor))
+            check(function, arguments)
+
+
+@pytest.mark.parametrize("name", CALLS)
 @settings(max_examples=15)
 @given(data=st.data())
 def test_several_spoilt_at_once_are_so_too(name: str, data: st.DataObject) -> None:
@@ -104,6 +118,16 @@ def test_shapes_and_types_are_refused_alike_where_a_compiler_traces(name: str, d
         assert one.dtype == other.dtype
         known = [a == b for a, b in zip(one.shape, other.shape, strict=True) if isinstance(a, int)]
         assert all(known)
+
+
+def test_without_values_a_result_is_refused_only_where_its_size_depends_on_them() -> None:
+    x, weight_ih, weight_hh, _, _, starts, lengths, *_ = (
+        one.to("meta") for one in DIRECT["attention_gru"] if isinstance(one, Tensor)
+    )
+    rows = (x, weight_ih, weight_hh, None, None, starts, lengths)
+    assert attention_gru_layer(*rows, kind="gru").shape == (lengths.shape[0], weight_hh.shape[1])
+    with pytest.raises(ValueError, match="attention_gru: lengths is on meta, .*; expected values: the size"):
+        attention_gru_layer(*rows, kind="gru", outputs="all")
 
 
 @pytest.mark.parametrize("backend", cpu.backends())

@@ -69,6 +69,16 @@ def check_shape(operator: str, name: str, tensor: Tensor, rule: str, expected: S
         refuse(operator, f"{name} has shape {shape(tensor)}", f"{rule} = {list(expected)}")
 
 
+def check_has_values(operator: str, name: str, tensor: Tensor) -> None:
+    """Refuse a tensor on the device ``meta`` where its values decide how large the result is.
+
+    What a compiler traces is let through: there a size may be a symbol.
+    """
+    if type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_meta:
+        found = f"{name} is on meta, where tensors have no values"
+        refuse(operator, found, "values: the size of the result depends on them")
+
+
 def check_rows(
     operator: str,
     name: str,

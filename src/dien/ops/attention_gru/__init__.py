@@ -20,6 +20,7 @@ from dien.ops.attention_gru.arguments import (
     check_backward,
     check_outputs,
 )
+from dien.ops.checks import check_has_values
 from dien.ops.dispatch import define, will_differentiate
 
 
@@ -131,9 +132,11 @@ def _fake(given: Arguments, keep_states: bool, keep_activations: bool) -> tuple[
     x, scores = given.x, given.scores
     B, H = given.lengths.shape[0], given.weight_hh.shape[1]
     P: Any = 0
-    if keep_states:
-        # Without scores the number of pairs is known to the data alone.
-        P = scores.shape[0] if scores is not None else torch.library.get_ctx().new_dynamic_size()
+    if keep_states and scores is not None:
+        P = scores.shape[0]
+    elif keep_states:  # the number of pairs is known to the data alone
+        check_has_values("attention_gru", "lengths", given.lengths)
+        P = torch.library.get_ctx().new_dynamic_size()
     return x.new_empty((B, H)), x.new_empty((P, H)), x.new_empty((P if keep_activations else 0, 4 * H))
 
 

@@ -6,7 +6,15 @@ from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 
-from dien.ops.checks import check_alike, check_integers, check_rows, check_shape, refuse, shape
+from dien.ops.checks import (
+    check_alike,
+    check_has_values,
+    check_integers,
+    check_rows,
+    check_shape,
+    refuse,
+    shape,
+)
 
 Kind = Literal["gru", "agru", "augru", "augru-complement"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -58,6 +66,7 @@ def check_reset_before(given: Arguments, outputs: str) -> None:
     check_outputs("reset_before_gru", outputs)
     if given.weight_ih is None:
         refuse("reset_before_gru", "weight_ih is None", "[3H, D]")
+    check_has_values("reset_before_gru", "lengths", given.lengths)  # they decide how many steps are taken
 
 
 def check_outputs(operator: str, outputs: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dien.ops.checks import check_shape, refuse, shape
+from dien.ops.checks import check_has_values, check_shape, refuse, shape
 from dien.ops.dispatch import define, under_autocast
 from dien.ops.linear import linear
 from dien.ops.mlp import MLPTail
@@ -81,6 +81,7 @@ def mlp_attention(
 
 
 def _fake(x: Arguments) -> Tensor:
+    check_has_values("mlp_attention", "lengths", x.lengths)
     return x.states.new_empty(torch.library.get_ctx().new_dynamic_size())  # known to the data alone
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dien.ops.checks import check_range, refuse
+from dien.ops.checks import check_has_values, check_range, refuse
 from dien.ops.dispatch import define
 from dien.ops.rows import cpu, reference
 from dien.ops.rows.arguments import Adam, check_adam, check_gather, check_sum
@@ -62,6 +62,7 @@ def sum_by_row(indices: Tensor, values: Tensor, height: int) -> tuple[Tensor, Te
         ValueError: a shape or dtype that does not fit; the message quotes it and the rule.
     """
     check_sum([values], [indices], [0], [height])
+    check_has_values("sum_by_row", "indices", indices)
     if bool((indices[1:] > indices[:-1]).all()):
         if len(indices) and not (int(indices[0]) >= 0 and int(indices[-1]) < height):
             check_range("sum_by_row", indices, height)  # says which
@@ -110,6 +111,7 @@ def adam_rows(
 def _fake_sum(
     columns: list[Tensor], indices: list[Tensor], table_of: Sequence[int], heights: Sequence[int]
 ) -> list[Tensor]:
+    check_has_values("sum_by_row", "indices", indices[0])
     first = [columns[table_of.index(table)] for table in range(len(heights))]
     counts = [torch.library.get_ctx().new_dynamic_size() for _ in heights]  # known to the data alone
     rows = [indices[0].new_empty(n) for n in counts]

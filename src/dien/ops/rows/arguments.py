@@ -90,8 +90,8 @@ def check_adam(given: Adam) -> None:
     """Refuse shapes, types and numbers that do not fit ``adam_rows``, quoting them and the rule."""
     name = "adam_rows"
     table, rows, drows, mean, square, touched, step, lr, beta1, beta2, eps = given
-    if not table.ndim:
-        refuse(name, "table has shape []", "[V, W]")
+    if table.ndim != 2:
+        refuse(name, f"table has shape {shape(table)}", "[V, W]")
     check_integers(name, ("rows", "touched"), (rows, touched), "table", table.device)
     if rows.dtype is not torch.int64 or touched.dtype is not torch.int32:
         refuse(name, f"rows are {rows.dtype} and touched {touched.dtype}", "torch.int64 and torch.int32")
