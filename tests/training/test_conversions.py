@@ -153,6 +153,13 @@ def test_a_run_that_does_not_predict_conversions_says_so(small_run: Run) -> None
     assert "conversion" not in evaluate(small_run).to_dict()
 
 
+def test_a_model_may_call_its_second_head_as_it_likes(run: Run) -> None:
+    scorer = Scorer(run)
+    scorer.model.second = scorer.model.conversion
+    del scorer.model.conversion
+    assert scorer.predicts_conversions
+
+
 def test_a_model_without_a_second_head_is_refused_by_name_and_learns_clicks_alone(
     data: Dataset, tmp_path: Path
 ) -> None:

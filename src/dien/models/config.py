@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:  # a configuration does not need torch
+    from dien.data.features import Schema
 
 Activation = Literal["dice", "prelu", "relu", "sigmoid", "silu", "tanh"]
 Width = Annotated[int, Field(gt=0, le=65_536)]  # no memory holds the matrices of much wider layers
@@ -58,6 +61,10 @@ class ModelConfig(Strict):
     def needs_negatives(self) -> bool:
         """Whether training needs a negative for each behaviour, as DIEN's auxiliary loss does."""
         return False
+
+    def wants_conversions(self, schema: Schema) -> bool:
+        """Whether a model of this data is to have a second head, which predicts conversions."""
+        return schema.conversion and self.conversion_weight > 0
 
     def serving(self) -> ModelConfig:
         """Configure what scores: the model itself, unless training needs more than scoring."""

@@ -130,7 +130,7 @@ def conversion_head(schema: Schema, config: ModelConfig, hidden: Callable[[], nn
     Returns:
         None where the data has no conversions, or ``conversion_weight`` is 0.
     """
-    if not schema.conversion or not config.conversion_weight:
+    if not config.wants_conversions(schema):
         return None
     return nn.Sequential(hidden(), nn.Linear(config.head_hidden[-1], 1))
 

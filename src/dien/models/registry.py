@@ -115,11 +115,7 @@ def expect_heads(config: ModelConfig, schema: Schema) -> None:
     Raises:
         ConfigError: as :func:`build`.
     """
-    if (
-        schema.conversion
-        and config.conversion_weight
-        and not _registered(config.name).model.predicts_conversions
-    ):
+    if config.wants_conversions(schema) and not _registered(config.name).model.predicts_conversions:
         raise ConfigError(
             f"the model {config.name} has no head for conversions, which the data has; set "
             "model.conversion_weight=0 to train it on clicks alone, or train another model"

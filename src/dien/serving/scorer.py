@@ -78,7 +78,7 @@ class Scorer:
     @property
     def predicts_conversions(self) -> bool:
         """Whether the model predicts, beside the click, whether it leads to a conversion."""
-        return getattr(self.model, "conversion", None) is not None
+        return self.model.predicts_conversions and self.run.config.model.wants_conversions(self.run.schema)
 
     def score(
         self,
