@@ -28,5 +28,17 @@ def test_a_damaged_line_is_named_by_its_number(tmp_path: Path) -> None:
         read_records(tmp_path)
 
 
+def test_what_was_written_is_not_read_again(tmp_path: Path) -> None:
+    TrainingLog(tmp_path, 0).close()
+    log = TrainingLog(tmp_path, 0)
+    (tmp_path / "metrics.jsonl").unlink()
+    for step in (3, 6):
+        log.write({"kind": "validation", "epoch": 1, "step": step, "valid_auc": 0.5})
+        (tmp_path / "metrics.jsonl").unlink()
+    log.close()
+    table = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert table == ["kind,epoch,step,valid_auc", "validation,1,3,0.5", "validation,1,6,0.5"]
+
+
 def test_a_run_without_records_has_none(tmp_path: Path) -> None:
     assert read_records(tmp_path) == []

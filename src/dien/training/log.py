@@ -31,12 +31,12 @@ class TrainingLog:
 
     def __init__(self, run: Path, step: int) -> None:
         self._run, self._path = run, run / "metrics.jsonl"
-        kept = [record for record in read_records(run) if record["step"] <= step]
-        write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
+        self._records = [record for record in read_records(run) if record["step"] <= step]
+        write_text(self._path, "".join(json.dumps(record) + "\n" for record in self._records))
         with resumable(run / "tensorboard"):
             shutil.rmtree(run / "tensorboard", ignore_errors=True)
             self._board = SummaryWriter(str(run / "tensorboard"))
-        for record in kept:
+        for record in self._records:
             self._draw(record)
 
     def write(self, record: dict[str, Any]) -> None:
@@ -45,6 +45,7 @@ class TrainingLog:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        self._records.append(record)
         if record["kind"] != "steps":
             self._write_table()
         self._draw(record)
@@ -59,12 +60,11 @@ class TrainingLog:
                 self._board.add_scalar(f"{record['kind']}/{name}", value, record["step"])
 
     def _write_table(self) -> None:
-        records = read_records(self._run)
-        columns = dict.fromkeys(name for record in records for name in record)
+        columns = dict.fromkeys(name for record in self._records for name in record)
         text = io.StringIO()
         writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows(self._records)
         write_text(self._run / "metrics.csv", text.getvalue())
 
 
