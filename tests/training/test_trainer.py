@@ -323,9 +323,13 @@ def records_of(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]
     return [record for record in records if record["kind"] == kind]
 
 
-def test_training_that_diverges_says_so(small_data: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"diverged in epoch 1.*learning_rate"):
-        fit(small_data, config_of("training.learning_rate=1e30"), tmp_path / "run", show_progress=False)
+@pytest.mark.parametrize("validate", ["null", "1"])
+def test_training_that_diverges_says_so_and_in_which_epoch(
+    small_data: Dataset, tmp_path: Path, validate: str
+) -> None:
+    config = config_of("training.learning_rate=1e30", f"training.validation_steps={validate}")
+    with pytest.raises(RunError, match=r"diverged in epoch 1:.*learning_rate"):
+        fit(small_data, config, tmp_path / "run", show_progress=False)
     assert "NaN" not in (tmp_path / "run/metrics.jsonl").read_text()
 
 

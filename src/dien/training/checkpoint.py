@@ -13,6 +13,7 @@ import msgspec
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dien.data.dataset_info import Count
 from dien.errors import RunError
 from dien.files import replacing
 from dien.folders import Folder
@@ -20,8 +21,24 @@ from dien.tensors import read_tensors, with_checksum
 from dien.training.metrics import Metrics
 from dien.training.resumable import resumable
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 AGAIN = "copy the run folder again, or remove it and train again"
+
+MODEL, RECENT, FROZEN = "model.", "recent.", "frozen."
+"""What the names of its tensors begin with: weights, sums of losses, rows that stay as they are."""
+
+_step_of = re.compile(r"step-(\d{9,18})\.safetensors").fullmatch
+is_best = re.compile(r"best-\d{9,18}\.safetensors").fullmatch
+"""Tell whether a file has a name of :func:`best_name`."""
+
+
+def step_name(steps: int) -> str:
+    """Name the checkpoint of so many steps."""
+    return f"step-{steps:09d}.safetensors"
+
+
+def best_name(steps: int) -> str:
+    """Name the weights that were the best after so many steps."""
+    return f"best-{steps:09d}.safetensors"
 
 
 class TrainState(msgspec.Struct):
@@ -72,12 +89,12 @@ class Checkpoint:
     of_old: bool = False
 
     def save(self, folder: Path) -> None:
-        """Write ``folder/step-N.safetensors``, then drop the checkpoints before it.
+        """Write it, then remove what the checkpoints before it needed (:func:`drop_older`).
 
         Raises:
             RunError: it cannot be written; the checkpoint before it is kept.
         """
-        path = folder / f"step-{self.state.steps:09d}.safetensors"
+        path = folder / step_name(self.state.steps)
         tensors, numbers = {f"tensors.{name}": tensor for name, tensor in self.tensors.items()}, {}
         for index, entries in self.optimiser.items():
             for key, value in entries.items():
@@ -88,9 +105,7 @@ class Checkpoint:
                     numbers[name] = value
         state = msgspec.to_builtins(self.state)  # for json, which keeps a NaN
         save_tensors(path, tensors, {"progress": json.dumps(state), "numbers": json.dumps(numbers)})
-        for old in folder.glob("step-*.safetensors"):
-            if old != path:
-                old.unlink()
+        drop_older(folder, self.state)
 
     @classmethod
     def newest(cls, folder: Path) -> Checkpoint | None:
@@ -101,7 +116,7 @@ class Checkpoint:
         Raises:
             RunError: it cannot be read.
         """
-        steps = {int(match[1]): match[0] for path in folder.glob("step-*") if (match := _NAME(path.name))}
+        steps = _steps_in(folder)
         if not steps:
             return None
         where, name = Folder(folder, RunError, AGAIN), steps[max(steps)]
@@ -132,7 +147,22 @@ class Checkpoint:
         return cls(state, tensors, optimiser, name, of_old)
 
 
-_NAME = re.compile(r"step-(\d{9,18})\.safetensors").fullmatch
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether a folder has a checkpoint to go on from; it need not be there."""
+    return bool(_steps_in(folder))
+
+
+def drop_older(folder: Path, state: TrainState) -> None:
+    """Remove what the checkpoint of a state does not need: earlier checkpoints and earlier best weights."""
+    needed = {step_name(state.steps), state.best_file}
+    for file in list(folder.iterdir()):
+        if (_step_of(file.name) or is_best(file.name)) and file.name not in needed:
+            file.unlink()
+
+
+def _steps_in(folder: Path) -> dict[int, str]:
+    """List the checkpoints in a folder: after how many steps each was written, and its file."""
+    return {int(match[1]): match[0] for path in folder.glob("*") if (match := _step_of(path.name))}
 
 
 def _name_losses(progress: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -142,7 +172,7 @@ def _name_losses(progress: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     epoch = [*sums, *progress.pop("epoch_rocket", [])]
     names = ("loss", "auxiliary_loss", "booster_loss", "hint_loss")
     progress["epoch_losses"] = {name: total for name, total in zip(names, epoch, strict=False) if total}
-    tensors |= {f"recent.{name}": total for name, total in zip(names, recent, strict=False) if total}
+    tensors |= {RECENT + name: total for name, total in zip(names, recent, strict=False) if total}
     progress["best"] = progress.get("best") or None
 
 

@@ -26,7 +26,7 @@ from dien.models.registry import expect_heads
 from dien.places import settle
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.tensors import finite, read_tensors
-from dien.training.checkpoint import save_tensors
+from dien.training.checkpoint import has_checkpoint, save_tensors
 from dien.training.device import device_of
 from dien.training.going_on import checkpoints_of
 from dien.training.pretrained import Vectors, read_vectors
@@ -130,7 +130,7 @@ def fit(
     with locked(out, RunError) as holds:
         if holds:
             settle(out)
-        begun = resume and ((out / RESULT).exists() or any((out / "checkpoints").glob("step-*.safetensors")))
+        begun = resume and ((out / RESULT).exists() or has_checkpoint(out / "checkpoints"))
         vectors = [] if begun else read_vectors(config, dataset)
         if resume and out.exists():
             run = _resumed(out, config, dataset, start_from)

@@ -6,7 +6,6 @@ A run folder may come from anywhere, and an update writes where the optimiser's 
 from __future__ import annotations
 
 import math
-import re
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +15,9 @@ from dien.errors import RunError
 from dien.folders import Folder
 from dien.models import Model
 from dien.tensors import expect_tensor, expect_tensors, read_tensors
-from dien.training.checkpoint import AGAIN, Checkpoint, TrainState
+from dien.training.checkpoint import AGAIN, FROZEN, MODEL, RECENT, Checkpoint, TrainState, is_best
 
-MODEL, RECENT = "model.", "recent."
-FROZEN = "frozen."  # dien.training.pretrained checks these
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-_of_best = re.compile(r"best-\d{9,18}\.safetensors").fullmatch
 
 
 def checkpoints_of(run: Folder) -> Folder:
@@ -64,7 +60,7 @@ def fitting_state(
     found = {name.removeprefix(MODEL): kept[name] for name in kept if name.startswith(MODEL)}
     expect_tensors(folder, checkpoint.name, found, expected, prefix="tensors.model.")
     for name, total in kept.items():
-        if name.startswith((MODEL, FROZEN)):
+        if name.startswith((MODEL, FROZEN)):  # dien.training.pretrained checks the frozen rows
             continue
         if not name.startswith(RECENT) or not total.is_floating_point() or total.shape != ():
             raise folder.refusal(checkpoint.name, f"has an unknown tensor tensors.{name}")
@@ -93,7 +89,7 @@ def _expect_progress(checkpoint: Checkpoint, folder: Folder, settings: TrainConf
         "epochs": state.epochs == state.steps // steps and state.epochs <= settings.epochs,
         "best_epoch": state.best_epoch <= state.epochs + 1,
         "best": (state.best is None) == (not state.best_file) and _is_share(state),
-        "best_file": not state.best_file or _of_best(state.best_file) is not None,
+        "best_file": not state.best_file or is_best(state.best_file) is not None,
         "waited": state.waited <= state.steps,
         "timed_seconds": math.isfinite(state.timed_seconds),
         "stopped": state.stopped == stopped,

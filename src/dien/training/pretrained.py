@@ -23,6 +23,7 @@ from dien.data.readers.messages import BadValueError
 from dien.data.readers.values import text
 from dien.errors import ConfigError, DataError
 from dien.models import Inputs, Model
+from dien.training.checkpoint import FROZEN
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,6 @@ def frozen_of(tensors: Mapping[str, Tensor], model: Model) -> dict[str, FrozenRo
     for name, rows in tensors.items():
         table = table_of(model, name)
         if rows.dtype != torch.bool or rows.shape != (table.num_embeddings,):
-            raise ValueError(f"frozen.{name}: {rows.dtype} {list(rows.shape)}, expected a bool for each row")
+            raise ValueError(f"{FROZEN}{name}: {rows.dtype} {list(rows.shape)}, expected a bool for each row")
         frozen[name] = FrozenRows(table, rows)
     return frozen

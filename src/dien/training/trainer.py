@@ -21,7 +21,18 @@ from dien.errors import ConfigError, RunError
 from dien.files import remove_unfinished
 from dien.models import Model
 from dien.run import Run
-from dien.training.checkpoint import AGAIN, Checkpoint, TrainState, save_tensors
+from dien.training.checkpoint import (
+    AGAIN,
+    FROZEN,
+    MODEL,
+    RECENT,
+    Checkpoint,
+    TrainState,
+    best_name,
+    drop_older,
+    save_tensors,
+    step_name,
+)
 from dien.training.device import device_of
 from dien.training.evaluate import evaluate_model, evaluation_batches
 from dien.training.going_on import checkpoints_of, fitting_state
@@ -98,7 +109,7 @@ class Trainer:
             state = fitting_state(checkpoint, checkpoints, self.model, settings, len(self.batches))
             self.state = checkpoint.state
             self._load(checkpoint, state)
-            self._drop_older()  # which a process may have left that ended after its checkpoint was written
+            drop_older(self._folder, self.state)  # a process may have ended before it did this
         self._log = TrainingLog(run.path, self.state.steps)
         self._epoch_began, self._epoch_rows = time.perf_counter(), 0  # of this epoch, in this process
 
@@ -193,6 +204,11 @@ class Trainer:
 
     # Epochs
 
+    @property
+    def _epoch(self) -> int:
+        """The epoch of the last step, from 1, whether or not it has ended."""
+        return (self.state.steps - 1) // len(self.batches) + 1
+
     def _begin_epoch(self, epoch: int, done: int) -> None:
         """Show that ``done`` of the steps of an epoch (from 0) are done, and take the time from here on."""
         rows = self.batches.rows
@@ -206,8 +222,7 @@ class Trainer:
         sums = dict(zip(self.recent, torch.stack(list(self.recent.values())).tolist(), strict=True))
         for name, total in sums.items():
             if not math.isfinite(total):
-                epoch = (state.steps - 1) // len(self.batches) + 1
-                raise self._diverged(epoch, f"{name} is no finite number ({total})")
+                raise self._diverged(f"{name} is no finite number ({total})")
             self.recent[name].zero_()
             state.epoch_losses[name] = state.epoch_losses.get(name, 0.0) + total
         self._write("steps", self._means(sums, min(done, state.steps % LOG_STEPS or LOG_STEPS)))
@@ -223,9 +238,9 @@ class Trainer:
         valid = self._evaluate(stop_if_asked)
         better = state.best is None or is_better(valid, state.best, settings.metric)
         if better:
-            state.best_epoch = (state.steps - 1) // steps_an_epoch + 1
+            state.best_epoch = self._epoch
             state.best, state.waited = valid, 0
-            state.best_file = f"best-{state.steps:09d}.safetensors"
+            state.best_file = best_name(state.steps)
             save_tensors(self._folder / state.best_file, self.model.state_dict())
         else:
             state.waited += 1
@@ -267,12 +282,12 @@ class Trainer:
         try:
             return evaluate_model(self.model, self._valid, advance)
         except FloatingPointError as error:
-            raise self._diverged(self.state.epochs, str(error)) from error
+            raise self._diverged(str(error)) from error
 
-    def _diverged(self, epoch: int, how: str) -> RunError:
+    def _diverged(self, how: str) -> RunError:
         """Say that training cannot go on: nothing that is no number is recorded or saved as weights."""
         return RunError(
-            f"{self._run.path}: training diverged in epoch {epoch}: {how}; train again with a smaller "
+            f"{self._run.path}: training diverged in epoch {self._epoch}: {how}; train again with a smaller "
             f"training.learning_rate (now {self._settings.learning_rate})"
         )
 
@@ -281,34 +296,23 @@ class Trainer:
         return {name: total / steps for name, total in self.model.record(sums).items()}
 
     def _write(self, kind: str, numbers: dict[str, Any]) -> None:
-        steps = self.state.steps
-        epoch = (steps - 1) // len(self.batches) + 1
-        self._log.write({"kind": kind, "epoch": epoch, "step": steps, **numbers})
+        self._log.write({"kind": kind, "epoch": self._epoch, "step": self.state.steps, **numbers})
 
     # Checkpoints
 
     def _save_checkpoint(self) -> None:
         """Write all that training goes on from, then remove what the checkpoints before it needed."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        tensors |= {f"recent.{name}": total for name, total in self.recent.items()}
-        tensors |= {f"frozen.{name}": frozen.rows for name, frozen in self._frozen.items()}
+        tensors = {MODEL + name: tensor for name, tensor in self.model.state_dict().items()}
+        tensors |= {RECENT + name: total for name, total in self.recent.items()}
+        tensors |= {FROZEN + name: frozen.rows for name, frozen in self._frozen.items()}
         optimiser = self._optimiser.state_dict()["state"]
         Checkpoint(self.state, tensors, optimiser).save(self._folder)
-        self._drop_older()
-
-    def _drop_older(self) -> None:
-        """Remove what the newest checkpoint does not need."""
-        needed = {f"step-{self.state.steps:09d}.safetensors", self.state.best_file}
-        for kind in ("step", "best"):
-            for file in self._folder.glob(f"{kind}-*.safetensors"):
-                if file.name not in needed:
-                    file.unlink()
 
     def _expect_losses(self, named: Mapping[str, Tensor]) -> None:
         """Refuse a checkpoint with losses that the model does not have, or without those that it has."""
         kept, steps = self._kept_losses, self.state.steps
         if steps and kept is not None and not self.state.epoch_losses.keys() <= kept == named.keys():
-            known, file = ", ".join(named), f"step-{steps:09d}.safetensors"
+            known, file = ", ".join(named), step_name(steps)
             raise RunError(f"{self._folder / file}: has other losses than the model's ({known}); {AGAIN}")
 
     def _load(self, checkpoint: Checkpoint, state: dict[int, Any]) -> None:
@@ -316,13 +320,12 @@ class Trainer:
         weights: dict[str, Tensor] = {}
         frozen: dict[str, Tensor] = {}
         for name, tensor in checkpoint.tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "model":
-                weights[rest] = tensor
-            elif kind == "frozen":
-                frozen[rest] = tensor
+            if name.startswith(MODEL):
+                weights[name.removeprefix(MODEL)] = tensor
+            elif name.startswith(FROZEN):
+                frozen[name.removeprefix(FROZEN)] = tensor
             else:
-                self.recent[rest] = tensor.to(self._device)
+                self.recent[name.removeprefix(RECENT)] = tensor.to(self._device)
         self._kept_losses = None if checkpoint.of_old else set(self.recent)
         self.model.load_state_dict(weights)
         try:
