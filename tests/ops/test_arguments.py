@@ -126,7 +126,7 @@ def test_without_values_a_result_is_refused_only_where_its_size_depends_on_them(
     )
     rows = (x, weight_ih, weight_hh, None, None, starts, lengths)
     assert attention_gru_layer(*rows, kind="gru").shape == (lengths.shape[0], weight_hh.shape[1])
-    with pytest.raises(ValueError, match="attention_gru: lengths is on meta, .*; expected values: the size"):
+    with pytest.raises(ValueError, match=r"attention_gru: lengths is on meta, .*; expected values: the size"):
         attention_gru_layer(*rows, kind="gru", outputs="all")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from dien.ops import attention_gru, attention_gru_layer, cpu
 from dien.ops.attention_gru import reference
 from dien.ops.cpu import library
+from tests.ops.calls import DIRECT, copied, direct
 from tests.ops.test_attention_gru import KINDS, Rows, flat, given_inputs, layer_problem, problem
 
 COMPILED = cpu.backends()[:-1]
@@ -26,6 +27,30 @@ SIZES = [*range(1, 20), 31, 32, 33, 36, 47, 48, 49, 63, 64, 65, 128]
 
 def test_the_library_is_built_where_the_tests_run() -> None:
     assert COMPILED, "install with a C++ compiler at hand: pip install --editable ."
+
+
+class Refusing:
+    """Functions of a library that take nothing, whatever it is."""
+
+    def __getattr__(self, name: str) -> Any:
+        def function(*_: Any) -> int:
+            return -1 if name == "dien_pairs" else 1
+
+        function.argtypes = None  # type: ignore[attr-defined]
+        return function
+
+
+@each_backend
+@pytest.mark.parametrize("name", [name for name in DIRECT if not name.startswith(("segment_", "reset_"))])
+def test_what_the_library_refuses_and_no_check_explains_is_an_error_and_no_result(
+    backend: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = library.load()
+    assert loaded is not None
+    monkeypatch.setattr(loaded, "functions", Refusing())
+    refused = "dien_.*: refused, while the check in Python finds nothing wrong"
+    with cpu.backend(backend), pytest.raises(RuntimeError, match=refused):
+        direct(name)(*copied(DIRECT[name]))
 
 
 @st.composite

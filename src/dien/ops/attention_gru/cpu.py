@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -80,8 +81,7 @@ def forward(given: Arguments, keep_states: bool, keep_activations: bool) -> tupl
     states = given.x.new_empty((pairs if keep_states else 0, problem.hidden))
     activations = given.x.new_empty((pairs if keep_activations else 0, 4 * problem.hidden))
     results = Results(*[tensor.data_ptr() or None for tensor in (last, states, activations)])
-    if not backend.run("dien_gru_forward", problem, results):
-        check_steps(asked)  # says which
+    backend.run("dien_gru_forward", problem, results, say_why=lambda: check_steps(asked))
     return last, states, activations
 
 
@@ -96,11 +96,11 @@ def backward(
     backend = chosen(given.x)
     if backend is None:
         return reference.backward(given, dlast, dstates, states, activations)
-    found = _backward(backend, given, dlast, dstates, states, activations)
-    if found is None:
-        check_backward_steps(given, states)  # says which
-    assert found is not None
-    return found
+
+    def say_why() -> None:
+        check_backward_steps(given, states)
+
+    return _backward(backend, given, dlast, dstates, states, activations, say_why)
 
 
 def _backward(
@@ -110,15 +110,15 @@ def _backward(
     dstates: Tensor | None,
     states: Tensor,
     activations: Tensor,
-) -> tuple[Tensor, ...] | None:
+    say_why: Callable[[], None],
+) -> tuple[Tensor, ...]:
     x, weight_ih, bias_ih, pairs = given.x, given.weight_ih, given.bias_ih, states.shape[0]
     if weight_ih is not None and pairs > x.shape[0]:
         unread = x.new_empty((x.shape[0], weight_ih.shape[0]))  # backward reads no projections
         given = given._replace(x=unread, weight_ih=None, bias_ih=None)
-        of_gates = _backward(backend, given, dlast, dstates, states, activations)
-        if of_gates is None:
-            return None
-        dprojections, _, dweight_hh, _, *rest = of_gates
+        dprojections, _, dweight_hh, _, *rest = _backward(
+            backend, given, dlast, dstates, states, activations, say_why
+        )
         dx, dweight_ih, dbias_ih = linear.backward(
             dprojections, x, weight_ih, True, True, bias_ih is not None
         )
@@ -131,16 +131,14 @@ def _backward(
         *[pointers.contiguous(tensor) for tensor in (dlast, dstates, states, activations)],
         *[gradient.data_ptr() or None for gradient in found],
     )
-    return tuple(found) if backend.run("dien_gru_backward", problem, gradients) else None
+    backend.run("dien_gru_backward", problem, gradients, say_why=say_why)
+    return tuple(found)
 
 
 def _pairs(backend: Backend, given: Arguments) -> int:
     if given.scores is not None:
         return given.scores.shape[0]
-    pairs = backend.pairs(given.starts, given.lengths, given.x.shape[0])
-    if pairs < 0:
-        check_steps(given)  # says which
-    return pairs
+    return backend.pairs(given.starts, given.lengths, given.x.shape[0], lambda: check_steps(given))
 
 
 def _problem(pointers: Pointers, given: Arguments, pairs: int) -> Problem:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -75,7 +76,13 @@ class Backend(NamedTuple):
     library: Library
     isa: int
 
-    def run(self, function: str, problem: ctypes.Structure, *others: int | ctypes.Structure | None) -> bool:
+    def run(
+        self,
+        function: str,
+        problem: ctypes.Structure,
+        *others: int | ctypes.Structure | None,
+        say_why: Callable[[], None] | None = None,
+    ) -> None:
         """Call a function on as many threads as torch has.
 
         Args:
@@ -83,12 +90,13 @@ class Backend(NamedTuple):
                 thread pool, then addresses.
             problem: its arguments.
             others: addresses and structures it takes beyond.
-
-        Returns:
-            Whether the problem's tensors fit each other; where they do not, there is no result.
+            say_why: refuses values that the function does not take, in words; called where it did not take
+                some. None for a function that takes all values.
 
         Raises:
+            Exception: what ``say_why`` raises.
             MemoryError: no memory for scratch.
+            RuntimeError: the function failed, or refused what ``say_why`` lets pass.
         """
         call = getattr(self.library.functions, function)
         if call.argtypes is None:
@@ -106,20 +114,26 @@ class Backend(NamedTuple):
         )
         if status == 2:
             raise MemoryError(f"{function}: no memory for scratch space")
-        if status == 3:
+        if status == 1:
+            _refused(function, say_why)
+        if status:
             raise RuntimeError(f"{function}: failed")
-        return status == 0
 
-    def pairs(self, starts: Tensor | None, lengths: Tensor, steps: int) -> int:
+    def pairs(self, starts: Tensor | None, lengths: Tensor, steps: int, say_why: Callable[[], None]) -> int:
         """Count the pairs of rows.
 
         Args:
             starts: ``[B]`` int32 or int64; None where every row starts at the first step.
             lengths: ``[B]`` int32 or int64.
             steps: how many there are.
+            say_why: refuses rows that read steps that are not there, in words.
 
         Returns:
-            The sum of lengths, -1 where a row reads steps that are not there.
+            The sum of lengths.
+
+        Raises:
+            Exception: what ``say_why`` raises.
+            RuntimeError: a row reads steps that are not there, and ``say_why`` lets it pass.
         """
         pointers = Pointers()
         first = None if starts is None else pointers.indices(starts)
@@ -127,6 +141,8 @@ class Backend(NamedTuple):
         if count.argtypes is None:
             count.argtypes, count.restype = (Address, Address, ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
         pairs: int = count(first, pointers.indices(lengths), lengths.shape[0], steps)
+        if pairs < 0:
+            _refused("dien_pairs", say_why)
         return pairs
 
     def names_rows(self, row: Tensor, lengths: Tensor) -> bool:
@@ -136,6 +152,15 @@ class Backend(NamedTuple):
         if of_pairs.argtypes is None:
             of_pairs.argtypes = (Address, Address, ctypes.c_int64)
         return bool(of_pairs(pointers.indices(row), pointers.indices(lengths), lengths.shape[0]))
+
+
+def _refused(function: str, say_why: Callable[[], None] | None) -> NoReturn:
+    if say_why is not None:
+        say_why()
+    raise RuntimeError(
+        f"{function}: refused, while the check in Python finds nothing wrong; expected arguments that no "
+        "other thread changes during the call. If none does, this is a fault of dien: please report it"
+    )
 
 
 def _torch_pool() -> int | None:

@@ -57,12 +57,10 @@ def forward(x: Arguments) -> Tensor:
     if backend is None:
         return reference.forward(x)
     pointers = Pointers()
-    pairs = backend.pairs(x.starts, x.lengths, x.states.shape[0])
-    if pairs < 0:
-        check_steps(x)  # says which
+    pairs = backend.pairs(x.starts, x.lengths, x.states.shape[0], lambda: check_steps(x))
     problem = _problem(pointers, x, tail, pairs)
     logits = x.states.new_empty(pairs)
-    backend.run("dien_attention_forward", problem, logits.data_ptr())
+    backend.run("dien_attention_forward", problem, logits.data_ptr(), say_why=lambda: check_steps(x))
     return logits
 
 
@@ -77,8 +75,7 @@ def backward(x: Arguments, dlogits: Tensor) -> list[Tensor]:
     gradients = [tensor.new_empty(tensor.shape) for tensor in (*x[:5], *x.tail)]
     addresses = [gradient.data_ptr() for gradient in gradients[:5]]
     wanted = Gradients(pointers.contiguous(dlogits), *addresses, gradients_of(tail, gradients[5:]))
-    if not backend.run("dien_attention_backward", problem, wanted):
-        check_backward_steps(x, dlogits)  # says which
+    backend.run("dien_attention_backward", problem, wanted, say_why=lambda: check_backward_steps(x, dlogits))
     return gradients
 
 

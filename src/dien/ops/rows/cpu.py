@@ -81,8 +81,12 @@ def gather(tables: list[Tensor], indices: list[Tensor], table_of: Sequence[int])
     widths = [tables[table].shape[1] for table in table_of]
     columns = [column for one in found for column in torch.split(one, widths, 1)]
     problem = _problem(pointers, handed, [*table_of] * len(found), indices, columns)
-    if not backend.run("dien_rows_gather", problem):
-        check_indices("gather_rows", indices, table_of, [table.shape[0] for table in tables])  # says which
+    heights = [table.shape[0] for table in tables]
+    backend.run(
+        "dien_rows_gather",
+        problem,
+        say_why=lambda: check_indices("gather_rows", indices, table_of, heights),
+    )
     return found
 
 
@@ -110,8 +114,12 @@ def sum_by_row(
     values = [columns[0].new_empty((n, width)) for n, width in zip(most, widths, strict=True)]
     room = zip(rows, values, strict=True)
     sums = (Sums * len(heights))(*[Sums(row.data_ptr(), value.data_ptr(), 0) for row, value in room])
-    if not backend.run("dien_rows_sum", problem, ctypes.addressof(sums)):
-        check_indices("sum_by_row", indices, table_of, heights)  # says which
+    backend.run(
+        "dien_rows_sum",
+        problem,
+        ctypes.addressof(sums),
+        say_why=lambda: check_indices("sum_by_row", indices, table_of, heights),
+    )
     counts = [one.count for one in sums] * 2
     return [each[:count] for each, count in zip((*rows, *values), counts, strict=True)]
 
@@ -125,8 +133,8 @@ def adam(given: Adam) -> None:
         return reference.adam(given)
     rows, drows = rows.contiguous(), drows.contiguous()
     addresses = [tensor.data_ptr() for tensor in (rows, drows, table, mean, square, touched)]
-    if not backend.run("dien_rows_adam", AdamStep(rows.shape[0], *table.shape, *addresses, *rest)):
-        check_rows_of(given)  # says which
+    step = AdamStep(rows.shape[0], *table.shape, *addresses, *rest)
+    backend.run("dien_rows_adam", step, say_why=lambda: check_rows_of(given))
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import torch
 from torch import Tensor
 
@@ -47,15 +49,19 @@ def _check(name: str, of_values: str, values: Tensor, lengths: Tensor) -> None:
     if not _known(lengths):
         return
     P, backend = values.shape[0], chosen(values)
+
+    def say_why() -> NoReturn:
+        least = min(lengths.tolist(), default=0)
+        found = f"a length is {least}" if least < 0 else f"lengths add up to {sum(lengths.tolist())}"
+        refuse(name, f"{found} and {of_values} has shape {shape(values)}", f"lengths >= 0, {P} steps in all")
+
     if values.device.type == "cpu" and backend is not None:
-        fits = backend.pairs(None, lengths, P) == P
+        fits = backend.pairs(None, lengths, P, say_why) == P
     else:
         many = lengths.to(torch.int64)
         fits = not bool(((many < 0) | (many > P)).any()) and int(many.sum()) == P
     if not fits:
-        least = min(lengths.tolist(), default=0)
-        found = f"a length is {least}" if least < 0 else f"lengths add up to {sum(lengths.tolist())}"
-        refuse(name, f"{found} and {of_values} has shape {shape(values)}", f"lengths >= 0, {P} steps in all")
+        say_why()
 
 
 def _known(*tensors: Tensor) -> bool:
