@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dien.config import RunConfig, TrainConfig, load_config
@@ -177,7 +177,6 @@ def test_an_unknown_model_is_refused_with_the_names_of_those_there_are() -> None
         load_config(model="dien:us")
 
 
-@settings(deadline=None)
 @given(config=RUNS)
 def test_a_configuration_written_and_read_is_the_same(
     config: RunConfig, tmp_path_factory: pytest.TempPathFactory

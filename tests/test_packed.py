@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dien.packed import Packed, Pairs, lengths_to_offsets, padding_mask, row_of_step
@@ -8,7 +8,6 @@ from dien.packed import Packed, Pairs, lengths_to_offsets, padding_mask, row_of_
 lengths_lists = st.lists(st.integers(0, 5), max_size=6)
 
 
-@settings(deadline=None)
 @given(lengths=lengths_lists, spare=st.integers(0, 2), width=st.sampled_from([(), (1,), (2, 3)]))
 def test_packing_and_padding_undo_each_other(lengths: list[int], spare: int, width: tuple[int, ...]) -> None:
     T = max(lengths, default=0) + spare
@@ -57,7 +56,6 @@ def test_packing_refuses_lengths_that_do_not_fit(lengths: list[int], message: st
         Packed.from_padded(torch.zeros(3, 4, 2), torch.tensor(lengths))
 
 
-@settings(deadline=None)
 @given(lengths=lengths_lists, T=st.integers(0, 5))
 def test_offsets_rows_and_masks_say_which_step_is_whose(lengths: list[int], T: int) -> None:
     tensor = torch.tensor(lengths, dtype=torch.int64)
@@ -66,7 +64,6 @@ def test_offsets_rows_and_masks_say_which_step_is_whose(lengths: list[int], T: i
     assert padding_mask(tensor, T).tolist() == [[t < length for t in range(T)] for length in lengths]
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), max_size=6))
 def test_pairs_list_the_steps_of_each_row_in_time_order(rows: list[tuple[int, int]]) -> None:
     starts, lengths = torch.tensor(rows, dtype=torch.int64).reshape(-1, 2).unbind(1)

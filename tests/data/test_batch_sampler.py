@@ -37,7 +37,7 @@ def epoch_of(order: BatchSampler, epoch: int) -> list[np.ndarray]:
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=400),
     st.sampled_from([1, 2, 10, 64, 500, 10_000]),
@@ -62,7 +62,7 @@ def test_every_epoch_has_every_impression_once_in_equally_many_batches_none_of_t
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(65, 1000), st.integers(5, 60), st.integers(0, 99))
 def test_batches_hold_about_as_many_candidates_as_asked_for(impressions, batch_size, seed):
     sizes = np.random.default_rng(seed).integers(1, 4, impressions)
@@ -72,7 +72,7 @@ def test_batches_hold_about_as_many_candidates_as_asked_for(impressions, batch_s
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 500), st.integers(0, 99), st.integers(0, 9), st.data())
 def test_a_batch_is_the_same_whatever_was_read_before_it(impressions, seed, epoch, draw):
     split = split_of(np.ones(impressions, np.int64))
@@ -85,7 +85,7 @@ def test_a_batch_is_the_same_whatever_was_read_before_it(impressions, seed, epoc
         assert windows == sorted(windows)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 3000), st.integers(0, 2**40), st.integers(0, 9))
 def test_a_small_split_is_permuted_fully_and_by_the_same_random_numbers_as_ever(impressions, seed, epoch):
     order = BatchSampler(split_of(np.full(impressions, 2)), 20, seed=seed, shuffle=True)

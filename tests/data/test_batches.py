@@ -104,7 +104,7 @@ def equal(a: Batch, b: Batch) -> bool:
     return True
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(SPLITS),
     st.integers(1, 700),
@@ -143,7 +143,7 @@ def test_features_of_every_kind_and_side_are_those_on_disk(every_kind, longest):
         assert indices.dtype == (torch.float32 if kinds[name] == "numeric" else torch.int64)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 40), st.booleans())
 def test_impressions_larger_than_a_batch_leave_none_empty(data, sizes, batch_size, shuffle):
     rows, shown = len(sizes), sum(sizes)
@@ -182,7 +182,7 @@ def test_each_seed_and_epoch_has_its_own_order_and_each_batch_its_own_draws(tmp_
     assert not torch.equal(first.negatives["item"], second.negatives["item"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**40), st.integers(0, 10), st.data())
 def test_a_batch_depends_on_seed_epoch_and_index_alone(data, seed, epoch, draw):
     batches = Batches(data, "train", seed=seed, **REDRAWN)
@@ -260,7 +260,7 @@ def impressions_of(log: Log, by: str):
     return impression_recipe(log, ByTime(0.8, 0.9), warmup=0, negatives=2, negatives_by=by)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 300), st.integers(1, 100), st.booleans())
 def test_only_impressions_since_a_time_are_read_where_one_is_given(data, since, size, shuffle):
     split = data.splits["train"]

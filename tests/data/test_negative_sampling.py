@@ -10,7 +10,7 @@ from dien.errors import DataError
 counts = st.lists(st.integers(0, 20) | st.just(0) | st.integers(0, 10**6), min_size=1, max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(counts)
 def test_the_alias_table_gives_every_item_exactly_its_share(column):
     counts = np.array(column, np.int64)
@@ -39,7 +39,7 @@ def test_draws_other_than_an_item_follow_the_counts_of_the_rest():
     assert (np.abs(np.bincount(drawn, minlength=6) - expected) <= 4 * np.sqrt(expected)).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(counts, st.integers(0, 99), st.data())
 def test_a_negative_is_never_its_positive(column, seed, data):
     counts = np.array(column)
@@ -53,7 +53,7 @@ def test_a_negative_is_never_its_positive(column, seed, data):
     assert np.array_equal(drawn, sampler.draw_other_than(np.random.default_rng(seed), items))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=12), st.integers(0, 99))
 def test_a_negative_is_never_a_positive_of_its_impression(taken, seed):
     counts = np.array([4, 0, 1, 1, 2, 9])
@@ -89,7 +89,7 @@ def test_sampling_is_refused_where_no_other_item_can_be_drawn():
         PopularitySampler(np.array([2**61, 1, 1, 1]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(counts, st.integers(0, 99), st.data())
 def test_a_negative_has_the_value_of_its_positive_unless_the_impression_has_all_such_items(
     column, seed, data

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from dien.data.ragged import ranges, row_of, to_offsets
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 5)), max_size=20))
 def test_ranges_and_row_of_equal_a_loop_over_the_rows(slices):
     starts = np.array([start for start, _ in slices], np.int64)

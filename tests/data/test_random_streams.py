@@ -7,7 +7,7 @@ from dien.data.random_streams import RandomStreams, _mixed
 HIGHS = st.integers(1, 2**63) | st.integers(1, 100)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(0, 2**62), min_size=1, max_size=20, unique=True),
     HIGHS,

@@ -14,7 +14,7 @@ from dien.folders import Folder
 values = st.lists(st.one_of(st.none(), st.text(max_size=3), st.sampled_from(["a", "b", "1"])), max_size=30)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values)
 def test_values_stand_by_falling_count_and_equal_counts_by_value(column):
     vocabulary = Vocabulary.count(pl.Series(column, dtype=pl.String))
@@ -24,7 +24,7 @@ def test_values_stand_by_falling_count_and_equal_counts_by_value(column):
     assert vocabulary.counts.tolist() == [column.count(None), *(counted[value] for value in expected)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values, values)
 def test_encoding_gives_the_index_of_a_known_value_and_0_for_any_other(column, asked):
     vocabulary = Vocabulary.count(pl.Series(column, dtype=pl.String))

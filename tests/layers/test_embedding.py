@@ -59,7 +59,7 @@ def features_of_every_kind(draw: st.DrawFn) -> list[Feature]:
     return draw(st.permutations(features))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(features=features_of_every_kind(), sizes=SIZES, seed=st.integers(0, 2**31))
 def test_features_of_every_kind_are_embedded_value_by_value_with_their_gradients(
     features: list[Feature], sizes: list[int], seed: int

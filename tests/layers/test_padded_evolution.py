@@ -147,7 +147,7 @@ def test_an_empty_history_gives_a_zero_state(gru: str, attention: str) -> None:
     assert found[1].abs().min() > 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     gru=st.sampled_from(KINDS),
     attention=st.sampled_from(["bilinear", "mlp"]),

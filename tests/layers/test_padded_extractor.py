@@ -163,7 +163,7 @@ def test_gradients_are_those_of_finite_differences(average: str) -> None:
     assert torch.autograd.gradcheck(lambda x, y: layer(x, lengths, y), (keys, negatives))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     lengths=st.lists(st.integers(0, T), min_size=1, max_size=4),
     garbage=st.sampled_from([float("nan"), float("inf"), -1e30, 3.0]),

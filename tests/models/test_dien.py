@@ -285,7 +285,7 @@ def test_a_hidden_layer_as_wide_as_the_attentions_input_is_not_lost() -> None:
     assert shapes == [(20, 20), (3, 20), (1, 3)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4),
     data=st.data(),

@@ -89,7 +89,7 @@ def test_a_hidden_layer_as_wide_as_the_attentions_input_is_not_lost() -> None:
     assert shapes == [(16, 16), (3, 16), (1, 3)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4),
     data=st.data(),

@@ -32,7 +32,7 @@ def model(name: str, schema: Schema) -> Model:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     name=NAMES,
     lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4),

@@ -155,7 +155,7 @@ def test_the_naive_gru_is_that_of_torch(bias: bool) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     kind=st.sampled_from(KINDS),
     outputs=st.sampled_from(["last", "all"]),
@@ -186,7 +186,7 @@ def test_the_operator_is_the_naive_recurrence_in_values_and_gradients(
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),
     outputs=st.sampled_from(["last", "all"]),

@@ -73,7 +73,7 @@ def pairs(draw: st.DrawFn) -> tuple[int, list[int], int]:
 
 
 @each_backend
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     activation=st.sampled_from(ACTIVATIONS),
     shape=pairs(),

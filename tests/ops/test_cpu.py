@@ -110,7 +110,7 @@ def assert_within(found: Tensor, expected: Tensor, relative: float, scale: float
 
 
 @each_backend
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),
     outputs=st.sampled_from(["last", "all"]),
@@ -135,7 +135,7 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
 
 
 @each_backend
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),
     outputs=st.sampled_from(["last", "all"]),

@@ -88,7 +88,7 @@ def test_logits_are_those_of_the_mlp_on_the_fourfold_concatenation(activation: s
 
 
 @each_backend
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     activation=st.sampled_from(ACTIVATIONS),
     shape=shared_rows(),

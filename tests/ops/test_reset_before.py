@@ -38,7 +38,7 @@ def test_the_recurrence_is_that_of_tensorflows_cell_written_out(kind: str) -> No
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=rows_of(),
     kind=st.sampled_from(KINDS),

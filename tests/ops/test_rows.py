@@ -43,7 +43,7 @@ def gradients(tables: list[Tensor], found: tuple[Tensor, ...], probes: list[Tens
 
 
 @each_backend
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(look_up=look_ups())
 def test_rows_are_copied_to_the_bit_and_gradients_summed_within_1e_5_of_double_precision(
     backend: str, look_up: tuple[list[Tensor], list[list[Tensor]], list[int]]
@@ -95,7 +95,7 @@ def test_any_number_of_threads_gives_the_same_bits(backend: str) -> None:
 
 
 @each_backend
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     width=st.sampled_from(WIDTHS),
     height=st.sampled_from([1, 2, 300]),
@@ -132,7 +132,7 @@ def test_an_update_is_that_of_plain_pytorch_in_double_precision(
 
 
 @each_backend
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     indices=st.lists(st.integers(0, 20), max_size=40),
     width=st.sampled_from(WIDTHS),

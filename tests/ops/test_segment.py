@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dien.ops import segment_softmax, segment_sum
@@ -10,7 +10,6 @@ lengths_lists = st.lists(st.integers(0, 6), max_size=6)
 LENGTHS = torch.tensor([2, 0, 3, 1, 0])
 
 
-@settings(deadline=None)
 @given(lengths=lengths_lists, size=st.sampled_from([0.0, 1.0, 100.0, 1e4]), seed=st.integers(0, 99))
 def test_each_row_gets_the_softmax_of_its_own_logits_however_large(
     lengths: list[int], size: float, seed: int
@@ -54,7 +53,6 @@ def test_a_softmax_of_anything_but_a_vector_is_refused() -> None:
         segment_softmax(torch.zeros(6, 1), LENGTHS)
 
 
-@settings(deadline=None)
 @given(lengths=lengths_lists, width=st.sampled_from([(), (3,), (2, 2)]))
 def test_each_row_gets_the_sum_of_its_own_steps(lengths: list[int], width: tuple[int, ...]) -> None:
     values = torch.randn(sum(lengths), *width, dtype=torch.float64)

@@ -92,7 +92,7 @@ def save(rows: list[dict[str, Any]], path: Path) -> Path:
     return path
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(request_rows(), min_size=1, max_size=6), st.integers(1, 4))
 def test_requests_read_from_any_format_are_the_same(rows: list[dict[str, Any]], at_once: int) -> None:
     wanted = pl.DataFrame(rows, TYPES)
@@ -104,7 +104,7 @@ def test_requests_read_from_any_format_are_the_same(rows: list[dict[str, Any]], 
             assert_frame_equal(pl.concat(parts), wanted)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_requests_score_the_same_to_the_bit_from_any_format(
     rich_run: Run, rich_requests: list[dict[str, Any]], data: st.DataObject
@@ -170,7 +170,7 @@ def test_a_file_with_columns_and_no_row_is_one_of_no_requests(
     assert (tmp_path / "s.jsonl").read_text() == ""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(FORMATS),
     st.integers(0, 9),
@@ -236,7 +236,7 @@ def test_a_cell_of_csv_that_does_not_hold_its_field_says_how_to_write_it(
     assert expected in wanted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(FORMATS),
     st.lists(request_rows(), min_size=1, max_size=4),
@@ -267,7 +267,7 @@ def test_a_damaged_file_is_read_or_refused_by_its_name_but_never_a_traceback(
             assert all(part[name].dtype == TYPES[name] for part in parts for name in part.columns)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from(["parquet", "jsonl", "csv"]),
     st.sampled_from([OSError(28, "No space left on device"), KeyboardInterrupt(), DataError("bad")]),

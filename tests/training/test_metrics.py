@@ -44,7 +44,7 @@ def slow_gauc(rows: list[Row]) -> float | None:
     return total / weight if weight else None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows, st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_streamed_metrics_equal_brute_force_however_the_rows_are_cut(
     rows: list[Row], sizes: list[int]
@@ -64,7 +64,7 @@ def test_streamed_metrics_equal_brute_force_however_the_rows_are_cut(
     assert (result.rows, result.positives) == (len(rows), label.sum())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(scores, st.integers(0, 1), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=40

@@ -29,7 +29,7 @@ def dense_adam_row(weight: Tensor, gradients: list[Tensor | None], lr: float) ->
     return weight
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 12), st.integers(0, 10**6))
 def test_it_equals_adam_where_every_row_is_touched_in_every_step(
     height: int, width: int, steps: int, seed: int
@@ -50,7 +50,7 @@ def test_it_equals_adam_where_every_row_is_touched_in_every_step(
     torch.testing.assert_close(dense, expected_dense, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 4), max_size=6), min_size=1, max_size=15), st.integers(0, 10**6))
 def test_a_touched_row_moves_as_if_its_moments_had_decayed_all_along(
     steps: list[list[int]], seed: int
@@ -153,7 +153,7 @@ def twins(height: int, width: int, seed: int) -> tuple[list[nn.Parameter], list[
     return mine, theirs
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 6),
     st.lists(st.floats(0, 3), min_size=1, max_size=8),
@@ -177,7 +177,7 @@ def test_weight_decay_is_adamws_where_every_row_is_touched_whatever_the_learning
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=6), st.floats(0.01, 5), st.integers(0, 10**6))
 def test_weight_decay_shrinks_the_rows_of_a_step_and_no_others(
     rows: list[int], decay: float, seed: int
@@ -191,7 +191,7 @@ def test_weight_decay_shrinks_the_rows_of_a_step_and_no_others(
     assert torch.equal(table[~touched], start[~touched])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 4), max_size=9), st.floats(1e-3, 100), st.integers(0, 10**6))
 def test_sparse_gradients_are_clipped_as_torch_clips_them_dense(
     rows: list[int], max_norm: float, seed: int

@@ -102,7 +102,7 @@ def test_a_category_of_whole_floats_is_that_of_the_integers() -> None:
     assert values.to_list() == ["1", None, None, "12"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.none() | st.lists(st.text("ab c", min_size=1), max_size=3), min_size=1, max_size=6))
 def test_lists_and_text_with_separators_are_the_same(lists: list[list[str] | None]) -> None:
     spec = Multi(separator=";;")

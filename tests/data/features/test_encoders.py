@@ -15,7 +15,7 @@ from dien.data.vocabulary import Vocabulary
 numbers = st.lists(st.none() | st.floats(-1e9, 1e9) | st.just(float("nan")), max_size=30)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.none() | st.text(max_size=8), max_size=30), st.integers(1, 50))
 def test_a_hash_is_crc32_of_the_bytes_and_null_is_unknown(values, buckets):
     found = Hashed(buckets).encode(pl.Series(values, dtype=pl.String))
@@ -26,7 +26,7 @@ def test_a_hash_is_crc32_of_the_bytes_and_null_is_unknown(values, buckets):
     assert Hashed(buckets).size == buckets + 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(numbers, st.lists(st.integers(-100, 100), unique=True, max_size=5).map(sorted))
 def test_an_interval_begins_at_its_edge_and_what_is_missing_is_unknown(values, edges):
     encoder = Intervals(tuple(map(float, edges)))
@@ -37,7 +37,7 @@ def test_an_interval_begins_at_its_edge_and_what_is_missing_is_unknown(values, e
         assert index < encoder.size
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(numbers, st.floats(-10, 10), st.floats(0.1, 10), st.booleans())
 def test_a_number_is_scaled_and_what_is_missing_stays_missing(values, mean, std, log):
     found = Scaled(mean, std, log).encode(pl.Series(values, dtype=pl.Float64))
@@ -61,7 +61,7 @@ def test_encoders_come_back_from_json():
         assert encoder_from_json(json.loads(json.dumps(encoder_to_json(encoder)))) == encoder
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.none() | st.lists(st.none() | st.sampled_from("abcz"), max_size=4), max_size=12))
 def test_lists_keep_their_known_and_unknown_values_and_lose_nulls(lists):
     vocabulary = Vocabulary.count(pl.Series(["a", "b", "c"]))

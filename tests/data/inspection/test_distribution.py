@@ -11,7 +11,7 @@ counts = st.integers(1, 80).flatmap(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(numbers, numbers)
 def test_a_distribution_is_that_of_its_sorted_numbers_however_they_are_cut(left, right):
     found = Distribution.of([np.array(left, np.int64), np.array(right, np.int32)])
@@ -30,7 +30,7 @@ def test_a_distribution_is_that_of_its_sorted_numbers_however_they_are_cut(left,
         assert inside == list(found.counts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(counts)
 def test_distances_are_within_their_bounds_and_zero_from_itself(pair):
     before, after = pair

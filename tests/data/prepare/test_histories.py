@@ -6,7 +6,7 @@ from dien.errors import DataError
 from tests.data.logs import logs
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(logs(labelled=True))
 def test_each_click_carries_what_was_shown_and_not_clicked_since_the_click_before(log):
     try:

@@ -37,7 +37,7 @@ def test_cutting_a_log_into_slices_changes_nothing_but_the_sampled_negatives(lab
     Dataset.open(tmp_path / "data").check()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(logs(labelled=True), st.integers(0, 2), st.sampled_from(["clicked", "all"]))
 def test_a_history_is_what_was_clicked_before_or_all_that_was_shown(log, warmup, history):
     try:
@@ -72,7 +72,7 @@ def test_a_history_is_what_was_clicked_before_or_all_that_was_shown(log, warmup,
     assert prepared.recipe.history == history
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(logs(labelled=True), st.integers(0, 2), st.randoms(use_true_random=False))
 def test_events_with_one_impression_id_are_one_impression_at_its_first_time(log, warmup, random):
     names = [random.randrange(4) for _ in range(log.events.height)]

@@ -29,7 +29,7 @@ def reviews(log: Log) -> dict[str, list[str]]:
     return {user: [r["item"] for r in ordered if r["user"] == user] for user in log.users["user"]}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(logs())
 def test_each_user_with_a_history_has_the_last_review_as_target_in_one_split(log):
     prepared = prepare(log)
@@ -42,7 +42,7 @@ def test_each_user_with_a_history_has_the_last_review_as_target_in_one_split(log
     assert prepared.excluded == ({"users with a single behaviour": single} if single else {})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(logs())
 def test_with_all_targets_a_training_user_has_a_row_for_every_review_but_the_first(log):
     prepared, last = prepare(log, targets="all"), prepare(log)
@@ -60,7 +60,7 @@ def test_with_all_targets_a_training_user_has_a_row_for_every_review_but_the_fir
     assert same_split(prepared, last, "test")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(logs())
 def test_vocabularies_count_what_occurs_in_the_training_rows(log):
     for targets in ("last", "all"):
@@ -85,7 +85,7 @@ def test_vocabularies_count_what_occurs_in_the_training_rows(log):
             assert {f.name: f.size for f in prepared.schema.features}[name] == len(ordered) + 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(logs(labelled=True))
 def test_in_a_log_with_labels_the_clicks_are_the_behaviours(log):
     prepared = prepare(log)

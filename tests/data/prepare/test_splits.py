@@ -58,7 +58,7 @@ def parts_of_recbole(events: int) -> list[int]:
     return counts
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 120), min_size=1, max_size=6))
 def test_by_ratio_splits_events_of_different_seconds_as_recbole_does(numbers):
     user = np.repeat(np.arange(1, len(numbers) + 1, dtype=np.int32), numbers)
@@ -95,7 +95,7 @@ def test_by_user_puts_no_user_in_two_splits_and_takes_the_shares_asked_for():
     assert set(other.splits["test"].user.tolist()) != users[2]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 50), st.integers(0, 30))
 def test_by_user_puts_a_user_in_the_same_split_whatever_slice_is_asked(first, width):
     user = np.arange(1, 100, dtype=np.int32)

@@ -50,7 +50,7 @@ def period(time: int, cuts: tuple[int, int]) -> str:
     return "train" if time < cuts[0] else "valid" if time < cuts[1] else "test"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(logs(context=True), st.integers(0, 3), st.integers(1, 3))
 def test_every_moment_after_the_warm_up_is_an_impression_with_the_history_before_it(log, warmup, negatives):
     prepared = prepare(log, warmup=warmup, negatives=negatives, valid_from=0.5, test_from=0.75)
@@ -72,7 +72,7 @@ def test_every_moment_after_the_warm_up_is_an_impression_with_the_history_before
                 assert row["context"]["device"] == wanted["device"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(logs(labelled=True), st.integers(0, 2))
 def test_in_a_log_with_labels_the_candidates_are_what_was_shown(log, warmup):
     prepared = prepare(log, warmup=warmup, valid_from=0.5, test_from=0.75)
@@ -140,7 +140,7 @@ def test_popularity_and_vocabularies_know_the_training_period_alone():
     assert np.array_equal(prepared.users["user"] > 0, trained)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 900), st.booleans())
 def test_max_train_rows_keeps_the_latest_whole_impressions_and_leaves_the_other_splits(cap, labelled):
     log = random_log(users=10, items=30, events=400, labelled=labelled)

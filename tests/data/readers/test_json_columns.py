@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dien.data.readers.json_columns import column_of
@@ -29,7 +29,6 @@ def as_text(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, bool) else value
 
 
-@settings(deadline=None)
 @given(columns())
 def test_values_of_one_type_are_a_column_of_that_type(column: tuple[int, list[Any]]) -> None:
     depth, values = column
@@ -48,7 +47,6 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(anything, max_size=8))
 def test_the_first_value_that_fits_no_column_with_those_before_it_is_named(values: list[Any]) -> None:
     try:

@@ -13,7 +13,7 @@ from dien.errors import DataError
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")))
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=LINES, zipped=st.booleans())
 def test_every_line_that_is_not_blank_comes_with_its_number_whether_gzip_or_plain(
     tmp_path: Path, lines: list[bytes], zipped: bool
@@ -62,7 +62,6 @@ def test_what_is_no_readable_file_is_refused_before_reading(tmp_path: Path):
         assert str(path) in str(error.value)
 
 
-@settings(deadline=None)
 @given(allowed=st.integers(0, 5))
 def test_one_bad_line_more_than_allowed_raises(allowed: int):
     bad = BadLines(allowed)

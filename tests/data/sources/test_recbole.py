@@ -95,7 +95,7 @@ def written(header: list[str], rows: list[tuple[str, ...]], line_end: str) -> by
     return line_end.join("\t".join(row) for row in [header, *rows]).encode() + line_end.encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     atomic(
         {

@@ -37,7 +37,7 @@ rules = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows, rules, st.integers(0, 2), st.booleans(), st.booleans(), st.sampled_from(["popularity", "uniform"])
 )

@@ -8,7 +8,7 @@ from dien.data.sources.table import duplicates
 small = st.integers(1, 4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(small, small, small, small, st.integers(0, 1)), max_size=40),
     st.booleans(),

@@ -90,7 +90,7 @@ def same(one: Log, other: Log) -> None:
     assert (one.excluded, one.features) == (other.excluded, other.features)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(logs, item_tables, st.integers(1, 5))
 def test_the_same_rows_in_any_format_and_any_chunks_give_the_same_log(
     tmp_path_factory: pytest.TempPathFactory, log: pl.DataFrame, items: pl.DataFrame, rows: int
@@ -121,7 +121,7 @@ def test_the_same_rows_in_any_format_and_any_chunks_give_the_same_log(
         same(made[0], read(parts, [folder / "items/x.csv"], [folder / "users/x.csv"], SPEC))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(logs, item_tables)
 def test_every_row_of_the_log_is_a_row_of_the_file(
     tmp_path_factory: pytest.TempPathFactory, log: pl.DataFrame, items: pl.DataFrame
@@ -155,7 +155,7 @@ damage = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(logs, st.sampled_from(FORMATS), damage, st.booleans())
 def test_a_damaged_file_is_read_or_refused_but_never_a_traceback(
     tmp_path_factory: pytest.TempPathFactory,
@@ -195,7 +195,7 @@ anything = (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(ROW, anything)), max_size=4), st.data())
 def test_values_of_any_type_are_read_or_refused_but_never_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], data: st.DataObject
@@ -218,7 +218,7 @@ ODD_TYPES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(ROW)), st.sampled_from(ODD_TYPES), st.data())
 def test_columns_of_any_parquet_type_are_read_or_refused_but_never_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, column: str, dtype: pl.DataType, data: st.DataObject

@@ -23,7 +23,7 @@ def seconds_of(moment: datetime) -> int:
     return int((moment.replace(microsecond=0) - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(moments, zones), min_size=1, max_size=5), st.sampled_from(["T", " "]))
 def test_text_as_iso_8601_and_typed_times_are_the_same_moment(
     given_moments: list[tuple[datetime, timezone]], between: str
@@ -36,7 +36,7 @@ def test_text_as_iso_8601_and_typed_times_are_the_same_moment(
     assert TimeParser("iso").parse(typed).to_list() == wanted
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(moments, min_size=1, max_size=5),
     st.sampled_from([("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)]),
