@@ -22,6 +22,11 @@ from dien.training import fit
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# A sync takes 10 ms on a slow disk, and there are thousands; no test outlives the machine. What is synced,
+# and when, is proved by tests that listen: in tests/test_files.py,
+# tests/data/test_writer.py and tests/training/test_log.py.
+os.fsync = lambda handle: None
+
 # Each run draws the same examples: a commit fails by what it changes, not by luck. New ones are drawn by
 # `pytest --hypothesis-profile explore`. How long one takes depends on what else the machine does, and proves
 # nothing.

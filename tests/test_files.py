@@ -100,6 +100,22 @@ def test_what_a_killed_process_left_of_a_file_goes_when_the_file_is_written_agai
     assert names(tmp_path) == sorted([*kept, "a.txt"])
 
 
+def test_the_text_of_a_file_reaches_the_disk_before_its_name_and_the_name_before_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[object] = []
+    replace = Path.replace
+
+    def watched(path: Path, target: Path) -> Path:
+        happened.append("renamed")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    monkeypatch.setattr(os, "fsync", lambda handle: happened.append(os.fstat(handle).st_ino))
+    write_text(tmp_path / "a.txt", "text")
+    assert happened == [(tmp_path / "a.txt").stat().st_ino, "renamed", tmp_path.stat().st_ino]
+
+
 def test_a_folder_that_cannot_be_synced_is_no_error_and_a_file_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

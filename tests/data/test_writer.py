@@ -68,6 +68,14 @@ def test_the_same_log_and_options_give_the_same_bytes(prepared, tmp_path):
     assert content(tmp_path / "a") == content(tmp_path / "b")
 
 
+def test_every_file_and_folder_reaches_the_disk(other, tmp_path, monkeypatch):
+    synced = set()
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.add(os.fstat(handle).st_ino))
+    write(other, tmp_path / "new" / "DATA")
+    written = {path: path.stat().st_ino for path in (tmp_path, *tmp_path.rglob("*"))}
+    assert [path for path, number in written.items() if number not in synced] == []
+
+
 def test_a_path_that_exists_is_refused_and_not_touched(prepared, other, tmp_path):
     write(prepared, tmp_path / "DATA")
     before = content(tmp_path / "DATA")

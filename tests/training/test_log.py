@@ -1,5 +1,6 @@
 """metrics.jsonl: what a crash has cut off is left out, what is damaged is named."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,22 @@ def test_what_was_written_is_not_read_again(tmp_path: Path) -> None:
 
 def test_a_run_without_records_has_none(tmp_path: Path) -> None:
     assert read_records(tmp_path) == []
+
+
+def test_every_record_reaches_the_disk_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = TrainingLog(tmp_path, 0)
+    file, sizes = tmp_path / "metrics.jsonl", list[int]()
+
+    def watched(handle: int) -> None:
+        if os.fstat(handle).st_ino == file.stat().st_ino:
+            sizes.append(os.fstat(handle).st_size)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    written = []
+    for step in (1, 10, 100):
+        log.write({"kind": "steps", "epoch": 1, "step": step})
+        written.append(file.stat().st_size)
+    log.close()
+    assert sizes == written
