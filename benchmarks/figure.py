@@ -2,7 +2,7 @@
 
     python benchmarks/figure.py Beauty=tables/beauty/table Sports=tables/sports/table --out auc.svg
 
-Needs matplotlib (`pip install '.[bench]' in the clone`).
+Needs matplotlib: `pip install '.[bench]'` in the clone.
 """
 
 import argparse

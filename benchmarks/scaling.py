@@ -1,6 +1,6 @@
 """What a training step and scoring cost against length of histories, size of batches and vocabulary.
 
-    pip install '.[bench]' in the clone
+    pip install '.[bench]'
     python benchmarks/scaling.py --threads 2 --out docs
 
 Random batches, as `dien bench` draws them: `length` takes 256 rows whose histories all have that length,
