@@ -33,3 +33,24 @@ VALUES = [
     for one in command.params
     if one.metavar
 ]
+
+SMALL = "--set model.hidden_size=4 --set model.max_history=5 --set training.epochs=1"
+
+WORKS = {
+    "prepare amazon": "{amazon} --out {out}",
+    "prepare movielens-100k": "--out {out}",
+    "prepare movielens-1m": "--out {out}",
+    "prepare complete-journey": "--out {out}",
+    "prepare table": "--interactions {log} --out {out}",
+    "prepare recbole": "{atomic} --out {out}",
+    "prepare synthetic": "--users 60 --items 20 --days 4 --out {out}",
+    "schema infer": "{log}",
+    "inspect": "{data}",
+    "train": f"{{data}} {SMALL} --out {{out}}",
+    "evaluate": "{run} --slices",
+    "score": "{run} {requests} --out {out}.jsonl",
+    "compare": "{data} --models sum-pooling --set training.epochs=1 --out {out}",
+    "tune": "{data} --model sum-pooling --trials 1 --set training.epochs=1 --out {out}",
+    "bench": "--shape mean-15 --rounds 1",
+}
+"""Each command but one with arguments that work; names in braces are for the fixture ``fill``."""

@@ -9,7 +9,7 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest import mock
 
 from dien.cli import main
@@ -29,14 +29,14 @@ class Done:
         return " ".join(self.stderr.replace("│", " ").split())
 
 
-def dien(*arguments: object, cwd: Path | None = None) -> Done:
-    """Run a command in this process."""
+def dien(*arguments: object, cwd: Path | None = None, stdout: TextIO | None = None) -> Done:
+    """Run a command in this process; what it prints goes to ``stdout`` where one is given."""
     out, errors, here = io.StringIO(), io.StringIO(), Path.cwd()
     with (
         mock.patch.object(sys, "argv", ["dien", *map(str, arguments)]),
         mock.patch.dict(os.environ),
         warnings.catch_warnings(),
-        redirect_stdout(out),
+        redirect_stdout(stdout or out),
         redirect_stderr(errors),
     ):
         try:

@@ -7,36 +7,9 @@ from typing import Any
 
 import pytest
 
-from dien.bench import SHAPES, Shape, subject
-from dien.data.dataset import Dataset
-from dien.data.log import Log
-from dien.data.sources import complete_journey, movielens
-from dien.run import Run
-from tests.cli.amazon import write_amazon
-from tests.cli.commands import COMMANDS
+from tests.cli.commands import COMMANDS, WORKS
 from tests.cli.running import dien
 
-SMALL = "--set model.hidden_size=4 --set model.max_history=5 --set training.epochs=1"
-INTER = "user_id:token\titem_id:token\tlabel:float\ttimestamp:float\n"
-
-# Each command by what it prints where, then its last words; {} is replaced by what the fixture has.
-WORKS = {
-    "prepare amazon": "{amazon} --out {out}",
-    "prepare movielens-100k": "--out {out}",
-    "prepare movielens-1m": "--out {out}",
-    "prepare complete-journey": "--out {out}",
-    "prepare table": "--interactions {log} --out {out}",
-    "prepare recbole": "{atomic} --out {out}",
-    "prepare synthetic": "--users 60 --items 20 --days 4 --out {out}",
-    "schema infer": "{log}",
-    "inspect": "{data}",
-    "train": f"{{data}} {SMALL} --out {{out}}",
-    "evaluate": "{run} --slices",
-    "score": "{run} {requests} --out {out}.jsonl",
-    "compare": "{data} --models sum-pooling --set training.epochs=1 --out {out}",
-    "tune": "{data} --model sum-pooling --trials 1 --set training.epochs=1 --out {out}",
-    "bench": "--shape mean-15 --rounds 1",
-}
 FAILS = {
     "prepare amazon": "--reviews none --meta none --out {out}",
     "prepare movielens-100k": "--out {data}",
@@ -55,34 +28,6 @@ FAILS = {
     "bench": "--shape none",
     "convert-recbole": "none.pth --trust --out {out}",
 }
-
-
-@pytest.fixture
-def fill(
-    small_log: Log, small_data: Dataset, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], list[str]]:
-    """Put paths in place of the names in braces; nothing is fetched and nothing large is measured."""
-    monkeypatch.setattr(complete_journey, "read", lambda: small_log)
-    monkeypatch.setattr(movielens, "read", lambda edition, cache, on_terms: small_log)
-    monkeypatch.setitem(SHAPES, "mean-15", Shape("16 rows", 16, mean=15))
-    monkeypatch.setattr(subject, "LEAST", 0.001)
-    events = small_log.events
-    events.write_csv(tmp_path / "log.csv")
-    atomic = tmp_path / "atomic"
-    atomic.mkdir()
-    lines = [f"{user}\t{item}\t{time % 2}\t{time}\n" for user, item, time, _ in events.iter_rows()]
-    (atomic / "atomic.inter").write_text(INTER + "".join(lines))
-    (tmp_path / "requests.jsonl").write_text('{"user": "u1", "history": ["1"], "candidates": ["2", "3"]}\n')
-    paths = {
-        "amazon": " ".join(write_amazon(tmp_path)),
-        "log": tmp_path / "log.csv",
-        "atomic": atomic,
-        "requests": tmp_path / "requests.jsonl",
-        "data": small_data.path,
-        "run": small_run.path,
-        "out": tmp_path / "out",
-    }
-    return lambda arguments: arguments.format(**paths).split()
 
 
 def test_every_command_is_tried() -> None:

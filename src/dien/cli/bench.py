@@ -9,9 +9,8 @@ from rich.progress import TextColumn
 from rich.table import Table
 
 from dien.cli import checks, options
-from dien.cli.output import print_json, progress, table_of
+from dien.cli.output import Results, print_json, progress, table_of
 from dien.errors import ConfigError
-from dien.terminal import PlainConsole
 
 
 def bench(
@@ -55,7 +54,7 @@ def bench(
     if as_json:
         print_json(result)
         return
-    console = PlainConsole(soft_wrap=True)
+    console = Results(soft_wrap=True)
     console.print(
         f"dien {result['dien']}, torch {result['torch']}, CPU backend {result['backend']}, "
         f"threads: {result['threads']}; median (quartiles) of {rounds} rounds\n"

@@ -9,7 +9,7 @@ import typer
 
 from dien.cli import checks, options
 from dien.cli.groups import with_groups
-from dien.cli.output import print_json
+from dien.cli.output import Results, print_json
 
 
 @with_groups
@@ -47,9 +47,9 @@ def compare(
     if as_json:
         print_json(comparison.to_dict())
     else:
-        typer.echo(markdown(comparison, details=False))
-        typer.echo(
-            f"comparison: {runs.out} (table.md, report.html, table.csv, runs.csv, pairs.csv, comparison.json)"
-        )
+        files = "table.md, report.html, table.csv, runs.csv, pairs.csv, comparison.json"
+        console = Results(soft_wrap=True)
+        console.print(markdown(comparison, details=False))
+        console.print(f"comparison: {runs.out} ({files})")
     if any(run.status != "done" for run in comparison.runs):
         raise typer.Exit(1)

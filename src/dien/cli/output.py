@@ -20,7 +20,11 @@ messages = PlainConsole(stderr=True)
 
 
 class Results(PlainConsole):
-    """Where results are printed: standard output. One that is closed is an error, as one that is full."""
+    """Where every command prints its result for people: standard output, where only this module writes.
+
+    One that is closed is an error, as one that is full. By themselves Rich and Typer end the process without
+    a word when a pipe was closed.
+    """
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does.
@@ -32,7 +36,7 @@ class Results(PlainConsole):
             super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
-        """Raise what rich has caught; by itself it ends the process without a word."""
+        """Raise what rich has caught."""
         raise
 
 
@@ -64,9 +68,22 @@ def finish(result: Mapping[str, Any], rows: Mapping[str, Any], last: str, as_jso
 
 
 def print_json(result: Mapping[str, Any]) -> None:
-    """Print one JSON object, a line."""
+    """Print one JSON object, a line.
+
+    Raises:
+        DienError: standard output is full or was closed.
+    """
+    print_as_it_is(json.dumps(result, default=str) + "\n")
+
+
+def print_as_it_is(text: str) -> None:
+    """Print text that a program or a file takes, to the last character.
+
+    Raises:
+        DienError: standard output is full or was closed.
+    """
     with _on_standard_output():
-        sys.stdout.write(json.dumps(result, default=str) + "\n")
+        sys.stdout.write(text)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dien.cli import options
-from dien.cli.output import messages, print_json
+from dien.cli.output import Results, messages, print_as_it_is, print_json
 
 schema = typer.Typer(no_args_is_help=True)
 
@@ -62,7 +62,7 @@ def infer(
     if as_json:
         print_json({"file": out, "schema": yaml.safe_load(text), "text": text})
     elif out is None:
-        typer.echo(text, nl=False)
+        print_as_it_is(text)
     else:
-        typer.echo(f"schema: {out}")
+        Results().print(f"schema: {out}", soft_wrap=True)
         messages.print(f"Read it over, then: dien prepare table --schema {out} ...", soft_wrap=True)

@@ -10,9 +10,8 @@ from rich.table import Table
 
 from dien.cli import checks, options
 from dien.cli.groups import with_groups
-from dien.cli.output import print_json
+from dien.cli.output import Results, print_json
 from dien.errors import ConfigError
-from dien.terminal import PlainConsole
 
 if TYPE_CHECKING:
     from dien.training.tuning import Tuning
@@ -64,7 +63,7 @@ def _print(found: Tuning, out: Path) -> None:
     done = [trial for trial in found.trials if trial.status == "done"]
     best = sorted(done, key=lambda trial: -(trial.valid_auc or 0.0))[:TRIALS_SHOWN]
     importance = found.importance
-    console = PlainConsole()
+    console = Results()
     keys = Table(box=None, pad_edge=False)
     for name in ("key", "searched", *(("importance",) if importance else ())):
         keys.add_column(name, justify="right" if name == "importance" else "left")
