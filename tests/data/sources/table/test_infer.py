@@ -187,3 +187,21 @@ def test_the_other_columns_of_a_log_of_clicks_are_features_of_behaviours(
     assert features["context"] is None
     assert {"dwell_time", "device", "tags"} <= set(features["behaviour"])
     assert TableSpec.load(path)
+
+
+def test_times_that_are_odd_are_warned_of_with_the_file_that_has_them(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
+    empty = log.with_columns(ts=pl.lit(None, pl.Int64))
+    old = log.with_columns(
+        ts=pl.when(pl.int_range(pl.len()) == 3).then(500_000_000_000).otherwise(pl.col("ts"))
+    )
+    parts = {"a": log, "b": empty, "c": old, "d": log}
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for name, part in parts.items():
+        part.write_parquet(folder / f"{name}.parquet")
+    with pytest.warns(UserWarning, match="before 1990") as caught:
+        infer([folder], None, None)
+    (said,) = {str(warning.message) for warning in caught}
+    assert said.startswith(f"{folder / 'c.parquet'}: column 'ts': 1 of {N} times looked at are before 1990")

@@ -27,6 +27,7 @@ class HeadColumn:
         distinct: how many values there are, without null.
         lists: whether it holds lists.
         times: whether it holds typed times, or text that is one.
+        files: the files that the values are from, and how many each has, in this order; not of lists.
         problem: why it cannot be read, where it has no values for that reason.
     """
 
@@ -35,6 +36,7 @@ class HeadColumn:
     distinct: int
     lists: bool
     times: bool
+    files: tuple[tuple[Path, int], ...] = ()
     problem: str = ""
 
     @property
@@ -46,11 +48,11 @@ class HeadColumn:
 def head_of(paths: Sequence[Path]) -> list[HeadColumn]:
     """Read the columns of some files, of their first rows; folders' names are no columns here."""
     files = find(paths)
-    parts: dict[str, list[pl.Series]] = {}
+    parts: dict[str, list[tuple[Path, pl.Series]]] = {}
     problems: dict[str, str] = {}
     for file in files[:: -(-len(files) // _FILES)]:
         for values in _first_rows(file, problems):
-            parts.setdefault(values.name, []).append(values)
+            parts.setdefault(values.name, []).append((file.path, values))
     return [_column_of(name, values, problems.get(name, "")) for name, values in parts.items()]
 
 
@@ -102,8 +104,9 @@ def _joined(name: str, parts: Sequence[pl.Series]) -> pl.Series:
     return pl.concat(parts, rechunk=True).alias(name)
 
 
-def _column_of(name: str, parts: Sequence[pl.Series], problem: str) -> HeadColumn:
-    values = _joined(name, parts)
+def _column_of(name: str, parts: Sequence[tuple[Path, pl.Series]], problem: str) -> HeadColumn:
+    values = _joined(name, [part for _, part in parts])
+    files = tuple((path, part.len()) for path, part in parts if part.dtype != pl.Null)
     lists = isinstance(values.dtype, pl.List | pl.Array)
     if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
         values = values.cast(pl.String)
@@ -117,7 +120,7 @@ def _column_of(name: str, parts: Sequence[pl.Series], problem: str) -> HeadColum
     if values.dtype == pl.String and values.null_count() < len(values):
         times = accepts(TimeParser("iso", quiet=True).parse, values.drop_nulls())
     distinct = values.explode().n_unique() if lists else values.drop_nulls().n_unique()
-    return HeadColumn(name, values, distinct, lists, times, problem if values.is_empty() else "")
+    return HeadColumn(name, values, distinct, lists, times, files, problem if values.is_empty() else "")
 
 
 def accepts(parse: Callable[[pl.Series], pl.Series], values: pl.Series) -> bool:

@@ -266,8 +266,12 @@ def _numeric(values: pl.Series) -> tuple[dict[str, str], str]:
 
 
 def _time_unit(column: HeadColumn) -> str:
-    times = TimeParser(None)
-    times.parse(column.values.drop_nulls())
+    """Detect the unit of times; of those that are odd there is a warning that names their file."""
+    times, row = TimeParser(None), 0
+    for path, rows in column.files:
+        times.start_file(str(path))
+        times.parse(column.values.slice(row, rows).drop_nulls())
+        row += rows
     return times.unit or "s"
 
 
