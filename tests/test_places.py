@@ -163,6 +163,40 @@ def test_all_that_is_in_a_new_folder_reaches_the_disk_before_its_name_and_then_t
     assert seen[-1] == (tmp_path.name, True)
 
 
+@pytest.mark.parametrize("there", range(4))
+@pytest.mark.parametrize("stops", [ValueError, KeyboardInterrupt])
+def test_folders_above_that_were_made_go_again_when_the_work_fails_and_no_others(
+    there: int, stops: type[BaseException], tmp_path: Path
+) -> None:
+    above = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
+    for folder in above[:there]:
+        folder.mkdir()
+
+    def fail(beside: Path | None = None) -> None:
+        with claimed(above[-1] / "data", DataError) as place, place.building():
+            assert above[-1].is_dir()
+            if beside is not None:
+                beside.touch()
+            raise stops
+
+    with pytest.raises(stops):
+        fail()
+    assert [folder.is_dir() for folder in above] == [number < there for number in range(3)]
+    with pytest.raises(stops):
+        fail(above[0] / "theirs")
+    assert names(above[0]) == (["b", "theirs"] if there > 1 else ["theirs"])
+    assert names(tmp_path) == ["a"]
+
+
+def test_folders_above_a_name_too_long_are_not_left(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError, match="File name too long"),
+        claimed(tmp_path / "a" / ("n" * 300) / "data", DataError),
+    ):
+        pass
+    assert names(tmp_path) == []
+
+
 def test_a_name_too_long_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="File name too long"), claimed(tmp_path / ("n" * 300), DataError):
         pass

@@ -10,7 +10,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,21 +94,14 @@ def claimed(path: Path, error: type[DienError], replaces: bool = False) -> Itera
     """Lock a folder, tidy up after processes that were killed, and hand out a place to make it anew.
 
     Args:
-        path: the folder, there or not; its parents are made.
+        path: the folder, there or not; its parents are made, and removed again where the block fails.
         error: what is raised.
         replaces: whether one that is there is replaced.
 
     Raises:
         DienError: of the type ``error``: another process is at work there, or it cannot be written.
     """
-    try:
-        make_folder(path.parent)
-        path.lstat()
-    except FileNotFoundError:
-        pass
-    except OSError as reason:
-        raise error(_not_written(path, reason)) from reason
-    with locked(path, error) as holds:
+    with _folders_above(path, error), locked(path, error) as holds:
         try:
             if holds:
                 settle(path)
@@ -116,6 +109,31 @@ def claimed(path: Path, error: type[DienError], replaces: bool = False) -> Itera
             raise error(_not_written(path, reason)) from reason
         with making(path, error, replaces) as place:
             yield place
+
+
+@contextmanager
+def _folders_above(path: Path, error: type[DienError]) -> Iterator[None]:
+    """Make the folders above a path; where the block fails, the new ones that are empty go again."""
+    new = [folder for folder in path.parents if not os.path.lexists(folder)]  # the innermost first
+    try:
+        try:
+            make_folder(path.parent)
+            path.lstat()
+        except FileNotFoundError:
+            pass
+        except OSError as reason:
+            raise error(_not_written(path, reason)) from reason
+        yield
+    except BaseException:
+        even_if_interrupted(lambda: _remove_empty(new))
+        raise
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    with suppress(OSError):  # not empty: others use it by now, and those above it
+        for folder in folders:
+            if os.path.lexists(folder):
+                folder.rmdir()
 
 
 def settle(path: Path) -> None:

@@ -153,3 +153,14 @@ def test_appending_with_another_schema_or_other_labels_is_refused(tmp_path):
         append(data, replace(later, items=later.items.drop("price")), ByTime())
     with pytest.raises(DataError, match="prepared with labels, the new log comes without"):
         append(data, replace(later, events=later.events.drop("label")), ByTime())
+
+
+def test_behaviours_that_come_without_an_interaction_are_refused_for_what_they_are(tmp_path):
+    log = whole_log(True)
+    data, _ = grown(log, tmp_path / "data")
+    later = with_rows(log, log.events.filter(pl.col("time") >= CUT))
+    alone = replace(
+        later, events=later.events.clear(), behaviours=later.events.select("user", "item", "time")
+    )
+    with pytest.raises(DataError, match="behaviours come without any interaction; add them together"):
+        append(data, alone, ByTime())

@@ -43,8 +43,9 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         options: of :func:`impressions`; what a behaviour is stays as it was (``history``).
 
     Raises:
-        DataError: the log has other features, or no new event, item or user, is labelled, or has weights or
-            conversions, where the dataset has none or the other way round, or cannot be used.
+        DataError: the log has other features, no new event, item or user, or behaviours alone; is labelled,
+            or has weights or conversions, where the dataset has none or the other way round; or cannot be
+            used.
     """
     dataset.check()
     labelled = "label" in log.events.columns
@@ -73,6 +74,11 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         of_new_rows = with_new_rows(dataset, replace(log, excluded=excluded))
         if of_new_rows is not None and (behaviours is None or behaviours.is_empty()):
             return of_new_rows
+        if not left_out and behaviours is not None and behaviours.height:
+            raise DataError(
+                f"{dataset.path}: {behaviours.height:,} behaviours come without any interaction; add them "
+                "together with the interactions that came after them"
+            )
         nothing = "no item and no user is new"
         if left_out:
             nothing = (

@@ -104,6 +104,18 @@ def test_later_data_frames_are_appended(tmp_path: Path) -> None:
         ({"schema": {"interactions": {"label": "bought"}}}, DataError, "data frame interactions.*bought"),
         ({"history": "some"}, DataError, "history is 'some', expected one of clicked, all"),
         ({"warm_up": 3}, TypeError, "no option warm_up; expected some of history, max_train_rows, neg"),
+        ({"append": True}, DataError, "above/data/dataset.json: No such file"),
+        ({"interactions": None}, TypeError, "interactions is None; expected a data frame"),
+        (
+            {"interactions": None, "append": True, "behaviours": tables()[0]},
+            TypeError,
+            "interactions is None, and behaviours are given; give the interactions, or items or users alone",
+        ),
+        (
+            {"interactions": None, "append": True, "items": None},
+            TypeError,
+            "interactions is None, and neither items nor users are given; give",
+        ),
     ],
 )
 def test_what_cannot_be_prepared_is_named_and_leaves_nothing(
@@ -112,7 +124,9 @@ def test_what_cannot_be_prepared_is_named_and_leaves_nothing(
     clicks, items = tables()
     with pytest.raises(error, match=message):
         prepare(
-            **{"interactions": clicks, "out": tmp_path / "data", "items": items, "schema": SCHEMA} | arguments
+            **{"interactions": clicks, "out": tmp_path / "far" / "above" / "data"}
+            | {"items": items, "schema": SCHEMA}
+            | arguments
         )
     assert not list(tmp_path.iterdir())
 

@@ -69,13 +69,21 @@ def prepare(
     Raises:
         DataError: a table, the schema or an option cannot be used, ``out`` is there already, or cannot be
             written; nothing is left of it then.
-        TypeError: an argument is of another type.
+        TypeError: an argument is of another type, or does not go with the others.
     """
     known = OPTIONS - {"history"} if append else OPTIONS  # histories go on as they began
     if unknown := sorted(options.keys() - known):
         raise TypeError(f"prepare: no option {unknown[0]}; expected some of {', '.join(sorted(known))}")
     if interactions is None and not append:
         raise TypeError("prepare: interactions is None; expected a data frame of Polars or pandas, or files")
+    if interactions is None and (behaviours is not None or (items is None and users is None)):
+        given_alone = (
+            "behaviours are given" if behaviours is not None else "neither items nor users are given"
+        )
+        raise TypeError(
+            f"prepare: interactions is None, and {given_alone}; give the interactions, or items or users "
+            "alone, whose new rows append=True adds"
+        )
     given = {"interactions": interactions, "items": items, "users": users, "behaviours": behaviours}
     out, spec, rule = Path(out), _spec(schema), _rule(split, seed)
     if behaviours is not None:
