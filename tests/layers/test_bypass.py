@@ -129,13 +129,14 @@ def test_a_parametrization_of_the_identity_changes_nothing_and_learns(options: d
     assert all(parameter.grad is not None for parameter in dien.parameters())
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("other", [{}, {"num_layers": 2}, {"bias": False}, {"bidirectional": True}], ids=str)
 @pytest.mark.parametrize("gru", ["gru", "aigru"])
-def test_a_gru_may_be_replaced_by_one_of_several_layers(gru: str, layers: int) -> None:
+def test_a_gru_may_be_replaced_by_another_kind_of_torchs(gru: str, other: dict[str, Any]) -> None:
     dien = model({"gru": gru})
     for owner, name in ((dien.extractor, "gru"), (dien.evolution, "dynamic_rnn")):
         now = getattr(owner, name)
-        setattr(owner, name, nn.GRU(now.input_size, now.hidden_size, layers).double())
+        width = now.hidden_size // (2 if "bidirectional" in other else 1)  # of a direction
+        setattr(owner, name, nn.GRU(now.input_size, width, **other).double())
     expected = results(dien)
     for part in (dien.extractor.gru, dien.evolution.dynamic_rnn):
         part.register_forward_hook(lambda module, inputs, output: None)

@@ -7,8 +7,15 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dien.layers.attention import BilinearAttention, MLPAttention
-from dien.layers.bypass import bypassable
-from dien.layers.gru import AttentionGRU, AttentionKind, Initialisation, Reset, Rows, packed_gru
+from dien.layers.gru import (
+    AttentionGRU,
+    AttentionKind,
+    Initialisation,
+    Reset,
+    Rows,
+    packed_gru,
+    readable_weights,
+)
 from dien.ops import attention_gru, linear, segment_sum
 from dien.packed import Packed, Pairs, lengths_to_offsets
 
@@ -75,14 +82,16 @@ class InterestEvolution(nn.Module):
             return final
         if self.kind == "aigru":
             scores = self.attention_layer(states.values, targets, pairs)  # [P]
-            if self.reset == "before" or not bypassable(rnn, nn.GRU) or rnn.num_layers > 1:
+            weights = readable_weights(rnn)
+            if weights is None or self.reset == "before":
                 read = states.values.index_select(0, pairs.step) * scores[:, None]  # [P, H]
                 return packed_gru(rnn, Packed(read, lengths_to_offsets(pairs.lengths)), self.reset, "last")
             # W (a h) = a (W h): the projection is shared, each candidate scales a copy.
-            weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[0]
+            weight_ih, weight_hh, bias_ih, bias_hh = weights
             inputs = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
+            inputs = inputs if bias_ih is None else inputs + bias_ih
             starts = lengths_to_offsets(pairs.lengths)[:-1]
-            return attention_gru(inputs + bias_ih, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
+            return attention_gru(inputs, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
         # The second GRU does not look at the target: it runs once a history.
         outputs = packed_gru(rnn, states, self.reset)  # [N, H]
         scores = self.attention_layer(outputs, targets, pairs)

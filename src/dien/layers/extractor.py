@@ -122,7 +122,8 @@ class InterestExtractor(nn.Module):
         if now.shape[0] == 0:
             # Zero, and part of the graph: processes that train together expect a gradient of each weight.
             return torch.cat([states[:0].flatten(), *(p[:0].flatten() for p in self._auxiliary())]).sum()
-        composed, tail = net.composed(), net.tail()
+        tail = net.tail()
+        composed = net.composed() if tail is None or tail.activation == "none" else None
         if affine is not None and not bypassable(affine, Affine):
             composed = tail = None
         if composed is not None:
@@ -150,7 +151,7 @@ class InterestExtractor(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Pass over an auxiliary network where there is none: earlier versions held one that was not used."""
         if self.auxiliary_net is None:
-            unused = [name for name in state_dict if name.removeprefix(prefix).startswith("auxiliary_")]
+            unused = [name for name in state_dict if name.startswith(f"{prefix}auxiliary_")]
             for name in unused:
                 del state_dict[name]
             if unused:

@@ -40,21 +40,17 @@ def packed_gru(
     Raises:
         ValueError: the GRU would have to be called, which does not know of ``before``.
     """
-    if not bypassable(gru, nn.GRU) or gru.num_layers > 1 or gru.bidirectional:
+    weights = readable_weights(gru)
+    if weights is None:
         if reset == "before":
             raise ValueError(
                 "GRU: reset 'before' is not torch.nn.GRU's own, so that a GRU with hooks, pruning, several "
                 "layers or two directions cannot be called for it; remove these, or take reset 'after'"
             )
         return _called(gru, histories, outputs)
-    weight_ih, weight_hh, *biases = gru.all_weights[0]
-    bias_ih, bias_hh = biases or (None, None)
     return _RECURRENCES[reset](
         histories.values,
-        weight_ih,
-        weight_hh,
-        bias_ih,
-        bias_hh,
+        *weights,
         histories.offsets[:-1],
         histories.lengths,
         kind="gru",
@@ -62,11 +58,26 @@ def packed_gru(
     )
 
 
+def readable_weights(gru: nn.GRU) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None] | None:
+    """Read the weights of an nn.GRU, to compute with them in place of calling it.
+
+    Returns:
+        ``weight_ih [3H, D]``, ``weight_hh [3H, H]`` and the biases ``[3H]`` of both, None where it has none;
+        or None for all where it must be called: it has hooks, pruned weights, several layers or two
+        directions.
+    """
+    if not bypassable(gru, nn.GRU) or gru.num_layers > 1 or gru.bidirectional:
+        return None
+    weight_ih, weight_hh, *biases = gru.all_weights[0]
+    bias_ih, bias_hh = biases or (None, None)
+    return weight_ih, weight_hh, bias_ih, bias_hh
+
+
 def _called(gru: nn.GRU, histories: Packed, outputs: Literal["last", "all"]) -> Tensor:
     """Call an nn.GRU, with all that its class or its hooks do."""
     lengths = histories.lengths
     some = torch.nonzero(lengths > 0).squeeze(1)  # a PackedSequence holds no empty history
-    width = (gru.proj_size or gru.hidden_size) * (2 if gru.bidirectional else 1)
+    width = gru.hidden_size * (2 if gru.bidirectional else 1)
     states = histories.values.new_zeros((0, width))
     if some.shape[0]:
         lengths = lengths[some]
