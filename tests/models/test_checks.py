@@ -115,12 +115,27 @@ OFFSETS, OF = batch().offsets, batch().history_of
         ("offsets", OFFSETS[[0, 3, 1, 2, 4]], "rising from 0"),
         ("offsets", OFFSETS[:0], "starting with 0"),
         ("offsets", OFFSETS.float(), "torch.float32"),
-        ("label", torch.zeros(7, 1), r"torch.float32 \[7, 1\]; expected \[7\]"),
-        ("label", torch.zeros(7, dtype=torch.int64), "torch.int64"),
+        *(
+            (field, value, message)
+            for field in ("label", "weight", "conversion")
+            for value, message in (
+                (torch.zeros(7, 1), rf"torch.float32 \[7, 1\]; expected \[7\] .* a {field} of each"),
+                (torch.zeros(1), r"torch.float32 \[1\]; expected \[7\]"),
+                (torch.tensor(1.0), r"torch.float32 \[\]; expected \[7\]"),
+                (torch.zeros(7, dtype=torch.int64), "torch.int64"),
+            )
+        ),
     ],
 )
 def test_a_wrong_field_is_refused_by_its_name(field: str, value: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=f"^Batch.{field}: .*{message}"):
+        INPUTS(replace(batch(), **{field: value}))
+
+
+@pytest.mark.parametrize("field", ["label", "weight", "conversion", "offsets", "history_of"])
+@pytest.mark.parametrize("value", [[0.0] * 7, np.zeros(7)], ids=["a list", "an array"])
+def test_a_field_that_is_no_tensor_is_refused_by_its_name(field: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^Batch.{field}: (builtins.list|numpy.ndarray); expected \["):
         INPUTS(replace(batch(), **{field: value}))
 
 

@@ -61,9 +61,12 @@ class BatchCheck:
         self._columns("context", batch.context, R, "histories (Batch.offsets)")
         if negatives and batch.negatives is not None:
             self._columns("negatives", batch.negatives, N, "behaviours (Batch.offsets)")
-        label = batch.label
-        if label is not None and (label.shape != (B,) or not label.is_floating_point()):
-            _refuse("label", label, f"[{B}] of floating type, a label of each of {B} candidates")
+        for field in ("label", "weight", "conversion"):
+            value = getattr(batch, field)
+            if value is None:
+                continue
+            if not isinstance(value, Tensor) or value.shape != (B,) or not value.is_floating_point():
+                _refuse(field, value, f"[{B}] of floating type, a {field} of each of {B} candidates")
 
     def explain(self, batch: Batch, error: Exception) -> None:
         """Name the feature whose index is beyond its table, where that is why a look-up failed.
