@@ -127,6 +127,13 @@ def test_dense_gradients_are_the_sparse_ones_and_every_optimiser_of_torch_takes_
             optimiser(dense.parameters(), lr=1e-3, weight_decay=1e-4).step()
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_that_is_made_by_its_class_has_dense_gradients_by_its_configuration_too(name: str) -> None:
+    config = MODELS[name].model_copy(update={"sparse_gradients": False})
+    made = models()[name].model(config, EVERY_KIND)
+    assert not any(part.sparse for part in made.modules() if isinstance(part, torch.nn.Embedding))
+
+
 def gradients_of(found: Any, batch: Batch) -> list[torch.Tensor]:
     found.zero_grad()
     found.losses(batch).total.backward()

@@ -4,6 +4,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import torch
 
 import dien.models
 from dien.errors import ConfigError
@@ -53,6 +54,12 @@ def test_a_name_gives_a_class_other_defaults() -> None:
 def test_a_name_that_is_taken_is_refused() -> None:
     with pytest.raises(ValueError, match="the name 'din' is taken, by DIN"):
         register("din", DIN, DINConfig())
+
+
+def test_a_class_that_is_called_model_and_derives_from_none_is_refused() -> None:
+    own = type("Model", (torch.nn.Module,), {})
+    with pytest.raises(TypeError, match=r"expected a class derived from dien.Model"):
+        register("own", own, DINConfig())
 
 
 def test_a_configuration_of_no_registered_model_cannot_be_built() -> None:

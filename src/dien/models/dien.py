@@ -247,18 +247,9 @@ class DIEN(Model):
                 set_gate_bias(gru, config.gru_gate_bias)
         widths = H + D + inputs.profile_width + (2 * D if config.pooled_history else 0)
         self.affine = Affine(widths) if config.head_affine else nn.Identity()
-        self.head = self._hidden(widths)
+        self.head = _head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
-        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
-
-    def _hidden(self, width: int) -> MLP:
-        config = self.config
-        return MLP(
-            [width, *config.head_hidden],
-            config.head_activation,
-            batch_norm=config.head_batch_norm,
-            dropout=config.head_dropout,
-        )
+        self.conversion = conversion_head(schema, config, widths, _head_layers)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch; the auxiliary loss only where the batch has negatives and the loss a weight.
@@ -335,6 +326,15 @@ class DIEN(Model):
     def target(self, loss: float, auxiliary: float) -> float:
         """Solve eq. (7) for the target's cross-entropy."""
         return (loss - self.config.auxiliary_weight * auxiliary) / self.config.target_weight
+
+
+def _head_layers(config: DIENConfig, width: int) -> MLP:
+    return MLP(
+        [width, *config.head_hidden],
+        config.head_activation,
+        batch_norm=config.head_batch_norm,
+        dropout=config.head_dropout,
+    )
 
 
 _GRU: Space = {

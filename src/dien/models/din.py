@@ -9,10 +9,10 @@ from torch import nn
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.layers import MLP, MLPAttention
+from dien.layers import MLPAttention
 from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.inputs import Inputs, pooled_items
-from dien.models.model import Model, Prediction, conversion_head, converted
+from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
 from dien.models.space import POOLED, SHARED, Choice
 from dien.ops import segment_sum
@@ -65,12 +65,9 @@ class DIN(Model):
             E, config.attention_hidden, config.attention_activation, softmax=config.attention_softmax
         )
         widths = E + D + self.inputs.profile_width + (2 * D if config.pooled_history else 0)
-        self.head = self._hidden(widths)
+        self.head = head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
-        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
-
-    def _hidden(self, width: int) -> MLP:
-        return MLP([width, *self.config.head_hidden], self.config.head_activation)
+        self.conversion = conversion_head(schema, config, widths)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
+from dien.layers import MLP
 from dien.models.config import ModelConfig
+
+C = TypeVar("C", bound=ModelConfig)
 
 
 class Prediction(NamedTuple):
@@ -119,20 +122,28 @@ class Model(nn.Module):
         return sums
 
 
-def conversion_head(schema: Schema, config: ModelConfig, hidden: Callable[[], nn.Module]) -> nn.Module | None:
+def head_layers(config: ModelConfig, width: int) -> MLP:
+    """Make the hidden layers of a head that reads ``[B, width]``."""
+    return MLP([width, *config.head_hidden], config.head_activation)
+
+
+def conversion_head(
+    schema: Schema, config: C, width: int, hidden: Callable[[C, int], nn.Module] = head_layers
+) -> nn.Module | None:
     """Make the second head: as the first, with weights of its own.
 
     Args:
         schema: of the data.
         config: of the model.
-        hidden: makes the hidden layers, from what the first head reads to ``config.head_hidden[-1]``.
+        width: of what the first head reads.
+        hidden: makes the hidden layers of the first head, from ``width`` to ``config.head_hidden[-1]``.
 
     Returns:
         None where the data has no conversions, or ``conversion_weight`` is 0.
     """
     if not config.wants_conversions(schema):
         return None
-    return nn.Sequential(hidden(), nn.Linear(config.head_hidden[-1], 1))
+    return nn.Sequential(hidden(config, width), nn.Linear(config.head_hidden[-1], 1))
 
 
 def converted(head: nn.Module | None, x: Tensor) -> Tensor | None:

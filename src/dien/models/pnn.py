@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.layers import MLP
 from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.model import Model, Prediction, conversion_head, converted
+from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
 from dien.models.space import SHARED, Choice
 
@@ -59,12 +58,9 @@ class PNN(Model):
         self.widths = (*of_item, *of_behaviour, *of_item, *of_profile)
         products = len(pairs_of_one_width(self.widths)) if config.inner_products else 0
         widths = E + 2 * D + inputs.profile_width + products
-        self.head = self._hidden(widths)
+        self.head = head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
-        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
-
-    def _hidden(self, width: int) -> MLP:
-        return MLP([width, *self.config.head_hidden], self.config.head_activation)
+        self.conversion = conversion_head(schema, config, widths)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""

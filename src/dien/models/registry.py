@@ -59,7 +59,9 @@ def register(name: str, model: type[Model], config: ModelConfig, space: Space | 
     """
     if not isinstance(config, ModelConfig):
         raise TypeError(f"register: config is {config!r}; expected a configuration, as MyConfig()")
-    if not (isinstance(model, type) and any(base.__qualname__ == "Model" for base in model.__mro__)):
+    from dien.models.model import Model  # here, where the caller has loaded torch for its class
+
+    if not (isinstance(model, type) and issubclass(model, Model)):
         raise TypeError(f"register: model is {model!r}; expected a class derived from dien.Model")
     new, earlier = Registered(config, model, space), _models.get(name)
     if earlier not in (None, new):

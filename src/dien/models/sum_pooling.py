@@ -9,10 +9,9 @@ from torch import nn
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
-from dien.layers import MLP
 from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.model import Model, Prediction, conversion_head, converted
+from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
 from dien.models.space import SHARED
 
@@ -40,12 +39,9 @@ class SumPooling(Model):
         self.config = config
         self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         widths = self.inputs.history_width + self.inputs.item_width + self.inputs.profile_width
-        self.head = self._hidden(widths)
+        self.head = head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
-        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
-
-    def _hidden(self, width: int) -> MLP:
-        return MLP([width, *self.config.head_hidden], self.config.head_activation)
+        self.conversion = conversion_head(schema, config, widths)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""

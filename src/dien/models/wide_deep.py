@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from dien.data.batch import Batch
 from dien.data.features import Feature, Schema
-from dien.layers import MLP, FeatureEmbedding
+from dien.layers import FeatureEmbedding
+from dien.layers.embedding import embedding_tables
 from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
-from dien.models.model import Model, Prediction, conversion_head, converted
+from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
 from dien.models.space import SHARED
 from dien.ops import segment_sum
@@ -58,17 +59,17 @@ class WideDeep(Model):
         self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
         D, E = self.inputs.item_width, self.inputs.history_width
         widths = E + D + self.inputs.profile_width
-        self.head = self._hidden(widths)
+        self.head = head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
         self.crosses = nn.Linear(E + 2 * D, 1, bias=False)  # the logit has a bias for both parts
         # A behaviour's item and a target's are two features: they share no weight.
         sides = (("item",), ("item", "behaviour"), ("user", "context")) if config.sparse_weights else ()
-        self.weights = nn.ModuleList(FeatureEmbedding(_alone(schema.of(*of)), 1) for of in sides)
+        features = (_alone(schema.of(*of)) for of in sides)
+        self.weights = nn.ModuleList(
+            FeatureEmbedding(mine, 1, embedding_tables(mine, 1, config.sparse_gradients)) for mine in features
+        )
         # The wide part is of clicks alone.
-        self.conversion = conversion_head(schema, config, lambda: self._hidden(widths))
-
-    def _hidden(self, width: int) -> MLP:
-        return MLP([width, *self.config.head_hidden], self.config.head_activation)
+        self.conversion = conversion_head(schema, config, widths)
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict a batch: logits ``[B]``."""
