@@ -10,7 +10,7 @@ import pytest
 
 from dien import places
 from dien.errors import DataError
-from dien.places import claimed, put_back
+from dien.places import claimed, owned, put_back
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -110,6 +110,22 @@ def test_what_a_killed_process_left_goes_with_the_next_and_with_a_word(tmp_path:
         put(tmp_path / "data", "new")
     assert text(tmp_path / "data") == "new"
     assert set(names(tmp_path)) == kept
+
+
+@posix
+def test_whoever_owns_a_folder_tidies_up_and_keeps_others_from_it(tmp_path: Path) -> None:
+    place = tmp_path / "deep" / "data"
+    killed(lambda: put(place, "new", kill))
+
+    def found() -> list[str]:
+        with owned(place, DataError):
+            with pytest.raises(DataError, match="at work here"), owned(place, DataError):
+                pass
+            return names(place.parent)
+
+    with pytest.warns(UserWarning, match="a process that was killed had left it"):
+        assert found() == [".data.lock"]
+    assert names(place.parent) == []
 
 
 @posix

@@ -65,7 +65,7 @@ class Place:
 
 @contextmanager
 def making(path: Path, error: type[DienError], replaces: bool = False) -> Iterator[Place]:
-    """Hand out a place to make a folder in. Who calls this has the lock of ``path``.
+    """Hand out a place to make a folder in. Who calls this owns ``path`` (:func:`owned`).
 
     Args:
         path: the folder, there or not.
@@ -90,13 +90,12 @@ def making(path: Path, error: type[DienError], replaces: bool = False) -> Iterat
 
 
 @contextmanager
-def claimed(path: Path, error: type[DienError], replaces: bool = False) -> Iterator[Place]:
-    """Lock a folder, tidy up after processes that were killed, and hand out a place to make it anew.
+def owned(path: Path, error: type[DienError]) -> Iterator[None]:
+    """Lock a folder for this process, and tidy up after processes that were killed at work on it.
 
     Args:
         path: the folder, there or not; its parents are made, and removed again where the block fails.
         error: what is raised.
-        replaces: whether one that is there is replaced.
 
     Raises:
         DienError: of the type ``error``: another process is at work there, or it cannot be written.
@@ -107,8 +106,23 @@ def claimed(path: Path, error: type[DienError], replaces: bool = False) -> Itera
                 settle(path)
         except OSError as reason:
             raise error(_not_written(path, reason)) from reason
-        with making(path, error, replaces) as place:
-            yield place
+        yield
+
+
+@contextmanager
+def claimed(path: Path, error: type[DienError], replaces: bool = False) -> Iterator[Place]:
+    """Own a folder, as :func:`owned`, and hand out a place to make it anew.
+
+    Args:
+        path: the folder, there or not; its parents are made.
+        error: what is raised.
+        replaces: whether one that is there is replaced.
+
+    Raises:
+        DienError: as :func:`owned`.
+    """
+    with owned(path, error), making(path, error, replaces) as place:
+        yield place
 
 
 @contextmanager

@@ -30,9 +30,8 @@ from dien.data.ragged import Column, Ragged, to_offsets
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.data.writer import flat, save_array
 from dien.errors import RunError
-from dien.files import make_folder, not_written
-from dien.lock import locked
 from dien.models import DIENConfig, build
+from dien.places import owned
 from dien.recbole.switches import Switches
 from dien.run import FORMAT, RESULT, WEIGHTS, Run, RunInfo, new_run
 
@@ -95,11 +94,7 @@ def convert(checkpoint: Path | str, out: Path | str, data: Path | str | None = N
         },
         recbole=of_recbole,
     )
-    try:
-        make_folder(out.parent)
-    except OSError as error:
-        raise RunError(not_written(out, error)) from error
-    with locked(out, RunError), new_run(out, run_config, info) as new:
+    with owned(out, RunError), new_run(out, run_config, info) as new:
         (new / "vocabularies").mkdir()
         for side, fields in sides.items():
             (new / f"{side}s").mkdir()

@@ -18,12 +18,10 @@ from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.tables import SplitName
 from dien.errors import DataError, RunError
-from dien.files import make_folder
-from dien.lock import locked
 from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
 from dien.models.registry import expect_heads
-from dien.places import settle
+from dien.places import owned
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.tensors import finite, read_tensors
 from dien.training.checkpoint import has_checkpoint, save_tensors
@@ -123,13 +121,7 @@ def fit(
     expect_heads(config.model, dataset.schema)
     with core_for_prefetch():
         threads = torch.get_num_threads()
-    try:
-        make_folder(out.parent)
-    except OSError as error:
-        raise RunError(f"{out}: could not be written ({error.strerror}); choose another folder") from error
-    with locked(out, RunError) as holds:
-        if holds:
-            settle(out)
+    with owned(out, RunError):
         begun = resume and ((out / RESULT).exists() or has_checkpoint(out / "checkpoints"))
         vectors = [] if begun else read_vectors(config, dataset)
         if resume and out.exists():
