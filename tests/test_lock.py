@@ -154,6 +154,20 @@ def test_a_file_system_without_locks_is_named_and_written_to_all_the_same(
     assert names(tmp_path) == []
 
 
+def test_a_lock_whose_file_cannot_be_removed_is_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "no")
+
+    with locked(tmp_path / "data"):
+        monkeypatch.setattr(Path, "unlink", refused)
+    monkeypatch.undo()
+    with locked(tmp_path / "data") as holds:
+        assert holds
+    assert not names(tmp_path)
+
+
 def test_on_windows_a_byte_beyond_the_text_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 

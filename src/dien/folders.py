@@ -13,7 +13,7 @@ import math
 import mmap
 import os
 import stat
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,14 +22,11 @@ from numpy.typing import NDArray
 
 from dien.errors import DienError
 from dien.files import not_read
+from dien.lock import open_unfollowed
 
 MOST_TEXT = 256 << 20
 """Bytes of a JSON, YAML or text file; no folder that dien writes has one as large."""
 
-# A pipe that came since it was looked at is not waited for, nor is a link followed.
-_FLAGS = os.O_RDONLY | sum(
-    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY", "O_CLOEXEC")
-)
 _HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -93,7 +90,8 @@ class Folder:
         """
         real = self._regular(name)
         try:
-            file = os.fdopen(os.open(real, _FLAGS), "rb")
+            # A pipe or a link may have come since it was looked at.
+            file = os.fdopen(open_unfollowed(real, os.O_RDONLY), "rb")
         except OSError as error:
             raise self._unread(name, error) from error
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -227,15 +225,8 @@ class _Pages:
     """
 
     def __init__(self, file: int, size: int) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.mmap.restype = ctypes.c_void_p
-        libc.mmap.argtypes = [
-            ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_ssize_t
-        ]  # fmt: skip
-        libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        self._libc, self._size = libc, size
-        self._address = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file, 0)
+        self._libc, self._size = _libc(), size
+        self._address = self._libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file, 0)
         if self._address == ctypes.c_void_p(-1).value:
             self._address = None
             code = ctypes.get_errno()
@@ -255,6 +246,19 @@ class _Pages:
     def __del__(self) -> None:
         if getattr(self, "_address", None) is not None:
             self._libc.munmap(self._address, self._size)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    """Give the calls of the system that map files, with their types."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [
+        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_ssize_t
+    ]  # fmt: skip
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return libc
 
 
 def _pages(file: BinaryIO, size: int) -> NDArray[np.uint8]:

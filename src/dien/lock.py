@@ -23,6 +23,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 _NOT_BESIDE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _LONGEST = 100  # bytes of a name that something is put before or after: file systems allow 143 at least
 _LOOK_SECONDS = 0.05
+_UNFOLLOWED = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 _held: set[Path] = set()
 
 
@@ -112,11 +113,9 @@ def still_at(path: Path, handle: int) -> bool:
     return stat.S_ISREG(named.st_mode) and (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
-def open_unfollowed(path: Path, flags: int) -> int:
+def open_unfollowed(path: Path | str, flags: int) -> int:
     """Open a file by a name that others can guess: a link is not followed, and a pipe does not hang."""
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    return os.open(path, flags, 0o666)
+    return os.open(path, flags | _UNFOLLOWED, 0o666)
 
 
 @dataclass(frozen=True)
@@ -135,9 +134,10 @@ class _Lock:
         if sys.platform != "win32":
             import fcntl
 
-            with suppress(OSError):
+            with suppress(OSError):  # where it cannot be removed, it stays and locks nothing
                 if still_at(self.place, self.handle):  # else it is another's by now
                     self.place.unlink()  # while it is locked: whoever opened it before sees that it is gone
+            with suppress(OSError):
                 fcntl.flock(self.handle, fcntl.LOCK_UN)  # also for children that have inherited it
                 os.close(self.handle)
         else:
