@@ -232,6 +232,9 @@ def test_weights_that_do_not_fit_or_cannot_be_read_are_named(run: Path) -> None:
     save_file({**weights, name: weights[name][:, 1:].contiguous()}, run / "model.safetensors")
     with pytest.raises(RunError, match=r"model.safetensors: logit.weight is float32 .*, expected float32"):
         Run.open(run).load_model()
+    save_file({**weights, "auxiliary_x": weights[name].clone()}, run / "model.safetensors")
+    with pytest.raises(RunError, match=r"(?s)model.safetensors: does not fit config.yaml: .*auxiliary_x"):
+        Run.open(run).load_model()
     (run / "model.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(RunError, match=r"model.safetensors: cannot be read.*train again"):
         Run.open(run).load_model()

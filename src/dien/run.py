@@ -38,6 +38,7 @@ from dien.data.dataset import Dataset, feature_table, load_vocabularies
 from dien.data.dataset_info import Count, DatasetInfo
 from dien.data.features import Schema, Side
 from dien.data.tables import FeatureTable
+from dien.data.validity import wrong_features
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
 from dien.folders import Folder
@@ -225,13 +226,14 @@ class Run:
                 model = build(config if training else config.serving(), self.schema)
         except (RuntimeError, MemoryError, ValueError) as error:
             raise RunError(f"{self.path / 'config.yaml'}: cannot build the model: {error}") from error
-        expected, only = model.state_dict(), f"{model.training_only}."
-        files = [WEIGHTS, training_weights(model.training_only)] if model.training_only else [WEIGHTS]
+        parts = {WEIGHTS: dict(model.state_dict())}
+        if only := model.training_only:
+            apart = [name for name in parts[WEIGHTS] if name.startswith(f"{only}.")]
+            parts[training_weights(only)] = {name: parts[WEIGHTS].pop(name) for name in apart}
         weights: dict[str, Tensor] = {}
-        for file in files:
-            part = {name: expected[name] for name in expected if (name.startswith(only)) != (file == WEIGHTS)}
+        for file, expected in parts.items():
             found, _ = read_tensors(self.folder, file)
-            expect_tensors(self.folder, file, found, part if model.training_only else expected)
+            expect_tensors(self.folder, file, found, expected)
             weights |= found
         try:
             model.load_state_dict(weights)
@@ -272,12 +274,10 @@ class Run:
     def _table(self, name: str, side: Side) -> FeatureTable:
         """Read the features of a side whole, and check them: no score is read from beyond a table."""
         # Read, not mapped: a file that is changed or cut short later changes no score and ends no process.
-        table = feature_table(self.folder, name, self.schema.of(side), self._rows(name), mapped=False)
-        for feature in self.schema.of(side):
-            if feature.name in table and not feature.fits(table[feature.name]):
-                raise self.folder.refusal(
-                    f"{name}/{feature.files[0]}", "a value is out of range (docs/data-format.md)"
-                )
+        features = self.schema.of(side)
+        table = feature_table(self.folder, name, features, self._rows(name), mapped=False)
+        for file, what in wrong_features(features, name, table):
+            raise self.folder.refusal(file, f"{what} (docs/data-format.md)")
         return table
 
     def _rows(self, name: str) -> int:
@@ -294,7 +294,7 @@ def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
     """Hand out a folder with ``config.yaml`` and ``run.json`` that becomes the run ``path`` when complete.
 
     Args:
-        path: the folder, which must not exist; who calls this has its lock.
+        path: the folder, which must not exist; who calls this owns it (:func:`dien.places.owned`).
         config: model and training.
         info: content of ``run.json``.
 

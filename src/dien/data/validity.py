@@ -31,11 +31,11 @@ def wrong_values(data: Tables, splits: Sequence[SplitName], per_positive: int | 
         The file and what is wrong in it. What comes after the first is found on the assumption that all
         before it is right, and may not be asked for.
     """
-    features = {feature.name: feature for feature in data.schema.features}
+    features = data.schema.features
     behaviours, items = data.behaviours, len(data.popularity)
-    yield from _table(features, "items", data.items)
-    yield from _table(features, "users", data.users)
-    yield from _table(features, "behaviours/features", behaviours.features)
+    yield from wrong_features(features, "items", data.items)
+    yield from wrong_features(features, "users", data.users)
+    yield from wrong_features(features, "behaviours/features", behaviours.features)
     yield from _range("items/popularity.npy", data.popularity, 0)
     if data.popularity[0] != 0:
         yield "items/popularity.npy", f"row 0: {data.popularity[0]}, expected 0"
@@ -61,10 +61,10 @@ def wrong_values(data: Tables, splits: Sequence[SplitName], per_positive: int | 
             yield from _sampled(name, split, per_positive)
 
 
-def _split(data: Tables, features: dict[str, Feature], name: str, split: Split) -> Wrong:
+def _split(data: Tables, features: Sequence[Feature], name: str, split: Split) -> Wrong:
     behaviours = data.behaviours
     offsets = behaviours.offsets
-    yield from _table(features, f"{name}/context", split.context)
+    yield from wrong_features(features, f"{name}/context", split.context)
     yield from _rising(f"{name}/offsets.npy", split.offsets, strictly=True)
     yield from _range(f"{name}/item.npy", split.item, 1, len(data.popularity))
     yield from _range(f"{name}/label.npy", split.label, 0, 2)
@@ -116,10 +116,20 @@ def _sampled(name: str, split: Split, per_positive: int) -> Wrong:
             )
 
 
-def _table(features: dict[str, Feature], folder: str, table: FeatureTable) -> Wrong:
-    for name, column in table.items():
-        if not features[name].fits(column):
-            yield f"{folder}/{name}.npy", "a value is out of range"
+def wrong_features(features: Sequence[Feature], folder: str, table: FeatureTable) -> Wrong:
+    """Find the columns of features that hold what no feature of their kind and size has.
+
+    Args:
+        features: those of the columns, and others.
+        folder: the columns lie in, for the name of the file.
+        table: the columns; it may lack features, as ``time_since``, which has none.
+
+    Yields:
+        As :func:`wrong_values`.
+    """
+    for feature in features:
+        if feature.name in table and not feature.fits(table[feature.name]):
+            yield f"{folder}/{feature.files[0]}", "a value is out of range"
 
 
 def _behaviour_times(time: NDArray[np.int64], offsets: NDArray[np.int64]) -> Wrong:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dien.data.batches import assemble, columns_of
 from dien.data.dataset import Dataset
-from dien.data.features.columns import concatenated
+from dien.data.features.columns import concatenated, rows_of
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.readers.messages import shown
 from dien.data.tables import FeatureTable
@@ -269,7 +269,7 @@ def _in_place(table: FeatureTable, rows: NDArray[np.integer], given: Described, 
     """Take the features of rows that requests give, each where it is given in place of the table's."""
     found: FeatureTable = {}
     for name, (column, known) in given.items():
-        own, told = table[name][rows], column[np.arange(len(known))[some]]
+        own, told = table[name][rows], rows_of(column, some)
         place = np.arange(len(rows))
         found[name] = concatenated([own, told])[np.where(known[some], place + len(rows), place)]
     return found
