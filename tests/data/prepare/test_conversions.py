@@ -1,6 +1,7 @@
 """Conversions, the label beside the click, on their way from a log to batches."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,21 @@ def test_without_a_label_every_row_may_lead_to_a_conversion(tmp_path):
     assert read_with([1, 1, 0, None], tmp_path, label=None).events[CONVERSION].to_list() == [1, 1, 0, -1]
 
 
-def test_a_conversion_that_is_neither_0_nor_1_is_named_with_its_row_and_column(tmp_path):
-    with pytest.raises(DataError, match=r"row 3: column 'bought': found 2; expected 0 or 1"):
-        read_with([1, 0, 2, 1], tmp_path)
+@pytest.mark.parametrize(
+    ("given", "row"),
+    [
+        ([1, 0, 2, 1], 3),
+        ([None, 0.5, 1.0, None], 2),
+        (["true", "", "0", "yes"], 4),
+        (["nan", "1", "0", ""], 1),
+        ([None, date(2024, 1, 2), None, None], 2),
+        ([[1], [0], [1], [0]], 1),
+    ],
+)
+def test_a_conversion_that_is_neither_0_nor_1_is_named_with_its_row_and_what_mends_it(given, row, tmp_path):
+    with pytest.raises(DataError) as raised:
+        read_with(given, tmp_path)
+    said = str(raised.value)
+    assert f"row {row}: column 'bought': found " in said
+    assert "expected 0 or 1, or false or true, or null (in CSV an empty field) where it is not known" in said
+    assert said.endswith("leave interactions.conversion out")

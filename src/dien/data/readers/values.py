@@ -37,17 +37,7 @@ def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
     expected = "a number, or null (in CSV an empty field) where it is unknown; mend it or change kind"
     if isinstance(values.dtype, pl.List | pl.Array):
         expected += ", or give a table of vectors at training (training.pretrained)"
-    dtype = values.dtype
-    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-        given = _filled(values.cast(pl.String).str.strip_chars())
-        found = given.cast(pl.Float64, strict=False)
-        bad = found.is_null() & given.is_not_null()
-        refuse(values, bad, expected)
-    elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
-        found = values.cast(pl.Float64)
-    else:
-        refuse_type(values, expected)
-    found = found.fill_nan(None)
+    found = values.cast(pl.Float64) if values.dtype == pl.Boolean else floats(values, expected)
     bad = (found.abs() > LARGEST).fill_null(False)
     refuse(
         values,
@@ -56,6 +46,30 @@ def numbers(values: pl.Series, precision: pl.DataType) -> pl.Series:
         "unknown; mend it",
     )
     return cast(found, precision)
+
+
+def floats(values: pl.Series, expected: str) -> pl.Series:
+    """Read numbers of any size: Float64; empty text and NaN are null.
+
+    Args:
+        values: the column ``[n]``.
+        expected: what must be there, and how to mend it, for errors.
+
+    Raises:
+        BadValueError: a value is no number.
+    """
+    dtype = values.dtype
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        given = _filled(values.cast(pl.String).str.strip_chars())
+        found = given.cast(pl.Float64, strict=False)
+        bad = found.is_null() & given.is_not_null()
+        refuse(values, bad, expected)
+    elif dtype.is_numeric() or dtype == pl.Null:
+        found = values.cast(pl.Float64)
+    else:
+        refuse_type(values, expected)
+    filled: pl.Series = found.fill_nan(None)
+    return filled
 
 
 def evaluated(made: pl.Expr) -> pl.Series:

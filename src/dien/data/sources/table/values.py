@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from dien.data.readers.messages import refuse, refuse_type
-from dien.data.readers.values import cast, evaluated, numbers, text
+from dien.data.readers.values import cast, evaluated, floats, numbers, text
 
 
 class Codes:
@@ -68,18 +68,7 @@ def labels(values: pl.Series) -> pl.Series:
     Raises:
         BadValueError: one is neither.
     """
-    expected = "0 or 1, or false or true; mend it, or leave label out where every row is a click"
-    dtype = values.dtype
-    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-        given = values.cast(pl.String).str.strip_chars().str.to_lowercase()
-        numbers = given.replace({"true": "1", "false": "0"}).cast(pl.Float64, strict=False)
-    elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
-        numbers = values.cast(pl.Float64)
-    else:
-        refuse_type(values, expected)
-    bad = ~((numbers == 0) | (numbers == 1)).fill_null(False)
-    refuse(values, bad, expected)
-    return cast(numbers, pl.Int8())
+    return _zero_or_one(values, "mend it, or leave label out where every row is a click")
 
 
 def conversions(values: pl.Series) -> pl.Series:
@@ -88,15 +77,42 @@ def conversions(values: pl.Series) -> pl.Series:
     Raises:
         BadValueError: one is something else.
     """
-    known = values.is_not_null()
+    unknown = values.is_null()
     if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
-        known = known & (values.cast(pl.String).str.strip_chars() != "").fill_null(False)
+        unknown = unknown | (values.cast(pl.String).str.strip_chars() == "").fill_null(False)
     elif values.dtype.is_float():
-        known = known & values.is_not_nan().fill_null(False)
-    found = labels(
-        evaluated(pl.when(known).then(values).otherwise(pl.lit(0).cast(values.dtype)).alias(values.name))
+        unknown = unknown | values.is_nan().fill_null(False)
+    mend = (
+        "or null (in CSV an empty field) where it is not known; mend it, or leave interactions.conversion out"
     )
-    return evaluated(pl.when(known).then(found).otherwise(None))
+    return _zero_or_one(values, mend, unknown)
+
+
+def _zero_or_one(values: pl.Series, mend: str, unknown: pl.Series | None = None) -> pl.Series:
+    """Read 0 and 1, false and true: Int8.
+
+    Args:
+        values: the column ``[n]``.
+        mend: how to mend what is something else.
+        unknown: booleans ``[n]``: which are null; None for none.
+
+    Raises:
+        BadValueError: one is something else, and not unknown.
+    """
+    expected = f"0 or 1, or false or true{',' if unknown is not None else ';'} {mend}"
+    dtype = values.dtype
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        given = values.cast(pl.String).str.strip_chars().str.to_lowercase()
+        found = given.replace({"true": "1", "false": "0"}).cast(pl.Float64, strict=False)
+    elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
+        found = values.cast(pl.Float64)
+    else:
+        refuse_type(values, expected)
+    bad = ~((found == 0) | (found == 1)).fill_null(False)
+    if unknown is not None:
+        bad = bad & ~unknown
+    refuse(values, bad, expected)
+    return cast(found.fill_nan(None), pl.Int8())
 
 
 def at_least(values: pl.Series, threshold: float) -> pl.Series:
@@ -118,19 +134,9 @@ def weights(values: pl.Series) -> pl.Series:
         BadValueError: one is below 0, not finite, too large for 32 bits, or no number.
     """
     expected = "a weight: a finite number of at least 0, or null (in CSV an empty field), which counts as 1"
-    dtype = values.dtype
-    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-        given = values.cast(pl.String).str.strip_chars()
-        found = given.cast(pl.Float64, strict=False)
-        bad = found.is_null() & given.is_not_null() & (given != "")
-    elif dtype.is_numeric() or dtype == pl.Null:
-        found = values.cast(pl.Float64)
-        bad = pl.Series([False]).new_from_index(0, len(values))
-    else:
-        refuse_type(values, expected)
-    found = cast(found, pl.Float32()).fill_nan(None)
-    bad = bad | (found.is_infinite() | (found < 0)).fill_null(False)
-    refuse(values, bad, f"{expected}; mend it, or leave interactions.weight out")
+    expected += "; mend it, or leave interactions.weight out"
+    found = cast(floats(values, expected), pl.Float32())
+    refuse(values, (found.is_infinite() | (found < 0)).fill_null(False), expected)
     return found
 
 
