@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,25 +67,11 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """Copy to a device."""
 
-        def move(columns: Columns) -> Columns:
-            return {
-                name: Packed(column.values.to(device), column.offsets.to(device))
-                if isinstance(column, Packed)
-                else column.to(device)
-                for name, column in columns.items()
-            }
+        def move(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: move(column) for name, column in value.items()}
+            if isinstance(value, Packed):
+                return Packed(value.values.to(device), value.offsets.to(device))
+            return None if value is None else value.to(device)
 
-        return Batch(
-            history=move(self.history),
-            offsets=self.offsets.to(device),
-            history_of=self.history_of.to(device),
-            target=move(self.target),
-            user=move(self.user),
-            context=move(self.context),
-            label=None if self.label is None else self.label.to(device),
-            negatives=None if self.negatives is None else move(self.negatives),
-            user_row=None if self.user_row is None else self.user_row.to(device),
-            rows=None if self.rows is None else self.rows.to(device),
-            weight=None if self.weight is None else self.weight.to(device),
-            conversion=None if self.conversion is None else self.conversion.to(device),
-        )
+        return Batch(**{field.name: move(getattr(self, field.name)) for field in fields(self)})
