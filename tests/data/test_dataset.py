@@ -1,15 +1,19 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from dien.data.dataset import Dataset
 from dien.data.prepare import temporal
+from dien.data.tables import SPLITS
 from dien.data.writer import write
 from dien.errors import DataError
+from tests.data.datasets import random_prepared
 from tests.data.logs import random_log
 
 
@@ -162,3 +166,33 @@ def test_20_million_behaviours_and_rows_open_in_under_a_second(data):
     dataset = Dataset.open(data)
     assert time.perf_counter() - started < 1
     assert len(dataset.behaviours.item) == len(dataset.splits["train"]) == n
+
+
+@pytest.mark.parametrize("name", SPLITS)
+@pytest.mark.parametrize("file", ["label", "weight", "conversion", "time"])
+def test_checking_finds_a_split_that_holds_something_else_than_its_description_says(tmp_path, file, name):
+    prepared, rng = random_prepared(2), np.random.default_rng(0)
+    splits = {
+        split: replace(
+            of, weight=rng.random(len(of.item), np.float32) + 1, conversion=np.minimum(of.label, 1)
+        )
+        for split, of in prepared.splits.items()
+    }
+    schema = replace(prepared.schema, conversion=True)
+    write(replace(prepared, splits=splits, schema=schema), tmp_path / "data")
+    dataset = Dataset.open(tmp_path / "data")
+    dataset.check()
+    sizes, time = dataset.info.sizes, dataset.info.time
+    of = sizes.splits[name]
+    other = {
+        "label": structs.replace(of, positives=of.positives - 1),
+        "weight": structs.replace(of, weight=of.weight * 1.001),
+        "conversion": structs.replace(of, conversions=of.conversions + 1),
+    }.get(file, of)
+    if file == "time":
+        time = time | {name: (time[name][0], time[name][1] + 1)}
+    info = structs.replace(
+        dataset.info, sizes=structs.replace(sizes, splits=sizes.splits | {name: other}), time=time
+    )
+    with pytest.raises(DataError, match=rf"{name}/{file}.npy: .*, dataset.json says .*; prepare the data"):
+        replace(dataset, info=info).check()

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import UnsetType
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import FILE_NAME, DatasetInfo
+from dien.data.dataset_info import FILE_NAME, DatasetInfo, SplitSizes, first_and_last
 from dien.data.features import TIME_SINCE, Feature, Schema, Side
 from dien.data.features.columns import files_of
 from dien.data.ragged import Column
@@ -217,30 +216,21 @@ class Dataset(Tables):
         for file, what in wrong_values(self, splits, self.info.negatives.per_positive):
             raise self.folder.refusal(file, f"{what} (docs/data-format.md)")
         for name in splits:
-            split = self.splits[name]
-            positives, said = int(split.label.sum(dtype=np.int64)), self.info.sizes.splits[name].positives
-            if positives != said:
-                raise self.folder.refusal(
-                    f"{name}/label.npy", f"{positives} positives, {FILE_NAME} says {said}"
-                )
-            if split.weight is not None:
-                total, stated = split.weight.sum(dtype=np.float64), self.info.sizes.splits[name].weight
-                if isinstance(stated, UnsetType) or not np.isclose(total, stated):
-                    raise self.folder.refusal(
-                        f"{name}/weight.npy", f"the weights add up to {total}, {FILE_NAME} says {stated}"
-                    )
-            if split.conversion is not None:
-                made, stated = int((split.conversion == 1).sum()), self.info.sizes.splits[name].conversions
-                if made != stated:
-                    raise self.folder.refusal(
-                        f"{name}/conversion.npy", f"{made} conversions, {FILE_NAME} says {stated}"
-                    )
-            times = (int(split.time.min()), int(split.time.max())) if len(split) else None
-            if times != self.info.time[name]:
-                raise self.folder.refusal(
-                    f"{name}/time.npy", f"first and last {times}, {FILE_NAME} says {self.info.time[name]}"
-                )
+            self._expect_sizes(name)
         _ = self.item_ids, self.user_ids, self.vocabularies
+
+    def _expect_sizes(self, name: SplitName) -> None:
+        """Refuse a split that holds something else than ``dataset.json`` says."""
+        found, said = SplitSizes.of(self.splits[name]), self.info.sizes.splits[name]
+        for file, what, ours, theirs in (
+            ("label", "positives", found.positives, said.positives),
+            ("weight", "sum of the weights", found.weight, said.weight),
+            ("conversion", "conversions", found.conversions, said.conversions),
+            ("time", "first and last second", first_and_last(self.splits[name]), self.info.time[name]),
+        ):
+            close = isinstance(ours, float) and isinstance(theirs, float) and np.isclose(ours, theirs)
+            if not (ours == theirs or close):
+                raise self.folder.refusal(f"{name}/{file}.npy", f"{what} {ours}, {FILE_NAME} says {theirs}")
 
 
 def feature_table(

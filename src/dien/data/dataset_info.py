@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, UnsetType
 
 from dien.data.readers.source_file import SourceFile
-from dien.data.tables import SPLITS, SplitName
+from dien.data.tables import SPLITS, Split, SplitName
 from dien.errors import DataError
 from dien.folders import Folder
 
@@ -51,6 +52,18 @@ class SplitSizes(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.positives > self.rows:
             raise ValueError(f"{self.positives} positives of {self.rows} rows")
+
+    @classmethod
+    def of(cls, split: Split) -> SplitSizes:
+        """Count what is in a split."""
+        weight, conversion = split.weight, split.conversion
+        return cls(
+            impressions=len(split),
+            rows=len(split.item),
+            positives=int(split.label.sum(dtype=np.int64)),
+            weight=UNSET if weight is None else float(weight.sum(dtype=np.float64)),
+            conversions=UNSET if conversion is None else int(np.count_nonzero(conversion == 1)),
+        )
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,3 +242,8 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in the file."""
         return dict(json.loads(json.dumps(msgspec.to_builtins(self))))
+
+
+def first_and_last(split: Split) -> tuple[int, int] | None:
+    """Find the first and the last second of the impressions of a split; None where it has none."""
+    return (int(split.time.min()), int(split.time.max())) if len(split) else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+CHUNK = 1 << 20
+"""Rows of a long column that are read at once: memory stays flat."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,8 @@ def ranges(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDArray
 def row_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     """Give the row of each of the ``N = lengths.sum()`` elements: ``[N]``."""
     return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def slices(length: int) -> Iterator[slice]:
+    """Cut ``0 : length`` into slices of at most :data:`CHUNK`."""
+    return (slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK))

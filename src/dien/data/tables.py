@@ -124,16 +124,23 @@ class Tables:
 
 def no_leak(data: Tables) -> bool:
     """Whether every history lies strictly before its impression: not at the same second either."""
-    return all(bool((newest_time(data.behaviours, s) < s.time).all()) for s in data.splits.values())
+    return all(
+        bool((newest_time(data.behaviours, s.user, s.end) < s.time).all()) for s in data.splits.values()
+    )
 
 
-def newest_time(behaviours: Behaviours, split: Split) -> NDArray[np.int64]:
+def newest_time(behaviours: Behaviours, user: NDArray[np.int32], end: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find the time of the newest behaviour in each impression's history.
+
+    Args:
+        behaviours: of all users.
+        user: ``[I]`` user rows.
+        end: ``[I]`` where the histories end, as in :class:`Split`.
 
     Returns:
         ``[I]`` int64, the smallest int64 where the history is empty.
     """
-    newest = np.full(len(split), np.iinfo(np.int64).min)
-    filled = split.end > behaviours.offsets[split.user]
-    newest[filled] = behaviours.time[split.end[filled] - 1]
+    newest = np.full(len(end), np.iinfo(np.int64).min)
+    filled = end > behaviours.offsets[user]
+    newest[filled] = behaviours.time[end[filled] - 1]
     return newest

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.features import Feature
-from dien.data.ragged import row_of
-from dien.data.tables import FeatureTable, Split, SplitName, Tables
-
-BLOCK = 1 << 20
-"""Entries checked at once: memory stays flat."""
+from dien.data.ragged import row_of, slices
+from dien.data.tables import FeatureTable, Split, SplitName, Tables, newest_time
 
 Wrong = Iterator[tuple[str, str]]
 """File and what is wrong in it."""
@@ -47,7 +44,7 @@ def wrong_values(data: Tables, splits: Sequence[SplitName], per_positive: int | 
         yield from _range("behaviours/unclicked/item.npy", unclicked.item, 1, items)
         yield from _range("behaviours/unclicked/start.npy", unclicked.start, 0, len(unclicked.item) + 1)
         yield from _range("behaviours/unclicked/end.npy", unclicked.end, 0, len(unclicked.item) + 1)
-        for block in _blocks(len(unclicked.start)):
+        for block in slices(len(unclicked.start)):
             yield from _first(
                 "behaviours/unclicked/end.npy",
                 unclicked.end,
@@ -69,26 +66,24 @@ def _split(data: Tables, features: Sequence[Feature], name: str, split: Split) -
     yield from _range(f"{name}/item.npy", split.item, 1, len(data.popularity))
     yield from _range(f"{name}/label.npy", split.label, 0, 2)
     if split.weight is not None:
-        for block in _blocks(len(split.weight)):
+        for block in slices(len(split.weight)):
             weight = split.weight[block]
             yield from _first(
                 f"{name}/weight.npy", split.weight, block, ~(np.isfinite(weight) & (weight >= 0))
             )
     if split.conversion is not None:
         yield from _range(f"{name}/conversion.npy", split.conversion, -1, 2)
-        for block in _blocks(len(split.conversion)):
+        for block in slices(len(split.conversion)):
             without = (split.conversion[block] != 0) & (split.label[block] == 0)
             yield from _first(f"{name}/conversion.npy", split.conversion, block, without)
     yield from _range(f"{name}/user.npy", split.user, 1, len(offsets) - 1)
     yield from _rising(f"{name}/user.npy", split.user)
     yield from _rising(f"{name}/end.npy", split.end)
-    for block in _blocks(len(split)):
+    for block in slices(len(split)):
         user, end, time = split.user[block], split.end[block], split.time[block]
         first, last = offsets[user], offsets[user + 1]
         yield from _first(f"{name}/end.npy", split.end, block, (end < first) | (end > last))
-        filled = end > first
-        early = np.zeros(len(user), np.bool_)
-        early[filled] = behaviours.time[end[filled] - 1] > time[filled]
+        early = newest_time(behaviours, user, end) > time
         yield from _first(f"{name}/time.npy", split.time, block, early)
         before = slice(max(block.start - 1, 0), block.stop)
         time, user = split.time[before], split.user[before]
@@ -98,7 +93,7 @@ def _split(data: Tables, features: Sequence[Feature], name: str, split: Split) -
 
 def _sampled(name: str, split: Split, per_positive: int) -> Wrong:
     """Each impression has its positives first, then so many negatives for each."""
-    for block in _blocks(len(split)):
+    for block in slices(len(split)):
         offsets = split.offsets[block.start : block.stop + 1]
         label = split.label[offsets[0] : offsets[-1]]
         lengths = np.diff(offsets)
@@ -134,7 +129,7 @@ def wrong_features(features: Sequence[Feature], folder: str, table: FeatureTable
 
 def _behaviour_times(time: NDArray[np.int64], offsets: NDArray[np.int64]) -> Wrong:
     begins = np.unique(offsets)
-    for block in _blocks(len(time) - 1):
+    for block in slices(len(time) - 1):
         falls = time[block.start + 1 : block.stop + 1] < time[block]
         at = begins[np.searchsorted(begins, block.start + 1) : np.searchsorted(begins, block.stop, "right")]
         falls[at - block.start - 1] = False  # another user begins
@@ -142,7 +137,7 @@ def _behaviour_times(time: NDArray[np.int64], offsets: NDArray[np.int64]) -> Wro
 
 
 def _rising(file: str, column: NDArray[np.integer], strictly: bool = False) -> Wrong:
-    for block in _blocks(len(column) - 1):
+    for block in slices(len(column) - 1):
         after, before = column[block.start + 1 : block.stop + 1], column[block]
         falls = after <= before if strictly else after < before
         yield from _first(file, column, slice(block.start + 1, block.stop + 1), falls)
@@ -150,7 +145,7 @@ def _rising(file: str, column: NDArray[np.integer], strictly: bool = False) -> W
 
 def _range(file: str, column: NDArray[np.integer], least: int, size: int | None = None) -> Wrong:
     """Every value is at least ``least`` and below ``size``."""
-    for block in _blocks(len(column)):
+    for block in slices(len(column)):
         values = column[block]
         if values.min() < least or (size is not None and values.max() >= size):
             yield from _first(file, column, block, (values < least) | (size is not None and values >= size))
@@ -160,7 +155,3 @@ def _first(file: str, column: NDArray[Any], block: slice, wrong: NDArray[np.bool
     if wrong.any():
         row = block.start + int(wrong.argmax())
         yield file, f"row {row}: {column[row]} is out of range or out of order"
-
-
-def _blocks(length: int) -> Iterator[slice]:
-    return (slice(start, min(start + BLOCK, length)) for start in range(0, length, BLOCK))

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from msgspec import UNSET
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import EXTENDED, FILE_NAME, FORMAT, DatasetInfo, Sizes, SplitSizes
+from dien.data.dataset_info import EXTENDED, FILE_NAME, FORMAT, DatasetInfo, Sizes, SplitSizes, first_and_last
 from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.tables import FeatureTable
@@ -172,20 +171,9 @@ def _info(prepared: Prepared) -> DatasetInfo:
             items=len(prepared.item_ids) - 1,
             users=len(prepared.user_ids) - 1,
             behaviours=len(prepared.behaviours.item),
-            splits={
-                name: SplitSizes(
-                    impressions=len(split),
-                    rows=len(split.item),
-                    positives=int(split.label.sum(dtype=np.int64)),
-                    weight=UNSET if split.weight is None else float(split.weight.sum(dtype=np.float64)),
-                    conversions=UNSET
-                    if split.conversion is None
-                    else int(np.count_nonzero(split.conversion == 1)),
-                )
-                for name, split in prepared.splits.items()
-            },
+            splits={name: SplitSizes.of(split) for name, split in prepared.splits.items()},
         ),
-        time={name: _first_and_last(split.time) for name, split in prepared.splits.items()},
+        time={name: first_and_last(split) for name, split in prepared.splits.items()},
         recipe=prepared.recipe,
         split_rule=prepared.split_rule,
         negatives=prepared.negatives,
@@ -194,10 +182,6 @@ def _info(prepared: Prepared) -> DatasetInfo:
         sources=list(prepared.sources),
         truth=prepared.truth,
     )
-
-
-def _first_and_last(time: NDArray[np.int64]) -> tuple[int, int] | None:
-    return (int(time.min()), int(time.max())) if len(time) else None
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:

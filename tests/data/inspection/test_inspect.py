@@ -7,9 +7,9 @@ from statistics import fmean, pstdev
 import numpy as np
 import pytest
 
+from dien.data import ragged
 from dien.data.dataset import Dataset
 from dien.data.inspection import Coverage, Inspection, inspect_data, summary_rows
-from dien.data.inspection import counts as counting
 from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Ragged
 from dien.data.tables import SPLITS
@@ -24,7 +24,7 @@ def inspected(request, tmp_path_factory) -> tuple[Prepared, Inspection]:
     prepared, path = random_prepared(request.param), tmp_path_factory.mktemp("random") / "DATA"
     write(prepared, path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "CHUNK", 1 + 3 * request.param)
+        patch.setattr(ragged, "CHUNK", 1 + 3 * request.param)
         return prepared, inspect_data(Dataset.open(path))
 
 
@@ -229,7 +229,7 @@ def test_conversions_are_described_for_each_split(tmp_path):
 
 
 def test_weights_are_described_for_each_split(tmp_path, monkeypatch):
-    monkeypatch.setattr(counting, "CHUNK", 3)
+    monkeypatch.setattr(ragged, "CHUNK", 3)
     prepared, rng = random_prepared(2), np.random.default_rng(0)
     splits = {
         name: replace(split, weight=rng.integers(0, 4, len(split.item)).astype(np.float32))

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from dien.data.dataset import Dataset
 from dien.data.features import Feature, Side
 from dien.data.features.columns import rows_of
-from dien.data.ragged import Column
+from dien.data.ragged import Column, slices
 from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, newest_time
-
-CHUNK = 1 << 21
 
 Place = Literal["target", "history", "user", "context"]
 """Where a feature's values are: of a row's candidate, of a step of a history, of an impression's user or
@@ -115,7 +113,7 @@ def count_split(dataset: Dataset, name: SplitName) -> SplitCounts:
         shown = np.diff(split.offsets[rows.start : rows.stop + 1])
         users += np.bincount(part.user, minlength=n_users)
         user_rows += np.bincount(part.user, shown, minlength=n_users).astype(np.int64)
-        leaks += int((newest_time(behaviours, part) >= part.time).sum())
+        leaks += int((newest_time(behaviours, part.user, part.end) >= part.time).sum())
         times += [int(part.time.min()), int(part.time.max())]
         for counts, column in contexts:
             counts.add(rows_of(column, rows), np.ones(len(part), np.int64))
@@ -161,11 +159,6 @@ def _occurrences(behaviours: Behaviours, split: Split, rows: slice) -> NDArray[n
     begun = np.searchsorted(split.user, np.arange(first, last, dtype=np.int32), "right")
     ended = np.searchsorted(split.end, np.arange(rows.start, rows.stop, dtype=np.int64), "right")
     return np.repeat(begun, edges[1:] - edges[:-1]) - ended
-
-
-def slices(length: int) -> Iterator[slice]:
-    """Cut ``0 : length`` into slices of at most ``CHUNK``."""
-    return (slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK))
 
 
 def lengths_of(offsets: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

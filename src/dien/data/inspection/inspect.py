@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
 from dien.data.dataset_info import DatasetInfo
-from dien.data.inspection.counts import FeatureCounts, Place, SplitCounts, count_split, lengths_of, slices
+from dien.data.inspection.counts import FeatureCounts, Place, SplitCounts, count_split, lengths_of
 from dien.data.inspection.distribution import Distance, Distribution, distance, gini, top_share
+from dien.data.ragged import slices
 from dien.data.tables import SPLITS, Split, SplitName
 
 
@@ -307,6 +308,7 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCount
     user_id, item_id = dataset.schema.id_of("user"), dataset.schema.id_of("item")
     unknown_user = None if user_id is None else dataset.users[user_id.name] == 0
     unknown_item = None if item_id is None else dataset.items[item_id.name] == 0
+    conversion_rate, unknown_conversions = _conversions(split)
     return SplitFacts(
         impressions=len(split),
         rows=rows,
@@ -331,14 +333,15 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCount
         ),
         candidates=Distribution.of(lengths_of(split.offsets)),
         weights=None if split.weight is None else _weights(split.weight),
-        conversion_rate=None if split.conversion is None else _conversions(split)[0],
-        unknown_conversions=None if split.conversion is None else _conversions(split)[1],
+        conversion_rate=conversion_rate,
+        unknown_conversions=unknown_conversions,
     )
 
 
-def _conversions(split: Split) -> tuple[float | None, int]:
+def _conversions(split: Split) -> tuple[float | None, int | None]:
     """Give the share of clicks that led to a conversion, of those where it is known, and how many are not."""
-    assert split.conversion is not None
+    if split.conversion is None:
+        return None, None
     made = unknown = clicks = 0
     for rows in slices(len(split.item)):
         part = split.conversion[rows]

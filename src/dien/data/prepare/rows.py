@@ -59,11 +59,11 @@ def make_splits(
             weight = None if events.weight is None else events.weight[chosen.candidate]
             lengths = chosen.lengths
             conversion = None if events.conversion is None else events.conversion[chosen.candidate]
-            if sampler is not None and weight is not None:
-                weight = weight[positive_of(lengths, per_positive)]
-            if sampler is not None and conversion is not None:
-                conversion = conversion[positive_of(lengths, per_positive)]
             if sampler is not None:
+                if weight is not None or conversion is not None:
+                    own = positive_of(lengths, per_positive)
+                    weight = None if weight is None else weight[own]
+                    conversion = None if conversion is None else conversion[own]
                 item, label, lengths = add_negatives(item, lengths, per_positive, sampler, rngs[name])
             writer = writers[name]
             writer.append("user", chosen.user)
