@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # The way of the data inside dien.data: each part may import those before it.
 DATA = (
-    "ragged", "random_streams", "vocabulary", "readers", "features", "log", "tables", "validity",
+    "rule_names", "ragged", "random_streams", "vocabulary", "readers", "features", "log", "tables", "validity",
     "dataset_info", "dataset", "negative_sampling", "prepare", "writer", "sources", "inspection",
     "batch", "batch_sampler", "batches",
 )  # fmt: skip

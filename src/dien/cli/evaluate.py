@@ -52,7 +52,7 @@ def evaluate(
     metrics = whole.to_dict() | base_rate(opened.info.dataset, whole)
     metrics |= truth_share(opened.info.dataset, split, whole.auc)
     if (weight := opened.info.dataset["sizes"].get("splits", {}).get(split, {}).get("weight")) is not None:
-        metrics["sum of weights"] = weight
+        metrics["sum_of_weights"] = weight
     result = {"run": str(run), "split": split, **metrics}
     metrics |= {name: value for name, value in whole.flat().items() if value is not None}
     for name in ("conversion", "click_and_conversion"):

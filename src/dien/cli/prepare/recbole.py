@@ -11,8 +11,9 @@ from rich.progress import DownloadColumn
 from dien.cli import checks, options
 from dien.cli.groups import with_groups
 from dien.cli.output import progress
-from dien.cli.prepare.splits import RecBoleSplit, SplitOptions, split_option
+from dien.cli.prepare.splits import SplitOptions, split_option
 from dien.cli.prepare.writing import write_data
+from dien.data.rule_names import RuleWithoutColumn
 
 if TYPE_CHECKING:
     from dien.data.log import Log
@@ -61,7 +62,7 @@ def recbole(
     drop: Annotated[
         list[str] | None, options.column("--drop", "a feature to leave out. Can be repeated")
     ] = None,
-    split: Annotated[RecBoleSplit, split_option()] = "time",
+    split: Annotated[RuleWithoutColumn, split_option()] = "time",
     chosen: SplitOptions,
     as_json: options.Json = False,
 ) -> None:

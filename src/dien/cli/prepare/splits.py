@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dien.cli import checks, options
+from dien.data.rule_names import RuleName
 
 if TYPE_CHECKING:
     from dien.data.prepare.splits import SplitRule
-
-
-Split = Literal["time", "last", "ratio", "user", "column"]
-RecBoleSplit = Literal["time", "last", "ratio", "user"]  # its files have no column that says it
 
 
 def split_option(more: str = "") -> Any:
@@ -56,7 +53,7 @@ class SplitOptions:
     max_train_rows: Annotated[int | None, options.max_train_rows("")] = None
     seed: options.Seed = 0
 
-    def rule(self, split: Split) -> SplitRule:
+    def rule(self, split: RuleName) -> SplitRule:
         """Make the rule that splits impressions.
 
         Raises:
@@ -70,19 +67,11 @@ class SplitOptions:
         if split != "time" and given:
             raise typer.BadParameter(f"{given[0]} is no option of --split {split}")
         checks.expect_order(self.valid_from, self.test_from, self.gap)
-        match split:
-            case "time":
-                times = {"valid_from": self.valid_from, "test_from": self.test_from}
-                moments = {name: moment.value for name, moment in times.items() if moment is not None}
-                return splits.ByTime(**moments, gap=0 if self.gap is None else self.gap)
-            case "last":
-                return splits.ByLast()
-            case "ratio":
-                return splits.ByRatio()
-            case "user":
-                return splits.ByUser(self.seed)
-            case "column":
-                return splits.ByColumn()
+        if split != "time":
+            return splits.usual(split, self.seed)
+        times = {"valid_from": self.valid_from, "test_from": self.test_from}
+        moments = {name: moment.value for name, moment in times.items() if moment is not None}
+        return splits.ByTime(**moments, gap=0 if self.gap is None else self.gap)
 
     def of_impressions(self, labelled: bool) -> dict[str, Any]:
         """Give what :func:`~dien.data.prepare.impressions` is called with.

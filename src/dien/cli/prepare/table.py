@@ -11,8 +11,9 @@ from rich.progress import DownloadColumn
 from dien.cli import options
 from dien.cli.groups import with_groups
 from dien.cli.output import progress
-from dien.cli.prepare.splits import Split, SplitOptions, split_option
+from dien.cli.prepare.splits import SplitOptions, split_option
 from dien.cli.prepare.writing import write_data
+from dien.data.rule_names import RuleName
 
 if TYPE_CHECKING:
     from dien.data.log import Log
@@ -74,7 +75,7 @@ def table(
             show_default=False,
         ),
     ] = None,
-    split: Annotated[Split, split_option(" column: as interactions.split of the schema says.")] = "time",
+    split: Annotated[RuleName, split_option(" column: as interactions.split of the schema says.")] = "time",
     chosen: SplitOptions,
     as_json: options.Json = False,
 ) -> None:

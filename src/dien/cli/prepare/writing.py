@@ -55,6 +55,9 @@ def write_data(
     for split, size in info.sizes.splits.items():
         if size.conversions is not UNSET:
             rows[f"{split} conversions"] = f"{size.conversions:,} of {size.positives:,} clicks"
+    for split, size in info.sizes.splits.items():
+        if size.weight is not UNSET:
+            rows[f"{split} weights add up to"] = size.weight
     if info.weighted:
         rows["mean weight of the training rows"] = info.mean_weight
         if info.negatives.sampled:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dien.data.prepare.events import Events
 from dien.data.prepare.grouping import Impressions, group
+from dien.data.rule_names import RuleName
 from dien.errors import DataError
 
 Moment = float | datetime
@@ -273,6 +274,26 @@ class ByColumn(SplitRule):
     def text(self) -> str:
         """See :meth:`SplitRule.text`."""
         return "as the log's column says"
+
+
+def usual(name: RuleName, seed: int) -> SplitRule:
+    """Make the rule of a name, with its usual options.
+
+    Args:
+        name: of the rule.
+        seed: which users validate and test follows from it, by ``user``.
+    """
+    match name:
+        case "time":
+            return ByTime()
+        case "last":
+            return ByLast()
+        case "ratio":
+            return ByRatio()
+        case "user":
+            return ByUser(seed)
+        case "column":
+            return ByColumn()
 
 
 def _moments(impressions: Impressions) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import polars as pl
 
 from dien.data.dataset import Dataset
 from dien.data.prepare.append import append as append_to
 from dien.data.prepare.impressions import impressions
-from dien.data.prepare.splits import ByColumn, ByLast, ByRatio, ByTime, ByUser, SplitRule
+from dien.data.prepare.splits import SplitRule, usual
+from dien.data.rule_names import RuleName
 from dien.data.sources.table.reading import read
 from dien.data.sources.table.spec import TableSpec
 from dien.data.writer import dataset_place, write_at
 from dien.errors import DataError
-
-SPLIT_RULES = {"time": ByTime, "last": ByLast, "ratio": ByRatio, "user": ByUser, "column": ByColumn}
 
 OPTIONS = {"warmup", "negatives", "negatives_by", "max_train_rows", "history"}
 
@@ -42,7 +41,7 @@ def prepare(
     users: Table | None = None,
     behaviours: Table | None = None,
     schema: TableSpec | Mapping[str, Any] | Path | str | None = None,
-    split: SplitRule | Literal["time", "last", "ratio", "user", "column"] = "time",
+    split: SplitRule | RuleName = "time",
     append: bool = False,
     seed: int = 0,
     **options: Any,
@@ -122,12 +121,12 @@ def _spec(schema: TableSpec | Mapping[str, Any] | Path | str | None) -> TableSpe
     return TableSpec.of(schema, "schema")
 
 
-def _rule(split: SplitRule | str, seed: int) -> SplitRule:
+def _rule(split: SplitRule | RuleName, seed: int) -> SplitRule:
     if isinstance(split, SplitRule):
         return split
-    if split not in SPLIT_RULES:
-        raise DataError(f"split is {split!r}; expected a rule, or one of {', '.join(SPLIT_RULES)}")
-    return ByUser(seed) if split == "user" else SPLIT_RULES[split]()
+    if split not in get_args(RuleName):
+        raise DataError(f"split is {split!r}; expected a rule, or one of {', '.join(get_args(RuleName))}")
+    return usual(split, seed)
 
 
 def _files(name: str, table: Table, scratch: Path) -> list[Path]:
