@@ -1,6 +1,7 @@
 """The layers models are put together from, over packed histories.
 
-``padded`` has the classes of RecBole's DIEN, by its names and signatures; they are usable without RecBole.
+``padded`` and ``padded_cells`` have the classes of RecBole's DIEN, by its names and signatures; they are
+usable without RecBole.
 """
 
 from dien.layers.attention import BilinearAttention, MLPAttention
@@ -9,14 +10,8 @@ from dien.layers.evolution import InterestEvolution
 from dien.layers.extractor import InterestExtractor
 from dien.layers.gru import AttentionGRU, packed_gru, set_gate_bias
 from dien.layers.mlp import MLP, Affine, Dice
-from dien.layers.padded import (
-    AGRUCell,
-    AUGRUCell,
-    ComplementAUGRUCell,
-    DynamicRNN,
-    InterestEvolvingLayer,
-    InterestExtractorNetwork,
-)
+from dien.layers.padded import InterestEvolvingLayer, InterestExtractorNetwork
+from dien.layers.padded_cells import AGRUCell, AUGRUCell, ComplementAUGRUCell, DynamicRNN
 
 __all__ = [
     "MLP",
