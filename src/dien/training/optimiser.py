@@ -167,7 +167,7 @@ class RowAdam(torch.optim.Optimizer):
         state["step"] += 1
         gradient = table.grad
         assert gradient is not None
-        rows, of_rows = sum_by_row(gradient._indices()[0], gradient._values(), table.shape[0])  # [n], [n, D]
+        rows, of_rows = _by_row(gradient)  # [n], [n, D]
         if group["weight_decay"]:
             decayed = table.index_select(0, rows).mul_(1 - group["lr"] * group["weight_decay"])  # [n, D]
             table.index_copy_(0, rows, decayed)
@@ -207,7 +207,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
             continue
         if gradient.is_sparse:
             # Values of one row in several places count together.
-            rows, of_rows = sum_by_row(gradient._indices()[0], gradient._values(), gradient.shape[0])
+            rows, of_rows = _by_row(gradient)
             gradient = parameter.grad = torch.sparse_coo_tensor(
                 rows[None], of_rows, gradient.shape, is_coalesced=True, check_invariants=False
             )
@@ -219,3 +219,10 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
     norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in values]))
     torch._foreach_mul_(values, (max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
+
+
+def _by_row(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the distinct rows ``[n]`` of a sparse gradient ``[V, D]`` and their values ``[n, D]``."""
+    rows, values = gradient._indices()[0], gradient._values()
+    # Those of gather_rows are distinct already, and need not be looked through to find that out.
+    return (rows, values) if gradient.is_coalesced() else sum_by_row(rows, values, gradient.shape[0])
