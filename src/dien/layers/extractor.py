@@ -101,10 +101,11 @@ class InterestExtractor(nn.Module):
         Raises:
             ValueError: there is no auxiliary network.
         """
+        lengths = items.lengths
         last = torch.zeros(items.values.shape[0], dtype=torch.bool, device=states.device)
-        last[items.offsets[1:][items.lengths > 0] - 1] = True
+        last[items.offsets[1:][lengths > 0] - 1] = True
         now = torch.nonzero(~last).squeeze(1)  # [S] steps that have a next one
-        return self._loss(states, items.values, negatives, now, 1, items.lengths - 1)
+        return self._loss(states, items.values, negatives, now, 1, lengths - 1)
 
     def _loss(
         self, states: Tensor, items: Tensor, negatives: Tensor, now: Tensor, ahead: int, steps: Tensor

@@ -26,28 +26,32 @@ def shape(tensor: Tensor) -> str:
     return str(list(tensor.shape))
 
 
-def check_alike(operator: str, names: Sequence[str], tensors: Sequence[Tensor | None]) -> None:
+def check_alike(
+    operator: str, names: Sequence[str], tensors: Sequence[Tensor | None], others: str = ""
+) -> None:
     """Refuse tensors that are not all of one floating type, on one device and dense; None is passed over.
 
     Args:
         operator: that takes them.
-        names: of each.
-        tensors: as many; the first is none of None.
+        names: of each, or of the first of them.
+        tensors: the first is none of None.
+        others: name of those beyond ``names``, with ``{}`` for their number: ``table {}``. Written only where
+            one is refused, since this is done before every call.
     """
     first = tensors[0]
     assert first is not None
     dtype, device = first.dtype, first.device
     if not dtype.is_floating_point:
-        refuse(operator, f"{names[0]} is {dtype}", "a floating type")
+        refuse(operator, f"{_name(0, names, others)} is {dtype}", "a floating type")
     for at, tensor in enumerate(tensors):
         if tensor is None or (
             tensor.dtype is dtype and tensor.device == device and tensor.layout is torch.strided
         ):
             continue
-        name = names[at]
+        name, beside = _name(at, names, others), _name(0, names, others)
         if tensor.dtype is not dtype:
-            refuse(operator, f"{name} is {tensor.dtype} and {names[0]} {dtype}", "one dtype")
-        _check_place(operator, name, tensor, names[0], device)
+            refuse(operator, f"{name} is {tensor.dtype} and {beside} {dtype}", "one dtype")
+        _check_place(operator, name, tensor, beside, device)
 
 
 def check_integers(
@@ -129,6 +133,10 @@ def check_range(what: str, indices: Tensor, height: int) -> None:
             f"{what} has index {int(indices[at])} at position {at}; "
             f"expected 0 to {height - 1}, the rows of its table"
         )
+
+
+def _name(at: int, names: Sequence[str], others: str) -> str:
+    return names[at] if at < len(names) else others.format(at - len(names))
 
 
 def _check_place(operator: str, name: str, tensor: Tensor, beside: str, device: torch.device) -> None:

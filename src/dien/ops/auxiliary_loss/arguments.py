@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from dien.ops.checks import check_alike, check_integers, check_shape, refuse, shape
-from dien.ops.mlp.arguments import check_tail, names_of_tail
+from dien.ops.mlp.arguments import PARAMETER, check_tail
 
 _NAME = "auxiliary_loss"
 
@@ -56,8 +56,8 @@ def check(x: Arguments, *_: bool) -> None:
     if ahead < 0:
         refuse(_NAME, f"ahead={ahead}", "0 or more")
     check_tail(_NAME, activation, tail, weight.shape[0])
-    names = ("states", "items", "negatives", "weight", "bias", *names_of_tail(tail))
-    check_alike(_NAME, names, (states, items, negatives, weight, bias, *tail))
+    names = ("states", "items", "negatives", "weight", "bias")
+    check_alike(_NAME, names, (states, items, negatives, weight, bias, *tail), PARAMETER)
 
 
 def check_steps(x: Arguments) -> None:

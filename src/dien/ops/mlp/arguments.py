@@ -7,6 +7,9 @@ from torch import Tensor
 from dien.ops.checks import check_shape, refuse, shape
 from dien.ops.mlp import ACTIVATIONS
 
+PARAMETER = "parameter {} of the tail"
+"""What messages call one that has no name of its own, by its number."""
+
 
 def check_tail(operator: str, activation: str, tail: list[Tensor], width: int) -> None:
     """Refuse parameters that are no tail of a first layer of ``width`` outputs.
@@ -38,8 +41,3 @@ def check_tail(operator: str, activation: str, tail: list[Tensor], width: int) -
                 rule = f"[{width}], or [1] for all"
                 refuse(operator, f"slopes {layer} of the tail have shape {shape(slopes)}", rule)
         width = weight.shape[0]
-
-
-def names_of_tail(tail: list[Tensor]) -> list[str]:
-    """Name the parameters in messages."""
-    return [f"parameter {at} of the tail" for at in range(len(tail))]

@@ -17,7 +17,7 @@ from dien.ops.dispatch import define, under_autocast
 from dien.ops.linear import linear
 from dien.ops.mlp import MLPTail
 from dien.ops.mlp_attention import cpu, reference
-from dien.ops.mlp_attention.arguments import Arguments, check, check_backward
+from dien.ops.mlp_attention.arguments import Arguments, check, check_backward, check_targets
 
 
 def mlp_attention(
@@ -48,20 +48,12 @@ def mlp_attention(
         ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
     # The operator takes what is made of these: they are refused by their own names.
-    if states.ndim != 2:
-        refuse("mlp_attention", f"states has shape {shape(states)}", "[N, H]")
+    check_targets("mlp_attention", states, targets, starts, lengths)
     if weight.layout is not torch.strided:
         refuse("mlp_attention", f"weight has layout {weight.layout}", "a dense tensor")
     if weight.ndim != 2 or weight.shape[1] != 4 * states.shape[1]:
         rule = f"[W, 4H] = [W, {4 * states.shape[1]}]"
         refuse("mlp_attention", f"weight has shape {shape(weight)}", rule)
-    if targets.shape != (lengths.shape[0] if lengths.ndim else None, states.shape[1]):
-        refuse(
-            "mlp_attention",
-            f"targets has shape {shape(targets)}",
-            f"[B, H] = [{lengths.shape[0] if lengths.ndim else 'B'}, {states.shape[1]}], "
-            f"as states {shape(states)} and lengths {shape(lengths)}",
-        )
     check_shape("mlp_attention", "bias", bias, "[W]", weight.shape[:1])
     if under_autocast(weight):
         weight = weight.float()  # before it is added up

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from dien.ops.checks import check_alike, check_integers, check_rows, check_shape, refuse, shape
-from dien.ops.mlp.arguments import check_tail, names_of_tail
+from dien.ops.mlp.arguments import PARAMETER, check_tail
 
 
 class Arguments(NamedTuple):
@@ -61,8 +61,8 @@ def check_backward_steps(x: Arguments, dlogits: Tensor) -> None:
     check_rows("mlp_attention_backward", "states", x.states, x.starts, x.lengths, dlogits, "dlogits")
 
 
-def _check(name: str, x: Arguments) -> None:
-    states, targets, bias, weight_state, weight_product, starts, lengths, tail, activation = x
+def check_targets(name: str, states: Tensor, targets: Tensor, starts: Tensor, lengths: Tensor) -> None:
+    """Refuse states, rows and a target for each whose shapes or types do not fit."""
     if states.ndim != 2:
         refuse(name, f"states has shape {shape(states)}", "[N, H]")
     if lengths.ndim != 1 or starts.shape != lengths.shape:
@@ -75,6 +75,12 @@ def _check(name: str, x: Arguments) -> None:
             f"targets has shape {shape(targets)}",
             f"[B, H] = [{B}, {H}], as states {shape(states)} and lengths {shape(lengths)}",
         )
+
+
+def _check(name: str, x: Arguments) -> None:
+    states, targets, bias, weight_state, weight_product, starts, lengths, tail, activation = x
+    check_targets(name, states, targets, starts, lengths)
+    H, B = states.shape[1], lengths.shape[0]
     if bias.ndim != 2 or bias.shape[0] != B:
         refuse(name, f"bias has shape {shape(bias)}", f"[B, W] = [{B}, W]")
     W = bias.shape[1]
@@ -82,5 +88,5 @@ def _check(name: str, x: Arguments) -> None:
     check_shape(name, "weight_product", weight_product, "[W, H]", (W, H))
     check_tail(name, activation, tail, W)
     tensors = (states, targets, bias, weight_state, weight_product, *tail)
-    names = ("states", "targets", "bias", "weight_state", "weight_product", *names_of_tail(tail))
-    check_alike(name, names, tensors)
+    names = ("states", "targets", "bias", "weight_state", "weight_product")
+    check_alike(name, names, tensors, PARAMETER)

@@ -50,7 +50,7 @@ def check_gather(tables: list[Tensor], indices: list[Tensor], table_of: Sequence
     for at, table in enumerate(tables):
         if table.ndim != 2:
             refuse(name, f"table {at} has shape {shape(table)}", "[V, W]")
-    check_alike(name, [f"table {at}" for at in range(len(tables))], tables)
+    check_alike(name, (), tables, "table {}")
     _check_tables(name, table_of, len(tables))
     if len(indices) % columns:
         _refuse_indices(indices, columns)
@@ -71,7 +71,7 @@ def check_sum(
     if not columns or not len(columns) == len(indices) == len(table_of):
         found = f"{len(columns)} columns, {len(indices)} of indices and {len(table_of)} of tables"
         refuse(name, found, "as many of each, one at least")
-    check_alike(name, [f"column {at}" for at in range(len(columns))], columns)
+    check_alike(name, (), columns, "column {}")
     _check_tables(name, table_of, len(heights))
     if len(set(table_of)) != len(heights) or min(heights) < 0:
         refuse(name, f"heights={list(heights)} and table_of={list(table_of)}", "a column of every table")

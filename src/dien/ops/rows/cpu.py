@@ -81,12 +81,11 @@ def gather(tables: list[Tensor], indices: list[Tensor], table_of: Sequence[int])
     widths = [tables[table].shape[1] for table in table_of]
     columns = [column for one in found for column in torch.split(one, widths, 1)]
     problem = _problem(pointers, handed, [*table_of] * len(found), indices, columns)
-    heights = [table.shape[0] for table in tables]
-    backend.run(
-        "dien_rows_gather",
-        problem,
-        say_why=lambda: check_indices("gather_rows", indices, table_of, heights),
-    )
+
+    def say_why() -> None:
+        check_indices("gather_rows", indices, table_of, [table.shape[0] for table in tables])
+
+    backend.run("dien_rows_gather", problem, say_why=say_why)
     return found
 
 
@@ -114,12 +113,11 @@ def sum_by_row(
     values = [columns[0].new_empty((n, width)) for n, width in zip(most, widths, strict=True)]
     room = zip(rows, values, strict=True)
     sums = (Sums * len(heights))(*[Sums(row.data_ptr(), value.data_ptr(), 0) for row, value in room])
-    backend.run(
-        "dien_rows_sum",
-        problem,
-        ctypes.addressof(sums),
-        say_why=lambda: check_indices("sum_by_row", indices, table_of, heights),
-    )
+
+    def say_why() -> None:
+        check_indices("sum_by_row", indices, table_of, heights)
+
+    backend.run("dien_rows_sum", problem, ctypes.addressof(sums), say_why=say_why)
     counts = [one.count for one in sums] * 2
     return [each[:count] for each, count in zip((*rows, *values), counts, strict=True)]
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from dien.ops.checks import INTEGERS, check_alike, check_integers, refuse, shape
+from dien.ops.checks import check_alike, check_integers, refuse, shape
 from dien.ops.cpu import chosen
 from dien.ops.dispatch import higher_order
 
@@ -27,8 +27,6 @@ def check_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> None:
     _check(name, "logits", logits, lengths)
     if row is None:
         return
-    if row.ndim != 1 or row.dtype not in INTEGERS:
-        refuse(name, f"row is {row.dtype} of shape {shape(row)}", "int32 or int64, [P]")
     check_integers(name, ("row",), (row,), "logits", logits.device)
     if not _known(row, lengths):
         return
