@@ -31,9 +31,16 @@ from dien.yaml_text import MOST_LEVELS, YamlTextError, parse_yaml, read_yaml
 
 DEVICES = ["auto", "cpu", "cuda", "cuda:N", "mps"]
 
+_is_device = re.compile(r"auto|cpu|cuda(:\d{1,3})?|mps").fullmatch
 
-def _device(name: str) -> str:
-    if name not in DEVICES[:-2] + DEVICES[-1:] and not re.fullmatch(r"cuda:\d{1,3}", name):
+
+def device_name(name: str) -> str:
+    """Check the name of a device, whether or not there is such a one here.
+
+    Raises:
+        PydanticCustomError: it is none; a ValueError.
+    """
+    if not _is_device(name):
         raise PydanticCustomError("device", "expected one of {names}", {"names": ", ".join(DEVICES)})
     return name
 
@@ -110,7 +117,7 @@ class TrainConfig(Strict):
     auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # as torch takes it
     checkpoint_steps: Count = 1000
-    device: Annotated[str, AfterValidator(_device), WithJsonSchema({"enum": DEVICES})] = "auto"
+    device: Annotated[str, AfterValidator(device_name), WithJsonSchema({"enum": DEVICES})] = "auto"
     pretrained: dict[str, Pretrained] = Field(default={})
 
 

@@ -246,8 +246,14 @@ def test_a_conversion_that_fails_leaves_no_run(
         patch.setattr(conversion, "save_file", full)
         with pytest.raises(RunError, match="could not be written"):
             convert(file, tmp_path / "runs" / "run")
-    assert not list((tmp_path / "runs").iterdir())
-    convert(file, tmp_path / "runs" / "run")
+    assert not (tmp_path / "runs").exists()
+    left = tmp_path / "runs" / ".run.scratch.0123abcd"  # by a process that was killed
+    left.mkdir(parents=True)
+    with pytest.warns(
+        UserWarning, match=r"scratch\.0123abcd: removed; a process that was killed had left it"
+    ):
+        convert(file, tmp_path / "runs" / "run")
+    assert not left.exists()
     with pytest.raises(RunError, match="exists already"):
         convert(file, tmp_path / "runs" / "run")
 

@@ -12,6 +12,7 @@ from dien.data.dataset import Dataset
 from dien.errors import ConfigError
 from dien.training import evaluate, fit
 from dien.training.device import device_of
+from tests.cli.running import dien, ok
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -40,10 +41,12 @@ def test_a_name_stands_for_a_device_that_is_here(
 @pytest.mark.parametrize(
     ("name", "count", "message"),
     [
-        ("cuda", 0, "device cuda: PyTorch finds no GPU of CUDA here; choose another (training.device)"),
+        ("cuda", 0, "device cuda: PyTorch finds no GPU of CUDA here; choose another (training.device, or"),
         ("cuda:2", 2, "device cuda:2: PyTorch finds 2 here, numbered from 0; choose another"),
         ("mps", 0, "device mps: PyTorch finds none here"),
-        ("gpu", 0, "device 'gpu': expected auto, cpu, cuda, cuda:N or mps"),
+        ("gpu", 0, "device 'gpu': expected one of auto, cpu, cuda, cuda:N, mps"),
+        ("meta", 0, "device 'meta': expected one of auto, cpu, cuda, cuda:N, mps"),
+        ("cpu:0", 0, "device 'cpu:0': expected one of auto, cpu, cuda, cuda:N, mps"),
     ],
 )
 def test_a_device_that_is_not_here_is_refused(
@@ -77,7 +80,12 @@ def test_training_and_evaluation_compute_on_the_device_that_is_named(
     result = fit(small_data, config, tmp_path / "run", show_progress=False)
     assert evaluate(tmp_path / "run", split="valid", device="cpu").auc == result.valid_auc
     assert asked == ["cpu"] * 3
+    assert ok("evaluate", tmp_path / "run", "--split", "valid", "--device", "cpu")["auc"] == result.valid_auc
     gpus(monkeypatch, 0)
+    for name in ("cuda", "meta"):
+        done = dien("evaluate", tmp_path / "run", "--device", name)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.search(rf"error: device '?{name}'?: ", done.stderr)
     with pytest.raises(ConfigError, match="device cuda: "):
         fit(small_data, load_config(overrides=["training.device=cuda"]), tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -10,7 +10,7 @@ import typer
 from rich.progress import TextColumn
 from rich.table import Table
 
-from dien.cli import options
+from dien.cli import checks, options
 from dien.cli.output import Results, finish, progress, table_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,16 @@ def evaluate(
             "--slices", "Also by length of history, and by whether the history holds the candidate."
         ),
     ] = False,
+    device: Annotated[
+        str,
+        options.option(
+            "--device",
+            "NAME",
+            "Where the model computes: auto (the first GPU of CUDA, else the processor), cpu, cuda, cuda:N "
+            "or mps.",
+            checks.text,
+        ),
+    ] = "auto",
     as_json: options.Json = False,
 ) -> None:
     """Print AUC, GAUC, LogLoss and calibration of a run; of synthetic logs also the best possible AUC.
@@ -45,10 +55,10 @@ def evaluate(
     parts: dict[str, Metrics] = {}
     with progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
         if slices:
-            parts = evaluate_slices(opened, data, split=split, progress=advance)
+            parts = evaluate_slices(opened, data, split=split, device=device, progress=advance)
             whole = parts.pop("all")
         else:
-            whole = evaluate_run(opened, data, split=split, progress=advance)
+            whole = evaluate_run(opened, data, split=split, device=device, progress=advance)
     metrics = whole.to_dict() | base_rate(opened.info.dataset, whole)
     metrics |= truth_share(opened.info.dataset, split, whole.auc)
     if (weight := opened.info.dataset["sizes"].get("splits", {}).get(split, {}).get("weight")) is not None:

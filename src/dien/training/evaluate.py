@@ -48,7 +48,7 @@ def evaluate(
         progress: called with the number of rows just scored.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: it is no device's name, or there is no such device here.
         RunError: the run is not finished, its dataset has moved, ``data`` is another dataset, or a score is
             not finite.
         DataError: the dataset cannot be read.
@@ -108,6 +108,7 @@ def _open(
             f"evaluate: found a {type(run).__name__}, expected a run folder; evaluate_model(model, "
             "evaluation_batches(dataset, split, max_history)) evaluates a model"
         )
+    place = device_of(device)
     run = run if isinstance(run, Run) else Run.open(run)
     if data is None:
         if run.info.data is None:
@@ -118,7 +119,7 @@ def _open(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     run.expect_data(dataset)
     dataset.check()
-    model = run.load_model().to(device_of(device))
+    model = run.load_model().to(place)
     batches = evaluation_batches(dataset, split, run.config.model.max_history)
     return run, model, dataset, batches
 
