@@ -1,6 +1,9 @@
 """Parts of a comparison."""
 
+from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from dien.training.comparison import (
     ComparedRun,
@@ -11,7 +14,8 @@ from dien.training.comparison import (
     ModelSummary,
     Spread,
 )
-from dien.training.metrics import METRICS, Metrics
+from dien.training.metrics import METRICS, OF_CONVERSIONS, Metrics
+from dien.training.summary import summarise
 
 SPREAD = Spread(mean=0.75, std=0.0123, low=0.7, high=0.8, count=3)
 OVER = Difference(mean=-0.05, low=-0.08, high=-0.02, p=0.00004, count=3)
@@ -66,3 +70,23 @@ def comparison(models: list[str], runs: list[ComparedRun], **figures: Any) -> Co
         "untested": None,
     }
     return Comparison(format=1, models=models, runs=runs, **{**usual, **figures})
+
+
+def with_conversions(of: Comparison, model: str, seed: int) -> Comparison:
+    """Let one run have metrics of conversions: 0.11 to 0.15 of that of a click, 0.21 to 0.25 of both."""
+
+    def metrics(first: float) -> Metrics:
+        return Metrics(*(first + k / 100 for k in range(1, 6)), rows=10, positives=5, users=2)
+
+    parts = dict(zip(OF_CONVERSIONS, (0.1, 0.2), strict=True))
+    runs = [
+        structs.replace(
+            one, test=replace(one.test, **{part: metrics(first) for part, first in parts.items()})
+        )
+        if (one.model, one.seed) == (model, seed) and isinstance(one, DoneRun)
+        else one
+        for one in of.runs
+    ]
+    found = summarise(of.models, runs).table
+    both = {one.model: {part: getattr(one, part) for part in OF_CONVERSIONS} for one in found}
+    return structs.replace(of, runs=runs, table=[structs.replace(one, **both[one.model]) for one in of.table])

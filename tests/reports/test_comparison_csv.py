@@ -3,7 +3,8 @@ import io
 
 from dien.reports.comparison_csv import differences_csv, models_csv, runs_csv
 from dien.training.comparison import Comparison, Curves
-from tests.reports.comparisons import difference
+from dien.training.metrics import METRICS, OF_CONVERSIONS
+from tests.reports.comparisons import difference, with_conversions
 from tests.reports.pages import NAME
 
 
@@ -56,3 +57,25 @@ def test_differences_have_p_and_where_they_are_steps_the_adjusted_one(
         "3",
     )
     assert (other["over"], other["p_holm"]) == ("pnn", "")
+
+
+def test_metrics_of_conversions_have_columns_where_a_model_predicts_them(
+    comparison: Comparison, curves: Curves
+) -> None:
+    assert "onversion" not in models_csv(comparison) + runs_csv(comparison, curves)
+    both = with_conversions(comparison, NAME, 0)
+    curves[NAME][0][-1]["valid_conversion_log_loss"] = 0.33
+    without, found = lines(models_csv(both))
+    assert (without["conversion_auc_mean"], without["click_and_conversion_auc_mean"]) == ("", "")
+    assert (found["conversion_auc_mean"], found["conversion_auc_std"]) == ("0.11", "")
+    assert found["click_and_conversion_calibration_error_mean"] == "0.25"
+    assert without.keys() - lines(models_csv(comparison))[0].keys() == {
+        f"{part}_{metric}_{figure}"
+        for part in OF_CONVERSIONS
+        for metric in METRICS
+        for figure in ("mean", "std", "low", "high")
+    }
+    runs = lines(runs_csv(both, curves))
+    assert [line["test_conversion_auc"] for line in runs] == ["", "", "0.11", ""]
+    assert [line["test_click_and_conversion_log_loss"] for line in runs] == ["", "", "0.23", ""]
+    assert [line["valid_conversion_log_loss"] for line in runs] == ["", "", "0.33", ""]

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from dien.reports.comparison_report import markdown, write_reports
 from dien.training.comparison import Comparison, Curves
-from tests.reports.comparisons import difference
+from tests.reports.comparisons import difference, with_conversions
 from tests.reports.pages import NAME, Page
 
 
@@ -117,3 +117,23 @@ def test_steps_have_an_adjusted_p_and_differences_say_that_they_have_none(compar
     assert "| < 0.0001 | 0.0321 | 3 |" in steps
     assert every.startswith(" p not adjusted:")
     assert "0.0321" not in every
+
+
+def test_metrics_of_conversions_have_tables_of_their_own_where_a_model_predicts_them(
+    comparison: Comparison, curves: Curves, tmp_path: Path
+) -> None:
+    assert "onversion" not in markdown(comparison)
+    both = with_conversions(comparison, NAME, 0)
+    head = "| model | AUC | GAUC | LogLoss | calibration | calibration error |"
+    for details in (True, False):
+        text = markdown(both, details)
+        for what, first in (("the conversion of a click, over clicked rows", 1), ("click and conversion", 2)):
+            table = text.partition(f"Test metrics of {what}")[2].partition("\n\n")[2].splitlines()
+            figures = " | ".join(f"0.{first}{k}00" for k in range(1, 6))
+            assert table[0] == head
+            assert table[2:5] == ["| din | - | - | - | - | - |", f"| {NAME} | {figures} |", ""]
+        assert "- RelaImpr, differences and tests are of clicks;" in text
+    write_reports(both, curves, tmp_path)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    for first in (1, 2):
+        assert [NAME, *(f"0.{first}{k}00" for k in range(1, 6))] in page.rows

@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from statistics import fmean, stdev
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dien.training.comparison import ComparedRun, Difference, FailedRun, UnfinishedRun
+from dien.training.comparison import ComparedRun, Difference, FailedRun, ModelSummary, UnfinishedRun
+from dien.training.metrics import METRICS, Metrics
 from dien.training.summary import (
     Replicate,
     difference,
@@ -187,3 +189,22 @@ def test_without_an_auc_or_a_second_replicate_there_is_no_test_and_it_says_why()
     found = summarise(["a", "b"], [run("a", 0, 0.6), FailedRun("b", "/data/beauty", 0, "runs/x", "no")])
     assert found.table[1].runs == 0
     assert found.differences == []
+
+
+def test_the_metrics_of_conversions_are_put_together_over_the_runs_that_have_them() -> None:
+    def test_of(conversion: float) -> Metrics:
+        of = Metrics(conversion, None, 0.5, None, 0.1, rows=4, positives=2, users=1)
+        return Metrics(0.6, 0.5, 0.5, 1.0, 0.1, rows=9, positives=4, users=2, conversion=of)
+
+    runs = [run("a", seed, 0.6, test=test_of(0.7 + seed / 8)) for seed in range(2)] + [run("a", 2, 0.6)]
+    with_one, without = summarise(["a", "b"], [*runs, run("b", 0, 0.6)]).table
+    assert with_one.conversion is not None
+    assert set(with_one.conversion) == set(METRICS)
+    assert with_one.conversion["auc"] == spread(on("/data/beauty", 0.7, 0.7 + 1 / 8))
+    assert with_one.conversion["gauc"] is None
+    assert with_one.click_and_conversion is None
+    assert without.conversion is None
+    plain = msgspec.to_builtins([with_one, without])
+    assert "conversion" in plain[0]
+    assert not {"conversion", "click_and_conversion"} & plain[1].keys()
+    assert msgspec.convert(plain, list[ModelSummary]) == [with_one, without]

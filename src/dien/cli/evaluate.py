@@ -50,6 +50,7 @@ def evaluate(
     from dien.run import Run
     from dien.training import base_rate, evaluate_slices, truth_share
     from dien.training import evaluate as evaluate_run
+    from dien.training.metrics import OF_CONVERSIONS
 
     opened = Run.open(run)
     parts: dict[str, Metrics] = {}
@@ -65,7 +66,7 @@ def evaluate(
         metrics["sum_of_weights"] = weight
     result = {"run": str(run), "split": split, **metrics}
     metrics |= {name: value for name, value in whole.flat().items() if value is not None}
-    for name in ("conversion", "click_and_conversion"):
+    for name in OF_CONVERSIONS:
         metrics.pop(name, None)
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in parts.items()}

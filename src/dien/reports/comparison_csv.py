@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from dien.training.comparison import Comparison, Curves, Difference, DoneRun, FailedRun, Spread
-from dien.training.metrics import METRICS
+from dien.training.metrics import METRICS, OF_CONVERSIONS
 
 _RATES = ("training_rows_per_second", "scoring_rows_per_second")
 
@@ -20,8 +20,12 @@ def models_csv(comparison: Comparison) -> str:
     lines: list[dict[str, Any]] = []
     for found in comparison.table:
         line: dict[str, Any] = {"model": found.model, "runs": found.runs}
-        for metric in METRICS:
-            line |= _flat(metric, getattr(found, metric), ("mean", "std", "low", "high"))
+        of = {metric: getattr(found, metric) for metric in METRICS}
+        for part in _parts(comparison):
+            figures = getattr(found, part) or dict.fromkeys(METRICS)
+            of |= {f"{part}_{metric}": figures[metric] for metric in METRICS}
+        for metric, spread in of.items():
+            line |= _flat(metric, spread, ("mean", "std", "low", "high"))
         line |= {"base": comparison.base, "relative_improvement": found.relative_improvement}
         line["best"] = comparison.best
         line |= _flat("over_best", found.over_best, ("mean", "low", "high", "p"))
@@ -38,7 +42,8 @@ def runs_csv(comparison: Comparison, curves: Curves) -> str:
     """
     about = ("model", "data", "seed", "run", "status")
     result = ("epochs", "best_epoch", "stopped")
-    metrics = [f"{split}_{metric}" for split in ("valid", "test") for metric in METRICS]
+    names = [*METRICS, *(f"{part}_{metric}" for part in _parts(comparison) for metric in METRICS)]
+    metrics = [f"{split}_{name}" for split in ("valid", "test") for name in names]
     speed = ("parameters", *_RATES)
     records_of = {model: iter(of) for model, of in curves.items()}
     lines = []
@@ -51,8 +56,9 @@ def runs_csv(comparison: Comparison, curves: Curves) -> str:
             line |= {name: getattr(run, name) for name in (*result, *speed)}
             for record in records:
                 if record["kind"] == "epoch" and record["epoch"] == run.best_epoch:
-                    line |= {f"valid_{metric}": record.get(f"valid_{metric}") for metric in METRICS}
-            line |= {f"test_{metric}": getattr(run.test, metric) for metric in METRICS}
+                    line |= {f"valid_{name}": record.get(f"valid_{name}") for name in names}
+            tested = run.test.flat()
+            line |= {f"test_{name}": tested.get(name) for name in names}
         lines.append(line)
     return _text([*about, "error", *result, *metrics, *speed], lines)
 
@@ -61,6 +67,11 @@ def differences_csv(comparison: Comparison) -> str:
     """Write a line for any two models: the first's test AUC less the second's."""
     names = ["model", "over", "mean", "low", "high", "p", "p_holm", "count"]
     return _text(names, [structs.asdict(difference) for difference in comparison.differences])
+
+
+def _parts(comparison: Comparison) -> list[str]:
+    """Name the metrics of the second label that any model has."""
+    return [part for part in OF_CONVERSIONS if any(getattr(found, part) for found in comparison.table)]
 
 
 def _flat(name: str, figure: Spread | Difference | None, parts: Sequence[str]) -> dict[str, Any]:

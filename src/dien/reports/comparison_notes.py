@@ -32,6 +32,8 @@ def notes(comparison: Comparison) -> Iterator[str]:
             yield f"{run.model}, seed {run.seed}: {run.status}: {error}"
     yield " ".join(["± is the sample standard deviation over replicates.", *_speak_of(comparison)])
     yield f"RelaImpr is over {comparison.base}: (AUC - 0.5) / (AUC of {comparison.base} - 0.5) - 1."
+    if any(found.conversion for found in comparison.table):
+        yield "RelaImpr, differences and tests are of clicks; nothing is tested of conversions."
     if comparison.untested:
         yield f"No test: {comparison.untested}."
     elif any(difference.p is not None for difference in comparison.differences):

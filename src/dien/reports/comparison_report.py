@@ -12,7 +12,7 @@ from dien.reports.comparison_csv import differences_csv, models_csv, runs_csv
 from dien.reports.comparison_notes import best_is_tested, notes
 from dien.reports.page import Cell, bullets, heading, page, side_by_side, table
 from dien.training.comparison import Comparison, Curves, Difference, DoneRun, Spread
-from dien.training.metrics import METRICS
+from dien.training.metrics import METRICS, OF_CONVERSIONS
 
 
 def write_reports(comparison: Comparison, curves: Curves, folder: Path) -> None:
@@ -38,7 +38,10 @@ def markdown(comparison: Comparison, details: bool = True) -> str:
         details: whether tables follow of the replicates, of the gains, each model over the one before it, and
             of any two.
     """
-    text = _in_markdown(*_table(comparison)) + "\n" + "".join(f"- {note}\n" for note in notes(comparison))
+    text = _in_markdown(*_table(comparison))
+    for title, head, rows in _of_conversions(comparison):
+        text += f"\n{title}:\n\n" + _in_markdown(head, rows)
+    text += "\n" + "".join(f"- {note}\n" for note in notes(comparison))
     if not details:
         return text
     text += "\nTest AUC of each replicate:\n\n" + _in_markdown(*_replicates(comparison))
@@ -52,6 +55,9 @@ def markdown(comparison: Comparison, details: bool = True) -> str:
 def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
     yield table(*_table(comparison))
     yield bullets(notes(comparison))
+    for title, head, rows in _of_conversions(comparison):
+        yield heading("Conversions", f"{title}.")
+        yield table(head, rows)
     auc = [
         Interval(found.model, found.auc.mean, found.auc.low, found.auc.high)
         for found in comparison.table
@@ -162,6 +168,17 @@ def _table(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
             row.append(None if rate is None else round(rate))
         rows.append([*row, found.runs])
     return head, rows
+
+
+def _of_conversions(comparison: Comparison) -> Iterator[tuple[str, list[str], list[list[Cell]]]]:
+    """Set the metrics of the second label, where there are any, in tables of their own with their titles."""
+    for part, what in OF_CONVERSIONS.items():
+        rows: list[list[Cell]] = []
+        for found in comparison.table:
+            figures = getattr(found, part) or dict.fromkeys(METRICS)
+            rows.append([found.model, *(_mean_std(figures[metric]) for metric in METRICS)])
+        if any(getattr(found, part) for found in comparison.table):
+            yield f"Test metrics of {what}", ["model", *METRICS.values()], rows
 
 
 def _replicates(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:

@@ -127,7 +127,7 @@ class UnfinishedRun(ComparedRun, frozen=True, tag="unfinished"):
     """A run that has not begun or not come to its end."""
 
 
-class ModelSummary(msgspec.Struct, frozen=True):
+class ModelSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """A model over its replicates.
 
     Attributes:
@@ -144,6 +144,10 @@ class ModelSummary(msgspec.Struct, frozen=True):
         parameters: trained numbers.
         training_rows_per_second: median over runs.
         scoring_rows_per_second: likewise.
+        conversion: of the conversion of a click, each of
+            :data:`~dien.training.metrics.METRICS` by its name, on the test split; None, and left out of the
+            file, where no run of the model predicts it.
+        click_and_conversion: of both together, likewise.
     """
 
     model: str
@@ -158,6 +162,8 @@ class ModelSummary(msgspec.Struct, frozen=True):
     parameters: int | None
     training_rows_per_second: float | None
     scoring_rows_per_second: float | None
+    conversion: dict[str, Spread | None] | None = None
+    click_and_conversion: dict[str, Spread | None] | None = None
 
 
 class Summary(msgspec.Struct, kw_only=True):

@@ -18,6 +18,12 @@ METRICS = {
 }
 """What models are compared by, as :class:`Metrics` has it, and what tables call it."""
 
+OF_CONVERSIONS = {
+    "conversion": "the conversion of a click, over clicked rows",
+    "click_and_conversion": "click and conversion together, over all rows",
+}
+"""Metrics of the second label, as :class:`Metrics` has them, and what tables call them."""
+
 CALIBRATION_BINS = 20
 CHUNK = 1 << 16
 
@@ -63,7 +69,7 @@ class Metrics:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; without conversions where there are none."""
         data = asdict(self)
-        for name in ("conversion", "click_and_conversion"):
+        for name in OF_CONVERSIONS:
             if data.pop(name) is not None:
                 data[name] = getattr(self, name).to_dict()
         return data
@@ -71,7 +77,7 @@ class Metrics:
     def flat(self) -> dict[str, Any]:
         """Plain data in one level: ``conversion_auc`` is the AUC of conversions."""
         data = self.to_dict()
-        for name in ("conversion", "click_and_conversion"):
+        for name in OF_CONVERSIONS:
             data |= {f"{name}_{key}": value for key, value in data.pop(name, {}).items()}
         return data
 

@@ -19,7 +19,7 @@ from dien.training.comparison import (
     Spread,
     Summary,
 )
-from dien.training.metrics import METRICS
+from dien.training.metrics import METRICS, OF_CONVERSIONS
 
 CONFIDENCE = 0.95
 BASE_MODEL = "sum-pooling"
@@ -130,9 +130,13 @@ def summarise(models: Sequence[str], runs: Sequence[ComparedRun]) -> Summary:
     best = max(known, key=lambda model: statistics.fmean(auc[model].values()), default=None)
 
     def summary(model: str) -> ModelSummary:
-        figures: dict[str, Any] = {
-            name: spread(of(model, attrgetter(f"test.{name}")), several) for name in METRICS
-        }
+        def metrics(part: str | None = None) -> dict[str, Spread | None]:
+            return {name: spread(of(model, _metric(name, part)), several) for name in METRICS}
+
+        figures: dict[str, Any] = metrics()
+        for part in OF_CONVERSIONS:
+            found = metrics(part)
+            figures[part] = found if any(found.values()) else None
         for rate in ("training_rows_per_second", "scoring_rows_per_second"):
             rates = of(model, attrgetter(rate))
             figures[rate] = statistics.median(rates.values()) if rates else None
@@ -171,6 +175,16 @@ def summarise(models: Sequence[str], runs: Sequence[ComparedRun]) -> Summary:
         ],
         untested=untested,
     )
+
+
+def _metric(name: str, part: str | None) -> Callable[[DoneRun], float | None]:
+    """Make what takes a test metric of a run, of clicks or of a part of :data:`OF_CONVERSIONS`."""
+
+    def figure(run: DoneRun) -> float | None:
+        metrics = run.test if part is None else getattr(run.test, part)
+        return None if metrics is None else getattr(metrics, name)
+
+    return figure
 
 
 def _adjusted_steps(
