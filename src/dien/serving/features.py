@@ -14,7 +14,7 @@ from dien.data.features import TIME_SINCE, Feature, Side
 from dien.data.ragged import Column
 from dien.data.tables import FeatureTable
 from dien.run import Run
-from dien.serving.values import EXPECTED, LAST_TIME, Leaf, NotExpectedError, plain
+from dien.serving.values import EXPECTED, Leaf, NotExpectedError, plain
 
 Values = pl.Series | Sequence[Any]
 """Raw values: a column of a file, or a list of those of a request, which a forked process encodes, too."""
@@ -35,7 +35,6 @@ class Field:
         required: whether every request has it; in lists, without any null.
         of_history: whether it is a list with an entry for each item of the history.
         of_candidates: whether it is a list with an entry for each candidate.
-        end: times are below it.
     """
 
     name: str
@@ -44,7 +43,6 @@ class Field:
     required: bool = False
     of_history: bool = False
     of_candidates: bool = False
-    end: int = 2**62 + 1  # differences of two times must fit into 64 bits
 
     @property
     def dtype(self) -> pl.DataType:
@@ -117,7 +115,7 @@ class RequestFields:
         self.user = self._of("user")
         self.times: tuple[Field, ...] = ()
         if TIME_SINCE in self._features:
-            self.times = replace(TIMES, end=LAST_TIME), replace(TIME, end=LAST_TIME)
+            self.times = TIMES, TIME
 
     @property
     def all(self) -> tuple[Field, ...]:

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import msgspec
 import polars as pl
 
+from dien.data.log import YEAR_10000
 from dien.data.readers.files import table_file
 from dien.data.readers.json_columns import column_of
 from dien.data.readers.json_lines import JsonType
@@ -28,7 +29,6 @@ from dien.data.readers.messages import BadValueError, no_column, refuse, refuse_
 from dien.data.readers.reader import open_table, read_chunks
 from dien.errors import DataError, nearest
 from dien.serving.features import Field
-from dien.serving.values import LAST_TIME
 
 REQUESTS_AT_ONCE = 4096
 """Requests that are held in memory and scored together."""
@@ -124,7 +124,9 @@ def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | N
     if field.leaf == "number":
         refuse(column, _rows_where(column, field.depth, pl.Expr.is_infinite), expected)
     if field.leaf == "time":
-        bad = _rows_where(column, field.depth, lambda t: ~t.is_between(-field.end, field.end, closed="none"))
+        bad = _rows_where(
+            column, field.depth, lambda t: ~t.is_between(-YEAR_10000, YEAR_10000, closed="none")
+        )
         refuse(column, bad, expected)
     if beside is not None:
         lengths, items = column.list.len(), beside.list.len()
@@ -167,7 +169,7 @@ def _from_text(values: pl.Series, field: Field) -> pl.Series:
 def _expected(field: Field, is_text: bool = False) -> str:
     """Say what a field must be, and how to write that there is none."""
     null = "an empty cell" if is_text else "null"
-    if field.end == LAST_TIME:
+    if field.leaf == "time":
         return (
             f"{field.expected}, before the year 10,000, or {null} where there is none; divide what is in "
             "milliseconds by 1000, or mend it"
@@ -179,7 +181,7 @@ def _expected(field: Field, is_text: bool = False) -> str:
 
 def _json_type(field: Field) -> Any:
     """Make the type that msgspec decodes a field as."""
-    kind = _LEAVES.get(field.leaf) or Annotated[int, msgspec.Meta(gt=-field.end, lt=field.end)]
+    kind = _LEAVES.get(field.leaf) or Annotated[int, msgspec.Meta(gt=-YEAR_10000, lt=YEAR_10000)]
     for _ in range(field.depth):
         kind = list[kind if field.required else kind | None]  # type: ignore[misc]  # made at run time
     return kind | None if field.nullable else kind

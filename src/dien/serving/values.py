@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dien.data.log import YEAR_10000
 from dien.data.readers.messages import shown
 
 Leaf = Literal["id", "number", "time"]
@@ -24,9 +25,6 @@ EXPECTED: dict[Leaf, str] = {
     "number": "finite numbers",
     "time": "integers, seconds since 1970",
 }
-LAST_TIME = 253_402_300_800
-"""The year 10,000 in seconds since 1970: a log has no such time; one in milliseconds is beyond it."""
-
 _WHOLE = 1 << 53  # below it, floats hold every integer
 _AS_THEY_ARE: dict[Leaf, set[type]] = {"id": {str}, "number": {float, type(None)}, "time": set()}
 
@@ -131,7 +129,7 @@ def _time(value: Any) -> int:
     if isinstance(value, (Integral, float, np.floating)) and not isinstance(value, bool):
         whole = int(value) if math.isfinite(value) else 0
         if whole == value:
-            if abs(whole) < LAST_TIME:
+            if abs(whole) < YEAR_10000:
                 return whole
             raise NotExpectedError(value, "this is beyond the year 10,000: divide milliseconds by 1000")
     raise NotExpectedError(value, _mend(value))
