@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dien.config import RunConfig, TrainConfig, load_config
+from dien.config import Pretrained, RunConfig, TrainConfig, load_config
 from dien.errors import ConfigError
 from dien.models import DIENConfig, model_config, models
 from dien.models.din import DINConfig
@@ -260,7 +261,7 @@ def test_setting_another_model_drops_the_keys_of_the_first() -> None:
         ("trainin.epochs=3", r"^unknown key trainin; did you mean training\?$"),
         ("epochs=3", r"^unknown key epochs; did you mean training\.epochs\?$"),
         ("model.learning_rate=3", r"^unknown key model\.learning_rate; did you mean training\.learning_rate"),
-        ("nothing.like=3", r"^unknown key nothing; expected one of: training, model$"),
+        ("nothing.like=3", r"^unknown key nothing; expected one of: model, training$"),
         ("training.nothing=3", r"^unknown key training\.nothing; expected one of: training\.batch_size, "),
         ("model.hidden_size", r"^--set model\.hidden_size: expected key=value"),
         ("=3", r"^--set =3: expected key=value"),
@@ -298,6 +299,42 @@ def test_a_configuration_file_that_cannot_be_used_is_refused_by_its_name(
 def test_a_configuration_file_that_is_missing_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read: No such file"):
         load_config(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DIENConfig(hiden_size=3), "DIENConfig: unknown key hiden_size; did you mean hidden_size?"),
+        (
+            lambda: Pretrained(path="x"),
+            "Pretrained: file: Field required (found {'path': 'x'}); unknown key p",
+        ),
+        (lambda: Pretrained(typo=1, file="x.npy"), "unknown key typo; expected one of: file, ids, frozen"),
+        (lambda: Pretrained(file="x"), "Pretrained: file is 'x', expected a name ending in .parquet or .npy"),
+        (lambda: RunConfig(trainin=1), "RunConfig: unknown key trainin; did you mean training?"),
+        (
+            lambda: RunConfig(training={"epoch": 1}, model={"name": "din", "gru": "gru", "head_hiden": [1]}),
+            "RunConfig: unknown key model.gru; expected one of: model.name, ",
+        ),
+        (
+            lambda: RunConfig(training={"epoch": 1}, model={"name": "din", "head_hiden": [1]}),
+            "unknown key model.head_hiden; did you mean model.head_hidden?; "
+            "unknown key training.epoch; did you mean training.epochs?",
+        ),
+        (
+            lambda: TrainConfig(epochs=0, pretrained={"item": {"file": "x.npy", "id": "x"}}),
+            "TrainConfig: epochs: Input should be greater than 0 (found 0); unknown key pretrained.item.id; "
+            "did you mean pretrained.item.ids?",
+        ),
+    ],
+)
+def test_a_configuration_made_by_hand_is_refused_in_the_words_of_one_that_is_read(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        make()
+    assert message in str(refused.value)
+    assert refused.value.__suppress_context__  # pydantic's own words are not shown beside ours
 
 
 def test_a_configuration_cannot_be_changed_once_made() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,10 +21,10 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from dien.errors import ConfigError, nearest
-from dien.models.config import Count, ModelConfig, Strict
+from dien.errors import ConfigError
+from dien.models.config import Count, ModelConfig, Strict, problems
 from dien.models.registry import config_classes, model_config
 from dien.presets import PRESETS, preset_or_file
 from dien.yaml_text import MOST_LEVELS, YamlTextError, parse_yaml, read_yaml
@@ -120,6 +120,16 @@ class TrainConfig(Strict):
     device: Annotated[str, AfterValidator(device_name), WithJsonSchema({"enum": DEVICES})] = "auto"
     pretrained: dict[str, Pretrained] = Field(default={})
 
+    @classmethod
+    def known_keys(cls, given: Mapping[str, Any]) -> list[str]:
+        """List the keys, dotted, those of the given vectors among them."""
+        vectors = given.get("pretrained")
+        names = vectors if isinstance(vectors, Mapping) else ()
+        return [
+            *cls.model_fields,
+            *(f"pretrained.{name}.{key}" for name in names for key in Pretrained.model_fields),
+        ]
+
 
 def _of_its_class(value: Any) -> ModelConfig:
     """Validate the configuration of a model by the class that its name stands for."""
@@ -153,6 +163,17 @@ class RunConfig(Strict):
         default_factory=lambda: model_config("dien")
     )
     training: TrainConfig = TrainConfig()
+
+    @classmethod
+    def known_keys(cls, given: Mapping[str, Any]) -> list[str]:
+        """List the keys, dotted: those of training, and those of the model whose name is given."""
+        model, training = given.get("model"), given.get("training")
+        training = training if isinstance(training, Mapping) else {}
+        known = [*cls.model_fields, *(f"training.{key}" for key in TrainConfig.known_keys(training))]
+        name = model.get("name") if isinstance(model, Mapping) else None
+        if isinstance(name, str) and name in (classes := config_classes()):
+            known += (f"model.{key}" for key in classes[name].model_fields)
+        return known
 
     def to_yaml(self) -> str:
         """Every key with its value, defaults included."""
@@ -284,8 +305,7 @@ def override(
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(_problem(problem, data) for problem in error.errors())
-        raise ConfigError(f"{where}{problems}") from error
+        raise ConfigError(f"{where}{problems(error, RunConfig.known_keys(data))}") from error
 
 
 def set_by_hand(layers: Iterable[Mapping[str, Any]], settings: Iterable[str]) -> set[str]:
@@ -335,29 +355,6 @@ def warn(idle: Iterable[str], config: RunConfig, where: str = "") -> None:
     reasons = config.without_effect()
     for key in sorted(idle):
         warnings.warn(f"{where}{key} has no effect {reasons[key]}", stacklevel=3)
-
-
-def _problem(problem: ErrorDetails, data: Mapping[str, Any]) -> str:
-    """Say what is wrong with a key; of an unknown one, which may be meant."""
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        return f"{key}: {problem['msg']} (found {problem['input']!r})"
-    fields = {"training": TrainConfig.model_fields.keys()}
-    model = data["model"]
-    name = model.get("name") if isinstance(model, Mapping) else None
-    if isinstance(name, str) and name in (classes := config_classes()):
-        fields["model"] = classes[name].model_fields.keys()
-    known = [*fields, *(f"{part}.{field}" for part, keys in fields.items() for field in keys)]
-    return f"unknown key {key}{_meant(key, known)}"
-
-
-def _meant(key: str, known: Sequence[str]) -> str:
-    """Suggest a key: the same one elsewhere, else one that is spelled alike; else list those beside it."""
-    section, _, name = key.rpartition(".")
-    elsewhere = next((other for other in known if other.rpartition(".")[2] == name), None)
-    if close := elsewhere or nearest(key, known):
-        return f"; did you mean {close}?"
-    return f"; expected one of: {', '.join(other for other in known if other.rpartition('.')[0] == section)}"
 
 
 def _dotted(layer: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from dien.errors import ConfigError, nearest
 
 if TYPE_CHECKING:  # a configuration does not need torch
     from dien.data.features import Schema
@@ -17,9 +20,32 @@ Count = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys, infinities and NaN, and cannot be changed once made."""
+    """Refuses unknown keys, infinities and NaN, and cannot be changed once made.
+
+    Raises:
+        ConfigError: a key is unknown, or a value is not what the key takes; the message names every one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            said = problems(error, self.known_keys(given))
+            raise ConfigError(f"{type(self).__name__}: {said}") from None
+
+    # By this pydantic tells that it need not call it for a configuration within another, or from plain data.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def known_keys(cls, given: Mapping[str, Any]) -> list[str]:
+        """List the keys, dotted where they are of a configuration within this one.
+
+        Args:
+            given: keys and values that it is to be made of, on which the others may depend.
+        """
+        return list(cls.model_fields)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show the keys whose values are not the defaults; those that are configurations, always."""
@@ -30,6 +56,34 @@ class Strict(BaseModel):
 
     def __str__(self) -> str:
         return repr(self)
+
+
+def problems(error: ValidationError, known: Sequence[str]) -> str:
+    """Say what is wrong with each key of a configuration.
+
+    Args:
+        error: what pydantic has found.
+        known: the keys that there are, dotted.
+    """
+    return "; ".join(_problem(problem, known) for problem in error.errors())
+
+
+def _problem(problem: ErrorDetails, known: Sequence[str]) -> str:
+    """Say what is wrong with a key; of an unknown one, which may be meant."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}{_meant(key, known)}"
+    said = problem["msg"].removeprefix("Value error, ")  # which pydantic puts before our own words
+    return f"{key + ': ' if key else ''}{said} (found {problem['input']!r})"
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    """Suggest a key: the same one elsewhere, else one that is spelled alike; else list those beside it."""
+    section, _, name = key.rpartition(".")
+    elsewhere = next((other for other in known if other.rpartition(".")[2] == name), None)
+    if close := elsewhere or nearest(key, known):
+        return f"; did you mean {close}?"
+    return f"; expected one of: {', '.join(other for other in known if other.rpartition('.')[0] == section)}"
 
 
 class ModelConfig(Strict):

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 
 from dien.data.features import Categorical, Multi, Numeric
 from dien.data.sources.table import TableSpec
+from dien.data.sources.table.spec import Interactions
 from dien.errors import DataError
 
 
@@ -50,6 +52,29 @@ def test_every_rule_of_a_feature_reaches_the_log() -> None:
         "time_since": Numeric(side="behaviour", edges=(1.0, 2.5), width=3),
         "hour": Categorical(side="context", rare_share=0.1, from_time="hour", zone="America/New_York"),
     }
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: TableSpec(interaction={}),
+            r"^TableSpec: interaction: unknown key; did you mean interactions",
+        ),
+        (lambda: Interactions(lable="x"), r"^Interactions: lable: unknown key; did you mean label\?"),
+        (lambda: TableSpec(items={"id": "x"}), r"^TableSpec: items.id: unknown key; expected one of item$"),
+        (
+            lambda: Interactions(threshold=4),
+            r"^Interactions: schema: threshold is of a label; name its column",
+        ),
+    ],
+)
+def test_a_schema_made_by_hand_is_refused_in_the_words_of_one_that_is_read(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(DataError, match=message) as refused:
+        make()
+    assert refused.value.__suppress_context__
 
 
 def test_time_since_has_intervals_of_its_own() -> None:

@@ -43,6 +43,14 @@ def _or_defaults(value: Any) -> Any:
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise DataError(f"{type(self).__name__}: {_problems(error, type(self))}") from None
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # as in dien.models.config.Strict
+
 
 class Interactions(_Strict):
     """Columns of the interactions.
@@ -223,8 +231,7 @@ class TableSpec(_Strict):
         try:
             return cls.model_validate(data or {})
         except ValidationError as error:
-            problems = "; ".join(map(_problem, error.errors())).replace("\n", "\\n")  # of a key
-            raise DataError(f"{source}: {problems}") from error
+            raise DataError(f"{source}: {_problems(error, cls)}") from error
 
     def definitions(self) -> dict[str, Definition]:
         """Definitions of all features by name, ids among them, for the log."""
@@ -267,12 +274,16 @@ class TableSpec(_Strict):
         return self
 
 
-def _problem(problem: ErrorDetails) -> str:
+def _problems(error: ValidationError, of: type[BaseModel]) -> str:
+    """Say what is wrong with each key of a schema, or of a part of one, of this class."""
+    return "; ".join(_problem(problem, of) for problem in error.errors()).replace("\n", "\\n")  # of a key
+
+
+def _problem(problem: ErrorDetails, of: Any) -> str:
     """Say which key is wrong and why; of an unknown one, which may be meant."""
     path = [str(part) for part in problem["loc"] if part != "[key]"]
     where = ".".join(path) or "schema"
     if problem["type"] == "extra_forbidden":
-        of: Any = TableSpec
         for part in path[:-1]:
             of = of.model_fields[part].annotation
         close = nearest(path[-1], of.model_fields)
