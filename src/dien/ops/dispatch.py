@@ -29,7 +29,7 @@ from torch.autograd import forward_ad
 
 _C: Any = torch._C
 _library: Any = torch.library.Library("dien", "FRAGMENT")  # type: ignore[no-untyped-call]
-_TYPES: dict[Any, str] = {
+_SCHEMA_TYPES: dict[Any, str] = {
     Tensor: "Tensor",
     Tensor | None: "Tensor?",
     list[Tensor]: "Tensor[]",
@@ -37,7 +37,7 @@ _TYPES: dict[Any, str] = {
     int: "int",
     float: "float",
 }
-_AUTOCAST = ("cpu", "cuda", "mps")
+_AUTOCAST_DEVICES = ("cpu", "cuda", "mps")
 
 
 class _Interface(NamedTuple):
@@ -51,25 +51,25 @@ class _Interface(NamedTuple):
     arguments: type[tuple[Any, ...]] | None
     check: Callable[..., None]
 
-    def kernel(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Have a function take what PyTorch hands over, and check it before."""
+    def checked(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a kernel of a function: it takes what PyTorch hands over, and checks it before."""
         check = self.check
         if self.arguments is None:
 
-            def plain(*given: Any) -> Any:
+            def kernel(*given: Any) -> Any:
                 check(*given)
                 return function(*given)
 
-            return plain
-        make: Callable[[Any], Any] = self.arguments._make  # type: ignore[attr-defined]
-        count = len(self.arguments._fields)  # type: ignore[attr-defined]
+            return kernel
+        as_arguments: Callable[[Any], Any] = self.arguments._make  # type: ignore[attr-defined]
+        fields = len(self.arguments._fields)  # type: ignore[attr-defined]
 
-        def call(*given: Any) -> Any:
-            first, others = make(given[:count]), given[count:]
-            check(first, *others)
-            return function(first, *others)
+        def kernel_of_arguments(*given: Any) -> Any:
+            arguments, others = as_arguments(given[:fields]), given[fields:]
+            check(arguments, *others)
+            return function(arguments, *others)
 
-        return call
+        return kernel_of_arguments
 
 
 _interfaces: dict[str, _Interface] = {}
@@ -106,16 +106,16 @@ def define(
             for its fields in the schema.
         computes: whether it has to do with ``torch.autocast``: what only moves rows keeps their type.
     """
-    name = _define(schema, arguments)
+    name = _declare(schema, arguments)
     interface = _interfaces[name] = _Interface(arguments, check)
-    _library.impl(name, interface.kernel(reference), "CompositeExplicitAutograd")
-    _library.impl(name, interface.kernel(cpu), "CPU")
-    torch.library.register_fake(f"dien::{name}", interface.kernel(fake), lib=_library)
+    _library.impl(name, interface.checked(reference), "CompositeExplicitAutograd")
+    _library.impl(name, interface.checked(cpu), "CPU")
+    torch.library.register_fake(f"dien::{name}", interface.checked(fake), lib=_library)
     if plain is None:
-        _library.impl(name, _without_derivative(name), "Autograd", with_keyset=True)
+        _library.impl(name, _kernel_without_derivative(name), "Autograd", with_keyset=True)
         return
-    call = _differentiated(name, interface.kernel(plain), save, backward)
-    _library.impl(name, call, "Autograd", with_keyset=True)
+    autograd = _autograd_kernel(name, interface.checked(plain), save, backward)
+    _library.impl(name, autograd, "Autograd", with_keyset=True)
     if computes:
         _compute_in_float32_under_autocast(name)
 
@@ -135,9 +135,9 @@ def define_composite(
         check: see :func:`define`.
         arguments: see :func:`define`.
     """
-    name = _define(schema, arguments)
+    name = _declare(schema, arguments)
     interface = _interfaces[name] = _Interface(arguments, check)
-    _library.impl(name, interface.kernel(reference), "CompositeImplicitAutograd")
+    _library.impl(name, interface.checked(reference), "CompositeImplicitAutograd")
     _compute_in_float32_under_autocast(name)
 
 
@@ -149,13 +149,13 @@ def register(name: str, device: str, kernel: Callable[..., Any]) -> None:
         device: its type, as ``cuda``.
         kernel: takes the arguments of the operator's schema, one by one.
     """
-    check = _interfaces[name].kernel(lambda *_: None)
+    check = _interfaces[name].checked(lambda *_: None)
 
-    def call(*given: Any) -> Any:
+    def checked_kernel(*given: Any) -> Any:
         check(*given)
         return kernel(*given)
 
-    torch.library.impl(f"dien::{name}", device, call)
+    torch.library.impl(f"dien::{name}", device, checked_kernel)
 
 
 def higher_order(tensors: Sequence[Any]) -> bool:
@@ -164,13 +164,13 @@ def higher_order(tensors: Sequence[Any]) -> bool:
         return True
     return forward_ad._current_level >= 0 and any(
         forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]
-        for tensor in _tensors(tensors)
+        for tensor in _tensors_in(tensors)
     )
 
 
 def under_autocast(tensor: Tensor) -> bool:
     """Say whether a tensor is on a device for which ``torch.autocast`` is on."""
-    return tensor.device.type in _AUTOCAST and torch.is_autocast_enabled(tensor.device.type)
+    return tensor.device.type in _AUTOCAST_DEVICES and torch.is_autocast_enabled(tensor.device.type)
 
 
 def will_differentiate(given: Sequence[Any]) -> bool:
@@ -196,38 +196,39 @@ def differentiate(
     Returns:
         The gradient of each of the inputs, zeros where nothing depends on it.
     """
-    with torch.enable_grad(), torch.autocast(_device(inputs), enabled=False):
+    with torch.enable_grad(), torch.autocast(_device_type(inputs), enabled=False):
         # An alias, lest an input that is computed from another pass its gradient on to that.
-        aliases = [None if one is None else _alias(one) for one in inputs]
+        aliases = [None if one is None else _differentiable_alias(one) for one in inputs]
         pairs = [
             (output, doutput)
             for output, doutput in doutputs(function(*aliases))
             if doutput is not None and output is not None and output.requires_grad
         ]
-        given = [one for one in aliases if one is not None]
-        found: Sequence[Tensor] = [torch.zeros_like(one) for one in given]
+        present = [alias for alias in aliases if alias is not None]
+        dinputs: Sequence[Tensor] = [torch.zeros_like(alias) for alias in present]
         if pairs:
             outputs, gradients = zip(*pairs, strict=True)
-            found = torch.autograd.grad(
-                outputs, given, gradients, create_graph=True, allow_unused=True, materialize_grads=True
+            dinputs = torch.autograd.grad(
+                outputs, present, gradients, create_graph=True, allow_unused=True, materialize_grads=True
             )
-    each = iter(found)
-    return [None if one is None else next(each) for one in inputs]
+    remaining = iter(dinputs)
+    return [None if one is None else next(remaining) for one in inputs]
 
 
-def _alias(tensor: Tensor) -> Tensor:
+def _differentiable_alias(tensor: Tensor) -> Tensor:
     alias = tensor.view_as(tensor)
     return alias if alias.requires_grad else alias.requires_grad_()
 
 
-def _device(tensors: Sequence[Tensor | None]) -> str:
+def _device_type(tensors: Sequence[Tensor | None]) -> str:
     return next(tensor.device.type for tensor in tensors if tensor is not None)
 
 
-def _define(schema: str, arguments: type[tuple[Any, ...]] | None) -> str:
+def _declare(schema: str, arguments: type[tuple[Any, ...]] | None) -> str:
+    """Make an operator of this schema known to PyTorch, and give its name."""
     if arguments is not None:
         types = get_type_hints(arguments).items()
-        schema = schema.format(", ".join(f"{_TYPES[kind]} {name}" for name, kind in types))
+        schema = schema.format(", ".join(f"{_SCHEMA_TYPES[kind]} {name}" for name, kind in types))
     _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
     return schema[: schema.index("(")]
 
@@ -236,15 +237,15 @@ def _operator(name: str) -> Any:
     return getattr(torch.ops.dien, name).default
 
 
-def _tensors(given: Sequence[Any]) -> Iterator[Tensor]:
+def _tensors_in(given: Sequence[Any]) -> Iterator[Tensor]:
     for one in given:
         if isinstance(one, Tensor):
             yield one
         elif isinstance(one, list):
-            yield from _tensors(one)
+            yield from _tensors_in(one)
 
 
-def _differentiated(
+def _autograd_kernel(
     name: str,
     plain: Callable[..., Any],
     save: Callable[..., None] | None,
@@ -252,70 +253,75 @@ def _differentiated(
 ) -> Callable[..., Any]:
     """Make the kernel that PyTorch calls before those of the devices, to differentiate."""
     operator = _operator(name)
-    lists = [at for at, one in enumerate(operator._schema.arguments) if _is_list_of_tensors(one.type)]
+    places = [at for at, one in enumerate(operator._schema.arguments) if _is_list_of_tensors(one.type)]
     returns_list = _is_list_of_tensors(operator._schema.returns[0].type)
-    function = None if backward is None else _function(name, operator, lists, save, backward)
+    function = None if backward is None else _autograd_function(name, operator, places, save, backward)
 
-    def call(keyset: Any, *given: Any) -> Any:
+    def kernel(keyset: Any, *given: Any) -> Any:
         if higher_order(given):
             return plain(*given)
         if torch.is_grad_enabled() and _C._any_requires_grad(*given):
             if function is None:
                 return plain(*given)
-            sizes = [len(given[at]) for at in lists]
-            found = function.apply(*(_flat(given, lists) if lists else given), (keyset, sizes))
-            return list(found) if returns_list else found
+            lengths = [len(given[at]) for at in places]
+            results = function.apply(*(_flattened(given, places) if places else given), (keyset, lengths))
+            return list(results) if returns_list else results
         with _C._AutoDispatchBelowAutograd():
             return operator.redispatch(keyset & _C._after_autograd_keyset, *given)
 
-    return call
+    return kernel
 
 
-def _function(
+def _autograd_function(
     name: str,
     operator: Any,
-    lists: Sequence[int],
+    places: Sequence[int],
     save: Callable[..., None] | None,
     backward: Callable[..., Any],
 ) -> Any:
-    def forward(ctx: Any, *flat: Any) -> Any:
-        keyset, sizes = flat[-1]
-        given: list[Any] = list(flat[:-1])
-        for at, size in zip(lists, sizes, strict=True):
-            given[at : at + size] = [given[at : at + size]]
+    """Make the torch.autograd.Function, which takes the lists at these places item by item."""
+
+    def run_forward(ctx: Any, *flattened: Any) -> Any:
+        keyset, lengths = flattened[-1]
+        given: list[Any] = list(flattened[:-1])
+        for at, length in zip(places, lengths, strict=True):
+            given[at : at + length] = [given[at : at + length]]
         with _C._AutoDispatchBelowAutograd():
             output = operator.redispatch(keyset & _C._after_autograd_keyset, *given)
         if save is not None:
             save(ctx, given, output)
         return tuple(output) if isinstance(output, list) else output
 
-    def differentiate(ctx: Any, *doutputs: Any) -> Any:
+    def run_backward(ctx: Any, *doutputs: Any) -> Any:
         gradients = backward(ctx, *doutputs)
         gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-        return (*(_flat(gradients, lists) if lists else gradients), None)
+        return (*(_flattened(gradients, places) if places else gradients), None)
 
-    body = {"forward": staticmethod(forward), "backward": staticmethod(differentiate)}
-    return type(f"dien_{name}", (torch.autograd.Function,), body)
+    methods = {"forward": staticmethod(run_forward), "backward": staticmethod(run_backward)}
+    return type(f"dien_{name}", (torch.autograd.Function,), methods)
 
 
-def _flat(given: Sequence[Any], lists: Sequence[int]) -> list[Any]:
-    flat: list[Any] = []
+def _flattened(given: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    """Put the items of the lists at these places among the others."""
+    flattened: list[Any] = []
     for at, one in enumerate(given):
-        if at in lists:
-            flat.extend(one)
+        if at in places:
+            flattened.extend(one)
         else:
-            flat.append(one)
-    return flat
+            flattened.append(one)
+    return flattened
 
 
-def _is_list_of_tensors(kind: Any) -> bool:
-    return isinstance(kind, torch.ListType) and isinstance(kind.getElementType(), torch.TensorType)
+def _is_list_of_tensors(schema_type: Any) -> bool:
+    return isinstance(schema_type, torch.ListType) and isinstance(
+        schema_type.getElementType(), torch.TensorType
+    )
 
 
-def _without_derivative(name: str) -> Callable[..., Any]:
+def _kernel_without_derivative(name: str) -> Callable[..., Any]:
     operator = _operator(name)
 
-    def call(keyset: Any, *given: Any) -> Any:
+    def kernel(keyset: Any, *given: Any) -> Any:
         if higher_order(given) or (torch.is_grad_enabled() and _C._any_requires_grad(*given)):
             raise RuntimeError(
                 f"{name} has no derivative; call it under torch.no_grad(), not in torch.func or forward mode"
@@ -323,26 +329,26 @@ def _without_derivative(name: str) -> Callable[..., Any]:
         with _C._AutoDispatchBelowAutograd():
             return operator.redispatch(keyset & _C._after_autograd_keyset, *given)
 
-    return call
+    return kernel
 
 
 def _compute_in_float32_under_autocast(name: str) -> None:
-    for device in _AUTOCAST:
+    for device in _AUTOCAST_DEVICES:
         key = getattr(_C.DispatchKey, f"Autocast{_C._dispatch_key_for_device(device)}")
-        _library.impl(name, _autocast(name, device, _C.DispatchKeySet(key)), key.name)
+        _library.impl(name, _autocast_kernel(name, device, _C.DispatchKeySet(key)), key.name)
 
 
-def _autocast(name: str, device: str, excluded: Any) -> Callable[..., Any]:
+def _autocast_kernel(name: str, device: str, autocast_keys: Any) -> Callable[..., Any]:
     operator = _operator(name)
 
-    def cast(one: Any) -> Any:
+    def in_float32(one: Any) -> Any:
         if isinstance(one, Tensor):
             low = one.dtype in (torch.float16, torch.bfloat16) and one.device.type == device
             return one.float() if low else one
-        return [cast(each) for each in one] if isinstance(one, list) else one
+        return [in_float32(each) for each in one] if isinstance(one, list) else one
 
-    def call(*given: Any) -> Any:
-        with _C._ExcludeDispatchKeyGuard(excluded):
-            return operator(*(cast(one) for one in given))
+    def kernel(*given: Any) -> Any:
+        with _C._ExcludeDispatchKeyGuard(autocast_keys):
+            return operator(*(in_float32(one) for one in given))
 
-    return call
+    return kernel
