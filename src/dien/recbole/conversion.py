@@ -322,7 +322,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             auxiliary_negatives="redrawn" if switches.fresh_negatives else "fixed",
             seed=config["seed"],
         )
-    except ValueError as error:  # pydantic's among them
+    except ValueError as error:
         raise RunError(f"{checkpoint}: its configuration has no equal here: {error}") from error
     return RunConfig(model=model, training=training)
 

@@ -65,8 +65,8 @@ class Trainer:
         state: how far training has come.
         fresh: whether there was no checkpoint to go on from.
         batches: of the training split.
-        recent: by name, the sum of a loss over the steps since the last record, float64; empty before the
-            first step.
+        recent: by name, the sum of a loss over the steps since the last record, float64 where the device has
+            it; empty before the first step.
 
     Raises:
         RunError: the newest checkpoint cannot be read, or a file cannot be written; so do the methods.
@@ -98,7 +98,7 @@ class Trainer:
         self.state = TrainState()
         self.recent: dict[str, Tensor] = {}
         self._loss_names: tuple[str, ...] = ()
-        self._sums_dtype = torch.float32 if self._device.type == "mps" else torch.float64  # which it has not
+        self._sums_dtype = torch.float32 if self._device.type == "mps" else torch.float64  # mps lacks float64
         self._kept_losses: set[str] | None = None  # of the checkpoint, where it names all
         checkpoints = checkpoints_of(run.folder)
         remove_unfinished(run.path)
