@@ -1,0 +1,192 @@
+"""Interactions, and behaviours of a log of their own: read chunk by chunk, kept as small typed columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from dien.data.features import TIME_SINCE, Definition, Side
+from dien.data.log import CONVERSION, WEIGHT
+from dien.data.readers.files import TableFile
+from dien.data.sources.table.chunks import Columns, chunks
+from dien.data.sources.table.duplicates import first_of_each
+from dien.data.sources.table.spec import TableSpec
+from dien.data.sources.table.times import TimeParser
+from dien.data.sources.table.values import (
+    Codes,
+    at_least,
+    conversions,
+    ids,
+    impressions,
+    labels,
+    splits,
+    weights,
+)
+from dien.errors import DataError
+from dien.progress import Progress
+
+Column = tuple[str, Callable[[pl.Series], pl.Series]]
+"""The name of a column in the files, and what parses it."""
+
+
+def read_interactions(
+    files: Sequence[TableFile],
+    spec: TableSpec,
+    sides: Sequence[Side],
+    users: Codes,
+    items: Codes,
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Read the interactions of all files, without those that repeat an earlier one.
+
+    Args:
+        files: in this order.
+        spec: what the columns mean.
+        sides: whose features are among the columns.
+        users: numbers of the users so far.
+        items: numbers of the items so far.
+        excluded: counts what is left out.
+        progress: as in :func:`~dien.data.sources.table.reading.read`.
+    """
+    roles = spec.interactions
+    times, impression_codes = TimeParser(roles.time_unit), Codes()
+    parsers: dict[str, Column] = {
+        "user": (roles.user, lambda values: _rows(users.encode(ids(values)))),
+        "item": (roles.item, lambda values: _rows(items.encode(ids(values)))),
+        "time": (roles.time, times.parse),
+    }
+    if roles.label is not None:
+        limit = roles.threshold
+        parsers["label"] = (
+            roles.label,
+            labels if limit is None else lambda values: at_least(values, limit),
+        )
+    if roles.impression is not None:
+        parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
+    if roles.split is not None:
+        parsers["split"] = roles.split, splits
+    if roles.weight is not None:
+        parsers[WEIGHT] = roles.weight, weights
+    if roles.conversion is not None:
+        parsers[CONVERSION] = roles.conversion, conversions
+    events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress)
+    if events.is_empty():
+        raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
+    if roles.label is not None and not (events["label"] == 1).any():
+        raise DataError(
+            f"{_in_words(files)}: column {roles.label!r}: no label is 1"
+            + (f" ({roles.threshold:g} or more)" if roles.threshold is not None else "")
+            + "; expected at least one click; name the right column (interactions.label), or none where "
+            "every row is a click"
+        )
+    kept = first_of_each(
+        events["user"].to_numpy(),
+        events["item"].to_numpy(),
+        events["time"].to_numpy(),
+        events["impression"].to_numpy() if roles.impression is not None else None,
+        events["label"].to_numpy() if roles.label is not None else None,
+    )
+    if kept is not None:
+        excluded["repeated interactions (same user, item, time and impression)"] = int((~kept).sum())
+        events = events.filter(pl.Series(kept))
+    if roles.split is not None:
+        excluded["interactions in no split (kept)"] = int((events["split"] == 3).sum())
+    if roles.weight is not None:
+        excluded["interactions without a weight (kept, weight 1)"] = events[WEIGHT].null_count()
+        events = events.with_columns(pl.col(WEIGHT).fill_null(1.0))
+    if roles.conversion is not None:
+        events = _conversions_of_clicks(events, excluded)
+    return events
+
+
+def _conversions_of_clicks(events: pl.DataFrame, excluded: dict[str, int]) -> pl.DataFrame:
+    """Keep conversions of clicks: 1, 0, or -1 where it is not known; what was not clicked has 0."""
+    clicked = pl.col("label") == 1 if "label" in events.columns else pl.lit(True)
+    made = pl.col(CONVERSION)
+    without, unknown = events.select(
+        ((made == 1) & ~clicked).sum().alias("without"), (made.is_null() & clicked).sum().alias("unknown")
+    ).row(0)
+    excluded["conversions without a click (kept, not converted)"] = int(without)
+    excluded["clicks whose conversion is not known (kept)"] = int(unknown)
+    kept = pl.when(~clicked).then(0).otherwise(made.fill_null(-1))
+    return events.with_columns(kept.cast(pl.Int8).alias(CONVERSION))
+
+
+def read_behaviours(
+    files: Sequence[TableFile],
+    spec: TableSpec,
+    users: Codes,
+    items: Codes,
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Read a log of behaviours of its own, without rows that repeat an earlier one."""
+    own, roles = spec.behaviours, spec.interactions
+    times = TimeParser(own.time_unit or (roles.time_unit if own.time is None else None))
+    parsers: dict[str, Column] = {
+        "user": (own.user or roles.user, lambda values: _rows(users.encode(ids(values)))),
+        "item": (own.item or roles.item, lambda values: _rows(items.encode(ids(values)))),
+        "time": (own.time or roles.time, times.parse),
+    }
+    behaviours = _rows_of(files, "behaviours", parsers, times, spec, ("behaviour",), excluded, progress)
+    if behaviours.is_empty():
+        raise DataError(f"{_in_words(files)}: no behaviour; expected at least one row")
+    first: pl.Series = behaviours.select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    excluded["repeated behaviours (all columns alike)"] = int((~first).sum())
+    return behaviours if first.all() else behaviours.filter(first)
+
+
+def _rows_of(
+    files: Sequence[TableFile],
+    part: str,
+    parsers: dict[str, Column],
+    times: TimeParser,
+    spec: TableSpec,
+    sides: Sequence[Side],
+    excluded: dict[str, int],
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Read the rows of all files of a part of the schema: its own columns, and the features of some sides."""
+    parsers = dict(parsers)
+    wanted: dict[str, str] = {}
+    for role, (column, _) in parsers.items():
+        wanted.setdefault(column, f"{part}.{role.lstrip('.')}")
+    timed: dict[str, tuple[Definition, Codes]] = {}
+    for side, name, feature in spec.features.named():
+        if side not in sides or name == TIME_SINCE:
+            continue
+        if feature.timed:
+            timed[name] = feature, Codes()
+        else:
+            parsers[name] = feature.column or name, _event_feature(feature)
+            wanted.setdefault(feature.column or name, f"features.{side}.{name}")
+    columns = Columns([*parsers, *timed])
+    for chunk in chunks(files, wanted, times, excluded, progress):
+        for name, (column, parser) in parsers.items():
+            columns.add(name, chunk.parse(column, parser))
+        for name, (feature, codes) in timed.items():
+            columns.add(name, codes.categories(feature.of_time(columns.last("time"))))
+    return columns.frame()
+
+
+def _rows(codes: pl.Series) -> pl.Series:
+    """Convert codes, from 0, to rows of a table, from 1."""
+    rows: pl.Series = (codes + 1).cast(pl.Int32)
+    return rows
+
+
+def _event_feature(feature: Definition) -> Callable[[pl.Series], pl.Series]:
+    """Make a parser of a feature of events: they are many, so text is encoded, numbers have 32 bits."""
+    codes = Codes()
+
+    def parse(values: pl.Series) -> pl.Series:
+        parsed = feature.parse(values, pl.Float32())
+        return codes.categories(parsed) if parsed.dtype == pl.String else parsed
+
+    return parse
+
+
+def _in_words(files: Sequence[TableFile]) -> str:
+    return str(files[0].path) if len(files) == 1 else f"{files[0].path} and {len(files) - 1} more files"
