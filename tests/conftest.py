@@ -14,6 +14,7 @@ from dien.data.dataset import Dataset
 from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.writer import write
+from dien.models import models, registry
 from dien.run import Run
 from dien.training import fit
 
@@ -41,6 +42,16 @@ def _one_thread() -> Iterator[None]:
     """Have a test that sets the number of threads leave the next one its own."""
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def _models_as_before() -> Iterator[None]:
+    """Have the models that a test registers be gone after it."""
+    models()
+    before = dict(registry._models)
+    yield
+    registry._models.clear()
+    registry._models.update(before)
 
 
 @pytest.fixture(scope="session")

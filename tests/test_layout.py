@@ -9,8 +9,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "dien"
 
-# What each part may import besides itself, errors, lock, files, folders, places, forks and progress. A
-# dotted name allows that one module alone.
+# What every part may import.
+BOTTOM = ("errors", "lock", "files", "folders", "places", "forks", "progress")
+# What each part may import besides. A dotted name allows that one module alone.
 ALLOWED: dict[str, set[str]] = {
     "packed": set(),
     "errors": set(),
@@ -71,7 +72,7 @@ def test_every_file_imports_only_what_stands_before_it(file: Path) -> None:
     if part in ANYTHING:
         return
     assert part in ALLOWED, f"{part} has no place in the import table"
-    allowed = ALLOWED[part] | {part, "errors", "lock", "files", "folders", "places", "forks", "progress"}
+    allowed = ALLOWED[part] | {part, *BOTTOM}
     for name in imports_of(file):
         ok = any(name == one or name.startswith(one + ".") for one in allowed)
         assert ok, f"{file.relative_to(PACKAGE)} imports dien.{name}; {part} may import {sorted(allowed)}"
@@ -112,11 +113,16 @@ def test_no_file_imports_lightning_or_torchmetrics() -> None:
         assert not HEAVY & roots_of(file), file
 
 
-def test_importing_training_loads_neither_lightning_nor_torchmetrics() -> None:
-    program = "import sys, dien.training; print(*{name.partition('.')[0] for name in sys.modules})"
+def test_the_package_does_without_recbole_and_loads_neither_lightning_nor_torchmetrics() -> None:
+    # None in sys.modules makes an import fail as if the package were not there.
+    program = (
+        "import sys; sys.modules['recbole'] = None; import dien, dien.cli, dien.training, dien.serving\n"
+        "[getattr(dien, name) for name in dien.__all__]; print(*sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(result.stdout.split())
-    assert "torch" in loaded
+    assert {"torch", "dien.training"} <= loaded
+    assert "dien.recbole" not in loaded
     assert not HEAVY & loaded
 
 

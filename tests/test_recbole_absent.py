@@ -18,14 +18,6 @@ def test_importing_it_says_what_to_install() -> None:
     assert "pip install '.[recbole]' in the clone" in result.stderr
 
 
-def test_the_rest_of_the_package_does_without_it() -> None:
-    result = outcome(
-        "import sys; sys.modules['recbole'] = None; import dien, dien.cli, dien.training, dien.serving\n"
-        "[getattr(dien, name) for name in dien.__all__]; print('dien.recbole' in sys.modules)"
-    )
-    assert result.stdout.split() == ["False"], result.stderr
-
-
 @pytest.mark.parametrize(("trust", "code", "message"), [("", 2, "pickle"), (", '--trust'", 1, "pip install")])
 def test_converting_a_checkpoint_asks_for_trust_and_then_for_recbole(
     trust: str, code: int, message: str

@@ -9,7 +9,10 @@ import rocket  # noqa: E402
 
 sys.path.remove(str(BENCHMARKS))
 
-SMALL = ("training.epochs=2", "model.embedding_size=4", "model.max_history=12", "model.auxiliary_hidden=[4]")
+SMALL = (
+    *("training.epochs=2", "training.batch_size=512"),
+    *("model.embedding_size=4", "model.max_history=12", "model.auxiliary_hidden=[4]"),
+)
 
 
 def test_every_net_has_its_line_and_is_gone_on_with(small_data, tmp_path, monkeypatch, capsys):

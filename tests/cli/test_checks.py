@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.cli import checks
@@ -35,6 +35,7 @@ def expect_refusal(value: Value, text: str, expected: str) -> None:
     assert f"expected {expected}" in done.message
 
 
+@settings(max_examples=30)
 @given(value=st.sampled_from(of("N", "SECONDS")), number=st.integers(max_value=-1))
 def test_a_count_below_its_least_value_is_refused(value: Value, number: int) -> None:
     expect_refusal(value, str(number), "a whole number")
@@ -48,6 +49,7 @@ def test_zero_is_refused_where_one_is_the_least(value: Value) -> None:
 NO_NUMBERS = ["", " ", "many", "1.5", "1e3", "0x10", "nan", "inf", "4,5", "½"]
 
 
+@settings(max_examples=30)
 @given(value=st.sampled_from(of("N", "SECONDS")), text=st.sampled_from(NO_NUMBERS))
 def test_what_is_no_whole_number_is_refused(value: Value, text: str) -> None:
     expect_refusal(value, text, "a whole number")
@@ -62,6 +64,7 @@ def test_impressions_a_day_are_a_number_above_0(text: str) -> None:
 NO_MOMENTS = ["0", "0.0", "1", "1.0", "-0.1", "1.5", "nan", "inf", "", "yesterday", "20171001", "2017-13-01"]
 
 
+@settings(max_examples=30)
 @given(value=st.sampled_from(of("WHEN")), text=st.sampled_from(NO_MOMENTS))
 def test_what_is_neither_a_share_nor_a_date_is_refused(value: Value, text: str) -> None:
     expect_refusal(value, text, "a share above 0 and below 1, as 0.8, or a date, as 2017-10-01")

@@ -189,19 +189,3 @@ def test_a_signal_while_a_command_starts_ends_it_with_one_line(
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", said + "\n")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_control_c_while_a_command_trains_exits_with_130_without_a_traceback(
-    small_data: Dataset, tmp_path: Path
-) -> None:
-    arguments = ("train", small_data.path, "--out", tmp_path / "run", "--set", "training.epochs=100000")
-    line = command(*arguments, "--set", "training.patience=100000")
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stderr is not None
-        first = running.stderr.readline()  # of an epoch that is over
-        running.send_signal(signal.SIGINT)
-        out, errors = running.communicate(timeout=60)
-    assert running.returncode == 130, first + errors
-    assert out == ""
-    assert "Traceback" not in errors

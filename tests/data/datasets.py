@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from dien.data.features import TIME_SINCE, Feature, Schema, Side
 from dien.data.features.encoders import Hashed, Intervals, Scaled
 from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Column, Ragged, to_offsets
-from dien.data.tables import SPLITS, Behaviours, FeatureTable, Split, Unclicked
+from dien.data.tables import SPLITS, Behaviours, FeatureTable, Split, SplitName, Unclicked
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.data.writer import write
 
@@ -112,6 +113,19 @@ def stored(prepared: Prepared, folder: Path) -> Dataset:
     """Write a dataset and open it."""
     write(prepared, folder)
     return Dataset.open(folder)
+
+
+def without_rows(data: Dataset, name: SplitName) -> Dataset:
+    """A dataset one of whose splits is empty; its dataset.json still says that there are rows."""
+    split = data.splits[name]
+    columns = {
+        column: values[:0]
+        for column, values in vars(split).items()
+        if column not in ("context", "offsets") and values is not None
+    }
+    context = {feature: column[:0] for feature, column in split.context.items()}
+    empty = Split(**columns, context=context, offsets=split.offsets[:1])
+    return replace(data, splits={**data.splits, name: empty})
 
 
 def auxiliary_negatives(batches: Iterable[Batch]) -> dict[tuple[int, int], list[int]]:

@@ -3,10 +3,13 @@
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.cli.running import dien
 
 DOCS = Path(__file__).parents[2] / "docs"
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -29,8 +32,9 @@ def blocks_of(page: Path) -> list[Block]:
 def run_blocks(page: Path, folder: Path) -> None:
     """Run a page in a folder, the current one: files are written, commands and Python are run.
 
-    ``sh`` is bash, stopping at the first error. ``python`` and ``pycon`` share their names; what ``pycon``
-    shows is compared. A block with a title is a file; blocks of other languages are only shown.
+    A line of ``sh`` that is a command of dien is run in this process, which is quick, any other by bash; the
+    first error ends the page. ``python`` and ``pycon`` share their names; what ``pycon`` shows is compared. A
+    block with a title is a file; blocks of other languages are only shown.
     """
     names: dict[str, Any] = {"__name__": "page"}
     for block in blocks_of(page):
@@ -38,19 +42,21 @@ def run_blocks(page: Path, folder: Path) -> None:
         if block.title is not None:
             (folder / block.title).write_text(block.text, encoding="utf-8")
         elif block.language == "sh":
-            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-            done = subprocess.run(
-                ["bash", "-e", "-c", block.text],
-                cwd=folder,
-                env={**os.environ, "PATH": path},
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
+            for line in block.text.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                done = dien(*words[1:], cwd=folder) if words[:1] == ["dien"] else _bash(line, folder)
+                assert done.returncode == 0, f"{where}: {line}: {done.stdout}{done.stderr}"
         elif block.language == "python":
             exec(compile(block.text, where, "exec"), names)
         elif block.language == "pycon":
             _run_session(block, where, names)
+
+
+def _bash(line: str, folder: Path) -> Any:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
 
 
 def _run_session(block: Block, where: str, names: dict[str, Any]) -> None:

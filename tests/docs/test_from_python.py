@@ -7,19 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dien.models import models, registry
 from tests.docs.blocks import DOCS, run_blocks
 
 
 @pytest.fixture
-def _own_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget the model that the page registers."""
-    models()
-    before = dict(registry._models)
+def _own_model(_models_as_before: None) -> Iterator[None]:
+    """Forget the module of the model that the page registers."""
     yield
     sys.modules.pop("mean_pooling", None)
-    registry._models.clear()
-    registry._models.update(before)
 
 
 @pytest.mark.usefixtures("_own_model")

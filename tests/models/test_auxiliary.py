@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from dien.config import load_config
-from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.models import DIEN, DIENConfig, build, model_config, models
 from dien.training import fit
 from dien.training.checkpoint import Checkpoint
-from dien.training.trainer import Trainer
 from tests.models.batches import EVERY_KIND, SCHEMA, random_batch
+from tests.training.stopped import of_epoch, stopping
 
 ABLATIONS = ("gru-attention", "gru+aigru", "gru+agru", "gru+augru")
 
@@ -49,24 +48,16 @@ def test_weights_that_hold_an_unused_auxiliary_network_load_with_a_word(affine: 
 
 
 def test_an_unfinished_run_of_an_earlier_version_resumes_to_the_same_weights(
-    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_data: Dataset, tmp_path: Path
 ) -> None:
     """Its checkpoint holds the network, and numbers the weights after it higher."""
     keys = ["model.hidden_size=6", "training.epochs=1", "training.batch_size=256"]
     config = load_config(model="gru-attention", overrides=[*keys, "training.checkpoint_steps=5"])
     straight = fit(small_data, config, tmp_path / "straight", show_progress=False)
     assert straight.steps > 10
-    step, folder = Trainer.step, tmp_path / "run" / "checkpoints"
-
-    def stopped(trainer: Trainer, batch: Batch) -> None:
-        if trainer.state.steps == 8:
-            raise KeyboardInterrupt
-        step(trainer, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "step", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            fit(small_data, config, tmp_path / "run", show_progress=False)
+    folder = tmp_path / "run" / "checkpoints"
+    with stopping(of_epoch(1, steps=8)):
+        fit(small_data, config, tmp_path / "run", show_progress=False)
     found = Checkpoint.newest(folder)
     assert found is not None
     network = DIEN(DIENConfig(hidden_size=6), small_data.schema).extractor.auxiliary_net

@@ -27,14 +27,10 @@ SETTINGS = ["training.epochs=2", "training.batch_size=256", "model.embedding_siz
 
 
 @pytest.fixture
-def example() -> Iterator[Any]:
+def example(_models_as_before: None) -> Iterator[Any]:
     """The module, whose model is registered as long as a test lasts."""
-    models()
-    before = dict(registry._models)
     yield importlib.import_module("tests.models.example_model")
     del sys.modules["tests.models.example_model"]
-    registry._models.clear()
-    registry._models.update(before)
 
 
 def test_a_model_outside_the_package_is_offered_by_its_name_and_tuned(example: Any) -> None:

@@ -23,13 +23,9 @@ register("newcomer", Newcomer, SumPoolingConfig(max_history=3))
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Have what a test registers be gone after it."""
-    models()
-    before = dict(registry._models)
+def _modules_as_before(_models_as_before: None) -> Iterator[None]:
+    """Have the modules that a test adds be gone after it, with their models."""
     yield
-    registry._models.clear()
-    registry._models.update(before)
     registry._load.cache_clear()
     sys.modules.pop("dien.models.newcomer", None)
 

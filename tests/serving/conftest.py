@@ -14,6 +14,7 @@ from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.run import Run
+from dien.serving import Scorer
 from dien.training import fit
 
 
@@ -86,6 +87,11 @@ def rich_run(rich_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Ru
     config = load_config(overrides=["training.epochs=1", "model.max_history=6", "model.hidden_size=6"])
     fit(rich_data, config, path, show_progress=False)
     return Run.open(path)
+
+
+@pytest.fixture(scope="session")
+def rich_scorer(rich_run: Run) -> Scorer:
+    return Scorer(rich_run)
 
 
 @pytest.fixture(scope="session")

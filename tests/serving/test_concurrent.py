@@ -12,15 +12,9 @@ import torch
 from numpy.typing import NDArray
 from tests.forking import in_child
 
-from dien.run import Run
 from dien.serving import Scorer
 
 TOLERANCE = 1e-6  # a forked process computes with one thread, in another order
-
-
-@pytest.fixture(scope="module")
-def scorer(rich_run: Run) -> Scorer:
-    return Scorer(rich_run)
 
 
 def answers(scorer: Scorer, requests: list[dict[str, Any]]) -> list[NDArray[np.float64]]:
@@ -32,10 +26,12 @@ def expect_equal(found: list[NDArray[np.float64]], expected: list[NDArray[np.flo
         np.testing.assert_allclose(one, other, atol=TOLERANCE)
 
 
-def test_eight_threads_score_what_one_scores(scorer: Scorer, rich_requests: list[dict[str, Any]]) -> None:
+def test_eight_threads_score_what_one_scores(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]]
+) -> None:
     requests = rich_requests[:15]
-    expected = answers(scorer, requests)
-    fresh = Scorer(scorer.run)  # its dictionaries are built by the threads
+    expected = answers(rich_scorer, requests)
+    fresh = Scorer(rich_scorer.run)  # its dictionaries are built by the threads
     together = threading.Barrier(8)
 
     def work(_: int) -> list[NDArray[np.float64]]:
@@ -49,33 +45,33 @@ def test_eight_threads_score_what_one_scores(scorer: Scorer, rich_requests: list
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_four_forked_workers_score_what_the_process_before_them_scored(
-    scorer: Scorer, rich_requests: list[dict[str, Any]]
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]]
 ) -> None:
     requests = rich_requests[:15]
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         pl.DataFrame({"a": [1, 1]}).group_by("a").len()
-        expected = answers(scorer, requests)
-        untouched = Scorer(scorer.run)
+        expected = answers(rich_scorer, requests)
+        untouched = Scorer(rich_scorer.run)
         with ThreadPoolExecutor(4) as pool:
-            workers = [pool.submit(in_child, lambda: answers(scorer, requests)) for _ in range(2)]
+            workers = [pool.submit(in_child, lambda: answers(rich_scorer, requests)) for _ in range(2)]
             workers += [pool.submit(in_child, lambda: answers(untouched, requests)) for _ in range(2)]
             for worker in workers:
                 expect_equal(worker.result(), expected)
-        expect_equal(answers(scorer, requests), expected)
+        expect_equal(answers(rich_scorer, requests), expected)
     finally:
         torch.set_num_threads(threads)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_a_forked_worker_loads_a_run_and_scores_in_threads_of_its_own(
-    scorer: Scorer, rich_requests: list[dict[str, Any]]
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]]
 ) -> None:
     def work() -> list[NDArray[np.float64]]:
-        mine = Scorer.load(scorer.run.path)
+        mine = Scorer.load(rich_scorer.run.path)
         with ThreadPoolExecutor(2) as pool:
             parts = [pool.submit(answers, mine, rich_requests[k : k + 5]) for k in (0, 5)]
             return [score for part in parts for score in part.result()]
 
-    expect_equal(in_child(work), answers(scorer, rich_requests[:10]))
+    expect_equal(in_child(work), answers(rich_scorer, rich_requests[:10]))

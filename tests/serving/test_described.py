@@ -18,11 +18,6 @@ PRICES = [3.0, None, None, 90.0]
 TAGS = [["tag1", "tag2"], None, [], ["tag4", None, "no tag"]]
 
 
-@pytest.fixture(scope="module")
-def scorer(rich_run: Run) -> Scorer:
-    return Scorer(rich_run)
-
-
 def with_catalogue(run: Run, candidates: list[str], told: dict[str, list[Any]], age: float | None) -> Scorer:
     """A scorer whose catalogue says what a request tells, in a row for each candidate and the user."""
     scorer = Scorer(Run.open(run.path))
@@ -77,11 +72,13 @@ def expected_scores(run: Run, told: dict[str, list[Any]], age: float | None) -> 
     ],
 )
 def test_what_a_request_tells_counts_as_if_the_catalogue_had_it(
-    scorer: Scorer, rich_run: Run, tmp_path: Path, told: dict[str, list[Any]], age: float | None
+    rich_scorer: Scorer, rich_run: Run, tmp_path: Path, told: dict[str, list[Any]], age: float | None
 ) -> None:
     expected = expected_scores(rich_run, told, age)
     user_features = {"age": age}
-    given = scorer.score("nobody", ["i1", "i2"], NEW, candidate_features=told, user_features=user_features)
+    given = rich_scorer.score(
+        "nobody", ["i1", "i2"], NEW, candidate_features=told, user_features=user_features
+    )
     np.testing.assert_allclose(given, expected, atol=1e-6)
     row = {"user": "nobody", "history": ["i1", "i2"], "candidates": NEW, **told, **user_features}
     bare = {"user": "u1", "history": [], "candidates": ["i1"]}
@@ -98,38 +95,42 @@ def test_what_a_request_tells_counts_as_if_the_catalogue_had_it(
     ]
     pl.DataFrame(cells, infer_schema_length=None).write_csv(tmp_path / "r.csv")
     for name in ("r.jsonl", "r.parquet", "r.csv"):
-        result = score_file(scorer, tmp_path / name, tmp_path / "s.parquet")
+        result = score_file(rich_scorer, tmp_path / name, tmp_path / "s.parquet")
         scores = pl.read_parquet(tmp_path / "s.parquet")["scores"].to_list()
         np.testing.assert_allclose(scores[1], expected, atol=1e-6)
         np.testing.assert_allclose(scores[0], scores[2], atol=1e-6)
-        np.testing.assert_allclose(scores[0], scorer.score("u1", [], ["i1"]), atol=1e-6)
+        np.testing.assert_allclose(scores[0], rich_scorer.score("u1", [], ["i1"]), atol=1e-6)
         described = sum(any(v[k] is not None for v in told.values()) for k in range(len(NEW)))
         assert (result.described_candidates, result.described_users) == (described, int(age is not None))
 
 
-def test_a_value_of_an_unknown_item_changes_its_score_and_none_does_not(scorer: Scorer) -> None:
+def test_a_value_of_an_unknown_item_changes_its_score_and_none_does_not(rich_scorer: Scorer) -> None:
     request: dict[str, Any] = {"user": "u1", "history": ["i1"], "candidates": ["new", "i3"]}
-    bare = scorer.score(**request)
+    bare = rich_scorer.score(**request)
     for name, value in (("category", "c1"), ("price", 500.0), ("tags", ["tag1"])):
-        assert scorer.score(**request, candidate_features={name: [value, None]})[0] != bare[0]
-        none = scorer.score(**request, candidate_features={name: [None, None]})
+        assert rich_scorer.score(**request, candidate_features={name: [value, None]})[0] != bare[0]
+        none = rich_scorer.score(**request, candidate_features={name: [None, None]})
         np.testing.assert_allclose(none, bare, atol=1e-7)
-    assert scorer.score(**request, user_features={"age": 90})[0] != bare[0]
+    assert rich_scorer.score(**request, user_features={"age": 90})[0] != bare[0]
 
 
 def test_more_candidates_than_fit_at_once_keep_their_own_features(
-    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+    rich_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidates = [f"new{k}" for k in range(7)]
     told = {"price": [float(10**k) for k in range(7)], "tags": [[f"tag{k % 5}"] * k for k in range(7)]}
-    whole = scorer.score("nobody", ["i1"], candidates, candidate_features=told, user_features={"age": 20})
+    whole = rich_scorer.score(
+        "nobody", ["i1"], candidates, candidate_features=told, user_features={"age": 20}
+    )
     monkeypatch.setattr("dien.serving.scorer.CANDIDATES_AT_ONCE", 3)
-    parts = scorer.score("nobody", ["i1"], candidates, candidate_features=told, user_features={"age": 20})
+    parts = rich_scorer.score(
+        "nobody", ["i1"], candidates, candidate_features=told, user_features={"age": 20}
+    )
     np.testing.assert_allclose(parts, whole, atol=1e-6)
     assert len(set(whole.round(9))) == 7
 
 
-def test_what_does_not_fit_is_refused_by_the_name_of_its_feature(scorer: Scorer) -> None:
+def test_what_does_not_fit_is_refused_by_the_name_of_its_feature(rich_scorer: Scorer) -> None:
     for given, message in (
         (
             {"candidate_features": {"price": [1.0]}},
@@ -143,4 +144,4 @@ def test_what_does_not_fit_is_refused_by_the_name_of_its_feature(scorer: Scorer)
         ({"user_features": [3]}, r"user_features: found \[3\], expected a dictionary"),
     ):
         with pytest.raises(ValueError, match=message):
-            scorer.score("u1", ["i1"], ["new", "i3"], **given)
+            rich_scorer.score("u1", ["i1"], ["new", "i3"], **given)

@@ -216,11 +216,6 @@ RICH = {
 }
 
 
-@pytest.fixture(scope="module")
-def rich(rich_run: Run) -> Scorer:
-    return Scorer(rich_run)
-
-
 def write_rich(path: Path, requests: list[dict[str, Any]]) -> Path:
     rows = [
         {**{k: v for k, v in request.items() if k not in ("context", "behaviours")}}
@@ -254,19 +249,19 @@ def sometimes_without(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("given", ["parquet", "jsonl"])
 def test_a_file_with_features_of_every_kind_scores_as_its_requests_one_by_one(
-    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, given: str
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, given: str
 ) -> None:
     for requests in (rich_requests, sometimes_without(rich_requests)):
-        result = score_file(rich, write_rich(tmp_path / f"r.{given}", requests), tmp_path / "s.jsonl")
+        result = score_file(rich_scorer, write_rich(tmp_path / f"r.{given}", requests), tmp_path / "s.jsonl")
         assert (result.missing_context, result.missing_behaviours) == ((), ())
         for row, request in zip(read_scores(tmp_path / "s.jsonl"), requests, strict=True):
             behaviours = {n: v for n, v in request["behaviours"].items() if v is not None}
-            alone = rich.score(**(request | {"behaviours": behaviours}))
+            alone = rich_scorer.score(**(request | {"behaviours": behaviours}))
             np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
 
 
 def test_features_that_no_request_has_are_reported(
-    rich: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 2)
     bare = [
@@ -276,7 +271,7 @@ def test_features_that_no_request_has_are_reported(
     ]
     bare[1]["context"] = {"hour": "3"}  # one that is in a single request is not missing
     for name in ("r.parquet", "r.jsonl"):
-        result = score_file(rich, write_rich(tmp_path / name, bare), tmp_path / "s.jsonl")
+        result = score_file(rich_scorer, write_rich(tmp_path / name, bare), tmp_path / "s.jsonl")
         assert result.missing_context == ("zone", "position", "age_of_page", "wanted")
         assert result.missing_behaviours == ("action", "dwell", "labels", "times")
 
@@ -301,19 +296,19 @@ def test_features_that_no_request_has_are_reported(
     ],
 )
 def test_a_value_that_does_not_fit_its_history_or_bounds_is_refused_by_its_row(
-    rich: Scorer, tmp_path: Path, field: str, value: Any, message: str
+    rich_scorer: Scorer, tmp_path: Path, field: str, value: Any, message: str
 ) -> None:
     good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
     rows = [good, good, good | {field: value}]
     schema = {name: RICH[name] for name in (*good, field)}
     pl.DataFrame(rows, schema=schema).write_parquet(tmp_path / "r.parquet")
     with pytest.raises(DataError, match=rf"r\.parquet: row 3: {message}"):
-        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+        score_file(rich_scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
     if "inf" not in message:  # JSON has no such number
         text = "\n\n".join(json.dumps(row) for row in rows)  # an empty line counts
         (tmp_path / "r.jsonl").write_text(text)
         with pytest.raises(DataError, match=rf"r\.jsonl: line 5: {message}"):
-            score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+            score_file(rich_scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -328,12 +323,12 @@ def test_a_value_that_does_not_fit_its_history_or_bounds_is_refused_by_its_row(
     ],
 )
 def test_a_json_value_of_another_type_is_refused_by_its_line_and_column(
-    rich: Scorer, tmp_path: Path, line: dict[str, Any], message: str
+    rich_scorer: Scorer, tmp_path: Path, line: dict[str, Any], message: str
 ) -> None:
     good = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"]}
     (tmp_path / "r.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(good | line))
     with pytest.raises(DataError, match=rf"r\.jsonl: line 2: {message}"):
-        score_file(rich, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+        score_file(rich_scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -347,9 +342,9 @@ def test_a_json_value_of_another_type_is_refused_by_its_line_and_column(
     ],
 )
 def test_a_parquet_column_of_another_type_is_refused_by_its_name(
-    rich: Scorer, tmp_path: Path, column: dict[str, Any], message: str
+    rich_scorer: Scorer, tmp_path: Path, column: dict[str, Any], message: str
 ) -> None:
     good = {"user": ["u1"], "history": [["i1"]], "candidates": [["i3"]]}
     pl.DataFrame(good | column).write_parquet(tmp_path / "r.parquet")
     with pytest.raises(DataError, match=message):
-        score_file(rich, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+        score_file(rich_scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")

@@ -23,11 +23,6 @@ FIELDS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def scorer(rich_run: Run) -> Scorer:
-    return Scorer(rich_run)
-
-
 GOOD = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3", "new"]}
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3)
@@ -58,7 +53,7 @@ def is_scored_or_refused(scorer: Scorer, path: Path) -> None:
             assert all(0 <= score <= 1 for score in row["scores"])
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(st.dictionaries(keys, values, max_size=3), min_size=1, max_size=3))
 def test_lines_with_anything_in_them_are_scored_or_refused(
     rich_run: Run, changes: list[dict[str, Any]]
@@ -108,7 +103,7 @@ ARRAYS: list[pa.Array] = [
 ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(keys, st.sampled_from(range(len(ARRAYS)))), min_size=1, max_size=4))
 def test_columns_of_any_type_are_scored_or_refused(rich_run: Run, changes: list[tuple[str, int]]) -> None:
     scorer = _scorer(rich_run)
@@ -123,12 +118,14 @@ def test_columns_of_any_type_are_scored_or_refused(rich_run: Run, changes: list[
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_text_that_is_no_utf8_is_refused_by_its_column(scorer: Scorer, tmp_path: Path, which: int) -> None:
+def test_text_that_is_no_utf8_is_refused_by_its_column(
+    rich_scorer: Scorer, tmp_path: Path, which: int
+) -> None:
     name = ("zone", "history", "labels")[which]
     columns = {key: pa.array([value] * ROWS) for key, value in GOOD.items()} | {name: ARRAYS[which]}
     pq.write_table(pa.table(columns), tmp_path / "r.parquet")
     with pytest.raises(DataError, match=f"r.parquet: column '{name}': .*UTF8.*; expected text in UTF-8"):
-        score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+        score_file(rich_scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -146,30 +143,30 @@ def test_text_that_is_no_utf8_is_refused_by_its_column(scorer: Scorer, tmp_path:
     ],
     ids=range(9),
 )
-def test_a_deep_or_huge_line_is_scored_or_refused(scorer: Scorer, tmp_path: Path, line: str) -> None:
+def test_a_deep_or_huge_line_is_scored_or_refused(rich_scorer: Scorer, tmp_path: Path, line: str) -> None:
     (tmp_path / "r.jsonl").write_text(line + "\n")
-    is_scored_or_refused(scorer, tmp_path / "r.jsonl")
+    is_scored_or_refused(rich_scorer, tmp_path / "r.jsonl")
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "./r.jsonl", "sub/../r.jsonl", "link.jsonl", "hard.jsonl"])
-def test_scores_never_replace_their_requests(scorer: Scorer, tmp_path: Path, name: str) -> None:
+def test_scores_never_replace_their_requests(rich_scorer: Scorer, tmp_path: Path, name: str) -> None:
     text = json.dumps(GOOD) + "\n"
     (tmp_path / "r.jsonl").write_text(text)
     (tmp_path / "sub").mkdir()
     (tmp_path / "link.jsonl").symlink_to("r.jsonl")
     os.link(tmp_path / "r.jsonl", tmp_path / "hard.jsonl")
     with pytest.raises(DataError, match="is the file of requests, which would be lost; choose another path"):
-        score_file(scorer, tmp_path / "r.jsonl", Path(f"{tmp_path}/{name}"))
+        score_file(rich_scorer, tmp_path / "r.jsonl", Path(f"{tmp_path}/{name}"))
     assert (tmp_path / "r.jsonl").read_text() == text
 
 
-def test_scores_never_replace_a_file_of_the_run(scorer: Scorer, tmp_path: Path) -> None:
+def test_scores_never_replace_a_file_of_the_run(rich_scorer: Scorer, tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text(json.dumps(GOOD) + "\n")
     for name in ("items/ids.parquet", "metrics.jsonl", "metrics.csv"):
         with pytest.raises(DataError, match="is a place of files of the run; choose another path"):
-            score_file(scorer, tmp_path / "r.jsonl", scorer.run.path / name)
-    score_file(scorer, tmp_path / "r.jsonl", scorer.run.path / "scores.jsonl")
-    (scorer.run.path / "scores.jsonl").unlink()
+            score_file(rich_scorer, tmp_path / "r.jsonl", rich_scorer.run.path / name)
+    score_file(rich_scorer, tmp_path / "r.jsonl", rich_scorer.run.path / "scores.jsonl")
+    (rich_scorer.run.path / "scores.jsonl").unlink()
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet", "csv"])
@@ -184,7 +181,7 @@ def test_scores_never_replace_a_file_of_the_run(scorer: Scorer, tmp_path: Path) 
     ],
 )
 def test_a_misspelt_column_is_named_with_the_field_that_was_meant(
-    scorer: Scorer, tmp_path: Path, suffix: str, name: str, field: str
+    rich_scorer: Scorer, tmp_path: Path, suffix: str, name: str, field: str
 ) -> None:
     row = {key: value for key, value in GOOD.items() if key != field} | {name: GOOD.get(field, 1)}
     path = tmp_path / f"r.{suffix}"
@@ -197,23 +194,23 @@ def test_a_misspelt_column_is_named_with_the_field_that_was_meant(
     else:
         path.write_text(json.dumps(row))
     with pytest.raises(DataError, match=f"column '{name}': no field of this run; did you mean '{field}'"):
-        score_file(scorer, path, tmp_path / "s.jsonl")
+        score_file(rich_scorer, path, tmp_path / "s.jsonl")
 
 
 def test_other_columns_are_left_alone_and_unknown_behaviours_are_counted(
-    scorer: Scorer, tmp_path: Path
+    rich_scorer: Scorer, tmp_path: Path
 ) -> None:
     rows = [{**GOOD, "times": [1, 2], "time": 3, "note": "x", "device": 3}, {**GOOD, "history": ["no", "i1"]}]
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    result = score_file(scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+    result = score_file(rich_scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
     assert (result.behaviours, result.unknown_behaviours, result.unknown_candidates) == (4, 1, 2)
 
 
-def test_milliseconds_are_refused_by_their_row(scorer: Scorer, tmp_path: Path) -> None:
+def test_milliseconds_are_refused_by_their_row(rich_scorer: Scorer, tmp_path: Path) -> None:
     rows = [GOOD, {**GOOD, "time": 1_700_000_000_000}]
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(DataError, match=r"line 2: column 'time': .*in milliseconds by 1000"):
-        score_file(scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+        score_file(rich_scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
 
 
 _scorers: dict[str, Scorer] = {}

@@ -92,7 +92,7 @@ def save(rows: list[dict[str, Any]], path: Path) -> Path:
     return path
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(request_rows(), min_size=1, max_size=6), st.integers(1, 4))
 def test_requests_read_from_any_format_are_the_same(rows: list[dict[str, Any]], at_once: int) -> None:
     wanted = pl.DataFrame(rows, TYPES)
@@ -104,7 +104,7 @@ def test_requests_read_from_any_format_are_the_same(rows: list[dict[str, Any]], 
             assert_frame_equal(pl.concat(parts), wanted)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.data())
 def test_requests_score_the_same_to_the_bit_from_any_format(
     rich_run: Run, rich_requests: list[dict[str, Any]], data: st.DataObject
@@ -236,7 +236,7 @@ def test_a_cell_of_csv_that_does_not_hold_its_field_says_how_to_write_it(
     assert expected in wanted
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.sampled_from(FORMATS),
     st.lists(request_rows(), min_size=1, max_size=4),

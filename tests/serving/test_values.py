@@ -155,7 +155,7 @@ FEATURES = (
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_request_with_anything_in_it_is_scored_or_refused_by_the_name_of_a_field(
     rich_run: Run, data: st.DataObject

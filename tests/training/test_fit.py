@@ -13,7 +13,6 @@ from msgspec import structs
 from safetensors import SafetensorError
 
 from dien.config import RunConfig, load_config
-from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.data.log import WEIGHT, Log
 from dien.data.prepare import temporal
@@ -24,8 +23,10 @@ from dien.lock import locked
 from dien.models import DIEN
 from dien.run import Run
 from dien.training import checkpoint, evaluate, evaluate_slices, fit, popularity_baseline, trainer
+from tests.data.datasets import without_rows
 from tests.data.logs import make_log
 from tests.training.board import read_board
+from tests.training.stopped import of_epoch, stopping
 
 SMALL = ["model.hidden_size=6", "model.embedding_size=4", "training.batch_size=512"]
 
@@ -164,20 +165,11 @@ def test_training_validation_and_test_cut_histories_where_the_model_says(
 def test_a_resumed_run_has_each_scalar_once(
     small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It fails in the second epoch, after more records than its checkpoint knows of."""
+    """It stops in the second epoch, after more records than its checkpoint knows of."""
     monkeypatch.setattr(trainer, "LOG_STEPS", 2)
     config = config_of("training.epochs=3", "training.patience=3")
-    batch = Batches.batch
-
-    def failing(self: Batches, epoch: int, index: int) -> Any:
-        if (epoch, index) == (1, 5):
-            raise RuntimeError("no batch")
-        return batch(self, epoch, index)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Batches, "batch", failing)
-        with pytest.raises(RuntimeError, match="no batch"):
-            fit(small_data, config, tmp_path / "run", show_progress=False)
+    with stopping(of_epoch(2, steps=5)):
+        fit(small_data, config, tmp_path / "run", show_progress=False)
     before = read_board(tmp_path / "run")
     fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     scalars = [(tag, step) for tag, step, _ in read_board(tmp_path / "run")]
@@ -222,21 +214,8 @@ def test_resuming_with_another_configuration_or_data_names_what_differs(
 
 
 def test_data_without_training_rows_leaves_no_run(small_data: Dataset, tmp_path: Path) -> None:
-    train = small_data.splits["train"]
-    columns = {
-        name: value[:0]
-        for name, value in vars(train).items()
-        if name not in ("context", "offsets") and value is not None
-    }
-    context = {name: column[:0] for name, column in train.context.items()}
-    empty = Split(**columns, context=context, offsets=train.offsets[:1])
     with pytest.raises(DataError, match="no rows to train on"):
-        fit(
-            replace(small_data, splits={**small_data.splits, "train": empty}),
-            config_of(),
-            tmp_path / "run",
-            show_progress=False,
-        )
+        fit(without_rows(small_data, "train"), config_of(), tmp_path / "run", show_progress=False)
     assert not list(tmp_path.iterdir())
 
 

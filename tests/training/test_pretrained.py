@@ -1,5 +1,6 @@
 """Vectors from a file: which rows they go to, what training leaves alone, and what is refused."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from dien.config import RunConfig, load_config, override
-from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.errors import ConfigError, DataError, RunError
 from dien.models import models
@@ -23,6 +23,7 @@ from dien.training import fit
 from dien.training.checkpoint import Checkpoint, save_tensors
 from dien.training.optimiser import RowAdam
 from dien.training.pretrained import FrozenRows, read_vectors
+from tests.training.stopped import of_epoch, stopping
 
 TABLE = "inputs.item.tables.0.weight"  # of the items
 SMALL = [
@@ -53,54 +54,69 @@ def trained(run: Path) -> torch.Tensor:
     return load_file(run / "model.safetensors")[TABLE]
 
 
+VECTORS = vectors_of([str(k) for k in range(0, 60, 2)])  # 40 items, so that some ids are unknown
+
+
+def with_vector(data: Dataset) -> tuple[list[int], torch.Tensor]:
+    """The rows that start from a vector, and these vectors."""
+    values = data.vocabularies["item"].values.to_list()
+    rows = [index for index, value in enumerate(values) if value in VECTORS]
+    return rows, torch.tensor([VECTORS[values[index]] for index in rows])
+
+
 @pytest.mark.parametrize("name", [name for name in models() if ":" not in name and "+" not in name])
 def test_frozen_rows_stay_to_the_bit_and_the_others_are_trained(
     name: str, small_data: Dataset, tmp_path: Path
 ) -> None:
-    vectors = vectors_of([str(k) for k in range(0, 60, 2)])  # 40 items, so that some ids are unknown
-    path = write(tmp_path / "vectors.parquet", vectors)
+    path = write(tmp_path / "vectors.parquet", VECTORS)
     fit(small_data, config_of(path, model=name, frozen=True), tmp_path / "run", show_progress=False)
-    fit(small_data, config_of(path, model=name), tmp_path / "moved", show_progress=False)
     path.unlink()
-    table, moved = trained(tmp_path / "run"), trained(tmp_path / "moved")
-    values = small_data.vocabularies["item"].values.to_list()
-    with_vector = [index for index, value in enumerate(values) if value in vectors]
-    expected = torch.tensor([vectors[values[index]] for index in with_vector])
-    assert torch.equal(table[with_vector], expected)
-    assert not torch.isclose(moved[with_vector], expected, rtol=0, atol=1e-6).all(1).any()
-    others = [index for index in range(1, len(values)) if index not in with_vector]
+    table, (rows, expected) = trained(tmp_path / "run"), with_vector(small_data)
+    assert torch.equal(table[rows], expected)
+    others = [index for index in range(1, len(table)) if index not in rows]
     assert (table[others].abs() > 0.05).any()  # they start at about 0.01
     assert Run.open(tmp_path / "run").load_model() is not None  # without the file
 
 
+def test_rows_that_are_not_frozen_are_trained_from_their_vectors_on(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "vectors.parquet", VECTORS)
+    fit(small_data, config_of(path, model="din"), tmp_path / "run", show_progress=False)
+    rows, expected = with_vector(small_data)
+    moved = trained(tmp_path / "run")[rows] - expected
+    assert (moved.abs() > 1e-6).any(1).all()
+    assert moved.abs().max() < expected.abs().max()
+
+
+@pytest.fixture(scope="module")
+def frozen(small_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with frozen rows, and the file of their vectors beside it."""
+    folder = tmp_path_factory.mktemp("frozen")
+    config = config_of(write(folder / "vectors.parquet", VECTORS), frozen=True)
+    fit(small_data, config, folder / "run", show_progress=False)
+    return folder / "run"
+
+
 @pytest.mark.parametrize("stopped", [0, 2, 4])
 def test_a_run_that_goes_on_without_the_file_ends_in_the_same_bytes(
-    stopped: int, small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stopped: int, frozen: Path, small_data: Dataset, tmp_path: Path
 ) -> None:
-    path = write(tmp_path / "vectors.parquet", vectors_of([str(k) for k in range(30)]))
+    path = write(tmp_path / "vectors.parquet", VECTORS)
     config = config_of(path, frozen=True)
-    fit(small_data, config, tmp_path / "straight", show_progress=False)
-    batch = Batches.batch
-
-    def failing(self: Batches, epoch: int, index: int) -> Any:
-        if index == stopped:
-            raise RuntimeError("no batch")
-        return batch(self, epoch, index)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Batches, "batch", failing)
-        with pytest.raises(RuntimeError, match="no batch"):
-            fit(small_data, config, tmp_path / "run", show_progress=False)
+    with stopping(of_epoch(1, steps=stopped)):
+        fit(small_data, config, tmp_path / "run", show_progress=False)
     path.unlink()
     fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     for name in ("model.safetensors", "metrics.jsonl"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+        assert (tmp_path / "run" / name).read_bytes() == (frozen / name).read_bytes()
 
 
-def test_a_checkpoint_whose_frozen_rows_do_not_fit_is_refused(small_data: Dataset, tmp_path: Path) -> None:
-    path = write(tmp_path / "vectors.parquet", vectors_of([str(k) for k in range(30)]))
-    config = config_of(path, frozen=True)
-    fit(small_data, config, tmp_path / "run", show_progress=False)
+def test_a_checkpoint_whose_frozen_rows_do_not_fit_is_refused(
+    frozen: Path, small_data: Dataset, tmp_path: Path
+) -> None:
+    shutil.copytree(frozen, tmp_path / "run")
+    config = Run.open(frozen).config
     (tmp_path / "run" / "result.json").unlink()
     folder = tmp_path / "run" / "checkpoints"
     newest = Checkpoint.newest(folder)

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from dien import Scorer, evaluate
 from dien.config import RunConfig, load_config
-from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.errors import RunError
 from dien.models import DIEN, build
@@ -22,6 +21,7 @@ from dien.training.log import read_records
 from dien.training.progress import Bar
 from dien.training.trainer import Trainer
 from dien.training.warm import copy_weights
+from tests.training.stopped import of_epoch, stopping
 
 SETTINGS = [
     "model.hidden_size=4",
@@ -123,24 +123,10 @@ def test_the_loss_is_that_of_both_nets_and_the_weighted_hint(
 
 
 def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
-    trained: Run, small_data: Dataset, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Run, small_data: Dataset, config: RunConfig, tmp_path: Path
 ) -> None:
-    class StoppedError(Exception):
-        pass
-
-    step, steps = Trainer.loss, 0
-
-    def stopping(self: Trainer, batch: Batch) -> torch.Tensor:
-        nonlocal steps
-        steps += 1
-        if steps == 13:  # in the middle of an epoch, between two checkpoints
-            raise StoppedError
-        return step(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "loss", stopping)
-        with pytest.raises(StoppedError):
-            fit(small_data, config, tmp_path / "run", show_progress=False)
+    with stopping(of_epoch(1, steps=12)):  # between two checkpoints
+        fit(small_data, config, tmp_path / "run", show_progress=False)
     fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
     for name in ("model.safetensors", "booster.safetensors", "metrics.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (trained.path / name).read_bytes(), name

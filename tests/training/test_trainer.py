@@ -4,7 +4,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.progress import Bar
 from dien.training.trainer import Trainer
-from tests.data.datasets import auxiliary_negatives
+from tests.data.datasets import auxiliary_negatives, without_rows
 from tests.training.board import read_board
 
 
@@ -195,7 +194,7 @@ def test_training_stops_on_validation_auc_and_keeps_the_best_weights(
         return metrics_with(scores[len(seen) - 1])
 
     monkeypatch.setattr(trainer, "evaluate_model", evaluated)
-    config = config_of("training.epochs=5", "training.patience=2")
+    config = config_of("training.epochs=5", "training.patience=2", "training.batch_size=1024")
     result = fit(small_data, config, tmp_path / "run", show_progress=False)
     assert (result.epochs, result.best_epoch, result.valid_auc) == (epochs, best, scores[best - 1])
     assert result.stopped == stopped
@@ -337,12 +336,8 @@ def test_training_that_diverges_says_so_and_in_which_epoch(
 def test_training_that_diverges_says_so_where_nothing_validates(
     small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: str
 ) -> None:
-    empty = small_data.splits["valid"]
-    none = {name: getattr(empty, name)[:0] for name in ("user", "end", "time", "item", "label")}
-    context = {name: column[:0] for name, column in empty.context.items()}
-    valid = replace(empty, context=context, offsets=empty.offsets[:1], **none)
-    data = replace(small_data, splits={**small_data.splits, "valid": valid})
-    monkeypatch.setattr(Dataset, "check", lambda *_: None)  # dataset.json still says that there are rows
+    data = without_rows(small_data, "valid")
+    monkeypatch.setattr(Dataset, "check", lambda *_: None)
     config = config_of(f"training.learning_rate={rate}", "training.batch_size=100000")  # one step
     with pytest.raises(RunError, match=r"diverged.*learning_rate"):
         fit(data, config, tmp_path / "run", show_progress=False)

@@ -27,6 +27,7 @@ from dien.run import RESULT, Run
 from dien.training.compare import compared_configs
 from dien.training.jobs import TEST
 from dien.training.tuning import TUNE
+from tests.cli.running import dien
 from tests.training.searches import SETTINGS, content, tune_small, without_seed
 
 ARGUMENTS = ["--model", "din", *(part for setting in SETTINGS for part in ("--set", setting))]
@@ -244,22 +245,11 @@ def test_json_is_one_object_and_without_it_tables_are_printed(small_data: Datase
     assert "3 trials: " in done.stdout
 
 
-def test_without_optuna_the_command_says_what_to_install() -> None:
-    program = "import sys; sys.modules['optuna'] = None; from dien.cli import main; main()"
-    command = [
-        sys.executable,
-        "-c",
-        program,
-        "tune",
-        "nowhere",
-        "--model",
-        "din",
-        "--trials",
-        "1",
-        "--out",
-        "x",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_without_optuna_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)  # its import fails as if it were not there
+    for module in ("dien.training.tune", "dien.training.suggest"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    done = dien("tune", "nowhere", "--model", "din", "--trials", "1", "--out", "x")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == "error: dien tune needs Optuna: pip install '.[tune]' in the clone\n"

@@ -163,7 +163,7 @@ def run_all(
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:  # torch is imported once; the server itself never computes
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload([__name__, "torch._dynamo"])  # which an optimiser would load: 1 s
     waiting = deque(jobs)
     running: dict[Any, tuple[Job, BaseProcess, Connection]] = {}  # by the last of these
     try:

@@ -90,7 +90,7 @@ def same(one: Log, other: Log) -> None:
     assert (one.excluded, one.features) == (other.excluded, other.features)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(logs, item_tables, st.integers(1, 5))
 def test_the_same_rows_in_any_format_and_any_chunks_give_the_same_log(
     tmp_path_factory: pytest.TempPathFactory, log: pl.DataFrame, items: pl.DataFrame, rows: int
@@ -155,7 +155,7 @@ damage = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(logs, st.sampled_from(FORMATS), damage, st.booleans())
 def test_a_damaged_file_is_read_or_refused_but_never_a_traceback(
     tmp_path_factory: pytest.TempPathFactory,
