@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import DownloadColumn
@@ -89,6 +89,7 @@ def table(
     """
     from dien.data.dataset import Dataset
     from dien.data.sources import table
+    from dien.data.sources.table.spec import Label
 
     if (out is None) == (append is None):
         raise typer.BadParameter("give --out to make a dataset folder, or --append to add to one")
@@ -98,7 +99,8 @@ def table(
         )
     rule = chosen.rule(split)
     spec = table.TableSpec.load(schema) if schema is not None else table.TableSpec()
-    columns = {"user": user, "item": item, "time": time, "label": label}
+    columns: dict[str, Any] = {"user": user, "item": item, "time": time}
+    columns["label"] = None if label is None else Label(column=label)
     named = {name: column for name, column in columns.items() if column is not None}
     spec = spec.model_copy(update={"interactions": spec.interactions.model_copy(update=named)})
     arguments = chosen.of_impressions(labelled=spec.interactions.label is not None)

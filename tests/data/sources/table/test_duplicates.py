@@ -46,3 +46,28 @@ def test_rows_with_the_same_hash_are_still_compared_by_their_values(monkeypatch:
     kept = duplicates.first_of_each(rows, rows, time, None, None)
     assert kept is not None
     assert kept.tolist() == [True, True, True, False]
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(small, small, small, small, st.integers(0, 1)), min_size=1, max_size=40))
+def test_a_candidate_of_an_impression_keeps_its_first_click_and_knows_where_it_was_first_shown(
+    rows: list[tuple[int, int, int, int, int]],
+) -> None:
+    user, item, time, impression, label = (np.array([row[i] for row in rows], np.int64) for i in range(5))
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault((row[0], row[1], row[3]), []).append(index)
+    want = {
+        min(group, key=lambda i: (1 - rows[i][4], rows[i][2], i)): min(group, key=lambda i: (rows[i][2], i))
+        for group in groups.values()
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_AT_ONCE", 8)
+        found = duplicates.candidates_of(
+            user.astype(np.int32), item.astype(np.int32), time, impression, label.astype(np.int8)
+        )
+    if found is None:
+        assert len(groups) == len(rows)
+    else:
+        assert dict(zip(*(array.tolist() for array in found), strict=True)) == want
+        assert sorted(found[0]) == found[0].tolist()

@@ -106,6 +106,18 @@ WRONG = [
     ({"interactions": {"user": 5}}, ("interactions.user", "string", "5")),
     ({"interactions": {"time_unit": "m"}}, ("interactions.time_unit", "'ms'")),
     ({"interactions": {"threshold": 4}}, ("interactions", "threshold is of a label")),
+    ({"interactions": {"label": {"is": ["a"]}}}, ("interactions.label.column: Field required",)),
+    (
+        {"interactions": {"label": {"column": "a", "as": 1}}},
+        ("label.as: unknown key; expected one of column, is",),
+    ),
+    ({"interactions": {"label": {"column": "a", "is": []}}}, ("interactions.label.is: expected a list",)),
+    ({"interactions": {"label": {"column": "a", "known": False}}}, ("interactions.label.known: ", "True")),
+    ({"interactions": {"label": {"column": "a", "is": 1, "known": True}}}, ("label: is and known exclude",)),
+    (
+        {"interactions": {"label": {"column": "a", "is": 1}, "threshold": 4}},
+        ("threshold is of a label that",),
+    ),
     (feature(kind="number"), ("features.item.one.kind", "'numeric'", "number")),
     (feature(kind="numeric", buckets=5), ("features.item.one", "buckets is not for a numeric feature")),
     (feature(quantiles=5), ("features.item.one", "quantiles is not for a categorical feature")),

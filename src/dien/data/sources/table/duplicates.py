@@ -1,4 +1,4 @@
-"""Interactions that repeat an earlier one."""
+"""Interactions that repeat an earlier one, or tell of the same candidate of an impression."""
 
 from __future__ import annotations
 
@@ -50,6 +50,44 @@ def first_of_each(
             kept = np.ones(len(user), bool) if kept is None else kept
             kept[rows[order[1:][again]]] = False
     return kept
+
+
+def candidates_of(
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    time: NDArray[np.int64],
+    impression: NDArray[np.int64],
+    label: NDArray[np.int8],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Join the rows of each item of a named impression: one of its being shown, one of its being clicked.
+
+    Args:
+        user: ``[E]`` rows of users, from 1.
+        item: ``[E]`` rows of items, from 1.
+        time: ``[E]``.
+        impression: ``[E]``.
+        label: ``[E]`` 1 clicked and 0 not.
+
+    Returns:
+        Of each candidate ``[C]``, in the order of the log: the row to keep (the first click, or the first row
+        where none is), and the first row, in which it was shown. None where no candidate has two rows.
+    """
+    every = np.arange(len(user))
+    first, kept = every.copy(), np.ones(len(user), bool)
+    for low, high in _user_ranges(user):
+        rows = np.flatnonzero((low <= user) & (user < high))
+        keys = [item[rows].astype(np.int64) | user[rows].astype(np.int64) << 32, impression[rows]]
+        suspects = _with_same_hash(keys)
+        if not len(suspects):
+            continue
+        rows, keys = rows[suspects], [key[suspects] for key in keys]
+        shown = np.lexsort((time[rows], *keys))
+        clicked = np.lexsort((time[rows], label[rows] == 0, *keys))
+        head = np.ones(len(rows), bool)  # the first row of each candidate, in both orders
+        head[1:] = np.any([key[shown[1:]] != key[shown[:-1]] for key in keys], axis=0)
+        first[rows[clicked[head]]] = rows[shown[head]]
+        kept[rows[clicked[~head]]] = False
+    return None if kept.all() else (every[kept], first[kept])
 
 
 def _with_same_hash(keys: list[NDArray[np.int64]]) -> NDArray[np.int64]:

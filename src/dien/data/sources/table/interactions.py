@@ -10,16 +10,15 @@ from dien.data.features import TIME_SINCE, Definition, Side
 from dien.data.log import CONVERSION, WEIGHT
 from dien.data.readers.files import TableFile
 from dien.data.sources.table.chunks import Columns, chunks
-from dien.data.sources.table.duplicates import first_of_each
+from dien.data.sources.table.duplicates import candidates_of, first_of_each
+from dien.data.sources.table.labels import NOT_NAMED, LabelParser
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
-    at_least,
     conversions,
     ids,
     impressions,
-    labels,
     splits,
     weights,
 )
@@ -57,12 +56,9 @@ def read_interactions(
         "item": (roles.item, lambda values: _rows(items.encode(ids(values)))),
         "time": (roles.time, times.parse),
     }
-    if roles.label is not None:
-        limit = roles.threshold
-        parsers["label"] = (
-            roles.label,
-            labels if limit is None else lambda values: at_least(values, limit),
-        )
+    label = None if roles.label is None else LabelParser(roles)
+    if roles.label is not None and label is not None:
+        parsers["label"] = roles.label.column, label.parse
     if roles.impression is not None:
         parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
     if roles.split is not None:
@@ -74,13 +70,15 @@ def read_interactions(
     events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress)
     if events.is_empty():
         raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
-    if roles.label is not None and not (events["label"] == 1).any():
-        raise DataError(
-            f"{_in_words(files)}: column {roles.label!r}: no label is 1"
-            + (f" ({roles.threshold:g} or more)" if roles.threshold is not None else "")
-            + "; expected at least one click; name the right column (interactions.label), or none where "
-            "every row is a click"
-        )
+    if roles.label is not None and label is not None:
+        if not (events["label"] == 1).any():
+            raise DataError(
+                f"{_in_words(files)}: column {roles.label.column!r}: no label is 1{label.what_is_1}"
+                "; expected at least one click; name the right column (interactions.label), or none where "
+                "every row is a click"
+            )
+        label.warn()
+        excluded[NOT_NAMED] = label.without
     kept = first_of_each(
         events["user"].to_numpy(),
         events["item"].to_numpy(),
@@ -91,6 +89,8 @@ def read_interactions(
     if kept is not None:
         excluded["repeated interactions (same user, item, time and impression)"] = int((~kept).sum())
         events = events.filter(pl.Series(kept))
+    if roles.impression is not None and roles.label is not None:
+        events = _joined(events, spec, excluded)
     if roles.split is not None:
         excluded["interactions in no split (kept)"] = int((events["split"] == 3).sum())
     if roles.weight is not None:
@@ -99,6 +99,23 @@ def read_interactions(
     if roles.conversion is not None:
         events = _conversions_of_clicks(events, excluded)
     return events
+
+
+def _joined(events: pl.DataFrame, spec: TableSpec, excluded: dict[str, int]) -> pl.DataFrame:
+    """Make one candidate of the rows in which an item of an impression was shown, and was clicked.
+
+    The row of the click stays, at its time, so that no history holds it earlier. What was known when the item
+    was shown, its context and its split, is that of the first row.
+    """
+    columns = (events[name].to_numpy() for name in ("user", "item", "time", "impression", "label"))
+    found = candidates_of(*columns)
+    if found is None:
+        return events
+    kept, first = found
+    excluded["rows of one candidate of an impression (joined)"] = events.height - len(kept)
+    of_first = [name for name in ("split", *spec.features.context) if name in events.columns]
+    candidates = events[kept]
+    return candidates.with_columns(events.select(of_first)[first]) if of_first else candidates
 
 
 def _conversions_of_clicks(events: pl.DataFrame, excluded: dict[str, int]) -> pl.DataFrame:

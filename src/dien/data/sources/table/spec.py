@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -52,6 +52,44 @@ class _Strict(BaseModel):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # as in dien.models.config.Strict
 
 
+def _texts(values: Any) -> Any:
+    """Write the values that a list names as a column of text has them."""
+    if not isinstance(values, list | tuple):
+        values = [values]
+    if not values or any(isinstance(value, Mapping | list | tuple) or value is None for value in values):
+        raise ValueError("expected a list of values of the column, as [click, buy]")
+    return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+
+
+class Label(_Strict):
+    """What makes a label of a column.
+
+    Attributes:
+        column: its name; it holds 0 and 1 where nothing else is said.
+        is_: its values that mean a click (key ``is``); each other one means none.
+        known: a value that is there, whatever it is, means a click; null or empty means none.
+    """
+
+    column: Text
+    is_: Annotated[tuple[Text, ...] | None, Field(alias="is"), BeforeValidator(_texts)] = None
+    known: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Label:
+        if self.is_ is not None and self.known:
+            raise ValueError("is and known exclude each other; keep one of them")
+        return self
+
+
+def _label(given: Any) -> Any:
+    """Make a label of the name of its column."""
+    if isinstance(given, str):
+        return {"column": given}
+    if given is not None and not isinstance(given, Mapping | Label):
+        raise ValueError("expected a column, or {column: event, is: [click]}")
+    return given
+
+
 class Interactions(_Strict):
     """Columns of the interactions.
 
@@ -61,7 +99,8 @@ class Interactions(_Strict):
         time: when.
         time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to detect
             it from the values of each file.
-        label: 1 clicked and 0 shown but not clicked; None where every row is a click.
+        label: 1 clicked and 0 shown but not clicked, or what makes this of a column; None where every row is
+            a click.
         threshold: of a label that is a number, as a rating: so much or more is clicked, less is not.
         impression: equal for what was shown together; None where the log does not say.
         split: train, valid or test, anything else in none of them; None where the log does not say.
@@ -75,7 +114,7 @@ class Interactions(_Strict):
     item: Text = "item"
     time: Text = "time"
     time_unit: TimeUnit | None = None
-    label: Text | None = None
+    label: Annotated[Label | None, BeforeValidator(_label)] = None
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     impression: Text | None = None
     split: Text | None = None
@@ -86,6 +125,8 @@ class Interactions(_Strict):
     def _threshold_of_a_label(self) -> Interactions:
         if self.threshold is not None and self.label is None:
             raise ValueError("threshold is of a label; name its column as label, or leave threshold out")
+        if self.threshold is not None and self.label is not None and (self.label.is_ or self.label.known):
+            raise ValueError("threshold is of a label that is a number; leave it out, or is and known")
         return self
 
 
@@ -279,15 +320,21 @@ def _problems(error: ValidationError, of: type[BaseModel]) -> str:
     return "; ".join(_problem(problem, of) for problem in error.errors()).replace("\n", "\\n")  # of a key
 
 
+def _model(annotation: Any) -> Any:
+    """Find the model in the annotation of a key that may be left out."""
+    return next((part for part in get_args(annotation) if hasattr(part, "model_fields")), annotation)
+
+
 def _problem(problem: ErrorDetails, of: Any) -> str:
     """Say which key is wrong and why; of an unknown one, which may be meant."""
     path = [str(part) for part in problem["loc"] if part != "[key]"]
     where = ".".join(path) or "schema"
     if problem["type"] == "extra_forbidden":
         for part in path[:-1]:
-            of = of.model_fields[part].annotation
-        close = nearest(path[-1], of.model_fields)
-        mend = f"did you mean {close}?" if close else f"expected one of {', '.join(of.model_fields)}"
+            of = _model(of.model_fields[part].annotation)
+        keys = [field.alias or name for name, field in of.model_fields.items()]
+        close = nearest(path[-1], keys)
+        mend = f"did you mean {close}?" if close else f"expected one of {', '.join(keys)}"
         return f"{where}: unknown key; {mend}"
     found = "" if isinstance(problem["input"], Mapping) else f" (found {problem['input']!r})"
     if where == "interactions.label" and isinstance(problem["input"], list):

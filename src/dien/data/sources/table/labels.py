@@ -1,0 +1,96 @@
+"""Labels in the forms that logs have: 0 and 1, a number and a threshold, kinds of events, what is there."""
+
+from __future__ import annotations
+
+import warnings
+
+import polars as pl
+
+from dien.data.readers.messages import listed, refuse_type
+from dien.data.readers.values import cast, evaluated
+from dien.data.sources.table.spec import Interactions, Label
+from dien.data.sources.table.values import at_least, labels
+
+_SHOWN = 20  # values of a column that a warning names at most
+
+NOT_NAMED = "labels without a value (kept, not clicked)"
+"""What the report calls rows whose kind of event is not given."""
+
+
+class LabelParser:
+    """Makes labels of the columns of all files of a log, and knows afterwards what they held.
+
+    Args:
+        roles: columns of the interactions, a label among them.
+    """
+
+    def __init__(self, roles: Interactions) -> None:
+        assert roles.label is not None
+        self._label: Label = roles.label
+        self._threshold = roles.threshold
+        self._seen: dict[str, None] = {}
+        self.without = 0
+        """Rows without a kind of event."""
+
+    def parse(self, values: pl.Series) -> pl.Series:
+        """Read labels ``[n]``: Int8, 1 clicked and 0 not.
+
+        Raises:
+            BadValueError: one is neither 0 nor 1 (true and false are fine), no number where a threshold makes
+                the label of it, or the column holds lists.
+        """
+        if self._label.is_ is not None:
+            return self._one_of(values, self._label.is_)
+        if self._label.known:
+            return cast(_known(values), pl.Int8())
+        return labels(values) if self._threshold is None else at_least(values, self._threshold)
+
+    @property
+    def what_is_1(self) -> str:
+        """What makes a label 1, in brackets, where it is not the value 1."""
+        if self._label.is_ is not None:
+            return f" ({', '.join(self._label.is_)}; found {self._found()})"
+        if self._label.known:
+            return " (a value that is there)"
+        return "" if self._threshold is None else f" ({self._threshold:g} or more)"
+
+    def warn(self) -> None:
+        """Warn of each kind of event that means a click and never occurred."""
+        for name in self._label.is_ or ():
+            if name not in self._seen:
+                warnings.warn(
+                    f"interactions.label.is names {name!r}, which column {self._label.column!r} never holds; "
+                    f"found {self._found()}; mend the name, or take it out of the list",
+                    stacklevel=2,
+                )
+
+    def _found(self) -> str:
+        found = list(self._seen)
+        return listed(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+
+    def _one_of(self, values: pl.Series, clicks: tuple[str, ...]) -> pl.Series:
+        """Mark the rows whose kind of event is one of some."""
+        if isinstance(values.dtype, pl.List | pl.Array):
+            refuse_type(
+                values, "one kind of event, as text or a whole number; mend interactions.label.column"
+            )
+        if values.dtype.is_float():
+            whole = cast(values, pl.Int64())
+            values = evaluated(pl.when(values == whole).then(whole).otherwise(None))
+        kinds = cast(values, pl.String()).str.strip_chars()
+        self._seen |= dict.fromkeys(kinds.drop_nulls().unique(maintain_order=True))
+        missing = (kinds.is_null() | (kinds == "")).fill_null(True)
+        self.without += int(missing.sum())
+        return cast(kinds.is_in(clicks).fill_null(False), pl.Int8())
+
+
+def _known(values: pl.Series) -> pl.Series:
+    """Mark the rows ``[n]`` that have a value: not null, NaN or empty text."""
+    known = values.is_not_null()
+    if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        return known & (cast(values, pl.String()).str.strip_chars() != "").fill_null(False)
+    if values.dtype.is_float():
+        return known & values.is_not_nan().fill_null(False)
+    if isinstance(values.dtype, pl.List):
+        return known & (values.list.len() > 0).fill_null(False)
+    return known
