@@ -89,7 +89,7 @@ def table(
     """
     from dien.data.dataset import Dataset
     from dien.data.sources import table
-    from dien.data.sources.table.spec import Label
+    from dien.data.sources.table.forms import Label
 
     if (out is None) == (append is None):
         raise typer.BadParameter("give --out to make a dataset folder, or --append to add to one")

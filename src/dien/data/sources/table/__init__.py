@@ -2,11 +2,12 @@
 
 Read it in this order:
 
-- ``spec``: the schema, which says what the columns mean, and its YAML file.
+- ``spec``: the schema, which says what the columns mean, and its YAML file. ``forms`` are what may stand in
+  place of a column's name; ``strict`` words what is wrong.
 - ``reading``: from files to a log. ``interactions`` reads those and behaviours of a log of their own,
   ``sides`` the tables of items and users, all chunk by chunk (``chunks``). Columns are checked and converted
-  by ``values`` (ids, labels, splits), ``times`` and the features (:mod:`dien.data.features`); ``duplicates``
-  finds repeated rows.
+  by ``values``, ``labels``, ``times`` and the features (:mod:`dien.data.features`); ``duplicates`` finds
+  repeated rows.
 - ``prepare``: all the way to a dataset folder, for Python.
 - ``infer``: a draft of the schema, from the first rows.
 

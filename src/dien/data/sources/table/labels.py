@@ -8,7 +8,8 @@ import polars as pl
 
 from dien.data.readers.messages import listed, refuse_type
 from dien.data.readers.values import cast, evaluated
-from dien.data.sources.table.spec import Interactions, Label
+from dien.data.sources.table.forms import Label
+from dien.data.sources.table.spec import Interactions
 from dien.data.sources.table.values import at_least, labels
 
 _SHOWN = 20  # values of a column that a warning names at most

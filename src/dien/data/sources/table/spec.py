@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numeric, Side
 from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
+from dien.data.sources.table.forms import Label, as_label
+from dien.data.sources.table.strict import Strict, problems
 from dien.errors import DataError, nearest
 from dien.yaml_text import YamlTextError, read_yaml
 
@@ -40,57 +35,7 @@ def _or_defaults(value: Any) -> Any:
     return {} if value is None else value  # ``category:`` with nothing after it
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def __init__(self, **given: Any) -> None:
-        try:
-            super().__init__(**given)
-        except ValidationError as error:
-            raise DataError(f"{type(self).__name__}: {_problems(error, type(self))}") from None
-
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # as in dien.models.config.Strict
-
-
-def _texts(values: Any) -> Any:
-    """Write the values that a list names as a column of text has them."""
-    if not isinstance(values, list | tuple):
-        values = [values]
-    if not values or any(isinstance(value, Mapping | list | tuple) or value is None for value in values):
-        raise ValueError("expected a list of values of the column, as [click, buy]")
-    return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-
-
-class Label(_Strict):
-    """What makes a label of a column.
-
-    Attributes:
-        column: its name; it holds 0 and 1 where nothing else is said.
-        is_: its values that mean a click (key ``is``); each other one means none.
-        known: a value that is there, whatever it is, means a click; null or empty means none.
-    """
-
-    column: Text
-    is_: Annotated[tuple[Text, ...] | None, Field(alias="is"), BeforeValidator(_texts)] = None
-    known: Literal[True] | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Label:
-        if self.is_ is not None and self.known:
-            raise ValueError("is and known exclude each other; keep one of them")
-        return self
-
-
-def _label(given: Any) -> Any:
-    """Make a label of the name of its column."""
-    if isinstance(given, str):
-        return {"column": given}
-    if given is not None and not isinstance(given, Mapping | Label):
-        raise ValueError("expected a column, or {column: event, is: [click]}")
-    return given
-
-
-class Interactions(_Strict):
+class Interactions(Strict):
     """Columns of the interactions.
 
     Attributes:
@@ -114,7 +59,7 @@ class Interactions(_Strict):
     item: Text = "item"
     time: Text = "time"
     time_unit: TimeUnit | None = None
-    label: Annotated[Label | None, BeforeValidator(_label)] = None
+    label: Annotated[Label | None, BeforeValidator(as_label)] = None
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     impression: Text | None = None
     split: Text | None = None
@@ -130,7 +75,7 @@ class Interactions(_Strict):
         return self
 
 
-class Behaviours(_Strict):
+class Behaviours(Strict):
     """Columns of a log of behaviours of its own; what is None is as in the interactions.
 
     Attributes:
@@ -146,13 +91,13 @@ class Behaviours(_Strict):
     time_unit: TimeUnit | None = None
 
 
-class Items(_Strict):
+class Items(Strict):
     """The items' table: its key column."""
 
     item: Text = "item"
 
 
-class Users(_Strict):
+class Users(Strict):
     """The users' table: its key column."""
 
     user: Text = "user"
@@ -204,13 +149,17 @@ def _id(side: Side) -> BeforeValidator:
 _ByName = BeforeValidator(_or_defaults)
 
 
-class Features(_Strict):
+class Features(Strict):
     """The features of each side by name."""
 
-    item: Annotated[dict[str, Annotated[Definition, _feature("item")]], _ByName] = {}
-    user: Annotated[dict[str, Annotated[Definition, _feature("user")]], _ByName] = {}
-    behaviour: Annotated[dict[str, Annotated[Definition, _feature("behaviour")]], _ByName] = {}
-    context: Annotated[dict[str, Annotated[Definition, _feature("context")]], _ByName] = {}
+    item: Annotated[dict[str, Annotated[Definition, _feature("item")]], _ByName] = Field(default_factory=dict)
+    user: Annotated[dict[str, Annotated[Definition, _feature("user")]], _ByName] = Field(default_factory=dict)
+    behaviour: Annotated[dict[str, Annotated[Definition, _feature("behaviour")]], _ByName] = Field(
+        default_factory=dict
+    )
+    context: Annotated[dict[str, Annotated[Definition, _feature("context")]], _ByName] = Field(
+        default_factory=dict
+    )
 
     def named(self) -> Iterator[tuple[Side, str, Definition]]:
         """Every feature with its side and name."""
@@ -220,14 +169,14 @@ class Features(_Strict):
                 yield side, name, feature
 
 
-class Ids(_Strict):
+class Ids(Strict):
     """Definitions of the id features."""
 
     item: Annotated[Categorical, _id("item")] = Categorical(side="item", rare_share=_RARE_SHARE)
     user: Annotated[Categorical, _id("user")] = Categorical(side="user", rare_share=_RARE_SHARE)
 
 
-class TableSpec(_Strict):
+class TableSpec(Strict):
     """What the columns of interactions, items and users mean."""
 
     interactions: Annotated[Interactions, BeforeValidator(_or_defaults)] = Interactions()
@@ -272,7 +221,7 @@ class TableSpec(_Strict):
         try:
             return cls.model_validate(data or {})
         except ValidationError as error:
-            raise DataError(f"{source}: {_problems(error, cls)}") from error
+            raise DataError(f"{source}: {problems(error, cls)}") from error
 
     def definitions(self) -> dict[str, Definition]:
         """Definitions of all features by name, ids among them, for the log."""
@@ -313,30 +262,3 @@ class TableSpec(_Strict):
         }
         check_shared(ids | {name: (f"{where}.shares", feature) for where, name, feature in named})
         return self
-
-
-def _problems(error: ValidationError, of: type[BaseModel]) -> str:
-    """Say what is wrong with each key of a schema, or of a part of one, of this class."""
-    return "; ".join(_problem(problem, of) for problem in error.errors()).replace("\n", "\\n")  # of a key
-
-
-def _model(annotation: Any) -> Any:
-    """Find the model in the annotation of a key that may be left out."""
-    return next((part for part in get_args(annotation) if hasattr(part, "model_fields")), annotation)
-
-
-def _problem(problem: ErrorDetails, of: Any) -> str:
-    """Say which key is wrong and why; of an unknown one, which may be meant."""
-    path = [str(part) for part in problem["loc"] if part != "[key]"]
-    where = ".".join(path) or "schema"
-    if problem["type"] == "extra_forbidden":
-        for part in path[:-1]:
-            of = _model(of.model_fields[part].annotation)
-        keys = [field.alias or name for name, field in of.model_fields.items()]
-        close = nearest(path[-1], keys)
-        mend = f"did you mean {close}?" if close else f"expected one of {', '.join(keys)}"
-        return f"{where}: unknown key; {mend}"
-    found = "" if isinstance(problem["input"], Mapping) else f" (found {problem['input']!r})"
-    if where == "interactions.label" and isinstance(problem["input"], list):
-        found += "; name one column, and a second label, as a purchase after the click, as conversion"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{found}"
