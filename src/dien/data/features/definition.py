@@ -56,6 +56,8 @@ class Definition(BaseModel):
             target has none), or the context of the impression. None for that of its table; of a column of the
             events, context.
         column: its column in the tables it is read from; None for the feature's name.
+        from_: of an item or a user (key ``from``): where it is read from, the interactions; None for the
+            table of items or users.
         width: of its embedding; None for the model's.
 
     Class attributes:
@@ -78,19 +80,21 @@ class Definition(BaseModel):
 
     side: Side | None = None
     column: Text | None = None
+    from_: Literal["interactions"] | None = Field(default=None, alias="from")
     width: Annotated[int, Field(gt=0, le=65_536)] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _options_of_its_kind(cls, data: Any) -> Any:
+        names = [field.alias or name for name, field in cls.model_fields.items()]
         for key in data if isinstance(data, Mapping) else ():
-            if key in cls.model_fields:
+            if key in names:
                 continue
             kinds = ", ".join(name for name, kind in KINDS.items() if key in kind.model_fields)
             if kinds:
                 mend = f"leave it out or change kind (one that takes it: {kinds})"
                 raise ValueError(f"{key} is not for a {cls.kind} feature; {mend}")
-            options = [name for name in cls.model_fields if name != "side"]
+            options = [name for name in names if name != "side"]
             close = nearest(str(key), options)
             mend = f"did you mean {close}?" if close else f"expected some of {', '.join(options)}"
             raise ValueError(f"{key} is no option of a {cls.kind} feature; {mend}")

@@ -113,9 +113,13 @@ def _joined(events: pl.DataFrame, spec: TableSpec, excluded: dict[str, int]) -> 
         return events
     kept, first = found
     excluded["rows of one candidate of an impression (joined)"] = events.height - len(kept)
-    of_first = [name for name in ("split", *spec.features.context) if name in events.columns]
     candidates = events[kept]
-    return candidates.with_columns(events.select(of_first)[first]) if of_first else candidates
+    for name in ("split", *spec.features.context):
+        if name in events.columns:
+            candidates = candidates.with_columns(events[name][first])
+    for name in (*spec.features.of_interactions("item"), *spec.features.of_interactions("user")):
+        candidates = candidates.with_columns(pl.coalesce(candidates[name], events[name][first]))
+    return candidates
 
 
 def _conversions_of_clicks(events: pl.DataFrame, excluded: dict[str, int]) -> pl.DataFrame:
@@ -172,12 +176,14 @@ def _rows_of(
         wanted.setdefault(column, f"{part}.{role.lstrip('.')}")
     timed: dict[str, tuple[Definition, Codes]] = {}
     for side, name, feature in spec.features.named():
-        if side not in sides or name == TIME_SINCE:
+        of_log = feature.from_ is not None and part == "interactions"
+        if (side not in sides and not of_log) or name == TIME_SINCE:
             continue
         if feature.timed:
             timed[name] = feature, Codes()
         else:
-            parsers[name] = feature.column or name, _event_feature(feature)
+            precision = pl.Float64() if of_log else pl.Float32()
+            parsers[name] = feature.column or name, _event_feature(feature, precision)
             wanted.setdefault(feature.column or name, f"features.{side}.{name}")
     columns = Columns([*parsers, *timed])
     for chunk in chunks(files, wanted, times, excluded, progress):
@@ -194,12 +200,12 @@ def _rows(codes: pl.Series) -> pl.Series:
     return rows
 
 
-def _event_feature(feature: Definition) -> Callable[[pl.Series], pl.Series]:
-    """Make a parser of a feature of events: they are many, so text is encoded, numbers have 32 bits."""
+def _event_feature(feature: Definition, precision: pl.DataType) -> Callable[[pl.Series], pl.Series]:
+    """Make a parser of a feature of events: they are many, so text is encoded."""
     codes = Codes()
 
     def parse(values: pl.Series) -> pl.Series:
-        parsed = feature.parse(values, pl.Float32())
+        parsed = feature.parse(values, precision)
         return codes.categories(parsed) if parsed.dtype == pl.String else parsed
 
     return parse

@@ -10,6 +10,7 @@ import polars as pl
 from dien.data.features import Side
 from dien.data.log import Log
 from dien.data.readers.files import find
+from dien.data.sources.table.attributes import latest_of_each
 from dien.data.sources.table.interactions import read_behaviours, read_interactions
 from dien.data.sources.table.sides import read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
@@ -53,12 +54,14 @@ def read(
         DataError: a file is missing, damaged or of an unknown kind, a column is missing or holds what it
             should not, a key has two rows, or there is no interaction or no click.
     """
-    for side, given in (("item", items), ("user", users)):
-        named = [name for whose, name, _ in spec.features.named() if whose == side]
+    tabled: tuple[tuple[Side, Sequence[Path] | None], ...] = (("item", items), ("user", users))
+    for side, given in tabled:
+        named = list(spec.features.of_table(side))
         if given is None and named and interactions is not None:
             raise DataError(
                 f"features.{side} names {named[0]!r}, but there is no table of {side}s; give it "
-                f"(--{side}s), or take the feature out of the schema"
+                f"(--{side}s), read it from the interactions ({named[0]}: {{from: interactions}}), or take "
+                "the feature out of the schema"
             )
     if behaviours is None and spec.behaviours != Behaviours():
         raise DataError(
@@ -77,18 +80,23 @@ def read(
         found = find(behaviours)
         files += found
         alone = read_behaviours(found, spec, user_codes, item_codes, excluded, progress)
-    tables = {}
-    for side, key, codes, paths in (
-        ("item", spec.items.item, item_codes, items),
-        ("user", spec.users.user, user_codes, users),
-    ):
+    tables: dict[Side, pl.DataFrame] = {}
+    of_sides = {"item": (spec.items.item, item_codes), "user": (spec.users.user, user_codes)}
+    for side, paths in tabled:
+        key, codes = of_sides[side]
+        of_log = spec.features.of_interactions(side)
         if paths is None:
-            tables[side] = pl.DataFrame({side: codes.values()})
+            table = pl.DataFrame({side: codes.values()})
         else:
             found = find(paths)
             files += found
-            features = {name: one for whose, name, one in spec.features.named() if whose == side}
-            tables[side] = read_side(side, found, key, features, codes, excluded, progress)
+            table = read_side(side, found, key, spec.features.of_table(side), codes, excluded, progress)
+        if of_log and interactions is not None:
+            table = table.hstack(latest_of_each(events, side, of_log, table.height, excluded))
+            events = events.drop(of_log)
+        elif of_log:
+            table = table.with_columns(pl.lit(None, one.dtype).alias(name) for name, one in of_log.items())
+        tables[side] = table
     return Log(
         events=events,
         items=tables["item"],

@@ -121,6 +121,10 @@ def _feature(side: Side) -> BeforeValidator:
             )
         if "side" in options:
             raise ValueError(f"side: it stands under {side}; leave it out, or move it under another side")
+        if "from" in options and side not in ("item", "user"):
+            raise ValueError(
+                f"from: is for features of items and users; one of the {side} is read from the log anyway"
+            )
         of_kind = KINDS[kind]
         usual = {"rare_share": _RARE_SHARE} if "rare_share" in of_kind.model_fields else {}
         given = {key: value for key, value in options.items() if key != "kind"}
@@ -160,6 +164,14 @@ class Features(Strict):
     context: Annotated[dict[str, Annotated[Definition, _feature("context")]], _ByName] = Field(
         default_factory=dict
     )
+
+    def of_table(self, side: Side) -> dict[str, Definition]:
+        """Features of items or users that are read from their table, by name."""
+        return {name: one for whose, name, one in self.named() if whose == side and one.from_ is None}
+
+    def of_interactions(self, side: Side) -> dict[str, Definition]:
+        """Features of items or users that are read from the interactions, by name."""
+        return {name: one for whose, name, one in self.named() if whose == side and one.from_ is not None}
 
     def named(self) -> Iterator[tuple[Side, str, Definition]]:
         """Every feature with its side and name."""
