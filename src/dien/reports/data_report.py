@@ -71,6 +71,11 @@ def _findings(inspection: Inspection) -> Iterator[str]:
         yield f"{inspection.leaks:,} impressions leak: their history is not strictly before them."
     else:
         yield "Every file fits the others, and every history lies strictly before its impression."
+    for found in inspection.telling:
+        yield (
+            f"{found.feature} alone tells the label (AUC {found.auc:.3f} on held-out training rows): it "
+            "seems to be written after the click; move it to features.behaviour, or leave it out."
+        )
     for name, facts in inspection.splits.items():
         if not facts.rows:
             yield f"{name} has no rows."

@@ -16,6 +16,7 @@ import torch
 from dien.config import RunConfig
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
+from dien.data.leakage import warn_of_leaking
 from dien.data.tables import SplitName
 from dien.errors import DataError, RunError
 from dien.memory import kept_memory
@@ -273,6 +274,7 @@ def _created(
         source = start_from if isinstance(start_from, Run) else Run.open(start_from)
         began = origin(source, config.model, dataset)
     dataset.check(READ)  # reads all of it: what is refused sooner is refused before
+    warn_of_leaking(dataset.schema, dataset.splits["train"])
     return Run.create(out, config, dataset, began, threads)
 
 

@@ -14,6 +14,7 @@ from dien.data.dataset import Dataset
 from dien.data.dataset_info import DatasetInfo
 from dien.data.inspection.counts import FeatureCounts, Place, SplitCounts, count_split, lengths_of
 from dien.data.inspection.distribution import Distance, Distribution, distance, gini, top_share
+from dien.data.leakage import leaking
 from dien.data.ragged import slices
 from dien.data.tables import SPLITS, Split, SplitName
 
@@ -163,6 +164,21 @@ class Popularity:
 
 
 @dataclass(frozen=True)
+class Telling:
+    """A feature of the context that alone nearly tells the labels of train (:mod:`dien.data.leakage`).
+
+    Attributes:
+        feature: its name.
+        auc: of its mean label by value, on held-out rows.
+        rows: how many rows were looked at.
+    """
+
+    feature: str
+    auc: float
+    rows: int
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What a dataset folder holds.
 
@@ -179,6 +195,7 @@ class Inspection:
         coverage: of each feature, place and split.
         tables: embedding tables.
         drift: of each feature without a number, in ``valid`` and ``test``.
+        telling: features that seem to be written after the click.
     """
 
     data: str
@@ -193,6 +210,7 @@ class Inspection:
     coverage: tuple[Coverage, ...]
     tables: tuple[TableUse, ...]
     drift: tuple[Drift, ...]
+    telling: tuple[Telling, ...]
 
     @property
     def leaks(self) -> int:
@@ -244,6 +262,10 @@ def inspect_data(dataset: Dataset) -> Inspection:
         coverage=tuple(_coverage(feature) for feature in features),
         tables=tuple(_tables(dataset, counts["train"])),
         drift=tuple(_drift(features)),
+        telling=tuple(
+            Telling(name, says.auc, says.rows)
+            for name, says in leaking(dataset.schema, dataset.splits["train"]).items()
+        ),
     )
 
 
@@ -281,6 +303,8 @@ def summary_rows(inspection: Inspection) -> dict[str, str | int]:
         psi, drift = max(drifts, key=lambda found: found[0])
         rows["largest drift (PSI)"] = f"{psi:.3f} {drift.feature}, {drift.split}"
     rows["impressions that leak"] = inspection.leaks
+    for found in inspection.telling:
+        rows[f"tells the label alone: {found.feature}"] = f"AUC {found.auc:.3f} (held-out training rows)"
     return rows
 
 

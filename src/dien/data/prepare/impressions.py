@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset_info import Recipe
+from dien.data.leakage import warn_of_leaking
 from dien.data.log import Log
 from dien.data.prepare.events import Events, History
 from dien.data.prepare.features import Features, fit_features
@@ -125,6 +126,7 @@ def impressions(
         seed=seed,
         scratch=scratch,
     )
+    warn_of_leaking(features.schema, splits["train"])
     return Prepared.of(
         log,
         events,

@@ -1,0 +1,182 @@
+"""Target leakage: features of the context that alone tell whether the row was clicked.
+
+A column that is written after the click, as the seconds that a video was played, makes any model look perfect
+and is not there when a request comes. One feature alone is measured: its mean label by value, taken from one
+half of the rows, orders the other half, and the AUC of that order says what the feature knows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.features import Schema
+from dien.data.ragged import Ragged, ranges, row_of
+from dien.data.tables import Split
+
+CERTAIN = 0.95
+"""The AUC of one feature alone from which on it nearly tells the label."""
+
+_ERRORS = 5  # standard errors that an AUC must lie above 0.5, so that chance alone makes none in a million
+_INTERVALS = 50  # of numbers, with equally many rows
+_SMOOTHING = 1.0  # rows with the mean label that each value is given
+_SAMPLE = 100_000  # rows looked at
+_SEED = 7_310_249  # of the halves and of the sample: no data is made with it
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What one feature alone says of the label.
+
+    Attributes:
+        auc: of its mean label by value, on rows that these means were not taken from; 0.5 says nothing.
+        error: the standard error of the AUC of a feature that says nothing, over as many rows.
+        rows: how many rows were looked at, both halves.
+        only_of_clicks: whether all rows without a click have one value, and all rows with another value are
+            clicks, beyond chance: what is known only after a click looks so.
+    """
+
+    auc: float
+    error: float
+    rows: int
+    only_of_clicks: bool = False
+
+    @property
+    def tells(self) -> bool:
+        """Whether it nearly tells the label, beyond chance."""
+        return self.auc > CERTAIN and self.auc - 0.5 > _ERRORS * self.error
+
+
+_NOTHING = Alone(0.5, float("inf"), 0)
+
+
+def alone(values: pl.Series, labels: NDArray[np.integer]) -> Alone:
+    """Measure what a raw column alone says of the label.
+
+    Args:
+        values: ``[n]`` text, numbers, booleans, or lists of them; null is a value of its own.
+        labels: ``[n]`` 1 clicked and 0 not.
+    """
+    if not isinstance(values.dtype, pl.List | pl.Array):
+        return alone_by_code(_codes(values), np.arange(len(values)), labels)
+    lists = values.to_frame("values").with_row_index("row").explode("values")
+    return alone_by_code(_codes(lists["values"]), lists["row"].to_numpy(), labels)
+
+
+def alone_by_code(
+    codes: NDArray[np.integer], rows: NDArray[np.integer], labels: NDArray[np.integer]
+) -> Alone:
+    """Measure the same of values that are numbered.
+
+    Args:
+        codes: ``[v]`` from 0, of all rows.
+        rows: ``[v]`` the row of each value: a row may have several, or none.
+        labels: ``[n]`` 1 clicked and 0 not.
+    """
+    n, clicks = len(labels), int(labels.sum())
+    if not len(codes) or clicks in (0, n):
+        return _NOTHING
+    fitted = np.random.default_rng(_SEED).random(n) < 0.5
+    clicked, tried = labels.astype(np.float64), labels[~fitted]
+    of_fitted = fitted[rows]
+    mean = float(clicked[fitted].mean()) if fitted.any() else 0.5
+    size = int(codes.max()) + 1
+    shown = np.bincount(codes[of_fitted], minlength=size)
+    hits = np.bincount(codes[of_fitted], clicked[rows[of_fitted]], minlength=size)
+    rates = (hits + _SMOOTHING * mean) / (shown + _SMOOTHING)
+    of_row = np.bincount(rows, minlength=n)
+    sums = np.bincount(rows, rates[codes], minlength=n).astype(np.float64)
+    scores = np.where(of_row > 0, sums / np.maximum(of_row, 1), mean)[~fitted]
+    positives, negatives = int(tried.sum()), int(len(tried) - tried.sum())
+    if not positives or not negatives:
+        return _NOTHING
+    error = float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives)))
+    single = len(codes) == n and bool((of_row == 1).all())
+    return Alone(_auc(scores, tried), error, n, single and _only_of_clicks(codes, labels[rows]))
+
+
+def leaking(schema: Schema, split: Split) -> dict[str, Alone]:
+    """Find the features of the context that alone nearly tell the labels of a split.
+
+    Args:
+        schema: the features.
+        split: the impressions; of many, a sample is looked at.
+
+    Returns:
+        What each of them says, by its name.
+    """
+    features = [feature for feature in schema.of("context") if feature.name in split.context]
+    if not features or not len(split):
+        return {}
+    lengths = max(1, len(split.item) // len(split))
+    impressions = np.arange(len(split))
+    if len(split.item) > _SAMPLE:
+        kept = min(len(split), _SAMPLE // lengths + 1)
+        impressions = np.sort(np.random.default_rng(_SEED).choice(len(split), kept, replace=False))
+    candidates = split.offsets[impressions + 1] - split.offsets[impressions]
+    labels = split.label[ranges(split.offsets[impressions], candidates)]
+    impression = row_of(candidates)  # [rows]
+    found = {}
+    for feature in features:
+        column = split.context[feature.name]
+        if isinstance(column, Ragged):
+            of_rows = column[impressions[impression]]
+            codes, rows = of_rows.values.astype(np.int64), row_of(np.diff(of_rows.offsets))
+        else:
+            values = column[impressions][impression]
+            numbers = not feature.stored.indexed
+            codes = _codes(pl.Series(values).fill_nan(None)) if numbers else values.astype(np.int64)
+            rows = np.arange(len(labels))
+        says = alone_by_code(codes, rows, labels)
+        if says.tells:
+            found[feature.name] = says
+    return found
+
+
+def warn_of_leaking(schema: Schema, split: Split) -> None:
+    """Warn of every feature that :func:`leaking` finds, with its AUC and the remedy."""
+    for name, says in leaking(schema, split).items():
+        warnings.warn(in_words(name, says), stacklevel=2)
+
+
+def in_words(name: str, says: Alone) -> str:
+    """Say what a leaking feature does, and the remedy."""
+    return (
+        f"context feature {name!r} alone tells the label: AUC {says.auc:.3f} on held-out training rows "
+        f"({says.rows:,} looked at); it seems to be written after the click, and no request has it; move it "
+        "to features.behaviour, or take it out of the schema, and prepare again"
+    )
+
+
+def _codes(values: pl.Series) -> NDArray[np.int64]:
+    """Give each value a number from 0, numbers by intervals; null is the last."""
+    if values.dtype.is_numeric() and values.n_unique() > _INTERVALS:
+        numbers = values.cast(pl.Float64).to_numpy()
+        known = numbers[np.isfinite(numbers)]
+        edges = np.unique(np.quantile(known, np.linspace(0, 1, _INTERVALS + 1), method="lower"))
+        codes = np.searchsorted(edges, np.nan_to_num(numbers, nan=np.inf, posinf=np.inf), side="left")
+        return np.asarray(codes, np.int64)
+    ranks = values.rank("dense").cast(pl.Int64)
+    return np.asarray(ranks.fill_null(int(ranks.max() or 0) + 1).to_numpy() - 1, np.int64)
+
+
+def _auc(scores: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
+    """AUC; equal scores count half."""
+    _, rank = np.unique(scores, return_inverse=True)
+    positives, total = np.bincount(rank, labels), np.bincount(rank)
+    negatives = total - positives
+    below = np.cumsum(negatives) - negatives
+    return float((positives * (below + negatives / 2)).sum() / (positives.sum() * negatives.sum()))
+
+
+def _only_of_clicks(codes: NDArray[np.integer], labels: NDArray[np.integer]) -> bool:
+    """Whether what was not clicked has one value, and other values are of clicks alone, beyond chance."""
+    usual = codes[labels == 0]
+    if (usual != usual[0]).any():
+        return False
+    others = int((codes != usual[0]).sum())
+    return bool(others * np.log(labels.mean()) < np.log(1e-6))
