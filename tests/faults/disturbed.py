@@ -274,6 +274,11 @@ def spread(total: int, most: int | None) -> list[int]:
     return sorted({1 + round(place * (total - 1) / (most - 1)) for place in range(most)})
 
 
+def shares(numbers: list[int], whole: bool) -> dict[str, list[int]]:
+    """Give each fault all numbers, or deal them out, so that a sample has as many operations as it can."""
+    return {fault: numbers if whole else numbers[at :: len(FAULTS)] for at, fault in enumerate(FAULTS)}
+
+
 def main() -> None:
     """Do what standard input asks for."""
     import dien.cli.commands
@@ -289,8 +294,8 @@ def main() -> None:
         disturbed = Disturbed(folder, command)
         numbers = spread(len(disturbed.operations), wanted["most"])
         complaints = {
-            fault: [text for number in numbers for text in disturbed.complaints(fault, number)]
-            for fault in FAULTS
+            fault: [text for number in share for text in disturbed.complaints(fault, number)]
+            for fault, share in shares(numbers, whole=wanted["most"] is None).items()
         }
         results[command.name] = {
             "operations": disturbed.operations,
