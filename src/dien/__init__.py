@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from dien import forks as forks  # a forked process may use what is below
+from dien.room import expect_room
 
 if TYPE_CHECKING:
     from dien.config import RunConfig, TrainConfig, load_config
@@ -124,6 +125,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("importlib.metadata").version("dien")
     if name not in _HOME:
         raise AttributeError(f"module 'dien' has no attribute {name!r}")
+    expect_room()
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

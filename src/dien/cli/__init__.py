@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from dien.cli.stopping import Stopping
 from dien.errors import DienError
+from dien.room import expect_room, shortage
 
 
 def main() -> None:
@@ -43,11 +44,13 @@ def main() -> None:
 
 def _run() -> int | str | None:
     """Run a command and give its exit code."""
-    from dien.cli.commands import app
-    from dien.cli.output import plain_warnings
-
-    plain_warnings()
     try:
+        if "--help" not in sys.argv:
+            expect_room()
+        from dien.cli.commands import app
+        from dien.cli.output import plain_warnings
+
+        plain_warnings()
         app()
     except SystemExit as end:
         return end.code
@@ -58,8 +61,11 @@ def _run() -> int | str | None:
             return 1
         name = error.filename if isinstance(error.filename, str) else "a file or standard output"
         return _failed(f"{name}: {error.strerror or error}")
-    except MemoryError as error:
-        return _failed(f"not enough memory{f' ({error})' if str(error) else ''}")
+    except BaseException as error:  # a panic of Polars is no Exception
+        if (lacking := shortage(error)) is None:
+            raise
+        said = " ".join(str(error).split())[:300]
+        return _failed(f"not enough {lacking}{f' ({said})' if said else ''}")
     return 0
 
 
@@ -85,10 +91,13 @@ def _accept_any_text() -> None:
 
 
 def _failed(text: str) -> int:
-    from dien.cli.output import print_error
-
     with suppress(OSError, ValueError):  # standard error is full or closed: the exit code says it
-        print_error(text)
+        try:
+            from dien.cli.output import print_error
+
+            print_error(text)
+        except (ImportError, MemoryError):
+            sys.stderr.write(f"error: {text}\n")
     return 1
 
 

@@ -7,13 +7,19 @@ import io
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import (
+    EventsWriter,
+)  # in this thread; SummaryWriter waits for one of its own
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.summary import scalar
 
 from dien.errors import RunError
+from dien.files import make_folder
 from dien.run import run_folder
 from dien.training.resumable import resumable, write_text
 
@@ -35,7 +41,8 @@ class TrainingLog:
         write_text(self._path, "".join(json.dumps(record) + "\n" for record in self._records))
         with resumable(run / "tensorboard"):
             shutil.rmtree(run / "tensorboard", ignore_errors=True)
-            self._board = SummaryWriter(str(run / "tensorboard"))
+            make_folder(run / "tensorboard")
+            self._board = EventsWriter(str(run / "tensorboard" / "events"))
         for record in self._records:
             self._draw(record)
 
@@ -52,12 +59,16 @@ class TrainingLog:
 
     def close(self) -> None:
         """End the event file."""
-        self._board.close()
+        with resumable(self._run / "tensorboard"):
+            self._board.close()
 
     def _draw(self, record: dict[str, Any]) -> None:
-        for name, value in record.items():
-            if isinstance(value, float):
-                self._board.add_scalar(f"{record['kind']}/{name}", value, record["step"])
+        numbers = {name: value for name, value in record.items() if isinstance(value, float)}
+        with resumable(self._run / "tensorboard"):
+            for name, value in numbers.items():
+                drawn = scalar(f"{record['kind']}/{name}", value)
+                self._board.write_event(Event(summary=drawn, step=record["step"], wall_time=time.time()))
+            self._board.flush()
 
     def _write_table(self) -> None:
         columns = dict.fromkeys(name for record in self._records for name in record)

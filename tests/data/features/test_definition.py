@@ -90,11 +90,19 @@ def test_the_kind_of_raw_values_is_that_of_the_encoder() -> None:
     assert Feature("tags", "user", 4, "multi").raw is Multi
 
 
-def test_a_feature_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="feature v: kind 'vector'; expected one of categorical, multi, numeric"
-    ):
-        Feature("v", "item", 3, "vector")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "vector"}, "kind 'vector'; expected one of categorical, multi, numeric"),
+        ({"side": "items"}, "side 'items'; expected one of item, behaviour, user, context"),
+        ({"size": 0}, "size 0; expected 1 at least"),
+    ],
+)
+def test_a_feature_made_by_hand_has_a_known_kind_and_side_and_a_size(
+    wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^feature v: {message}"):
+        Feature(**{"name": "v", "side": "item", "size": 3, **wrong})
 
 
 def test_a_category_of_whole_floats_is_that_of_the_integers() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -225,7 +225,7 @@ class Feature:
         encoder: makes raw values what is stored; None where its vocabulary (that of ``table``) does.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: there is no such kind or side, or the size is below 1.
     """
 
     name: str
@@ -240,6 +240,12 @@ class Feature:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"feature {self.name}: kind {self.kind!r}; expected one of {', '.join(KINDS)}")
+        if self.side not in (sides := get_args(Side)):  # else no model would read it
+            raise ValueError(f"feature {self.name}: side {self.side!r}; expected one of {', '.join(sides)}")
+        if self.size < 1:
+            raise ValueError(
+                f"feature {self.name}: size {self.size}; expected 1 at least, for unknown values"
+            )
 
     @property
     def stored(self) -> type[Definition]:

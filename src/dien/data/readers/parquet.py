@@ -14,6 +14,7 @@ from dien.data.readers.files import TableFile
 from dien.data.readers.messages import check_distinct, one_line
 from dien.errors import DataError
 from dien.progress import Progress
+from dien.room import shortage
 
 
 class ParquetReader:
@@ -80,6 +81,8 @@ class ParquetReader:
                 ) from error
 
     def _damaged(self, error: Exception) -> NoReturn:
+        if shortage(error):
+            raise error
         raise DataError(
             f"{self.file.path}: not a readable Parquet file: {one_line(error)}; "
             "it is truncated, damaged or of another kind, write it again"
