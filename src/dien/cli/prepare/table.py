@@ -103,7 +103,7 @@ def table(
     columns["label"] = None if label is None else Label(column=label)
     named = {name: column for name, column in columns.items() if column is not None}
     spec = spec.model_copy(update={"interactions": spec.interactions.model_copy(update=named)})
-    arguments = chosen.of_impressions(labelled=spec.interactions.label is not None)
+    arguments = chosen.of_impressions(labelled=spec.interactions.labelled)
     earlier = Dataset.open(append) if append is not None else None
     if behaviours is not None and history is not None:
         raise typer.BadParameter(

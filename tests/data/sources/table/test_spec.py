@@ -106,6 +106,10 @@ WRONG = [
     ({"interactions": {"user": 5}}, ("interactions.user", "string", "5")),
     ({"interactions": {"time_unit": "m"}}, ("interactions.time_unit", "'ms'")),
     ({"interactions": {"threshold": 4}}, ("interactions", "threshold is of a label")),
+    ({"interactions": {"item": 5}}, ("interactions.item: expected a column, or {column: ", "found 5")),
+    ({"interactions": {"item": {"colum": "a"}}}, ("item.colum: unknown key; did you mean column?",)),
+    ({"interactions": {"item": {"column": "a", "clicked": "1-"}}}, ("interactions.item: clicked begins",)),
+    ({"interactions": {"label": "a", "clicked": "b"}}, ("label and clicked each say what was clicked",)),
     ({"interactions": {"label": {"is": ["a"]}}}, ("interactions.label.column: Field required",)),
     (
         {"interactions": {"label": {"column": "a", "as": 1}}},

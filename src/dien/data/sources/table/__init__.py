@@ -7,7 +7,8 @@ Read it in this order:
 - ``reading``: from files to a log. ``interactions`` reads those and behaviours of a log of their own,
   ``sides`` the tables of items and users, all chunk by chunk (``chunks``). Columns are checked and converted
   by ``values``, ``labels``, ``times`` and the features (:mod:`dien.data.features`); ``duplicates`` finds
-  repeated rows.
+  repeated rows. ``pages`` makes rows of one candidate each where a row holds several items (``lists``), and
+  ``attributes`` takes what the log itself knows of items and users.
 - ``prepare``: all the way to a dataset folder, for Python.
 - ``infer``: a draft of the schema, from the first rows.
 

@@ -47,3 +47,33 @@ def as_label(given: Any) -> Any:
     if given is not None and not isinstance(given, Mapping | Label):
         raise ValueError("expected a column, or {column: event, is: [click]}")
     return given
+
+
+class Page(Strict):
+    """A column of which a row holds all items of a page: a list, or text.
+
+    Attributes:
+        column: its name.
+        separator: between the items of text; None where it is a list, or text as ``[1, 2]``.
+        clicked: the end of an item that was clicked, as ``-1`` of ``N1-1``; each other one ends in something
+            else that begins alike. None where the items have no such mark.
+    """
+
+    column: Text
+    separator: Text | None = None
+    clicked: Annotated[str, Field(min_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _begins_with_a_sign(self) -> Page:
+        if self.clicked is not None and (self.clicked[0].isalnum() or self.clicked[0] in self.clicked[1:]):
+            raise ValueError("clicked begins with the sign that stands before it, which is once in it, as -1")
+        return self
+
+
+def as_item(given: Any) -> Any:
+    """Take the name of a column of items, or what says that it holds pages."""
+    if isinstance(given, Mapping):
+        return Page.model_validate(given)
+    if not isinstance(given, str | Page) or not given:
+        raise ValueError("expected a column, or {column: impressions, separator: ' ', clicked: '-1'}")
+    return given

@@ -12,6 +12,7 @@ from dien.data.readers.files import TableFile
 from dien.data.sources.table.chunks import Columns, chunks
 from dien.data.sources.table.duplicates import candidates_of, first_of_each
 from dien.data.sources.table.labels import NOT_NAMED, LabelParser
+from dien.data.sources.table.pages import CLICKED, PAGE, Pages, item_ids
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
@@ -19,6 +20,7 @@ from dien.data.sources.table.values import (
     conversions,
     ids,
     impressions,
+    labels,
     splits,
     weights,
 )
@@ -51,45 +53,56 @@ def read_interactions(
     """
     roles = spec.interactions
     times, impression_codes = TimeParser(roles.time_unit), Codes()
+    page = roles.page
+    item_of = item_ids if page is None else ids
     parsers: dict[str, Column] = {
         "user": (roles.user, lambda values: _rows(users.encode(ids(values)))),
-        "item": (roles.item, lambda values: _rows(items.encode(ids(values)))),
+        "item": (roles.item_column, lambda values: _rows(items.encode(item_of(values)))),
         "time": (roles.time, times.parse),
     }
     label = None if roles.label is None else LabelParser(roles)
     if roles.label is not None and label is not None:
         parsers["label"] = roles.label.column, label.parse
+    elif roles.labelled:
+        parsers["label"] = CLICKED, labels
     if roles.impression is not None:
         parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
+    elif page is not None:
+        parsers["impression"] = PAGE, lambda values: values
     if roles.split is not None:
         parsers["split"] = roles.split, splits
     if roles.weight is not None:
         parsers[WEIGHT] = roles.weight, weights
     if roles.conversion is not None:
         parsers[CONVERSION] = roles.conversion, conversions
-    events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress)
+    pages = None if page is None else Pages(page, roles, _multi_columns(spec))
+    events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress, pages)
+    if pages is not None:
+        excluded |= pages.counts
     if events.is_empty():
         raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
-    if roles.label is not None and label is not None:
-        if not (events["label"] == 1).any():
-            raise DataError(
-                f"{_in_words(files)}: column {roles.label.column!r}: no label is 1{label.what_is_1}"
-                "; expected at least one click; name the right column (interactions.label), or none where "
-                "every row is a click"
-            )
+    if roles.labelled and not (events["label"] == 1).any():
+        column, what_is_1 = roles.item_column if page else "", ""
+        if roles.label is not None and label is not None:
+            column, what_is_1 = roles.label.column, label.what_is_1
+        raise DataError(
+            f"{_in_words(files)}: column {column!r}: no label is 1{what_is_1}; expected at least one "
+            "click; name the right column (interactions.label), or none where every row is a click"
+        )
+    if label is not None:
         label.warn()
         excluded[NOT_NAMED] = label.without
     kept = first_of_each(
         events["user"].to_numpy(),
         events["item"].to_numpy(),
         events["time"].to_numpy(),
-        events["impression"].to_numpy() if roles.impression is not None else None,
-        events["label"].to_numpy() if roles.label is not None else None,
+        events["impression"].to_numpy() if "impression" in events.columns else None,
+        events["label"].to_numpy() if roles.labelled else None,
     )
     if kept is not None:
         excluded["repeated interactions (same user, item, time and impression)"] = int((~kept).sum())
         events = events.filter(pl.Series(kept))
-    if roles.impression is not None and roles.label is not None:
+    if roles.impression is not None and roles.labelled:
         events = _joined(events, spec, excluded)
     if roles.split is not None:
         excluded["interactions in no split (kept)"] = int((events["split"] == 3).sum())
@@ -148,7 +161,7 @@ def read_behaviours(
     times = TimeParser(own.time_unit or (roles.time_unit if own.time is None else None))
     parsers: dict[str, Column] = {
         "user": (own.user or roles.user, lambda values: _rows(users.encode(ids(values)))),
-        "item": (own.item or roles.item, lambda values: _rows(items.encode(ids(values)))),
+        "item": (own.item or roles.item_column, lambda values: _rows(items.encode(ids(values)))),
         "time": (own.time or roles.time, times.parse),
     }
     behaviours = _rows_of(files, "behaviours", parsers, times, spec, ("behaviour",), excluded, progress)
@@ -168,6 +181,7 @@ def _rows_of(
     sides: Sequence[Side],
     excluded: dict[str, int],
     progress: Progress | None,
+    pages: Pages | None = None,
 ) -> pl.DataFrame:
     """Read the rows of all files of a part of the schema: its own columns, and the features of some sides."""
     parsers = dict(parsers)
@@ -186,12 +200,22 @@ def _rows_of(
             parsers[name] = feature.column or name, _event_feature(feature, precision)
             wanted.setdefault(feature.column or name, f"features.{side}.{name}")
     columns = Columns([*parsers, *timed])
-    for chunk in chunks(files, wanted, times, excluded, progress):
+    if pages is not None:
+        wanted = {name: key for name, key in wanted.items() if name not in (CLICKED, PAGE)} | pages.wanted
+    for rows in chunks(files, wanted, times, excluded, progress):
+        chunk = rows if pages is None else pages.rows(rows)
+        if chunk.frame.is_empty():
+            continue
         for name, (column, parser) in parsers.items():
             columns.add(name, chunk.parse(column, parser))
         for name, (feature, codes) in timed.items():
             columns.add(name, codes.categories(feature.of_time(columns.last("time"))))
     return columns.frame()
+
+
+def _multi_columns(spec: TableSpec) -> frozenset[str]:
+    """Name the columns of which a row has several values."""
+    return frozenset(one.column or name for _, name, one in spec.features.named() if not one.one_value)
 
 
 def _rows(codes: pl.Series) -> pl.Series:

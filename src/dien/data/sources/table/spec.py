@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numeric, Side
 from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
-from dien.data.sources.table.forms import Label, as_label
+from dien.data.sources.table.forms import Label, Page, as_item, as_label
 from dien.data.sources.table.strict import Strict, problems
 from dien.errors import DataError, nearest
 from dien.yaml_text import YamlTextError, read_yaml
@@ -40,7 +40,9 @@ class Interactions(Strict):
 
     Attributes:
         user: who; text or integers.
-        item: with what; text or integers.
+        item: with what; text or integers; or what says that a row holds several items, a page.
+        clicked: a list of those items of a page that were clicked; None where it is no page, or where it or
+            its label says so.
         time: when.
         time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to detect
             it from the values of each file.
@@ -56,7 +58,8 @@ class Interactions(Strict):
     """
 
     user: Text = "user"
-    item: Text = "item"
+    item: Annotated[Text | Page, BeforeValidator(as_item)] = "item"
+    clicked: Text | None = None
     time: Text = "time"
     time_unit: TimeUnit | None = None
     label: Annotated[Label | None, BeforeValidator(as_label)] = None
@@ -73,6 +76,33 @@ class Interactions(Strict):
         if self.threshold is not None and self.label is not None and (self.label.is_ or self.label.known):
             raise ValueError("threshold is of a label that is a number; leave it out, or is and known")
         return self
+
+    @model_validator(mode="after")
+    def _one_that_says_what_was_clicked(self) -> Interactions:
+        marked = isinstance(self.item, Page) and self.item.clicked is not None
+        given = {"label": self.label is not None, "clicked": self.clicked is not None, "item.clicked": marked}
+        if sum(given.values()) > 1:
+            names = " and ".join(name for name, there in given.items() if there)
+            raise ValueError(f"{names} each say what was clicked; keep one of them")
+        return self
+
+    @property
+    def page(self) -> Page | None:
+        """Where the items of a page stand; None where a row has one item."""
+        if isinstance(self.item, Page):
+            return self.item
+        return None if self.clicked is None else Page(column=self.item)
+
+    @property
+    def item_column(self) -> str:
+        """The column of items or of pages."""
+        return self.item.column if isinstance(self.item, Page) else self.item
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the log says what was shown and not clicked."""
+        marked = isinstance(self.item, Page) and self.item.clicked is not None
+        return marked or self.label is not None or self.clicked is not None
 
 
 class Behaviours(Strict):

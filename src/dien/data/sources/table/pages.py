@@ -1,0 +1,211 @@
+"""A page in a row: several items that were shown together, made rows of one candidate each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.ragged import row_of
+from dien.data.readers.messages import BadValueError, listed, refuse, refuse_type, shown
+from dien.data.readers.reader import Chunk
+from dien.data.readers.values import cast, evaluated
+from dien.data.sources.table.forms import Page
+from dien.data.sources.table.lists import lists_of
+from dien.data.sources.table.spec import Interactions
+from dien.data.sources.table.values import ids
+
+CLICKED = ".clicked"
+"""The column of what was clicked on a page; no column of a schema begins with a dot."""
+PAGE = ".page"
+"""The column of the number of each page."""
+EMPTY = "pages without an item (left out)"
+NOT_ON_PAGE = "clicked items that are not on their page (left out)"
+
+_LOOKED_AT = 1000  # rows of a chunk, for pages that nobody named
+_MARKS = 10  # of items on pages, at most
+_MARKED = r"^\S+-[01]( +\S+-[01])+\s*$"  # as in MIND
+_LISTED = r"^\[[^\[\]]*,[^\[\]]*\]$"
+_LISTS = (
+    "interactions: {item: inview, clicked: clicked} for a list of items shown and one of those clicked, or "
+    "item: {column: inview} where every item was clicked or label is a list as long (docs/data.md, "
+    "A page in a row)"
+)
+
+
+def item_ids(values: pl.Series) -> pl.Series:
+    """Read the ids of items, one a row.
+
+    Raises:
+        BadValueError: one is missing, or a row seems to hold several items.
+    """
+    if isinstance(values.dtype, pl.List | pl.Array):
+        refuse_type(values, f"one item a row; where a row is a page of several, say so, as {_LISTS}")
+    if values.dtype == pl.String:
+        head = values.head(_LOOKED_AT)
+        refuse(
+            head,
+            head.str.contains(_MARKED).fill_null(False),
+            "one item a row; this seems a page of several, each with 1 or 0 for clicked or not: say so, as "
+            "interactions: {item: {column: "
+            f'{values.name}, separator: " ", clicked: "-1"}}}} (docs/data.md, A page in a row)',
+        )
+        refuse(
+            head,
+            head.str.contains(_LISTED).fill_null(False),
+            f"one item a row; this seems a list of several: say so, as {_LISTS}",
+        )
+    return ids(values)
+
+
+@dataclass(frozen=True)
+class _Candidates(Chunk):
+    """Rows of one candidate each.
+
+    Attributes:
+        of: ``[n]`` the row of the chunk that each was in.
+    """
+
+    of: NDArray[np.int64]
+
+    def place(self, index: int) -> str:
+        return super().place(int(self.of[index]) if index < len(self.of) else index)
+
+
+class Pages:
+    """Makes rows of one candidate each of the pages of all files of a log.
+
+    Args:
+        page: where the items of a page stand.
+        roles: columns of the interactions.
+        multi: columns of which a row has several values anyway: lists in them belong to the whole page.
+    """
+
+    def __init__(self, page: Page, roles: Interactions, multi: frozenset[str]) -> None:
+        self._page, self._clicked, self._multi = page, roles.clicked, multi
+        self._label = None if roles.label is None else roles.label.column
+        self._rows = 0
+        self._marks: set[str] = set()
+        self.counts = {EMPTY: 0, NOT_ON_PAGE: 0}
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """The columns that it reads, beside those of roles and features, and the key that names each."""
+        return {} if self._clicked is None else {self._clicked: "interactions.clicked"}
+
+    def rows(self, chunk: Chunk) -> Chunk:
+        """Make the rows of a chunk those of its candidates; columns :data:`CLICKED` and :data:`PAGE` are new.
+
+        Another column that holds a list as long as the page is of the candidates, too; any other value is of
+        all of them.
+
+        Raises:
+            DataError: a page or what was clicked on it cannot be read.
+        """
+        lists = chunk.parse(self._page.column, self._lists)
+        lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+        self.counts[EMPTY] += int((lengths == 0).sum())
+        of = row_of(lengths)
+        frame = chunk.frame.select(
+            self._column(chunk, name, lengths, of)
+            for name in chunk.frame.columns
+            if name != self._page.column
+        )
+        items = lists.filter(pl.Series(lengths > 0)).explode().alias(self._page.column)
+        rows = _Candidates(chunk.reader, items.to_frame(), chunk.row, of)
+        made = [items, pl.Series(PAGE, self._rows + of)]
+        self._rows += len(lengths)
+        if self._page.clicked is not None:
+            marked = rows.parse(self._page.column, self._marked).struct
+            made = [marked.field("item").alias(items.name), marked.field("clicked").alias(CLICKED), *made[1:]]
+        elif self._clicked is not None:
+            clicked = chunk.parse(self._clicked, self._lists)
+            made.append(self._found(rows.parse(self._page.column, ids), clicked, of))
+        return _Candidates(chunk.reader, frame.with_columns(made), chunk.row, of)
+
+    def _lists(self, values: pl.Series) -> pl.Series:
+        return lists_of(values, self._page.separator, "say what stands between the values, as separator")
+
+    def _column(
+        self, chunk: Chunk, name: str, lengths: NDArray[np.int64], of: NDArray[np.int64]
+    ) -> pl.Series:
+        """Give each candidate its value of a column."""
+        values = chunk.frame[name]
+        if name == self._label:
+            values = chunk.parse(name, self._lists)
+        depth = _depth(values.dtype)
+        if name == self._clicked or depth == 0 or (name in self._multi and depth == 1):
+            return values.gather(of)
+
+        def of_candidates(values: pl.Series) -> pl.Series:
+            own = values.list.len()
+            wrong = (own != pl.Series(lengths)).fill_null(name == self._label)
+            if wrong.any():
+                row = int(wrong.arg_max() or 0)
+                raise BadValueError(
+                    row,
+                    f"{shown(values[row].to_list() if values[row] is not None else None)}",
+                    f"a list of {lengths[row]} values, one for each item of {self._page.column!r}; mend it, "
+                    "or leave the column out",
+                )
+            there = own.fill_null(0).to_numpy() > 0
+            flat: pl.Series = values.filter(pl.Series(there)).explode()
+            if there[lengths > 0].all():
+                return flat
+            known = there[of]  # [n] candidates whose row has a list
+            place = pl.Series(np.cumsum(known) - 1)
+            filled: pl.Series = flat.gather(evaluated(pl.when(pl.Series(known)).then(place)))
+            return filled
+
+        return _Candidates(chunk.reader, values.to_frame(), chunk.row, np.arange(len(lengths))).parse(
+            name, of_candidates
+        )
+
+    def _marked(self, items: pl.Series) -> pl.Series:
+        """Take the mark off each item, and say whether it means a click."""
+        mark = self._page.clicked or ""
+        sign = re.escape(mark[0])
+        parts = cast(items, pl.String()).str.extract_groups(rf"^(.+)({sign}[^{sign}]*)$").struct
+        item, found = parts.field("1"), parts.field("2")
+        self._marks |= set(found.drop_nulls().unique())
+        refuse(
+            items,
+            item.is_null(),
+            f"an item and, after {mark[0]!r}, whether it was clicked ({mark!r} where it was); mend it, or "
+            "set clicked of interactions.item right",
+        )
+        if len(self._marks) > _MARKS:
+            refuse(
+                items,
+                (found != mark).fill_null(False),
+                f"{mark!r} or another mark; there are more than {_MARKS} ({listed(sorted(self._marks))}), so "
+                "that some seem to belong to the ids; set clicked of interactions.item right",
+            )
+        return pl.DataFrame({"item": item, "clicked": found == mark}).to_struct(items.name)
+
+    def _found(self, items: pl.Series, clicked: pl.Series, of: NDArray[np.int64]) -> pl.Series:
+        """Mark the candidates that the list of what was clicked names."""
+        lengths = clicked.list.len().fill_null(0).to_numpy().astype(np.int64)
+        named = clicked.filter(pl.Series(lengths > 0)).explode()
+        pairs = pl.DataFrame({"page": row_of(lengths), "item": cast(named, pl.String())})
+        pairs = pairs.filter(pl.col("item").is_not_null()).unique()
+        shown = pl.DataFrame({"page": of, "item": items})
+        self.counts[NOT_ON_PAGE] += pairs.join(shown, on=["page", "item"], how="anti").height
+        marked = shown.join(
+            pairs.with_columns(pl.lit(True).alias(CLICKED)),
+            on=["page", "item"],
+            how="left",
+            maintain_order="left",
+        )
+        return marked[CLICKED].fill_null(False)
+
+
+def _depth(dtype: pl.DataType) -> int:
+    """Count how deep lists stand in lists."""
+    depth = 0
+    while isinstance(dtype, pl.List):
+        depth, dtype = depth + 1, dtype.inner  # type: ignore[assignment]  # an instance when read
+    return depth

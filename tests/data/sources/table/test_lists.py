@@ -1,0 +1,45 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dien.data.readers.messages import BadValueError
+from dien.data.sources.table.lists import lists_of
+
+words = st.text("abc1.-_", min_size=1, max_size=4)
+rows = st.lists(st.none() | st.lists(words, max_size=4), min_size=1, max_size=6)
+
+
+@given(rows, st.sampled_from(["|", "^", ";", " ", "::", None]))
+def test_lists_are_read_alike_from_lists_and_from_text(
+    given_: list[list[str] | None], between: str | None
+) -> None:
+    typed = pl.Series("l", given_, dtype=pl.List(pl.String))
+    assert lists_of(typed, between, "").to_list() == given_
+    if between is None:
+        for write in (json.dumps, str, lambda row: str(tuple(row)) if len(row) != 1 else json.dumps(row)):
+            text = pl.Series("l", [None if row is None else write(row) for row in given_], dtype=pl.String)
+            assert lists_of(text, None, "").to_list() == given_
+    else:
+        text = pl.Series("l", [None if row is None else between.join(row) for row in given_], dtype=pl.String)
+        assert lists_of(text, between, "").to_list() == given_
+
+
+def test_numbers_are_read_as_python_and_numpy_write_them() -> None:
+    text = pl.Series("l", ["[11, 12, 1]", str(np.array([3, 14, 5])), "[]", "", " ( 7 ) "])
+    assert lists_of(text, None, "").to_list() == [["11", "12", "1"], ["3", "14", "5"], [], [], ["7"]]
+
+
+def test_blanks_within_a_value_stay_where_commas_stand_between_the_values() -> None:
+    assert lists_of(pl.Series("l", ["[Sci Fi, 'a, b', Drama]"]), None, "").to_list() == [
+        ["Sci Fi", "a, b", "Drama"]
+    ]
+
+
+@pytest.mark.parametrize("values", [pl.Series("l", ["[1]", "1|2"]), pl.Series("l", [1, 2])])
+def test_what_is_no_list_is_refused_with_how_to_mend_it(values: pl.Series) -> None:
+    with pytest.raises(BadValueError, match=r"expected a list, or text as \[1, 2\]; say so$"):
+        lists_of(values, None, "say so")
