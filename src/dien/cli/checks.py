@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import typer
+
+from dien.data.readers.text_format import is_encoding
 
 LARGEST = 2**63 - 1  # of a seed: what torch and numpy both take
 
@@ -102,6 +105,19 @@ def names(value: object) -> Names:
     """Check names with commas between them."""
     found = Names(name.strip() for name in str(value).split(","))
     return found if all(found) else refuse(value, "names with commas between, as sum-pooling,din,dien")
+
+
+def separator(value: object) -> str:
+    """Check what is between columns; backslash t is a tab, and backslash x01 the character of this number."""
+    given = str(value).replace("\\t", "\t")
+    given = re.sub(r"\\x([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), given)
+    return given if given and not set(given) & set('\r\n"') else refuse(value, "characters, no quotes")
+
+
+def encoding(value: object) -> str:
+    """Check that Python knows an encoding."""
+    given = str(value)
+    return given if is_encoding(given) else refuse(value, "an encoding, as latin-1, gbk or utf-16")
 
 
 def moment(value: object) -> Moment:

@@ -81,6 +81,26 @@ def column(name: str, help: str) -> Any:
     return option(name, "COLUMN", f"Column of {help}.", checks.text)
 
 
+file_format = typer.Option(
+    "--format", help="Kind of the interactions' files, where their names do not say it.", show_default=False
+)
+columns = option(
+    "--columns",
+    "NAMES",
+    "Names of the interactions' columns, with commas, where they have no header.",
+    checks.names,
+)
+separator = option(
+    "--separator",
+    "TEXT",
+    "What is between the interactions' columns, as ';', '::' or '\\t'.",
+    checks.separator,
+)
+encoding = option(
+    "--encoding", "NAME", "Encoding of the interactions' text, as latin-1 or gbk.", checks.encoding
+)
+
+
 def model(more: str = "") -> Any:
     """Make the option ``--model``."""
     return option(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
-from dien.cli import options
+from dien.cli import checks, options
 from dien.cli.output import Results, messages, print_as_it_is, print_json
 
 schema = typer.Typer(no_args_is_help=True)
@@ -32,6 +32,10 @@ def infer(
         str | None,
         options.column("--label", "the label: 1 clicked, 0 shown and not clicked (default: guessed)"),
     ] = None,
+    file_format: Annotated[Literal["csv", "tsv", "jsonl", "parquet"] | None, options.file_format] = None,
+    columns: Annotated[checks.Names | None, options.columns] = None,
+    separator: Annotated[str | None, options.separator] = None,
+    encoding: Annotated[str | None, options.encoding] = None,
     out: Annotated[
         Path | None,
         options.option(
@@ -49,14 +53,23 @@ def infer(
     import yaml
 
     from dien.data.sources.table import infer
+    from dien.data.sources.table.table_text import TableText
     from dien.errors import DataError
     from dien.files import write_text
 
     if out is not None and (out.exists() or out.is_symlink()):
         raise DataError(f"{out}: exists already; choose another path or remove it")
-    columns = {"user": user, "item": item, "time": time, "label": label}
-    named = {role: column for role, column in columns.items() if column is not None}
-    text = infer(interactions, items, users, named)
+    roles = {"user": user, "item": item, "time": time, "label": label}
+    named = {role: column for role, column in roles.items() if column is not None}
+    written: dict[str, Any] = {
+        "format": file_format,
+        "columns": columns,
+        "separator": separator,
+        "encoding": encoding,
+    }
+    text = infer(
+        interactions, items, users, named, TableText(**{k: v for k, v in written.items() if v is not None})
+    )
     if out is not None:
         write_text(out, text)
     if as_json:

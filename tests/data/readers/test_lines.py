@@ -39,7 +39,7 @@ def test_a_gzip_file_cut_anywhere_is_called_truncated(tmp_path: Path):
     path = tmp_path / "file.gz"
     for length in range(2, len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(DataError, match=r"file\.gz: the gzip file is truncated or damaged"):
+        with pytest.raises(DataError, match=r"file\.gz: the compressed file is truncated or damaged"):
             list(LineFile(path))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.progress import DownloadColumn
 
-from dien.cli import options
+from dien.cli import checks, options
 from dien.cli.groups import with_groups
 from dien.cli.output import progress
 from dien.cli.prepare.splits import SplitOptions, split_option
@@ -66,6 +66,10 @@ def table(
             "--label", "the label: 1 clicked, 0 shown and not clicked. Without one, each row is a click"
         ),
     ] = None,
+    file_format: Annotated[Literal["csv", "tsv", "jsonl", "parquet"] | None, options.file_format] = None,
+    columns: Annotated[checks.Names | None, options.columns] = None,
+    separator: Annotated[str | None, options.separator] = None,
+    encoding: Annotated[str | None, options.encoding] = None,
     history: Annotated[
         Literal["clicked", "all"] | None,
         typer.Option(
@@ -81,7 +85,7 @@ def table(
 ) -> None:
     """Prepare your own Parquet, CSV or JSON lines, with or without labels (docs/data.md).
 
-    --user, --item, --time and --label go before what the schema says. For example:
+    Options about the interactions, as --user or --columns, go before what the schema says. For example:
 
         dien prepare table --interactions clicks/ --items items.parquet --schema schema.yaml --out data/shop
 
@@ -99,9 +103,10 @@ def table(
         )
     rule = chosen.rule(split)
     spec = table.TableSpec.load(schema) if schema is not None else table.TableSpec()
-    columns: dict[str, Any] = {"user": user, "item": item, "time": time}
-    columns["label"] = None if label is None else Label(column=label)
-    named = {name: column for name, column in columns.items() if column is not None}
+    given: dict[str, Any] = {"user": user, "item": item, "time": time}
+    given["label"] = None if label is None else Label(column=label)
+    given |= {"format": file_format, "columns": columns, "separator": separator, "encoding": encoding}
+    named = {name: value for name, value in given.items() if value is not None}
     spec = spec.model_copy(update={"interactions": spec.interactions.model_copy(update=named)})
     arguments = chosen.of_impressions(labelled=spec.interactions.labelled)
     earlier = Dataset.open(append) if append is not None else None

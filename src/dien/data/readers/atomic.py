@@ -18,8 +18,6 @@ TYPES = ("token", "token_seq", "float", "float_seq")
 class AtomicReader(CsvReader):
     """An atomic file; nothing in it is quoted, and an empty field is missing."""
 
-    quoted = False
-
     def types(self) -> dict[str, str]:
         """Read the header, as ``user_id:token``: the type of each column.
 

@@ -1,12 +1,12 @@
-"""CSV files in chunks, all columns as text."""
+"""Text with something between the columns, as CSV, in chunks; all columns as text."""
 
 from __future__ import annotations
 
 import csv
 import io
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import BinaryIO, NoReturn, TextIO, cast
 
 import polars as pl
@@ -16,8 +16,16 @@ import pyarrow.csv
 from dien.data.readers import streams
 from dien.data.readers.csv_quotes import StrayQuoteError, fields_over_lines
 from dien.data.readers.files import TableFile
-from dien.data.readers.messages import check_distinct, one_line
-from dien.data.readers.streams import open_stream, sizes_to
+from dien.data.readers.first_lines import (
+    dialect_of,
+    first_rows,
+    likely_encodings,
+    looks_like_data,
+    separator_in_words,
+)
+from dien.data.readers.messages import check_distinct, listed, one_line, told_counts
+from dien.data.readers.streams import DAMAGED, open_stream, open_text, sizes_to
+from dien.data.readers.text_format import Dialect
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -27,36 +35,70 @@ _BLOCK_OF_FEW_ROWS = 1 << 22  # bytes; Arrow reads 32 blocks ahead of who takes 
 
 
 class CsvReader:
-    """A CSV file with a header, gzip or plain; an empty field is missing."""
+    """A file of text with something between the columns, compressed or plain; an empty field is missing.
 
-    quoted = True
-    """Whether quotes around a field keep separators and line ends in it."""
+    The first line names the columns, unless ``file.text.columns`` does.
+    """
 
     def __init__(self, file: TableFile) -> None:
         self.file = file
         self.kept: dict[str, int] = {}
 
+    @cached_property
+    def dialect(self) -> Dialect:
+        """How the text is written."""
+        found = dialect_of(self.file.path, self.file.text, self.file.separator)
+        self._count(told_counts(found.told))
+        return found
+
     def columns(self) -> list[str]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         with self._text() as text:
             try:
-                header = next((row for row in self._rows(text) if row), [])
-                if any("\0" in name for name in header):
+                first = next((row for row in self._rows(text) if row), [])
+                if any("\0" in name for name in first):
                     raise ValueError
-            except (csv.Error, ValueError, EOFError, OSError, zlib.error) as error:
+            except (csv.Error, ValueError, *DAMAGED) as error:
                 self._damaged(error)
-        check_distinct(self.file.path, header)
-        return header
+        named = self.file.text.columns
+        if named is None:
+            if len(set(first)) < len(first) and (doubt := self._no_header()):
+                raise DataError(f"{self.file.path}: {doubt}")
+            check_distinct(self.file.path, first)
+            return first
+        if first and len(first) != len(named):
+            raise DataError(
+                f"{self.file.path}: line 1: {len(first)} fields with "
+                f"{separator_in_words(self.dialect.separator)} between; expected {len(named)}, as columns "
+                f"names ({listed(named)}); mend columns or separator"
+            )
+        if tuple(first) == named:
+            raise DataError(
+                f"{self.file.path}: line 1 is a header; columns names those of a file without one; leave "
+                "columns out"
+            )
+        return list(named)
 
     def has(self, column: str) -> bool:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return column in self.columns()
 
+    def told(self) -> tuple[str, ...]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return self.dialect.told
+
+    def doubt(self) -> str:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return "" if self.file.text.columns is not None else self._no_header()
+
     def chunks(
         self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
     ) -> Iterator[pl.DataFrame]:
         """See :class:`~dien.data.readers.reader.Reader`."""
-        with open_stream(self.file.path, sizes_to(progress)) as raw:
+        dialect, named = self.dialect, self.file.text.columns
+        if any(name.isdecimal() for name in columns) and (doubt := self.doubt()):
+            raise DataError(f"{self.file.path}: {doubt}")  # the first row would be lost
+        with open_text(self.file.path, dialect, sizes_to(progress)) as raw:
             bytes_read, rows_read = _Counted(raw), 0
             try:
                 stream = pa.csv.open_csv(
@@ -64,11 +106,12 @@ class CsvReader:
                     pa.csv.ReadOptions(
                         block_size=streams.BLOCK_BYTES if rows is None else _BLOCK_OF_FEW_ROWS,
                         use_threads=False,
+                        column_names=None if named is None else list(named),
                     ),
                     pa.csv.ParseOptions(
-                        delimiter=self.file.separator,
-                        quote_char='"' if self.quoted else False,
-                        newlines_in_values=self.quoted,
+                        delimiter=dialect.delimiter,
+                        quote_char='"' if dialect.quoted else False,
+                        newlines_in_values=dialect.quoted,
                     ),
                     pa.csv.ConvertOptions(
                         include_columns=list(columns),
@@ -81,10 +124,10 @@ class CsvReader:
                     rows_read += batch.num_rows
                     frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
                     yield from frame.iter_slices(rows or streams.CHUNK_ROWS)
-            except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError) as error:
+            except (pa.ArrowException, ValueError, *DAMAGED) as error:
                 self._damaged(error)
         # Where every line is a row, no field runs over lines: so it is in most files, and costs nothing.
-        if self.quoted and bytes_read.quotes and bytes_read.lines != rows_read + 1:
+        if dialect.quoted and bytes_read.quotes and bytes_read.lines != rows_read + (named is None):
             try:
                 self._check_quotes()
             except csv.Error as error:
@@ -92,8 +135,8 @@ class CsvReader:
 
     def place(self, row: int) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""
-        with self._text("replace") as text, suppress(csv.Error):
-            reader, index, begin = self._rows(text), -2, 1
+        with self._text("replace") as text, suppress(csv.Error, ValueError):
+            reader, index, begin = self._rows(text), -1 - (self.file.text.columns is None), 1
             for fields in reader:
                 index += bool(fields)
                 if index == row:
@@ -101,13 +144,28 @@ class CsvReader:
                 begin = reader.line_num + 1  # type: ignore[attr-defined]
         return f"row {row + 1}"
 
+    def _count(self, found: Mapping[str, int]) -> None:
+        self.kept = {**self.kept, **found}
+
+    def _no_header(self) -> str:
+        """Say that the first line is no header, where it seems so."""
+        rows = first_rows(self.file.path, self.dialect)
+        if not looks_like_data(rows):
+            return ""
+        return (
+            f"the first line looks like data ({listed(rows[0][:6])}), not like names of the columns; name "
+            "them in their order, as --columns user,item,time of the interactions or "
+            "columns: [user, item, time] in the schema; or put a header into the file"
+        )
+
     def _text(self, errors: str = "strict") -> TextIO:
-        return io.TextIOWrapper(open_stream(self.file.path), "utf-8-sig", errors, newline="")
+        stream = open_text(self.file.path, self.dialect, errors=errors)
+        return io.TextIOWrapper(stream, "utf-8-sig", errors, newline="")
 
     def _rows(self, text: TextIO) -> Iterator[list[str]]:
-        if self.quoted:
-            return csv.reader(text, delimiter=self.file.separator)
-        return csv.reader(text, delimiter=self.file.separator, quoting=csv.QUOTE_NONE)
+        if self.dialect.quoted:
+            return csv.reader(text, delimiter=self.dialect.delimiter)
+        return csv.reader(text, delimiter=self.dialect.delimiter, quoting=csv.QUOTE_NONE)
 
     def _check_quotes(self) -> None:
         """Raise where a quote hides rows; count the fields that rightly run over lines.
@@ -117,33 +175,41 @@ class CsvReader:
         """
         with self._text("replace") as text:
             try:
-                count = fields_over_lines(text, self.file.separator)
+                count = fields_over_lines(text, self.dialect.delimiter)
             except StrayQuoteError as error:
                 raise DataError(f"{self.file.path}: line {error.line}: {error}") from error
         if count:
-            self.kept = {"fields in quotes that run over lines (kept)": count}
+            self._count({"fields in quotes that run over lines (kept)": count})
 
     def _damaged(self, error: Exception) -> NoReturn:
         """Find the first damaged line, slowly: this is the only time."""
         line, problem = 0, ""
-        if self.quoted:
-            with suppress(csv.Error, UnicodeError, EOFError, OSError, zlib.error):
+        if self.dialect.quoted:
+            with suppress(csv.Error, UnicodeError, *DAMAGED):
                 self._check_quotes()
         try:
             with self._text() as text:
-                reader, width = self._rows(text), 0
+                named = self.file.text.columns
+                reader, width = self._rows(text), len(named or ())
                 for fields in reader:
                     width = width or len(fields)
                     if any("\0" in field for field in fields):
-                        problem = "a NUL byte: this is no text, or text of UTF-16"
+                        problem = "a NUL byte: this is no text, or text of UTF-16 (say encoding: utf-16)"
                         break
                     if fields and len(fields) != width:
-                        problem = f"{len(fields)} fields, expected {width} as in the header"
+                        as_in = "as in the header" if named is None else "as columns names"
+                        problem = f"{len(fields)} fields, expected {width} {as_in}"
                         break
                     line = reader.line_num  # type: ignore[attr-defined]
         except UnicodeError as found:
-            problem, line = f"not UTF-8 ({found})", self._line_of_bad_bytes()
-        except (EOFError, OSError, zlib.error, csv.Error) as found:
+            bad, line = self._bad_bytes()
+            problem = f"not {self.dialect.encoding.upper()} ({found})"
+            if self.file.text.encoding is None and (likely := likely_encodings(bad)):
+                problem += (
+                    f"; it may be {', '.join(likely)}: say it as encoding in the schema, or as --encoding "
+                    "of the interactions"
+                )
+        except (csv.Error, ValueError, *DAMAGED) as found:
             problem = str(found)
         where = f"{self.file.path}: line {line + 1}" if problem else f"{self.file.path}"
         raise DataError(
@@ -151,15 +217,20 @@ class CsvReader:
         ) from error
 
     def _expected(self) -> str:
-        return (
-            f"CSV in UTF-8 with a header, fields with {self.file.separator!r} between and quotes around one "
-            "that holds it"
-        )
+        dialect = self.dialect
+        around = " and quotes around one that holds it" if dialect.quoted else ""
+        header = " with a header" if self.file.text.columns is None else ""
+        return f"CSV in {dialect.encoding.upper()}{header}, fields with {dialect.separator!r} between{around}"
 
-    def _line_of_bad_bytes(self) -> int:
+    def _bad_bytes(self) -> tuple[bytes, int]:
+        """Find the first line that is not of the encoding, and how many come before it."""
         with open_stream(self.file.path) as raw:
-            lines = enumerate(raw)
-            return next((n for n, line in lines if "\ufffd" in line.decode(errors="replace")), 0)
+            for number, line in enumerate(raw):
+                try:
+                    line.decode(self.dialect.encoding)
+                except UnicodeError:  # noqa: PERF203  # only once
+                    return line, number
+        return b"", 0
 
 
 class _Counted:

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote
 
 from msgspec import structs
 
+from dien.data.readers.first_lines import head_of
 from dien.data.readers.source_file import SourceFile, source_file
+from dien.data.readers.streams import BYTE_ORDER_MARK, members
+from dien.data.readers.text_format import NOTHING_SAID, Format, TextFormat
 from dien.errors import DataError
-
-Format = Literal["parquet", "csv", "jsonl", "atomic"]
 
 _FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
     ".csv": "csv",
-    ".csv.gz": "csv",
     ".tsv": "csv",
-    ".tsv.gz": "csv",
     ".jsonl": "jsonl",
-    ".jsonl.gz": "jsonl",
     ".ndjson": "jsonl",
-    ".ndjson.gz": "jsonl",
+    ".json": "jsonl",
     ".inter": "atomic",
     ".user": "atomic",
     ".item": "atomic",
 }
-_EXPECTED = "expected a name ending in " + ", ".join(_FORMATS)
+_PACKED = (".gz", ".bz2", ".zst", ".zip")
+_TOLD = ("", ".dat", ".data", ".txt", ".log", ".base", ".test", ".train")  # names that say nothing
+_EXPECTED = (
+    f"expected a name ending in {', '.join(_FORMATS)} (text also packed: {', '.join(_PACKED)}), in "
+    f"{', '.join(filter(None, _TOLD))} or in nothing; for any other name say format: csv (or tsv, jsonl, "
+    "parquet) in the schema"
+)
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -42,15 +48,19 @@ class TableFile:
         path: where it lies.
         name: its path below the folder given, for the report.
         format: how it is read.
-        separator: between the columns of text.
+        separator: between the columns of text with such a name; None where the name does not say.
         size: bytes.
+        text: what is said of it.
+        told: whether the format is told by its first bytes alone.
     """
 
     path: Path
     name: str
     format: Format
-    separator: str
+    separator: str | None
     size: int
+    text: TextFormat = NOTHING_SAID
+    told: bool = False
 
     @property
     def partition(self) -> dict[str, str | None]:
@@ -67,7 +77,7 @@ class TableFile:
         return structs.replace(source_file(self.path), name=self.name)
 
 
-def find(paths: Sequence[Path]) -> list[TableFile]:
+def find(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[TableFile]:
     """List the files of a table.
 
     A folder stands for every file below it in sorted order, but for those whose name, or a folder's, begins
@@ -75,13 +85,14 @@ def find(paths: Sequence[Path]) -> list[TableFile]:
 
     Args:
         paths: files, folders and globs.
+        text: what is said of all of them.
 
     Raises:
         DataError: a path is missing, empty, of an unknown kind or unreadable, or none is given.
     """
     if not paths:
         raise DataError("no file is given; expected files, folders or globs")
-    return [table_file(path, root) for path, root in _expand(paths)]
+    return [table_file(path, root, text) for path, root in _expand(paths)]
 
 
 def _expand(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
@@ -118,22 +129,22 @@ def _folder(folder: Path, root: Path) -> Iterator[tuple[Path, Path]]:
     return ((file, root) for file in files)
 
 
-def table_file(path: Path, root: Path) -> TableFile:
-    """Look at one file: its format by its suffix, and its size.
+def table_file(path: Path, root: Path, text: TextFormat = NOTHING_SAID) -> TableFile:
+    """Look at one file: its format by its name, or else by its first bytes, and its size.
 
     Args:
         path: the file.
         root: the folder that its name is relative to.
+        text: what is said of it.
 
     Raises:
-        DataError: it is missing, empty, of an unknown kind or unreadable, or its name is not UTF-8.
+        DataError: it is missing, empty, of an unknown kind or unreadable, its name is not UTF-8, or what is
+            said of it is not for its format.
     """
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise DataError(f"{path}: the name is not UTF-8; rename the file") from error
-    name = path.name.lower()
-    suffix = next((suffix for suffix in _FORMATS if name.endswith(suffix)), None)
     try:
         size = path.stat().st_size
         if not path.is_file():
@@ -142,11 +153,59 @@ def table_file(path: Path, root: Path) -> TableFile:
             pass
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; give the path of a file") from error
-    if suffix is None:
-        raise DataError(
-            f"{path}: unknown kind of file; {_EXPECTED}; rename it, move it out of the folder, or convert it"
-        )
-    if size == 0 and _FORMATS[suffix] != "jsonl":  # no line is no row
+    name, packed = _unpacked(path)
+    suffix = next((suffix for suffix in _FORMATS if name.endswith(suffix)), Path(name).suffix)
+    told = text.format is None and suffix in _TOLD
+    found: Format | None
+    if text.format is not None:
+        found = "csv" if text.format == "tsv" else text.format
+    else:
+        found = _by_content(path) if told and size else _FORMATS.get(suffix)
+    if size == 0 and (told or found not in ("jsonl", None)):  # no line is no row
         raise DataError(f"{path}: the file is empty (0 bytes); write it again, or remove it")
-    tabs = suffix.startswith(".tsv") or _FORMATS[suffix] == "atomic"
-    return TableFile(path, path.relative_to(root).as_posix(), _FORMATS[suffix], "\t" if tabs else ",", size)
+    if found is None:
+        raise DataError(
+            f"{path}: unknown kind of file; {_EXPECTED}; or move it out of the folder, or convert it"
+        )
+    if found == "parquet" and packed:
+        raise DataError(
+            f"{path}: a Parquet file that is packed ({packed}); unpack it: Parquet is compressed itself"
+        )
+    no_columns = text.keys_of_text() if found != "csv" else []
+    if found == "parquet" and text.encoding is not None:
+        no_columns.append("encoding")
+    if no_columns:
+        kind = {"parquet": "Parquet", "jsonl": "JSON lines", "atomic": "an atomic file"}[found]
+        raise DataError(
+            f"{path}: {no_columns[0]} is not for {kind}; take it out of the schema (or the options), or say "
+            "format: csv where the file is text with columns"
+        )
+    if found == "atomic":
+        text = TextFormat(separator="\t", quoted=False)
+    separator = "\t" if suffix == ".tsv" or text.format == "tsv" else "," if suffix == ".csv" else None
+    return TableFile(path, path.relative_to(root).as_posix(), found, separator, size, text, told)
+
+
+def _unpacked(path: Path) -> tuple[str, str]:
+    """Name a file without how it is packed, and that; an archive whose name says no format, by its file."""
+    name = path.name.lower()
+    packed = next((suffix for suffix in _PACKED if name.endswith(suffix)), "")
+    name = name.removesuffix(packed)
+    if packed == ".zip" and not any(name.endswith(suffix) for suffix in _FORMATS):
+        with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+            inside = members(archive)
+            if len(inside) == 1:
+                return inside[0].rpartition("/")[2].lower(), packed
+    return name, packed
+
+
+def _by_content(path: Path) -> Format | None:
+    """Tell the format of a file by its first bytes; None where it is none that is read."""
+    head = head_of(path)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[{")):
+        return "jsonl"
+    if b"\0" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return None
+    return "csv"

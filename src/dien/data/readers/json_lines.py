@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +13,11 @@ import polars as pl
 
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
+from dien.data.readers.first_lines import head_of
 from dien.data.readers.json_columns import column_of
-from dien.data.readers.messages import BadValueError, listed, one_line, shown
-from dien.data.readers.streams import open_stream, sizes_to
+from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
+from dien.data.readers.streams import DAMAGED, open_text, sizes_to
+from dien.data.readers.text_format import Dialect
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -40,7 +41,7 @@ class JsonType:
 
 
 class JsonReader:
-    """JSON objects, one a line, gzip or plain; a key that a line lacks is null there.
+    """JSON objects, one a line, compressed or plain; a key that a line lacks is null there.
 
     Args:
         file: what to read.
@@ -49,16 +50,17 @@ class JsonReader:
 
     def __init__(self, file: TableFile, types: Mapping[str, JsonType] | None = None) -> None:
         self.file = file
-        self.kept: dict[str, int] = {}
+        self.kept = told_counts(self.told())
         self._types = types or {}
         self._seen: set[str] = set()
+        self._dialect = Dialect(encoding=file.text.encoding or "utf-8", quoted=False)
 
     def columns(self) -> list[str]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         decode = msgspec.json.Decoder(dict[str, Any]).decode
         names: dict[str, None] = {}
         number = 0
-        with open_stream(self.file.path) as raw:
+        with open_text(self.file.path, self._dialect) as raw:
             try:
                 for line in islice(raw, _FIRST_LINES):
                     number += 1
@@ -66,13 +68,21 @@ class JsonReader:
                         names |= dict.fromkeys(decode(line.removeprefix(streams.BYTE_ORDER_MARK)))
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 self._damaged(number, error)
-            except (EOFError, OSError, zlib.error) as error:
+            except DAMAGED as error:
                 self._truncated(number, error)
         return list(names)
 
     def has(self, column: str) -> bool:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return column in self._seen
+
+    def told(self) -> tuple[str, ...]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return ("JSON lines",) if self.file.told else ()
+
+    def doubt(self) -> str:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return ""
 
     def chunks(
         self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
@@ -82,7 +92,7 @@ class JsonReader:
         size = rows or streams.CHUNK_ROWS
         lines = row = pending_bytes = 0
         pending: list[Any] = []
-        with open_stream(self.file.path, sizes_to(progress)) as raw:
+        with open_text(self.file.path, self._dialect, sizes_to(progress)) as raw:
             for block in self._blocks(raw):
                 try:
                     objects = decoder.decode_lines(block)
@@ -109,7 +119,7 @@ class JsonReader:
     def place(self, row: int) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""
         index = -1
-        with open_stream(self.file.path) as raw:
+        with open_text(self.file.path, self._dialect) as raw:
             for number, line in enumerate(raw, 1):
                 index += not line.isspace()
                 if index == row:
@@ -122,7 +132,7 @@ class JsonReader:
         while True:
             try:
                 block = raw.read(_BLOCK)
-            except (EOFError, OSError, zlib.error) as error:
+            except DAMAGED as error:
                 self._truncated(lines, error)
             if not lines and not rest:
                 block = block.removeprefix(streams.BYTE_ORDER_MARK)
@@ -205,13 +215,16 @@ class JsonReader:
         self._damaged(number, error)
 
     def _damaged(self, line: int, error: Exception) -> NoReturn:
+        mend = "mend or remove the line"
+        if line == 1 and head_of(self.file.path).removeprefix(streams.BYTE_ORDER_MARK)[:1] == b"[":
+            mend = "this is a JSON array: write one object a line, as jq -c '.[]' FILE > NEW.jsonl does"
         raise DataError(
-            f"{self.file.path}: line {line}: {one_line(error)}; expected one JSON object in UTF-8 a line; "
-            "mend or remove the line"
+            f"{self.file.path}: line {line}: {one_line(error)}; expected one JSON object in "
+            f"{self._dialect.encoding.upper()} a line; {mend}"
         ) from error
 
     def _truncated(self, line: int, error: Exception) -> NoReturn:
         raise DataError(
-            f"{self.file.path}: the gzip file is truncated or damaged after line {line} ({error}); "
+            f"{self.file.path}: the compressed file is truncated or damaged after line {line} ({error}); "
             "expected a whole file, write it again"
         ) from error

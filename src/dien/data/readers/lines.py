@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from dien.data.readers.source_file import SourceFile
-from dien.data.readers.streams import open_stream
+from dien.data.readers.streams import DAMAGED, open_stream
 from dien.errors import DataError
 from dien.progress import Progress
 
 
 class LineFile:
-    """The lines of a text file, gzip or plain.
+    """The lines of a text file, compressed or plain.
 
     Args:
         path: the file.
@@ -39,7 +37,7 @@ class LineFile:
         """Line numbers from 1, and lines; empty lines are passed over.
 
         Raises:
-            DataError: the gzip file ends early or is damaged.
+            DataError: a compressed file ends early or is damaged.
         """
         number = 0
         with open_stream(self.path, self._observe) as text:
@@ -47,10 +45,10 @@ class LineFile:
                 for number, line in enumerate(text, 1):
                     if not line.isspace():
                         yield number, line
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            except DAMAGED as error:
                 raise DataError(
-                    f"{self.path}: the gzip file is truncated or damaged after line {number} ({error}); "
-                    "expected a whole file, fetch it again"
+                    f"{self.path}: the compressed file is truncated or damaged after line {number} ({error});"
+                    " expected a whole file, fetch it again"
                 ) from error
 
     def source(self) -> SourceFile:

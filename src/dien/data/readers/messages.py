@@ -92,8 +92,13 @@ def no_column(path: Path, column: str, found: Iterable[str], mend: str) -> DataE
     names = list(found)
     other = next((one for one in ";\t|," if len(names) == 1 and one in names[0]), None)
     if other is not None:
-        mend += f"; if {other!r} is between the columns, write a .csv file with ',' or a .tsv file with tabs"
+        mend += f"; if {other!r} is between the columns, say it as separator in the schema, or as --separator"
     return DataError(f"{path}: no column {column!r}; found {listed(names)}; {mend}")
+
+
+def told_counts(told: Iterable[str]) -> dict[str, int]:
+    """Count one file for each thing that its first lines alone tell of it."""
+    return {f"files with {what} (told by their first lines)": 1 for what in told}
 
 
 def check_distinct(path: Path, names: Sequence[str]) -> None:

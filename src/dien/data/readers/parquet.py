@@ -11,7 +11,7 @@ import pyarrow.parquet
 
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
-from dien.data.readers.messages import check_distinct, one_line
+from dien.data.readers.messages import check_distinct, one_line, told_counts
 from dien.errors import DataError
 from dien.progress import Progress
 from dien.room import shortage
@@ -22,7 +22,7 @@ class ParquetReader:
 
     def __init__(self, file: TableFile) -> None:
         self.file = file
-        self.kept: dict[str, int] = {}
+        self.kept = told_counts(self.told())
         try:
             self._parquet = pa.parquet.ParquetFile(file.path)
             self._schema = self._parquet.schema_arrow
@@ -38,6 +38,14 @@ class ParquetReader:
     def has(self, column: str) -> bool:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return column in self._schema.names
+
+    def told(self) -> tuple[str, ...]:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return ("Parquet",) if self.file.told else ()
+
+    def doubt(self) -> str:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return ""
 
     def chunks(
         self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None

@@ -14,6 +14,7 @@ from dien.data.readers.files import TableFile
 from dien.data.readers.json_lines import JsonReader, JsonType
 from dien.data.readers.messages import BadValueError, no_column, one_line
 from dien.data.readers.parquet import ParquetReader
+from dien.data.readers.text_format import Format
 from dien.errors import DataError
 from dien.forks import expect_polars
 from dien.progress import Progress
@@ -39,6 +40,12 @@ class Reader(Protocol):
 
     def has(self, column: str) -> bool:
         """Tell whether a column is there; of JSON lines, whether a line read so far has the key."""
+
+    def told(self) -> tuple[str, ...]:
+        """Name what its first bytes alone tell: its format, its encoding, what is between the columns."""
+
+    def doubt(self) -> str:
+        """Say why the names of its columns may be none, as without a header; empty where they are."""
 
     def chunks(
         self, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
@@ -74,14 +81,14 @@ def open_table(file: TableFile, types: Mapping[str, JsonType] | None = None) -> 
         DienError: this is a forked process that lacks the threads of Polars.
     """
     expect_polars(f"{file.path}: cannot be read")
-    if file.format == "jsonl":
-        return JsonReader(file, types)
-    readers: dict[str, Callable[[TableFile], Reader]] = {
-        "parquet": ParquetReader,
-        "csv": CsvReader,
-        "atomic": AtomicReader,
-    }
-    return readers[file.format](file)
+    return JsonReader(file, types) if file.format == "jsonl" else _READERS[file.format](file)
+
+
+_READERS: dict[Format, Callable[[TableFile], Reader]] = {
+    "parquet": ParquetReader,
+    "csv": CsvReader,
+    "atomic": AtomicReader,
+}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,21 @@
-"""Bytes from disk, gzip or plain."""
+"""Bytes from disk, compressed or plain, and text of any encoding as UTF-8."""
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
 import io
+import re
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import pyarrow as pa
+
+from dien.data.readers.text_format import ONE_BYTE, Dialect
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -16,32 +24,74 @@ CHUNK_ROWS = 1 << 18
 BLOCK_BYTES = 1 << 24
 """Bytes of text read at once; a quoted field must fit into one block."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
+"""What reading a damaged file raises."""
 
-_GZIP = b"\x1f\x8b"  # the first bytes of every gzip file
 _BUFFER = 1 << 20  # bytes read from disk at once
+_MAGIC = re.compile(
+    rb"(?P<gzip>\x1f\x8b)|(?P<bz2>BZh[1-9](1AY&SY|\x17rE8P\x90))|(?P<zstd>\x28\xb5\x2f\xfd)|(?P<zip>PK[\3\5])"
+)
 
 
 def open_stream(path: Path, observe: Callable[[memoryview], None] | None = None) -> BinaryIO:
-    """Open the bytes of a file, gzip or plain: detected from the first bytes, not from the name.
+    """Open the bytes of a file, unpacked where it is packed: gzip, bzip2, Zstandard, or zip of one file.
+
+    That is told by the first bytes, not by the name.
 
     Args:
         path: the file.
         observe: called with every block as it lies on disk, as it is read.
 
     Raises:
-        DataError: the file cannot be opened.
+        DataError: the file cannot be opened, or is a zip archive of several files or of none.
     """
     try:
         disk = path.open("rb", buffering=0)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; give the path of a file") from error
-    magic = disk.read(2)
+    magic = _MAGIC.match(disk.read(10))
     disk.seek(0)
+    if magic is not None and magic["zip"]:
+        with disk:
+            return _member(path, observe)
     raw = io.BufferedReader(_Observed(disk, observe) if observe is not None else disk, _BUFFER)
-    if magic != _GZIP:
+    if magic is None:
         return cast(BinaryIO, raw)
-    # GzipFile reads lines in Python; a buffer around it reads them in C
-    return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=raw), _BUFFER))
+    if magic["zstd"]:
+        unpacked: object = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+    else:
+        unpacked = bz2.BZ2File(raw) if magic["bz2"] else gzip.GzipFile(fileobj=raw)
+    # these read lines in Python; a buffer around them reads them in C
+    return cast(BinaryIO, io.BufferedReader(unpacked, _BUFFER))
+
+
+def open_text(
+    path: Path,
+    dialect: Dialect,
+    observe: Callable[[memoryview], None] | None = None,
+    errors: str = "strict",
+) -> BinaryIO:
+    """Open text as parsers take it: UTF-8, ``dialect.delimiter`` between the columns, quotes doubled.
+
+    Args:
+        path: the file.
+        dialect: how it is written.
+        observe: called with every block as it lies on disk, as it is read.
+        errors: what becomes of bytes that are not of another encoding than UTF-8: strict or replace.
+
+    Raises:
+        DataError: as :func:`open_stream`. Reading may raise ``UnicodeError``, or ``ValueError`` for a line
+            that cannot be converted.
+    """
+    stream = open_stream(path, observe)
+    if codecs.lookup(dialect.encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
+        decoder = codecs.getincrementaldecoder(dialect.encoding)(errors)
+        stream = _converted(stream, lambda block, last: decoder.decode(block, last).encode())
+    if dialect.delimiter != dialect.separator:
+        stream = _converted(stream, _Lines(lambda text: _in_one_byte(text, dialect.separator.encode())))
+    elif dialect.escaped:
+        stream = _converted(stream, _Lines(_with_quotes_doubled))
+    return stream
 
 
 def sizes_to(progress: Progress | None) -> Callable[[memoryview], None] | None:
@@ -49,19 +99,116 @@ def sizes_to(progress: Progress | None) -> Callable[[memoryview], None] | None:
     return None if progress is None else lambda block: progress(len(block))
 
 
+def members(archive: zipfile.ZipFile) -> list[str]:
+    """Name the files of a zip archive, without those that macOS adds."""
+    return [
+        name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")
+    ]
+
+
+def _member(path: Path, observe: Callable[[memoryview], None] | None) -> BinaryIO:
+    disk = path.open("rb", buffering=0)
+    try:
+        archive = zipfile.ZipFile(cast(BinaryIO, io.BufferedReader(_Observed(disk, observe), _BUFFER)))
+        names = members(archive)
+        if len(names) == 1:
+            return cast(BinaryIO, io.BufferedReader(archive.open(names[0]), _BUFFER))
+    except (*DAMAGED, NotImplementedError, RuntimeError) as error:  # an unknown method, a password
+        disk.close()
+        raise DataError(f"{path}: not a readable zip archive: {error}; expected a whole one") from error
+    disk.close()
+    raise DataError(
+        f"{path}: a zip archive of {len(names)} files ({', '.join(names[:3])}...); expected one; unpack it"
+    )
+
+
+def _in_one_byte(text: bytes, separator: bytes) -> bytes:
+    if ONE_BYTE.encode() in text:
+        raise ValueError("holds the character \\x1f, which may not stand in text with such a separator")
+    return text.replace(separator, ONE_BYTE.encode())
+
+
+def _with_quotes_doubled(text: bytes) -> bytes:
+    if b"\\" not in text:
+        return text
+    return re.sub(rb'\\([\\"])', lambda found: b'""' if found[1] == b'"' else b"\\", text)
+
+
+def _converted(stream: BinaryIO, convert: Callable[[bytes, bool], bytes]) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Converted(stream, convert), _BUFFER))
+
+
+class _Lines:
+    """Converts whole lines, whatever blocks they come in."""
+
+    def __init__(self, convert: Callable[[bytes], bytes]) -> None:
+        self._convert = convert
+        self._rest = b""
+
+    def __call__(self, block: bytes, last: bool) -> bytes:
+        text = self._rest + block
+        end = len(text) if last else max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+        self._rest = text[end:]
+        if len(self._rest) > BLOCK_BYTES:
+            raise ValueError(f"a line of more than {BLOCK_BYTES:,} bytes")
+        return self._convert(text[:end])
+
+
+class _Converted(io.RawIOBase):
+    """What is made of the blocks of a stream, which is closed with this.
+
+    Args:
+        stream: what is read.
+        convert: takes a block and whether it is the last one, which is empty.
+    """
+
+    def __init__(self, stream: BinaryIO, convert: Callable[[bytes, bool], bytes]) -> None:
+        self._stream = stream
+        self._convert = convert
+        self._ready = memoryview(b"")
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ready and not self._ended:
+            block = self._stream.read(_BUFFER)
+            self._ended = not block
+            self._ready = memoryview(self._convert(block, self._ended))
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
 class _Observed(io.RawIOBase):
     """A file of which every block that is read is shown to ``observe``; it is closed with this."""
 
-    def __init__(self, file: io.RawIOBase, observe: Callable[[memoryview], None]) -> None:
+    def __init__(self, file: io.RawIOBase, observe: Callable[[memoryview], None] | None) -> None:
         self._file = file
         self._observe = observe
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._file.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         count = self._file.readinto(buffer) or 0
-        self._observe(buffer[:count])
+        if self._observe is not None:
+            self._observe(buffer[:count])
         return count
 
     def close(self) -> None:

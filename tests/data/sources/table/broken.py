@@ -101,8 +101,8 @@ BROKEN = [
     Broken("folder without files", {"log": None}, ("log", "without data files", ".parquet")),
     Broken("folder of hidden files", {"log/_SUCCESS": b"x"}, ("without data files",), interactions=("log",)),
     Broken("glob that matches nothing", {"a.csv": GOOD}, ("no file matches",), interactions=("b*.csv",)),
-    Broken("unknown suffix", {"log.xlsx": b"PK"}, ("log.xlsx", "unknown kind", ".csv.gz")),
-    Broken("no suffix", {"log": b"PK"}, ("log", "unknown kind")),
+    Broken("unknown suffix", {"log.xlsx": b"PK"}, ("log.xlsx", "unknown kind", ".csv", ".gz", "format: csv")),
+    Broken("no suffix and no text", {"log": b"MZ\0"}, ("log", "unknown kind")),
     Broken(
         "folder with a stranger",
         {"log/a.csv": GOOD, "log/read.me": b"x"},
@@ -112,7 +112,7 @@ BROKEN = [
     Broken(
         "folder named as a file",
         {"log.csv/notes.txt": b"x"},
-        ("notes.txt", "unknown kind"),
+        ("notes.txt", "no column 'user'", "found x"),
         interactions=("log.csv",),
     ),
     Broken("empty CSV", {"log.csv": b""}, ("log.csv", "0 bytes")),
@@ -142,7 +142,6 @@ BROKEN = [
     ),
     Broken("Parquet text that is no UTF-8", {"log.parquet": _not_utf8()}, ("log.parquet", "UTF8")),
     Broken("CSV that is no UTF-8", {"log.csv": GOOD + b"\xff\xfe,i,1600000000,1\n"}, ("line 4", "UTF-8")),
-    Broken("CSV in UTF-16", {"log.csv": GOOD.decode().encode("utf-16")}, ("line 1", "UTF-8")),
     Broken("JSON lines that are no UTF-8", {"log.jsonl": _LINE + b'{"user": "\xff"}\n'}, ("line 2", "UTF-8")),
     # CSV
     Broken(
@@ -208,12 +207,16 @@ BROKEN = [
     ),
     Broken("Parquet columns named alike", {"log.parquet": _twice_named()}, ("'item'", "two columns")),
     Broken(
-        "CSV with other separators",
-        {"log.csv": GOOD.replace(b",", b";")},
-        ("no column 'user'", "user;item;time;label", "if ';' is between the columns"),
+        "CSV with other separators and a row that is short",
+        {"log.csv": GOOD.replace(b",", b";") + b"u;i\n"},
+        ("no column 'user'", "user;item;time;label", "if ';' is between the columns", "--separator"),
     ),
     Broken("CSV of blank lines", {"log.csv": b"\n\n"}, ("log.csv", "no column 'user'", "found none")),
-    Broken("CSV without header", {"log.csv": b"u1,i1,1600000000,1\n"}, ("no column 'user'", "u1, i1")),
+    Broken(
+        "CSV without header",
+        {"log.csv": b"u1,i1,1600000000,1\n"},
+        ("no column 'user'", "looks like data (u1, i1", "--columns"),
+    ),
     # JSON lines
     Broken("JSON line that is a list", {"log.jsonl": _LINE + b"[1, 2]\n"}, ("line 2", "object")),
     Broken("JSON line that is a number", {"log.jsonl": b"5\n" + _LINE}, ("line 1", "object")),
@@ -530,6 +533,18 @@ BROKEN = [
         counts={"interactions in no split (kept)": 1},
     ),
     # what is odd and fine
+    Broken(
+        "other separators, and UTF-16",
+        {
+            "a.csv": GOOD.replace(b",", b";"),
+            "b.csv": "user|item|time|label\nu|i|1600000000|1\n".encode("utf-16"),
+        },
+        counts={
+            "files with ';' between the columns (told by their first lines)": 1,
+            "files with '|' between the columns (told by their first lines)": 1,
+            "files with UTF-16 text (told by their first lines)": 1,
+        },
+    ),
     Broken(
         "text of two lines in quotes",
         {

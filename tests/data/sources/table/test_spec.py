@@ -62,7 +62,10 @@ def test_every_rule_of_a_feature_reaches_the_log() -> None:
             r"^TableSpec: interaction: unknown key; did you mean interactions",
         ),
         (lambda: Interactions(lable="x"), r"^Interactions: lable: unknown key; did you mean label\?"),
-        (lambda: TableSpec(items={"id": "x"}), r"^TableSpec: items.id: unknown key; expected one of item$"),
+        (
+            lambda: TableSpec(items={"id": "x"}),
+            r"^TableSpec: items.id: unknown key; expected one of item, format,",
+        ),
         (
             lambda: Interactions(threshold=4),
             r"^Interactions: schema: threshold is of a label; name its column",

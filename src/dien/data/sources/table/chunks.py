@@ -96,6 +96,8 @@ def _missing(reader: Reader, column: str, wanted: Mapping[str, str], complete: T
     also = f"{complete.path} has it: expected the same columns in all files; " if complete else ""
     key = wanted[column]
     role = key.removeprefix("interactions.")
+    if doubt := reader.doubt():
+        return DataError(f"{reader.file.path}: no column {column!r} ({key} names it): {doubt}")
     by_option = key.startswith("interactions.") and role in ("user", "item", "time", "label")
     option = f" (or by --{role})" if by_option else ""
     mend = f"{also}{key} names it: name the right column in the schema{option}, or add it to the file"

@@ -11,6 +11,7 @@ import polars as pl
 from dien.data.readers.files import TableFile, find
 from dien.data.readers.messages import BadValueError
 from dien.data.readers.reader import open_table
+from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.sources.table.times import TimeParser
 from dien.errors import DataError
 
@@ -45,9 +46,14 @@ class HeadColumn:
         return self.values.len() - self.values.null_count()
 
 
-def head_of(paths: Sequence[Path]) -> list[HeadColumn]:
-    """Read the columns of some files, of their first rows; folders' names are no columns here."""
-    files = find(paths)
+def head_of(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[HeadColumn]:
+    """Read the columns of some files, of their first rows; folders' names are no columns here.
+
+    Args:
+        paths: files, folders and globs.
+        text: how they are written, as far as it is said.
+    """
+    files = find(paths, text)
     parts: dict[str, list[tuple[Path, pl.Series]]] = {}
     problems: dict[str, str] = {}
     for file in files[:: -(-len(files) // _FILES)]:
@@ -66,7 +72,10 @@ def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
     Raises:
         DataError: no column can be read.
     """
-    names = open_table(file).columns()
+    reader = open_table(file)
+    names = reader.columns()
+    if doubt := reader.doubt():
+        raise DataError(f"{file.path}: {doubt}")
     columns: list[pl.Series] = []
     problem: DataError | None = None
     for name in names:
@@ -76,7 +85,7 @@ def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
             continue
         try:
             parts, rows = [], 0
-            for frame in open_table(file).chunks([name]):
+            for frame in reader.chunks([name]):
                 parts.append(frame[name].head(_ROWS - rows))
                 rows += parts[-1].len()
                 if rows >= _ROWS:

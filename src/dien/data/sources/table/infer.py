@@ -10,8 +10,11 @@ from pathlib import Path
 import polars as pl
 
 from dien.data.features.rules import RESERVED, TIME_SINCE
+from dien.data.readers.files import find
 from dien.data.readers.messages import BadValueError, listed, no_column
+from dien.data.readers.reader import open_table
 from dien.data.sources.table.head import HeadColumn, accepts, head_of
+from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import labels
 from dien.errors import DataError
@@ -47,6 +50,7 @@ def infer(
     items: Sequence[Path] | None,
     users: Sequence[Path] | None,
     named: Mapping[str, str] | None = None,
+    text: TableText | None = None,
 ) -> str:
     """Draft the schema of some tables from the first 100,000 rows of up to ten files of each.
 
@@ -55,6 +59,7 @@ def infer(
         items: likewise, None where nothing is known of items.
         users: likewise.
         named: columns of the interactions by role (``user``, ``item``, ``time``, ``label``): not guessed.
+        text: how the files of the interactions are written, as far as it is said.
 
     Returns:
         YAML that :meth:`TableSpec.load` takes, a comment beside every guess.
@@ -64,12 +69,14 @@ def infer(
             looks like the user, the item or the time.
     """
     named = named or {}
-    events = head_of(interactions)
+    text = text or TableText()
+    events = head_of(interactions, text.text())
     tables = {side: head_of(paths) for side, paths in (("item", items), ("user", users)) if paths is not None}
     lines = [
         "# A draft: the columns were guessed from names and from the first rows.",
         "# Read it, mend it, delete what is not wanted.",
         "interactions:",
+        *_text_lines(interactions, text),
     ]
     found = {role: (_named(role, name, events, interactions[0]), "as named") for role, name in named.items()}
     used = dict(named)
@@ -94,7 +101,9 @@ def infer(
         )
     for side, table in tables.items():
         key, why = _find_key(side, used[side], table)
+        table_paths = items if side == "item" else users
         lines += [f"{side}s:", f"  {side}: {_plain(key.name)}  # {why}; {_contents(key)}"]
+        lines += _text_lines(table_paths or [], TableText())
         tables[side] = [column for column in table if column.name != key.name]
     rest = [column for column in events if column.name not in used.values()]
     behaviours = [c for c in rest if any(word in c.name.lower() for word in _OF_BEHAVIOURS)]
@@ -120,6 +129,14 @@ def infer(
                 "    # hour: {from_time: hour, zone: UTC}  # of the impression; set the users' time zone"
             )
     return "\n".join(lines) + "\n"
+
+
+def _text_lines(paths: Sequence[Path], said: TableText) -> list[str]:
+    """Write how the files of a table are written: what was said, and what their first lines tell."""
+    given = said.model_dump(exclude_none=True, mode="json")
+    lines = [f"  {key}: {json.dumps(value, ensure_ascii=False)}  # as given" for key, value in given.items()]
+    told = dict.fromkeys(what for file in find(paths, said.text()) for what in open_table(file).told())
+    return lines + [f"  # {what}: told by the first lines of the files" for what in told]
 
 
 def _named(role: str, name: str, columns: Sequence[HeadColumn], path: Path) -> HeadColumn:

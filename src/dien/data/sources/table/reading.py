@@ -30,7 +30,7 @@ def read(
 ) -> Log:
     """Read interactions, behaviours of a log of their own, and what is known of items and users.
 
-    Each is Parquet, CSV or JSON lines (the latter two gzip or plain), in files, folders or globs. A folder's
+    Each is Parquet, CSV or JSON lines (these two packed or plain), in files, folders or globs. A folder's
     name such as ``day=2024-01-01`` is a column of the files in it that have none of this name.
 
     Users are numbered by their first interaction, then those that only their table has, in its order; items
@@ -69,7 +69,7 @@ def read(
             "the key out of the schema"
         )
     user_codes, item_codes = Codes(), Codes()
-    files = find(interactions) if interactions is not None else []
+    files = find(interactions, spec.interactions.text()) if interactions is not None else []
     excluded: dict[str, int] = {}
     sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None else ("context",)
     events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
@@ -77,18 +77,21 @@ def read(
         events = read_interactions(files, spec, sides, user_codes, item_codes, excluded, progress)
     alone = None
     if behaviours is not None:
-        found = find(behaviours)
+        found = find(behaviours, spec.behaviours.text())
         files += found
         alone = read_behaviours(found, spec, user_codes, item_codes, excluded, progress)
     tables: dict[Side, pl.DataFrame] = {}
-    of_sides = {"item": (spec.items.item, item_codes), "user": (spec.users.user, user_codes)}
+    of_sides = {
+        "item": (spec.items, spec.items.item, item_codes),
+        "user": (spec.users, spec.users.user, user_codes),
+    }
     for side, paths in tabled:
-        key, codes = of_sides[side]
+        part, key, codes = of_sides[side]
         of_log = spec.features.of_interactions(side)
         if paths is None:
             table = pl.DataFrame({side: codes.values()})
         else:
-            found = find(paths)
+            found = find(paths, part.text())
             files += found
             table = read_side(side, found, key, spec.features.of_table(side), codes, excluded, progress)
         if of_log and interactions is not None:

@@ -14,6 +14,7 @@ from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
 from dien.data.sources.table.forms import Label, Page, as_item, as_label
 from dien.data.sources.table.strict import Strict, problems
+from dien.data.sources.table.table_text import TableText
 from dien.errors import DataError, nearest
 from dien.yaml_text import YamlTextError, read_yaml
 
@@ -35,8 +36,8 @@ def _or_defaults(value: Any) -> Any:
     return {} if value is None else value  # ``category:`` with nothing after it
 
 
-class Interactions(Strict):
-    """Columns of the interactions.
+class Interactions(TableText):
+    """Columns of the interactions, and how their files are written (:class:`TableText`).
 
     Attributes:
         user: who; text or integers.
@@ -105,7 +106,7 @@ class Interactions(Strict):
         return marked or self.label is not None or self.clicked is not None
 
 
-class Behaviours(Strict):
+class Behaviours(TableText):
     """Columns of a log of behaviours of its own; what is None is as in the interactions.
 
     Attributes:
@@ -121,13 +122,13 @@ class Behaviours(Strict):
     time_unit: TimeUnit | None = None
 
 
-class Items(Strict):
+class Items(TableText):
     """The items' table: its key column."""
 
     item: Text = "item"
 
 
-class Users(Strict):
+class Users(TableText):
     """The users' table: its key column."""
 
     user: Text = "user"

@@ -42,7 +42,10 @@ def _problem(problem: ErrorDetails, of: Any) -> str:
     if problem["type"] == "extra_forbidden":
         for part in path[:-1]:
             of = _model(of.model_fields[part].annotation)
-        keys = [field.alias or name for name, field in of.model_fields.items()]
+        own = sorted(
+            of.model_fields, key=lambda name: name not in of.__annotations__
+        )  # before inherited ones
+        keys = [of.model_fields[name].alias or name for name in own]
         close = nearest(path[-1], keys)
         mend = f"did you mean {close}?" if close else f"expected one of {', '.join(keys)}"
         return f"{where}: unknown key; {mend}"

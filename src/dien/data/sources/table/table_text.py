@@ -1,0 +1,60 @@
+"""The keys of a schema that say how the files of a table are written."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import field_validator
+
+from dien.data.features.definition import Text
+from dien.data.readers.text_format import TextFormat, is_encoding
+from dien.data.sources.table.strict import Strict
+
+
+class TableText(Strict):
+    """How the files of a table are written; what is None is told by their names and first lines.
+
+    Attributes:
+        format: of all files, whatever their names.
+        columns: names of the columns of files without a header, in their order.
+        separator: between the columns of text: one or more characters.
+        encoding: of text, as latin-1 or gbk.
+        quote: none where quotes are text.
+    """
+
+    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
+    columns: tuple[Text, ...] | None = None
+    separator: Text | None = None
+    encoding: Text | None = None
+    quote: Literal["none"] | None = None
+
+    @field_validator("columns")
+    @classmethod
+    def _distinct(cls, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if columns is not None and (not columns or len(set(columns)) < len(columns)):
+            raise ValueError("expected a name for each column, no two alike")
+        return columns
+
+    @field_validator("separator")
+    @classmethod
+    def _separates(cls, separator: str | None) -> str | None:
+        if set(separator or "") & set('\r\n"'):
+            raise ValueError("expected characters that are no quotes and no line ends")
+        return separator
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        if encoding is not None and not is_encoding(encoding):
+            raise ValueError("expected an encoding that Python knows, as latin-1, gbk or utf-16")
+        return encoding
+
+    def text(self) -> TextFormat:
+        """Give what the readers of files are told."""
+        return TextFormat(
+            format=self.format,
+            columns=self.columns,
+            separator=self.separator,
+            encoding=self.encoding,
+            quoted=False if self.quote == "none" else None,
+        )
