@@ -19,6 +19,32 @@ YEAR_10000 = 253_402_300_800
 """Times in seconds since 1970 are from 0 up to this one, without it; it also catches milliseconds."""
 
 
+ENOUGH_MEET = 0.9
+"""Of the ids of a log: where fewer have a row in their table, there is a warning."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """How the ids of a log meet those of a table of items or users.
+
+    Attributes:
+        side: ``item`` or ``user``.
+        table: its file.
+        ids: distinct ids of the log.
+        met: of them, those that have a row in the table.
+        pair: where fewer than :data:`ENOUGH_MEET` meet, an id of the log without a row, and one of the table
+            that the log lacks, None where it has none; of one thing, where a ``cause`` was found.
+        cause: by what ids of both sides seem to differ, and how to mend it; None where that was not found.
+    """
+
+    side: str
+    table: str
+    ids: int
+    met: int
+    pair: tuple[str, str | None] | None = None
+    cause: str | None = None
+
+
 @dataclass(frozen=True)
 class Log:
     """A click log with raw ids, before any recipe.
@@ -46,6 +72,7 @@ class Log:
             feature, which has no column.
         behaviours: columns ``user``, ``item``, ``time`` as in ``events``, and one for each feature of
             behaviours, where these have a log of their own: then histories hold nothing else.
+        joins: how the ids of the events meet those of the tables of items and users that were read.
     """
 
     events: pl.DataFrame
@@ -55,6 +82,7 @@ class Log:
     excluded: dict[str, int] = field(default_factory=dict)
     features: Mapping[str, Definition] = field(default_factory=dict)
     behaviours: pl.DataFrame | None = None
+    joins: tuple[Join, ...] = ()
 
     def definition(self, column: pl.Series) -> Definition:
         """Find the definition of the feature in a column.

@@ -118,6 +118,13 @@ def fit(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
+    if not len(dataset.splits["valid"]):
+        warnings.warn(
+            f"{dataset.path}: valid is empty, so there is no AUC, nothing stops training early, and the "
+            "weights of the last epoch are kept; prepare the data again so that valid has rows "
+            "(--valid-from, --test-from or --split of dien prepare)",
+            stacklevel=2,
+        )
     out, started = Path(out), time.perf_counter()
     expect_heads(config.model, dataset.schema)
     with core_for_prefetch():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from dien.cli.output import finish, messages
 
 if TYPE_CHECKING:  # a command imports what it needs
     from dien.data.log import Log
+    from dien.data.prepare.look import Histories
     from dien.data.prepare.prepared import Prepared
 
 _HISTORIES = {
@@ -40,6 +42,7 @@ def write_data(
     from msgspec import UNSET
 
     from dien.data.dataset import Dataset
+    from dien.data.prepare.look import Histories
     from dien.data.writer import dataset_place, write_at
 
     with dataset_place(out, overwrite) as place:
@@ -48,10 +51,20 @@ def write_data(
             prepared = build(logs, place.scratch)
         with messages.status("writing"):
             write_at(prepared, place)
-        info = Dataset.open(out).info
+        dataset = Dataset.open(out)
+        info, looked = dataset.info, prepared.looked
+        histories = {name: Histories.of(dataset.behaviours, split) for name, split in dataset.splits.items()}
     rows: dict[str, Any] = {name: getattr(info.sizes, name) for name in ("users", "items", "behaviours")}
+    if looked is not None:
+        rows["times of the log (UTC)"] = _span((looked.first, looked.last))
+        for join in looked.joins:
+            rows[f"{join.side}s with a row in their table"] = f"{join.met:,} of {join.ids:,}"
     for split, size in info.sizes.splits.items():
-        rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions"
+        clicked = f", {size.positives / size.rows:.1%} clicked" if size.rows else ""
+        rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions{clicked}"
+        if (times := info.time[split]) is not None:
+            rows[f"{split} times (UTC)"] = _span(times)
+            rows[f"{split} histories"] = _lengths(histories[split])
     for split, size in info.sizes.splits.items():
         if size.conversions is not UNSET:
             rows[f"{split} conversions"] = f"{size.conversions:,} of {size.positives:,} clicks"
@@ -67,11 +80,27 @@ def write_data(
             "label": "none: every row counts as a click",
             "sampled negatives of each click": info.negatives.per_positive,
         }
-    else:
-        rows["histories hold"] = _HISTORIES[info.recipe.history]
+    held = "every interaction" if info.negatives.sampled else _HISTORIES["clicked"]
+    rows["histories hold"] = held if info.recipe.history == "clicked" else _HISTORIES[info.recipe.history]
     rows |= {f"excluded: {what}": count for what, count in info.excluded.items()}
     if info.dropped_features:
-        rows["features left out: no known value in training"] = info.dropped_features
+        rows["features left out: no known value in training, or only rare ones"] = info.dropped_features
     if info.truth is not None:
         rows["best AUC of any model (test)"] = info.truth.best_auc["test"]
-    finish({"data": str(out), **info.to_json()}, rows, f"dataset folder: {out}", as_json)
+    looked_json = {
+        "log": None if looked is None else asdict(looked),
+        "histories": {name: asdict(one) for name, one in histories.items()},
+    }
+    finish({"data": str(out), **info.to_json(), **looked_json}, rows, f"dataset folder: {out}", as_json)
+
+
+def _span(times: tuple[int, int]) -> str:
+    """Write the first and the last minute of something."""
+    from dien.data.prepare.splits import utc
+
+    first, last = (utc(second)[: len("2024-01-31 10:00")] for second in times)
+    return f"{first} to {last}"
+
+
+def _lengths(histories: Histories) -> str:
+    return f"mean {histories.mean:.1f}, longest {histories.longest:,}, {histories.empty:.1%} empty"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.splits import SplitRule
 from dien.data.ragged import ranges, to_offsets
 from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, Unclicked
+from dien.data.vocabulary import Ids
 from dien.errors import DataError
 
 _NOT_LATER = "interactions not later than the dataset"
@@ -87,6 +89,8 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         raise DataError(f"{dataset.path}: {nothing}; was this log added before?")
     item_rows, items = numbered(dataset.item_ids, log.items, "item")
     user_rows, users = numbered(dataset.user_ids, log.users, "user")
+    _warn_if_strange(dataset.item_ids, log.items["item"], item_rows, later["item"])
+    _warn_if_strange(dataset.user_ids, log.users["user"], user_rows, later["user"])
     log = replace(
         log,
         events=_renumbered(later, item_rows, user_rows),
@@ -102,6 +106,25 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     )
     new = impressions(log, split, earlier=earlier, history=dataset.info.recipe.history, **options)
     return _joined(dataset, new, newest)
+
+
+def _warn_if_strange(known: Ids, ids: pl.Series, rows: NDArray[np.int32], of_events: pl.Series) -> None:
+    """Warn where no event has a user, or an item, that the dataset knows: the ids may be written otherwise.
+
+    Args:
+        known: ids of the dataset.
+        ids: ``[n]`` of the log's table, by the name ``user`` or ``item``.
+        rows: ``[n]`` their rows in the dataset; new ones come after those known.
+        of_events: the row, from 1, in the log's table of each event.
+    """
+    seen = np.unique(of_events.to_numpy()) - 1
+    if len(known) > 1 and (rows[seen] >= len(known)).all():
+        warnings.warn(
+            f"none of the {len(seen):,} {ids.name}s of the new interactions is in the dataset: they have "
+            f"{ids[int(seen[0])]!r}, the dataset {known.values[1]!r}; if they are the same {ids.name}s, "
+            "write their ids alike and prepare all the data again",
+            stacklevel=3,
+        )
 
 
 def _renumbered(

@@ -15,6 +15,7 @@ from dien.data.log import Log
 from dien.data.prepare.events import Events, History
 from dien.data.prepare.features import Features, fit_features
 from dien.data.prepare.histories import behaviours_of
+from dien.data.prepare.look import expect_joined
 from dien.data.prepare.negatives import REAL, sampled, sampler_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.rows import make_splits
@@ -96,6 +97,8 @@ def impressions(
     for option, value, least, most in (("warmup", warmup, 0, 2**31), ("negatives", negatives, 1, 10_000)):
         if not least <= value <= most:
             raise DataError(f"{option} is {value}, expected at least {least}, at most {most:,}")
+    if earlier is None:  # else its items and users may have their rows already
+        expect_joined(log.joins)
     events = Events.of(log, history)
     # A large log is let go where nobody else holds it.
     log = replace(log, events=log.events.clear(), behaviours=None)

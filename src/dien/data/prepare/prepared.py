@@ -11,6 +11,7 @@ from dien.data.dataset_info import Negatives, Recipe, Truth
 from dien.data.log import Log
 from dien.data.prepare.events import Events
 from dien.data.prepare.features import Features
+from dien.data.prepare.look import Looked, look_at, warn_of_splits
 from dien.data.readers.source_file import SourceFile
 from dien.data.tables import Behaviours, Split, SplitName, Tables
 from dien.data.vocabulary import Ids, Vocabulary
@@ -31,6 +32,7 @@ class Prepared(Tables):
         excluded: what was left out, and how often.
         sources: the files the log was read from.
         truth: what is known of a synthetic log.
+        looked: what was seen of the log, of an append the new one; None where it was not read.
     """
 
     dropped: tuple[str, ...]
@@ -43,6 +45,7 @@ class Prepared(Tables):
     excluded: dict[str, int]
     sources: tuple[SourceFile, ...]
     truth: Truth | None = None
+    looked: Looked | None = None
 
     @classmethod
     def of(
@@ -59,10 +62,12 @@ class Prepared(Tables):
         negatives: Negatives,
         excluded: dict[str, int],
     ) -> Prepared:
-        """Put together what a recipe made of a log.
+        """Put together what a recipe made of a log, and warn of what is odd.
 
         ``excluded`` adds to what the source left out; counts of 0 are not mentioned.
         """
+        looked = look_at(log, events)
+        warn_of_splits(splits, recipe, looked, labelled=not negatives.sampled)
         return cls(
             schema=replace(features.schema, conversion=events.conversion is not None),
             items=features.items,
@@ -79,4 +84,5 @@ class Prepared(Tables):
             negatives=negatives,
             excluded={**log.excluded, **{what: count for what, count in excluded.items() if count}},
             sources=log.sources,
+            looked=looked,
         )

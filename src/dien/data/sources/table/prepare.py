@@ -102,13 +102,13 @@ def prepare(
                 spec,
                 behaviours=tables["behaviours"],
             )
+            options = {"seed": seed, **options}
+            if earlier is None:
+                prepared = impressions(log, rule, scratch=scratch, **options)
+            else:
+                prepared = append_to(earlier, log, rule, scratch=scratch, **options)
         except DataError as error:  # the file of a data frame is nowhere when it is read
             raise DataError(str(error).replace(f"{scratch}/", "data frame ")) from error
-        options = {"seed": seed, **options}
-        if earlier is None:
-            prepared = impressions(log, rule, scratch=scratch, **options)
-        else:
-            prepared = append_to(earlier, log, rule, scratch=scratch, **options)
         write_at(prepared, place)
         return Dataset.open(out)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from dien.data.features import Side
-from dien.data.log import Log
+from dien.data.log import Join, Log
 from dien.data.readers.files import find
 from dien.data.sources.table.attributes import latest_of_each
 from dien.data.sources.table.interactions import read_behaviours, read_interactions
@@ -81,6 +81,7 @@ def read(
         files += found
         alone = read_behaviours(found, spec, user_codes, item_codes, excluded, progress)
     tables: dict[Side, pl.DataFrame] = {}
+    joins: list[Join] = []
     of_sides = {
         "item": (spec.items, spec.items.item, item_codes),
         "user": (spec.users, spec.users.user, user_codes),
@@ -93,7 +94,9 @@ def read(
         else:
             found = find(paths, part.text())
             files += found
-            table = read_side(side, found, key, spec.features.of_table(side), codes, excluded, progress)
+            table = read_side(
+                side, found, key, spec.features.of_table(side), codes, excluded, joins, progress
+            )
         if of_log and interactions is not None:
             table = table.hstack(latest_of_each(events, side, of_log, table.height, excluded))
             events = events.drop(of_log)
@@ -108,4 +111,5 @@ def read(
         excluded={reason: count for reason, count in excluded.items() if count},
         features=spec.definitions(),
         behaviours=alone,
+        joins=tuple(joins),
     )

@@ -8,9 +8,11 @@ import numpy as np
 import polars as pl
 
 from dien.data.features import Definition
+from dien.data.log import Join
 from dien.data.readers.files import TableFile
 from dien.data.readers.reader import Reader
 from dien.data.sources.table.chunks import Columns, chunks
+from dien.data.sources.table.joins import join_of
 from dien.data.sources.table.values import Codes, ids
 from dien.errors import DataError
 from dien.progress import Progress
@@ -23,9 +25,10 @@ def read_side(
     features: Mapping[str, Definition],
     codes: Codes,
     excluded: dict[str, int],
+    joins: list[Join],
     progress: Progress | None,
 ) -> pl.DataFrame:
-    """Read the rows of all items or users, those of the interactions first."""
+    """Read the rows of all items or users, those of the interactions first; ``joins`` gets how they meet."""
     before = len(codes)
     columns = Columns([side, *features])
     starts: list[tuple[int, Reader, int]] = []
@@ -55,6 +58,9 @@ def read_side(
             )
     missing = row_of == height
     excluded[f"{side}s without a row in the {side}s table (kept)"] = int(missing[:before].sum())
+    if before:
+        every = codes.values()
+        joins.append(join_of(side, files, every[:before], ~missing[:before], every[before:]))
     rows = pl.select(pl.when(~pl.Series(missing)).then(pl.Series(row_of))).to_series()
     return pl.DataFrame(
         {

@@ -1,0 +1,73 @@
+"""How the ids of a log meet those of a table of items or users, and why they may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.log import ENOUGH_MEET, Join
+from dien.data.readers.files import TableFile
+
+_LOOKED_AT = 10_000  # ids of the log
+_SOME = 0.1  # of the ids looked at, that a cause must explain
+
+_CAUSES: tuple[tuple[str, Callable[[pl.Series], pl.Series]], ...] = (
+    ("blanks around ids; take them away", lambda ids: ids.str.strip_chars()),
+    ("capital and small letters; write both alike", lambda ids: ids.str.to_lowercase()),
+    (
+        "ids that became floats, as pandas makes of a column with gaps; write them as whole numbers, "
+        "by astype('Int64') in pandas",
+        lambda ids: ids.str.replace(r"\.0+$", ""),
+    ),
+    (
+        "leading zeros that were lost; write the ids as text, read by dtype=str in pandas",
+        lambda ids: ids.str.strip_chars_start("0"),
+    ),
+    (
+        "blanks, capital letters, zeros in front or .0 behind; write both alike",
+        lambda ids: (
+            ids.str.strip_chars().str.to_lowercase().str.replace(r"\.0+$", "").str.strip_chars_start("0")
+        ),
+    ),
+)
+"""What makes two ids of one thing differ, how to mend it, and what makes them equal again."""
+
+
+def join_of(
+    side: str, files: Sequence[TableFile], ids: pl.Series, has_row: NDArray[np.bool_], others: pl.Series
+) -> Join:
+    """Count how many ids of a log have a row, and look for the reason where few have.
+
+    Args:
+        side: ``item`` or ``user``.
+        files: of the table.
+        ids: ``[n]`` those of the log.
+        has_row: ``[n]`` which of them the table has.
+        others: ids that the table alone has.
+    """
+    more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+    join = Join(side, f"{files[0].path}{more}", len(ids), int(has_row.sum()))
+    if join.met >= ENOUGH_MEET * join.ids:
+        return join
+    without = ids.filter(pl.Series(~has_row))
+    pair, cause = _differ_by(without.head(_LOOKED_AT), others)
+    return Join(side, join.table, join.ids, join.met, pair or (without[0], _first(others)), cause)
+
+
+def _differ_by(ids: pl.Series, others: pl.Series) -> tuple[tuple[str, str] | None, str | None]:
+    """Find two ids that may mean the same, and by what they differ."""
+    for cause, alike in _CAUSES:
+        of_table = pl.DataFrame({"other": others, "key": alike(others)})
+        found = pl.DataFrame({"id": ids, "key": alike(ids)}).join(
+            of_table.unique("key", keep="first", maintain_order=True), on="key", maintain_order="left"
+        )
+        if found["id"].n_unique() > _SOME * len(ids):
+            return (found["id"][0], found["other"][0]), cause
+    return None, None
+
+
+def _first(ids: pl.Series) -> str | None:
+    return ids[0] if len(ids) else None
