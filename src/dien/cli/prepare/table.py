@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from rich.progress import DownloadColumn
@@ -18,6 +19,7 @@ from dien.data.rule_names import RuleName
 if TYPE_CHECKING:
     from dien.data.log import Log
     from dien.data.prepare.prepared import Prepared
+    from dien.data.tables import SplitName
 
 
 @with_groups
@@ -30,6 +32,21 @@ def table(
             "FILES",
             "Clicks or impressions: a file, a folder or a glob. Can be repeated. --append can do without.",
         ),
+    ] = None,
+    train: Annotated[
+        list[Path] | None,
+        options.option(
+            "--train",
+            "FILES",
+            "Interactions to train with, where the log is split already, in place of --interactions. Can be "
+            "repeated.",
+        ),
+    ] = None,
+    valid: Annotated[
+        list[Path] | None, options.option("--valid", "FILES", "Those to validate with, beside --train.")
+    ] = None,
+    test: Annotated[
+        list[Path] | None, options.option("--test", "FILES", "Those to test with, beside --train.")
     ] = None,
     out: Annotated[Path | None, options.out_data] = None,
     append: Annotated[
@@ -79,7 +96,10 @@ def table(
             show_default=False,
         ),
     ] = None,
-    split: Annotated[RuleName, split_option(" column: as interactions.split of the schema says.")] = "time",
+    split: Annotated[
+        RuleName | None,
+        split_option(" column: as interactions.split of the schema says. (Default time.)"),
+    ] = None,
     chosen: SplitOptions,
     as_json: options.Json = False,
 ) -> None:
@@ -97,11 +117,18 @@ def table(
 
     if (out is None) == (append is None):
         raise typer.BadParameter("give --out to make a dataset folder, or --append to add to one")
-    if interactions is None and (append is None or behaviours or not (items or users)):
+    parts = {"train": train, "valid": valid, "test": test}
+    by_split = {name: paths for name, paths in parts.items() if paths}
+    if by_split and (train is None or interactions or split not in (None, "column")):
+        raise typer.BadParameter(
+            f"--{next(iter(by_split))}: a log that is split already has --train, and maybe --valid and "
+            "--test, and neither --interactions nor another --split"
+        )
+    if interactions is None and not by_split and (append is None or behaviours or not (items or users)):
         raise typer.BadParameter(
             "give --interactions; without them --append adds the new rows of --items and --users alone"
         )
-    rule = chosen.rule(split)
+    rule = chosen.rule("column" if by_split else split or "time")
     spec = table.TableSpec.load(schema) if schema is not None else table.TableSpec()
     given: dict[str, Any] = {"user": user, "item": item, "time": time}
     given["label"] = None if label is None else Label(column=label)
@@ -125,7 +152,8 @@ def table(
         if append is not None:
             earlier = Dataset.open(append)  # again: another process may have added to it before it was locked
         with progress("reading", None, DownloadColumn()) as advance:
-            return table.read(interactions, items, users, spec, behaviours=behaviours, progress=advance)
+            log = cast("Mapping[SplitName, list[Path]]", by_split) or interactions
+            return table.read(log, items, users, spec, behaviours=behaviours, progress=advance)
 
     def build(logs: list[Log], scratch: Path) -> Prepared:
         from dien.data.prepare import impressions

@@ -14,6 +14,7 @@ from dien.data.sources.table.duplicates import candidates_of, first_of_each
 from dien.data.sources.table.labels import NOT_NAMED, LabelParser
 from dien.data.sources.table.pages import CLICKED, PAGE, Pages, item_ids
 from dien.data.sources.table.spec import TableSpec
+from dien.data.sources.table.split_files import SPLIT, SplitFiles
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
@@ -39,6 +40,7 @@ def read_interactions(
     items: Codes,
     excluded: dict[str, int],
     progress: Progress | None,
+    split_files: SplitFiles | None = None,
 ) -> pl.DataFrame:
     """Read the interactions of all files, without those that repeat an earlier one.
 
@@ -50,6 +52,7 @@ def read_interactions(
         items: numbers of the items so far.
         excluded: counts what is left out.
         progress: as in :func:`~dien.data.sources.table.reading.read`.
+        split_files: the files by split, where they are split already.
     """
     roles = spec.interactions
     times, impression_codes = TimeParser(roles.time_unit), Codes()
@@ -69,14 +72,16 @@ def read_interactions(
         parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
     elif page is not None:
         parsers["impression"] = PAGE, lambda values: values
-    if roles.split is not None:
-        parsers["split"] = roles.split, splits
+    if roles.split is not None or split_files is not None:
+        parsers["split"] = roles.split or SPLIT, splits
     if roles.weight is not None:
         parsers[WEIGHT] = roles.weight, weights
     if roles.conversion is not None:
         parsers[CONVERSION] = roles.conversion, conversions
     pages = None if page is None else Pages(page, roles, _multi_columns(spec))
-    events = _rows_of(files, "interactions", parsers, times, spec, sides, excluded, progress, pages)
+    events = _rows_of(
+        files, "interactions", parsers, times, spec, sides, excluded, progress, split_files, pages
+    )
     if pages is not None:
         excluded |= pages.counts
     if events.is_empty():
@@ -181,6 +186,7 @@ def _rows_of(
     sides: Sequence[Side],
     excluded: dict[str, int],
     progress: Progress | None,
+    split_files: SplitFiles | None = None,
     pages: Pages | None = None,
 ) -> pl.DataFrame:
     """Read the rows of all files of a part of the schema: its own columns, and the features of some sides."""
@@ -200,10 +206,13 @@ def _rows_of(
             parsers[name] = feature.column or name, _event_feature(feature, precision)
             wanted.setdefault(feature.column or name, f"features.{side}.{name}")
     columns = Columns([*parsers, *timed])
+    made = (SPLIT, CLICKED, PAGE)  # by a layout: they are in no file
+    wanted = {name: key for name, key in wanted.items() if name not in made}
     if pages is not None:
-        wanted = {name: key for name, key in wanted.items() if name not in (CLICKED, PAGE)} | pages.wanted
+        wanted |= pages.wanted
     for rows in chunks(files, wanted, times, excluded, progress):
-        chunk = rows if pages is None else pages.rows(rows)
+        chunk = rows if split_files is None else split_files.rows(rows)
+        chunk = chunk if pages is None else pages.rows(chunk)
         if chunk.frame.is_empty():
             continue
         for name, (column, parser) in parsers.items():

@@ -12,10 +12,11 @@ import polars as pl
 from dien.data.dataset import Dataset
 from dien.data.prepare.append import append as append_to
 from dien.data.prepare.impressions import impressions
-from dien.data.prepare.splits import SplitRule, usual
+from dien.data.prepare.splits import ByColumn, SplitRule, usual
 from dien.data.rule_names import RuleName
 from dien.data.sources.table.reading import read
 from dien.data.sources.table.spec import TableSpec
+from dien.data.tables import SPLITS, SplitName
 from dien.data.writer import dataset_place, write_at
 from dien.errors import DataError
 
@@ -34,14 +35,14 @@ Table = pl.DataFrame | Frame | Path | str | Sequence[Path | str]
 
 
 def prepare(
-    interactions: Table | None,
+    interactions: Table | Mapping[SplitName, Table] | None,
     out: Path | str,
     *,
     items: Table | None = None,
     users: Table | None = None,
     behaviours: Table | None = None,
     schema: TableSpec | Mapping[str, Any] | Path | str | None = None,
-    split: SplitRule | RuleName = "time",
+    split: SplitRule | RuleName | None = None,
     append: bool = False,
     seed: int = 0,
     **options: Any,
@@ -49,15 +50,17 @@ def prepare(
     """Prepare tables: Parquet, CSV, JSON lines or data frames, with or without labels (docs/data.md).
 
     Args:
-        interactions: who, with what, when, and whether it was clicked: a data frame, or files;
-            None with ``append``, to add the new rows of items and users alone.
+        interactions: who, with what, when, and whether it was clicked: a data frame, or files; where the
+            log is split already, those of train, valid and test by their names; None with ``append``, to add
+            the new rows of items and users alone.
         out: the dataset folder to make, or to add to.
         items: what is known of items, likewise.
         users: what is known of users, likewise.
         behaviours: what histories are made of, where it is not in the interactions, likewise.
         schema: which column is what, and the features: the keys of the YAML schema as a mapping, or that
             file; None where the columns are user, item and time, and there is no label and no feature.
-        split: which impressions train, validate and test: a rule, or its name for the usual one.
+        split: which impressions train, validate and test: a rule, or its name for the usual one; None for
+            ``time``, or for what the interactions say by their names.
         append: whether ``out`` is there and gets the interactions added, which must be newer.
         seed: what is drawn follows from it: sampled negatives, and users by ``user``.
         options: others of :func:`~dien.data.prepare.impressions`: ``warmup``, ``negatives``, ``history``.
@@ -83,8 +86,20 @@ def prepare(
             f"prepare: interactions is None, and {given_alone}; give the interactions, or items or users "
             "alone, whose new rows append=True adds"
         )
-    given = {"interactions": interactions, "items": items, "users": users, "behaviours": behaviours}
-    out, spec, rule = Path(out), _spec(schema), _rule(split, seed)
+    log_of_all = None if isinstance(interactions, Mapping) else interactions
+    given = {"interactions": log_of_all, "items": items, "users": users, "behaviours": behaviours}
+    if isinstance(interactions, Mapping):
+        if split not in (None, "column", ByColumn()):
+            raise TypeError(
+                f"prepare: split is {split!r}, and the interactions say it by name; give one of them"
+            )
+        split = "column"
+        if "train" not in interactions or not set(interactions) <= set(SPLITS):
+            raise TypeError(
+                f"prepare: interactions of {', '.join(map(repr, interactions)) or 'nothing'}; expected "
+                "train, and maybe valid and test"
+            )
+    out, spec, rule = Path(out), _spec(schema), _rule(split or "time", seed)
     if behaviours is not None:
         if "history" in options:
             raise TypeError("prepare: history and behaviours both say what histories hold; give one of them")
@@ -94,9 +109,11 @@ def prepare(
         tables = {
             name: None if table is None else _files(name, table, scratch) for name, table in given.items()
         }
+        by_split = interactions if isinstance(interactions, Mapping) else {}
         try:
             log = read(
-                tables["interactions"],
+                {name: _files(name, table, scratch) for name, table in by_split.items()}
+                or tables["interactions"],
                 tables["items"],
                 tables["users"],
                 spec,

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from dien.data.features import Side
 from dien.data.log import Join, Log
-from dien.data.readers.files import find
+from dien.data.readers.files import TableFile, find
 from dien.data.sources.table.attributes import latest_of_each
 from dien.data.sources.table.interactions import read_behaviours, read_interactions
 from dien.data.sources.table.sides import read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
+from dien.data.sources.table.split_files import SplitFiles
 from dien.data.sources.table.values import Codes
+from dien.data.tables import SplitName
 from dien.errors import DataError
 from dien.progress import Progress
 
 
 def read(
-    interactions: Sequence[Path] | None,
+    interactions: Sequence[Path] | Mapping[SplitName, Sequence[Path]] | None,
     items: Sequence[Path] | None,
     users: Sequence[Path] | None,
     spec: TableSpec,
@@ -38,7 +40,8 @@ def read(
     the first one where none is a click.
 
     Args:
-        interactions: files, folders and globs, read in this order; None for items and users alone.
+        interactions: files, folders and globs, read in this order; those of each split where the log is split
+            already; None for items and users alone.
         items: likewise; None where nothing is known of items.
         users: likewise.
         spec: what the columns mean.
@@ -69,12 +72,25 @@ def read(
             "the key out of the schema"
         )
     user_codes, item_codes = Codes(), Codes()
-    files = find(interactions, spec.interactions.text()) if interactions is not None else []
+    text = spec.interactions.text()
+    split_files = SplitFiles(interactions, text) if isinstance(interactions, Mapping) else None
+    if split_files is not None and spec.interactions.split is not None:
+        raise DataError(
+            f"interactions.split names the column {spec.interactions.split!r}, and the files are given by "
+            "split, too; take the key out of the schema, or give all files as --interactions"
+        )
+    files: list[TableFile] = []
+    if split_files is not None:
+        files = list(split_files.files)
+    elif interactions is not None and not isinstance(interactions, Mapping):
+        files = find(interactions, text)
     excluded: dict[str, int] = {}
     sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None else ("context",)
     events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
     if interactions is not None:
-        events = read_interactions(files, spec, sides, user_codes, item_codes, excluded, progress)
+        events = read_interactions(
+            files, spec, sides, user_codes, item_codes, excluded, progress, split_files
+        )
     alone = None
     if behaviours is not None:
         found = find(behaviours, spec.behaviours.text())
