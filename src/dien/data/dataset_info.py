@@ -17,6 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from dien.data.readers.source_file import SourceFile
 from dien.data.tables import SPLITS, Split, SplitName
+from dien.data.times import FromTime, Times
 from dien.errors import DataError
 from dien.folders import Folder
 
@@ -177,6 +178,9 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         excluded: what was left out, and how often.
         sources: the files it was read from.
         truth: of synthetic logs.
+        times: how the log writes its times; None where the source does not say, as in a folder of an earlier
+            version.
+        from_time: the features of the context that follow from the time.
     """
 
     format: int
@@ -191,6 +195,8 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     excluded: dict[str, int]
     sources: list[SourceFile]
     truth: Truth | None = None
+    times: Times | None = None
+    from_time: dict[str, FromTime] = {}
 
     def __post_init__(self) -> None:
         for name, span in self.time.items():

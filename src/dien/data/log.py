@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from dien.data.features import KINDS, Definition
 from dien.data.readers.source_file import SourceFile
+from dien.data.times import FromTime, Times
 from dien.errors import DataError
 
 WEIGHT = ".weight"
@@ -73,6 +74,7 @@ class Log:
         behaviours: columns ``user``, ``item``, ``time`` as in ``events``, and one for each feature of
             behaviours, where these have a log of their own: then histories hold nothing else.
         joins: how the ids of the events meet those of the tables of items and users that were read.
+        times: how the files write the times of ``events``; None where the source does not say.
     """
 
     events: pl.DataFrame
@@ -83,6 +85,12 @@ class Log:
     features: Mapping[str, Definition] = field(default_factory=dict)
     behaviours: pl.DataFrame | None = None
     joins: tuple[Join, ...] = ()
+    times: Times | None = None
+
+    def from_time(self, names: Iterable[str]) -> dict[str, FromTime]:
+        """Tell which of these features follow from the time."""
+        defined = {name: self.features[name].timed for name in names if name in self.features}
+        return {name: told for name, told in defined.items() if told is not None}
 
     def definition(self, column: pl.Series) -> Definition:
         """Find the definition of the feature in a column.

@@ -181,6 +181,8 @@ def _info(prepared: Prepared) -> DatasetInfo:
         excluded=prepared.excluded,
         sources=list(prepared.sources),
         truth=prepared.truth,
+        times=prepared.times,
+        from_time=prepared.from_time,
     )
 
 

@@ -59,6 +59,8 @@ def write_data(
         rows["times of the log (UTC)"] = _span((looked.first, looked.last))
         for join in looked.joins:
             rows[f"{join.side}s with a row in their table"] = f"{join.met:,} of {join.ids:,}"
+    if info.times is not None:
+        rows["times are written as"] = info.times.text
     for split, size in info.sizes.splits.items():
         clicked = f", {size.positives / size.rows:.1%} clicked" if size.rows else ""
         rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions{clicked}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import ClassVar, Literal
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -15,9 +14,7 @@ from dien.data.features.indices import Indices, within
 from dien.data.ragged import Column
 from dien.data.readers.messages import refuse
 from dien.data.readers.values import cast, text
-
-_HOURS = pl.Series([str(hour) for hour in range(24)])
-_WEEKDAYS = pl.Series(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
+from dien.data.times import FromTime, known_zone
 
 
 @register
@@ -38,11 +35,7 @@ class Categorical(Indices):
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError):  # a folder of zones, as "America", is an OSError
-            raise ValueError("expected a time zone as America/New_York or UTC") from None
-        return zone
+        return known_zone(zone)
 
     @model_validator(mode="after")
     def _of_a_time(self) -> Categorical:
@@ -55,16 +48,9 @@ class Categorical(Indices):
         return self
 
     @property
-    def timed(self) -> bool:
-        """Whether it is the hour or the weekday of the interaction."""
-        return self.from_time is not None
-
-    def of_time(self, time: pl.Series) -> pl.Series:
-        """Tell the hour (0 to 23) or weekday (Mon to Sun) of times ``[n]`` in seconds, in its zone."""
-        moment = pl.from_epoch(time, "s").dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
-        if self.from_time == "hour":
-            return _HOURS.gather(moment.dt.hour())
-        return _WEEKDAYS.gather(moment.dt.weekday() - 1)
+    def timed(self) -> FromTime | None:
+        """The hour or the weekday of the interaction, by the clock of its zone."""
+        return None if self.from_time is None else FromTime(what=self.from_time, zone=self.zone)
 
     def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
         """Read text or whole numbers, floats that are whole among them: String."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dien.data.features.encoders import Encoder, Encodes
 from dien.data.ragged import Column
+from dien.data.times import FromTime
 from dien.errors import nearest
 
 Side = Literal["item", "behaviour", "user", "context"]
@@ -103,13 +104,9 @@ class Definition(BaseModel):
     # A raw column
 
     @property
-    def timed(self) -> bool:
-        """Whether it is worked out from the time of the interaction, instead of read from a column."""
-        return False
-
-    def of_time(self, time: pl.Series) -> pl.Series:
-        """Work it out from times ``[n]`` in seconds, where it is :attr:`timed`."""
-        raise NotImplementedError
+    def timed(self) -> FromTime | None:
+        """What of the interaction's time it is; None where it is read from a column."""
+        return None
 
     @abstractmethod
     def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:

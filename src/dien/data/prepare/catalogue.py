@@ -60,6 +60,8 @@ def with_new_rows(dataset: Dataset, log: Log) -> Prepared | None:
         excluded={**info.excluded, **log.excluded},
         sources=(*info.sources, *log.sources),
         truth=info.truth,
+        times=info.times,
+        from_time=info.from_time,
     )
 
 

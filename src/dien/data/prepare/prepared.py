@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from dien.data.prepare.features import Features
 from dien.data.prepare.look import Looked, look_at, warn_of_splits
 from dien.data.readers.source_file import SourceFile
 from dien.data.tables import Behaviours, Split, SplitName, Tables
+from dien.data.times import FromTime, Times
 from dien.data.vocabulary import Ids, Vocabulary
 
 
@@ -33,6 +34,8 @@ class Prepared(Tables):
         sources: the files the log was read from.
         truth: what is known of a synthetic log.
         looked: what was seen of the log, of an append the new one; None where it was not read.
+        times: how the log writes its times; None where the source does not say.
+        from_time: the features of the context that follow from the time.
     """
 
     dropped: tuple[str, ...]
@@ -46,6 +49,8 @@ class Prepared(Tables):
     sources: tuple[SourceFile, ...]
     truth: Truth | None = None
     looked: Looked | None = None
+    times: Times | None = None
+    from_time: dict[str, FromTime] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -85,4 +90,6 @@ class Prepared(Tables):
             excluded={**log.excluded, **{what: count for what, count in excluded.items() if count}},
             sources=log.sources,
             looked=looked,
+            times=log.times,
+            from_time=log.from_time(feature.name for feature in features.schema.of("context")),
         )

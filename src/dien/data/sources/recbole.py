@@ -13,7 +13,7 @@ from dien.data.log import Log
 from dien.data.readers.atomic import AtomicReader
 from dien.data.readers.files import find
 from dien.data.sources import table
-from dien.data.sources.table.spec import TimeUnit
+from dien.data.sources.table.time_keys import TimeUnit
 from dien.errors import DataError
 from dien.forks import expect_polars
 from dien.progress import Progress

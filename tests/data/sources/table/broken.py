@@ -333,7 +333,7 @@ BROKEN = [
     Broken(
         "typed times in one file, seconds in another",
         {"a.csv": GOOD, "b.csv": csv("u,i,2020-01-01,1")},
-        ("a.csv", "b.csv", "seconds", "ISO 8601"),
+        ("a.csv", "b.csv", "seconds", "text or typed times"),
     ),
     Broken(
         "no day of the calendar",

@@ -108,6 +108,13 @@ WRONG = [
     (feature(bucket=5), ("features.item.one: bucket is no option", "; did you mean buckets?")),
     ({"interactions": {"user": 5}}, ("interactions.user", "string", "5")),
     ({"interactions": {"time_unit": "m"}}, ("interactions.time_unit", "'ms'")),
+    ({"interactions": {"time_format": "%d.%m"}}, ("interactions.time_format: expected a date: no %Y",)),
+    ({"behaviours": {"time_format": "%x"}}, ("behaviours.time_format: %x cannot be read",)),
+    (
+        {"interactions": {"time_format": "%Y%m%d", "time_unit": "s"}},
+        ("interactions: time_format and time_unit exclude",),
+    ),
+    ({"interactions": {"time_zone": "Mars"}}, ("interactions.time_zone: expected a time zone as America",)),
     ({"interactions": {"threshold": 4}}, ("interactions", "threshold is of a label")),
     ({"interactions": {"item": 5}}, ("interactions.item: expected a column, or {column: ", "found 5")),
     ({"interactions": {"item": {"colum": "a"}}}, ("item.colum: unknown key; did you mean column?",)),

@@ -49,8 +49,8 @@ def test_the_unit_of_numbers_is_detected_from_their_size(
     for values in (pl.Series(numbers), pl.Series([str(number) for number in numbers])):
         times = TimeParser(None)
         assert times.parse(values).to_list() == wanted
-        assert times.unit == unit[0]
-        assert TimeParser(unit[0]).parse(values).to_list() == wanted  # type: ignore[arg-type]
+        assert times.form == unit[0]
+        assert TimeParser(unit[0]).parse(values).to_list() == wanted
 
 
 @pytest.mark.parametrize(

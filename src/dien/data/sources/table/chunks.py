@@ -85,6 +85,8 @@ def chunks(
             json_readers.append((reader, inside))
         else:
             complete = file
+    if times is not None:
+        times.end(excluded)
     for reader, inside in json_readers:
         for name in inside:
             if not any(other.has(name) for other, _ in json_readers):

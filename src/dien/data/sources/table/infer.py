@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 
@@ -15,8 +16,10 @@ from dien.data.readers.messages import BadValueError, listed, no_column
 from dien.data.readers.reader import open_table
 from dien.data.sources.table.head import HeadColumn, accepts, head_of
 from dien.data.sources.table.table_text import TableText
+from dien.data.sources.table.time_keys import TimeUnit
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import labels
+from dien.data.times import in_words
 from dien.errors import DataError
 
 _FEW = 20  # integers with so few values are categories
@@ -88,10 +91,7 @@ def infer(
         used[role] = column.name
         lines.append(f"  {role}: {_plain(column.name)}  # {why}; {_contents(column)}")
         if role == "time":
-            unit = _time_unit(column)
-            lines.append(
-                f"  # time_unit: {unit}  # detected from the values of each file; set it where that is wrong"
-            )
+            lines += _of_times(column)
     missing = [role for role in ("user", "item", "time") if role not in used]
     if missing:
         raise DataError(
@@ -282,14 +282,21 @@ def _numeric(values: pl.Series) -> tuple[dict[str, str], str]:
     return {"kind": "numeric"}, "numbers"
 
 
-def _time_unit(column: HeadColumn) -> str:
-    """Detect the unit of times; of those that are odd there is a warning that names their file."""
+def _of_times(column: HeadColumn) -> list[str]:
+    """Say how times are written; of those that are odd there is a warning that names their file."""
     times, row = TimeParser(None), 0
     for path, rows in column.files:
         times.start_file(str(path))
         times.parse(column.values.slice(row, rows).drop_nulls())
         row += rows
-    return times.unit or "s"
+    form = times.form or "s"
+    said = (
+        ["  # time_zone: UTC  # of times that name none; set that of the log"] if times.without_zone else []
+    )
+    if form in get_args(TimeUnit):
+        unit = f"  # time_unit: {form}  # detected from the values of each file; set it where that is wrong"
+        return [unit, *said]
+    return [f"  # {in_words(form)}; where they are none, set time_unit", *said]
 
 
 def _contents(column: HeadColumn) -> str:

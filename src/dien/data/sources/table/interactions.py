@@ -15,6 +15,7 @@ from dien.data.sources.table.labels import NOT_NAMED, LabelParser
 from dien.data.sources.table.pages import CLICKED, PAGE, Pages, item_ids
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.split_files import SPLIT, SplitFiles
+from dien.data.sources.table.time_keys import parser_of
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
@@ -25,6 +26,7 @@ from dien.data.sources.table.values import (
     splits,
     weights,
 )
+from dien.data.times import FromTime
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -35,6 +37,7 @@ Column = tuple[str, Callable[[pl.Series], pl.Series]]
 def read_interactions(
     files: Sequence[TableFile],
     spec: TableSpec,
+    times: TimeParser,
     sides: Sequence[Side],
     users: Codes,
     items: Codes,
@@ -47,6 +50,7 @@ def read_interactions(
     Args:
         files: in this order.
         spec: what the columns mean.
+        times: reads the times.
         sides: whose features are among the columns.
         users: numbers of the users so far.
         items: numbers of the items so far.
@@ -55,7 +59,7 @@ def read_interactions(
         split_files: the files by split, where they are split already.
     """
     roles = spec.interactions
-    times, impression_codes = TimeParser(roles.time_unit), Codes()
+    impression_codes = Codes()
     page = roles.page
     item_of = item_ids if page is None else ids
     parsers: dict[str, Column] = {
@@ -163,7 +167,7 @@ def read_behaviours(
 ) -> pl.DataFrame:
     """Read a log of behaviours of its own, without rows that repeat an earlier one."""
     own, roles = spec.behaviours, spec.interactions
-    times = TimeParser(own.time_unit or (roles.time_unit if own.time is None else None))
+    times = parser_of(roles, own)
     parsers: dict[str, Column] = {
         "user": (own.user or roles.user, lambda values: _rows(users.encode(ids(values)))),
         "item": (own.item or roles.item_column, lambda values: _rows(items.encode(ids(values)))),
@@ -194,13 +198,13 @@ def _rows_of(
     wanted: dict[str, str] = {}
     for role, (column, _) in parsers.items():
         wanted.setdefault(column, f"{part}.{role.lstrip('.')}")
-    timed: dict[str, tuple[Definition, Codes]] = {}
+    timed: dict[str, tuple[FromTime, Codes]] = {}
     for side, name, feature in spec.features.named():
         of_log = feature.from_ is not None and part == "interactions"
         if (side not in sides and not of_log) or name == TIME_SINCE:
             continue
-        if feature.timed:
-            timed[name] = feature, Codes()
+        if (told := feature.timed) is not None:
+            timed[name] = told, Codes()
         else:
             precision = pl.Float64() if of_log else pl.Float32()
             parsers[name] = feature.column or name, _event_feature(feature, precision)
@@ -217,8 +221,8 @@ def _rows_of(
             continue
         for name, (column, parser) in parsers.items():
             columns.add(name, chunk.parse(column, parser))
-        for name, (feature, codes) in timed.items():
-            columns.add(name, codes.categories(feature.of_time(columns.last("time"))))
+        for name, (told, codes) in timed.items():
+            columns.add(name, codes.categories(told.of(columns.last("time"))))
     return columns.frame()
 
 

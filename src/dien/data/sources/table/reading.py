@@ -15,6 +15,7 @@ from dien.data.sources.table.interactions import read_behaviours, read_interacti
 from dien.data.sources.table.sides import read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.split_files import SplitFiles
+from dien.data.sources.table.time_keys import parser_of
 from dien.data.sources.table.values import Codes
 from dien.data.tables import SplitName
 from dien.errors import DataError
@@ -72,6 +73,7 @@ def read(
             "the key out of the schema"
         )
     user_codes, item_codes = Codes(), Codes()
+    times = parser_of(spec.interactions)
     text = spec.interactions.text()
     split_files = SplitFiles(interactions, text) if isinstance(interactions, Mapping) else None
     if split_files is not None and spec.interactions.split is not None:
@@ -89,7 +91,7 @@ def read(
     events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
     if interactions is not None:
         events = read_interactions(
-            files, spec, sides, user_codes, item_codes, excluded, progress, split_files
+            files, spec, times, sides, user_codes, item_codes, excluded, progress, split_files
         )
     alone = None
     if behaviours is not None:
@@ -128,4 +130,5 @@ def read(
         features=spec.definitions(),
         behaviours=alone,
         joins=tuple(joins),
+        times=times.times if interactions is not None else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -15,10 +15,9 @@ from dien.data.features.rules import check_names, check_shared
 from dien.data.sources.table.forms import Label, Page, as_item, as_label
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
+from dien.data.sources.table.time_keys import TimeFormat, TimeUnit, TimeZone, check_times
 from dien.errors import DataError, nearest
 from dien.yaml_text import YamlTextError, read_yaml
-
-TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 # fmt: off
@@ -47,6 +46,8 @@ class Interactions(TableText):
         time: when.
         time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to detect
             it from the values of each file.
+        time_format: of text whose day and month could be mixed up, as "%d.%m.%Y %H:%M"; None for other text.
+        time_zone: of times that name none, as Europe/Berlin; None for UTC.
         label: 1 clicked and 0 shown but not clicked, or what makes this of a column; None where every row is
             a click.
         threshold: of a label that is a number, as a rating: so much or more is clicked, less is not.
@@ -63,12 +64,19 @@ class Interactions(TableText):
     clicked: Text | None = None
     time: Text = "time"
     time_unit: TimeUnit | None = None
+    time_format: TimeFormat | None = None
+    time_zone: TimeZone | None = None
     label: Annotated[Label | None, BeforeValidator(as_label)] = None
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     impression: Text | None = None
     split: Text | None = None
     weight: Text | None = None
     conversion: Text | None = None
+
+    @model_validator(mode="after")
+    def _times_go_together(self) -> Interactions:
+        check_times(self)
+        return self
 
     @model_validator(mode="after")
     def _threshold_of_a_label(self) -> Interactions:
@@ -113,13 +121,20 @@ class Behaviours(TableText):
         user: who; text or integers.
         item: with what; text or integers.
         time: when.
-        time_unit: of the time.
+        time_unit: of the time, as of the interactions; likewise ``time_format`` and ``time_zone``.
     """
 
     user: Text | None = None
     item: Text | None = None
     time: Text | None = None
     time_unit: TimeUnit | None = None
+    time_format: TimeFormat | None = None
+    time_zone: TimeZone | None = None
+
+    @model_validator(mode="after")
+    def _times_go_together(self) -> Behaviours:
+        check_times(self)
+        return self
 
 
 class Items(TableText):

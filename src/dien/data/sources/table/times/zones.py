@@ -1,0 +1,22 @@
+"""Times that name no zone: of the clock of one place."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def to_utc(local: pl.Series, zone: str) -> tuple[pl.Series, int]:
+    """Convert times of a zone's clock to those of UTC.
+
+    Args:
+        local: ``[n]`` seconds from 1970 on, by the zone's clock.
+        zone: as Europe/Berlin.
+
+    Returns:
+        ``[n]`` seconds since 1970, null where the clock was put forward over the time. Of a time that came
+        twice, when it was put back, the first is taken; and how many these are.
+    """
+    clock = pl.from_epoch(local, "s")
+    first = clock.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    second = clock.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
+    return first.dt.epoch("s"), int((first != second).sum() or 0)
