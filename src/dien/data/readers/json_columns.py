@@ -37,7 +37,13 @@ def column_of(name: str, values: Sequence[Any]) -> pl.Series:
     if before != pl.Null():
         expected = "a list of such values" if isinstance(before, pl.List) else "text or a number"
         expected += ", as in the lines before"
-    raise BadValueError(alike, shown(values[alike]), f"{expected}; write every line alike")
+    objects = isinstance(values[alike], dict | list) and "{" in shown(values[alike])
+    mend = (
+        "name a value inside an object by its dotted name, as device.os"
+        if objects
+        else "write every line alike"
+    )
+    raise BadValueError(alike, shown(values[alike]), f"{expected}; {mend}")
 
 
 def _dtype_of(values: Sequence[Any], in_list: bool = False) -> pl.DataType | None:

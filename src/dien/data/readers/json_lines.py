@@ -16,6 +16,7 @@ from dien.data.readers.files import TableFile
 from dien.data.readers.first_lines import head_of
 from dien.data.readers.json_columns import column_of
 from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
+from dien.data.readers.nested import leaves_of_value, value_inside
 from dien.data.readers.streams import DAMAGED, open_text, sizes_to
 from dien.data.readers.text_format import Dialect
 from dien.errors import DataError
@@ -58,19 +59,23 @@ class JsonReader:
     def columns(self) -> list[str]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         decode = msgspec.json.Decoder(dict[str, Any]).decode
-        names: dict[str, None] = {}
+        names: dict[str, bool] = {}  # whether a line has more than null for it
         number = 0
         with open_text(self.file.path, self._dialect) as raw:
             try:
                 for line in islice(raw, _FIRST_LINES):
                     number += 1
                     if not line.isspace():
-                        names |= dict.fromkeys(decode(line.removeprefix(streams.BYTE_ORDER_MARK)))
+                        for key, value in decode(line.removeprefix(streams.BYTE_ORDER_MARK)).items():
+                            for name in leaves_of_value(key, value):
+                                names[name] = names.get(name, False) or value is not None
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 self._damaged(number, error)
             except DAMAGED as error:
                 self._truncated(number, error)
-        return list(names)
+        nulls = [name for name, known in names.items() if not known]
+        objects = {name for name in nulls if any(other.startswith(f"{name}.") for other in names)}
+        return [name for name in names if name not in objects]
 
     def has(self, column: str) -> bool:
         """See :class:`~dien.data.readers.reader.Reader`."""
@@ -174,6 +179,8 @@ class JsonReader:
             default = msgspec.NODEFAULT if typed is not None and typed.required else msgspec.UNSET
             kind = Any if typed is None else typed.type | msgspec.UnsetType
             fields.append((f"f{i}", kind, msgspec.field(name=name, default=default)))
+        for j, key in enumerate(self._objects(columns)):
+            fields.append((f"o{j}", Any, msgspec.field(name=key, default=msgspec.UNSET)))
         return msgspec.defstruct("_Line", fields, gc=False, kw_only=True)
 
     def _frame(self, objects: list[Any], columns: Sequence[str], row: int) -> pl.DataFrame:
@@ -181,10 +188,34 @@ class JsonReader:
         series = []
         for i, name in enumerate(columns):
             values = [getattr(one, f"f{i}") for one in objects]
+            if "." in name and name not in self._types:
+                key, *path = name.split(".")
+                of_key = (columns, "f") if key in columns else (self._objects(columns), "o")
+                attribute = f"{of_key[1]}{of_key[0].index(key)}"
+                whole = [getattr(one, attribute) for one in objects]
+                values = self._inside(name, values, whole, path, row)
             if name not in self._seen and any(value is not msgspec.UNSET for value in values):
                 self._seen.add(name)
             series.append(self._column(name, values, row))
         return pl.DataFrame(series)
+
+    def _objects(self, columns: Sequence[str]) -> list[str]:
+        """Name the keys whose objects are read for a value inside, those that are columns left out."""
+        dotted = [name for name in columns if "." in name and name not in self._types]
+        return [key for key in dict.fromkeys(name.split(".")[0] for name in dotted) if key not in columns]
+
+    def _inside(self, name: str, own: list[Any], whole: list[Any], path: list[str], row: int) -> list[Any]:
+        """Take values inside objects, where a line has no key of the whole name."""
+        values = []
+        try:
+            for value, objects in zip(own, whole, strict=True):
+                values.append(value if value is not msgspec.UNSET else value_inside(objects, path))
+        except ValueError as error:
+            raise DataError(
+                f"{self.file.path}: {self.place(row + len(values))}: column {name!r}: found {error}; "
+                f"expected an object, or a list of objects, before .{'.'.join(path)}; write every line alike"
+            ) from error
+        return values
 
     def _column(self, name: str, values: list[Any], row: int) -> pl.Series:
         """Make a typed column of JSON values; ``row`` is the index of its first in the file."""

@@ -12,6 +12,7 @@ import pyarrow.parquet
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
 from dien.data.readers.messages import check_distinct, one_line, told_counts
+from dien.data.readers.nested import inside, leaves_of_type, type_of
 from dien.errors import DataError
 from dien.progress import Progress
 from dien.room import shortage
@@ -31,13 +32,12 @@ class ParquetReader:
 
     def columns(self) -> list[str]:
         """See :class:`~dien.data.readers.reader.Reader`."""
-        names = list(self._schema.names)
-        check_distinct(self.file.path, names)
-        return names
+        check_distinct(self.file.path, self._schema.names)
+        return [name for field in self._schema for name in leaves_of_type(field.name, field.type)]
 
     def has(self, column: str) -> bool:
         """See :class:`~dien.data.readers.reader.Reader`."""
-        return column in self._schema.names
+        return self._type_of(column) is not None
 
     def told(self) -> tuple[str, ...]:
         """See :class:`~dien.data.readers.reader.Reader`."""
@@ -52,17 +52,28 @@ class ParquetReader:
     ) -> Iterator[pl.DataFrame]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         for name in columns:
-            if not _readable(kind := self._schema.field(name).type):
+            if (kind := self._type_of(name)) is None or not _readable(kind):
+                fields = [] if kind is None else list(leaves_of_type(name, kind))
+                mend = f"name a field of it, as {fields[0]}" if fields != [name] else "convert it"
                 raise DataError(
                     f"{self.file.path}: column {name!r}: holds {kind}; expected text, numbers, times or "
-                    "lists; convert it, or leave the column out"
+                    f"lists; {mend}, or leave the column out"
                 )
+        places = {name: self._place_of(name) for name in columns}
+        whole = list(dict.fromkeys(column for column, _ in places.values()))
         total, size, done = max(self._parquet.metadata.num_rows, 1), self.file.size, 0
         try:
-            for batch in self._parquet.iter_batches(rows or streams.CHUNK_ROWS, columns=list(columns)):
+            for batch in self._parquet.iter_batches(rows or streams.CHUNK_ROWS, columns=whole):
                 self._check(batch)
-                table = pa.Table.from_batches([batch]).select(list(columns))
-                yield cast(pl.DataFrame, pl.from_arrow(table))
+                table = pa.Table.from_batches([batch]).select(whole)
+                frame = cast(pl.DataFrame, pl.from_arrow(table))
+                yield (
+                    frame
+                    if whole == list(columns)
+                    else pl.DataFrame(
+                        [inside(frame[column], path).alias(name) for name, (column, path) in places.items()]
+                    )
+                )
                 if progress is not None:
                     before, done = done, done + batch.num_rows
                     progress(size * min(done, total) // total - size * min(before, total) // total)
@@ -76,6 +87,20 @@ class ParquetReader:
     def place(self, row: int) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return f"row {row + 1}"
+
+    def _place_of(self, name: str) -> tuple[str, list[str]]:
+        """Find the column that a name is of, and the path inside it; a column's own name goes first."""
+        if name in self._schema.names:
+            return name, []
+        parts = name.split(".")
+        for end in range(len(parts) - 1, 0, -1):
+            if (column := ".".join(parts[:end])) in self._schema.names:
+                return column, parts[end:]
+        return name, []
+
+    def _type_of(self, name: str) -> pa.DataType | None:
+        column, path = self._place_of(name)
+        return type_of(self._schema.field(column).type, path) if column in self._schema.names else None
 
     def _check(self, batch: pa.RecordBatch) -> None:
         """Refuse a column with text that is no UTF-8, which must not reach Polars, or with broken lists."""
