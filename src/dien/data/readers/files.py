@@ -7,7 +7,7 @@ import glob
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -52,6 +52,7 @@ class TableFile:
         size: bytes.
         text: what is said of it.
         told: whether the format is told by its first bytes alone.
+        head: rows that are read at most; None for all.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class TableFile:
     size: int
     text: TextFormat = NOTHING_SAID
     told: bool = False
+    head: int | None = None
 
     @property
     def partition(self) -> dict[str, str | None]:
@@ -93,6 +95,22 @@ def find(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[TableFi
     if not paths:
         raise DataError("no file is given; expected files, folders or globs")
     return [table_file(path, root, text) for path, root in _expand(paths)]
+
+
+_FILES = 10
+"""Files of a table that are looked at, where its first rows are enough."""
+
+
+def first_rows(files: Sequence[TableFile], head: int | None) -> list[TableFile]:
+    """Have at most so many rows read of a file, and of ten files from the whole length of a table.
+
+    Args:
+        files: of a table.
+        head: rows of a file; None for all rows of all files.
+    """
+    if head is None:
+        return list(files)
+    return [replace(file, head=head) for file in files[:: -(-len(files) // _FILES)]]
 
 
 def _expand(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:

@@ -137,7 +137,10 @@ def read_chunks(
     reader: Reader, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
 ) -> Iterator[Chunk]:
     """Read some columns of a file as chunks that know their place; see :meth:`Reader.chunks`."""
-    row = 0
+    row, head = 0, reader.file.head
     for frame in reader.chunks(columns, progress, rows):
-        yield Chunk(reader, frame, row)
-        row += frame.height
+        part = frame if head is None else frame.head(head - row)
+        yield Chunk(reader, part, row)
+        row += part.height
+        if row == head:
+            return

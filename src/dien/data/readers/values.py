@@ -16,8 +16,8 @@ def text(values: pl.Series, expected: str = "text or whole numbers") -> pl.Serie
     dtype = values.dtype
     if dtype.is_float():
         refuse_type(values, f"{expected}: store it as integers or text", values != values.floor())
-    if dtype.is_integer():
-        return cast(values, pl.String())
+    if dtype.is_integer() or (dtype.is_decimal() and dtype.scale == 0):  # type: ignore[attr-defined]
+        return cast(values, pl.String())  # whole numbers of databases are decimals
     if dtype != pl.Null and not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         refuse_type(values, expected)
     return _filled(values.cast(pl.String))

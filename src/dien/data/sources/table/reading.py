@@ -9,7 +9,7 @@ import polars as pl
 
 from dien.data.features import Side
 from dien.data.log import Join, Log
-from dien.data.readers.files import TableFile, find
+from dien.data.readers.files import TableFile, find, first_rows
 from dien.data.sources.table.attributes import latest_of_each
 from dien.data.sources.table.interactions import read_behaviours, read_interactions
 from dien.data.sources.table.sides import read_side
@@ -29,6 +29,7 @@ def read(
     spec: TableSpec,
     *,
     behaviours: Sequence[Path] | None = None,
+    head: int | None = None,
     progress: Progress | None = None,
 ) -> Log:
     """Read interactions, behaviours of a log of their own, and what is known of items and users.
@@ -47,6 +48,8 @@ def read(
         users: likewise.
         spec: what the columns mean.
         behaviours: what histories are made of, where it is not in the interactions: files, folders and globs.
+        head: read at most so many rows of a file of events, and of a few files, to try a schema; None for
+            all.
         progress: called with the number of bytes just read from disk, which add up to the size of all files.
 
     Returns:
@@ -56,8 +59,10 @@ def read(
 
     Raises:
         DataError: a file is missing, damaged or of an unknown kind, a column is missing or holds what it
-            should not, a key has two rows, or there is no interaction or no click.
+            should not, a key has two rows, there is no interaction or no click, or a key of the
+            schema is still to be filled in.
     """
+    spec.expect_filled_in()
     tabled: tuple[tuple[Side, Sequence[Path] | None], ...] = (("item", items), ("user", users))
     for side, given in tabled:
         named = list(spec.features.of_table(side))
@@ -85,7 +90,7 @@ def read(
     if split_files is not None:
         files = list(split_files.files)
     elif interactions is not None and not isinstance(interactions, Mapping):
-        files = find(interactions, text)
+        files = first_rows(find(interactions, text), head)
     excluded: dict[str, int] = {}
     sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None else ("context",)
     events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
@@ -95,7 +100,7 @@ def read(
         )
     alone = None
     if behaviours is not None:
-        found = find(behaviours, spec.behaviours.text())
+        found = first_rows(find(behaviours, spec.behaviours.text()), head)
         files += found
         alone = read_behaviours(found, spec, user_codes, item_codes, excluded, progress)
     tables: dict[Side, pl.DataFrame] = {}

@@ -19,6 +19,9 @@ from dien.data.sources.table.time_keys import TimeFormat, TimeUnit, TimeZone, ch
 from dien.errors import DataError, nearest
 from dien.yaml_text import YamlTextError, read_yaml
 
+BLANK = "???"
+"""A column that is still to be filled in: a draft has it where no name told the column."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 # fmt: off
 _SINCE = tuple(float(seconds) for seconds in (
@@ -280,6 +283,21 @@ class TableSpec(Strict):
             return cls.model_validate(data or {})
         except ValidationError as error:
             raise DataError(f"{source}: {problems(error, cls)}") from error
+
+    def expect_filled_in(self) -> None:
+        """Refuse a draft that has a line to fill in.
+
+        Raises:
+            DataError: it names the first such key.
+        """
+        for part in ("interactions", "behaviours", "items", "users"):
+            for key, value in getattr(self, part):
+                if value == BLANK:
+                    option = f", or give --{key}" if part == "interactions" else ""
+                    raise DataError(
+                        f"{part}.{key} of the schema is {BLANK}, which is to be filled in: write the name of "
+                        f"the column that holds the {key} (the draft lists those that could){option}"
+                    )
 
     def definitions(self) -> dict[str, Definition]:
         """Definitions of all features by name, ids among them, for the log."""

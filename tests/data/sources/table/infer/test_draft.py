@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from dien.data.sources.table import TableSpec, infer, read
+from dien.data.sources.table.table_text import TableText
 from dien.errors import DataError
 from tests.data.sources.table.test_reading import FORMATS, save
 
@@ -93,24 +94,42 @@ def test_every_guess_of_a_draft_is_explained(
 def test_a_column_that_may_hold_the_answer_is_drafted_as_no_feature(
     log: pl.DataFrame, tmp_path: Path
 ) -> None:
-    log = log.with_columns(purchase_value=pl.col("dwell_time"))
+    log = log.with_columns(target_value=pl.col("dwell_time"))
     text = infer([save(log, tmp_path / "log.csv")], None, None)
-    assert "left out: purchase_value: it may say what is to be predicted" in text
+    assert "left out: target_value: it may say what is to be predicted (AUC alone 0." in text
 
 
-def test_a_log_without_a_user_column_is_refused_with_the_columns_it_has(
-    log: pl.DataFrame, tmp_path: Path
-) -> None:
-    path = save(log.select("device", "ts", "product_id"), tmp_path / "log.csv")
-    with pytest.raises(DataError, match=r"looks like the user; found device, ts, product_id; name it"):
-        infer([path], None, None)
+def test_a_role_that_cannot_be_told_is_a_line_to_fill_in(log: pl.DataFrame, tmp_path: Path) -> None:
+    path = save(log.select("device", "ts", "product_id", "dwell_time"), tmp_path / "log.csv")
+    with pytest.warns(UserWarning, match=r"line 4 of the draft is to be filled in: user: \?\?\?"):
+        text = infer([path], None, None)
+    assert text.splitlines()[3] == "  user: ???  # fill in: one of device"
+    draft = tmp_path / "schema.yaml"
+    draft.write_text(text)
+    with pytest.raises(
+        DataError, match=r"interactions.user of the schema is \?\?\?.*column that holds the user"
+    ):
+        read([path], None, None, TableSpec.load(draft))
+    draft.write_text(text.replace("???", "device"))
+    assert read([path], None, None, TableSpec.load(draft)).events.height > 0
 
 
 def test_all_the_columns_that_cannot_be_told_are_named_at_once(log: pl.DataFrame, tmp_path: Path) -> None:
-    path = save(log.select("device", "ts"), tmp_path / "log.csv")
-    options = r"looks like the user or the item; found device, ts; name it \(--user COLUMN, --item COLUMN\)"
-    with pytest.raises(DataError, match=options):
-        infer([path], None, None)
+    path = save(log.select("device", pl.col("ts").alias("x")), tmp_path / "log.csv")
+    with pytest.warns(UserWarning, match="to be filled in") as caught:
+        text = infer([path], None, None)
+    assert len(caught) == 2
+    assert yaml.safe_load(text)["interactions"] == {"user": "???", "item": "???", "time": "x"}
+    assert "time: x  # by its values alone, which look like times: check it" in text
+
+
+def test_the_key_of_a_table_that_cannot_be_told_is_a_line_to_fill_in(
+    log: pl.DataFrame, products: pl.DataFrame, tmp_path: Path
+) -> None:
+    items = products.select("brand", colour="brand")
+    with pytest.warns(UserWarning, match=r"item: \?\?\?  # fill in the key of the items"):
+        text = infer([save(log, tmp_path / "log.csv")], [save(items, tmp_path / "items.csv")], None)
+    assert yaml.safe_load(text)["items"] == {"item": "???"}
 
 
 def test_columns_that_are_named_are_taken_whatever_their_names(log: pl.DataFrame, tmp_path: Path) -> None:
@@ -206,5 +225,105 @@ def test_times_that_are_odd_are_warned_of_with_the_file_that_has_them(
         part.write_parquet(folder / f"{name}.parquet")
     with pytest.warns(UserWarning, match="before 1990") as caught:
         infer([folder], None, None)
-    (said,) = {str(warning.message) for warning in caught}
+    said, refused = dict.fromkeys(str(warning.message) for warning in caught)
+    assert "b.parquet: row 1: column 'ts': found nothing" in refused
     assert said.startswith(f"{folder / 'c.parquet'}: column 'ts': 1 of {N} times looked at are before 1990")
+
+
+def test_what_is_written_after_the_click_is_of_behaviours_or_left_out(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(3)
+    clicked = log["clicked"].to_numpy()
+    written = log.with_columns(
+        nonclk=1 - pl.col("clicked"),
+        play_time_ms=pl.Series(clicked * rng.integers(1, 10**5, N)),
+        quick=pl.Series(clicked * rng.integers(0, 3, N)),
+        is_share=pl.Series(rng.integers(0, 2, N)),
+    )
+    text = infer([save(written, tmp_path / "log.csv")], None, None)
+    features = yaml.safe_load(text)["features"]
+    assert {"play_time_ms", "quick", "is_share"} <= set(features["behaviour"])
+    assert set(features["context"]) == {"device", "tags", "context_time"}
+    assert "left out: nonclk: it tells the label (AUC alone 1.000 on held-out rows)" in text
+    assert "its name has 'play': known only after the click (AUC alone 1.000 on held-out rows)" in text
+    assert "quick: {kind: categorical}  # only clicks have another value: known only after the click" in text
+
+
+def test_a_column_that_items_or_users_determine_is_theirs_and_is_read_from_the_log(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
+    of_log = log.with_columns(
+        category_id=pl.col("product_id") % 5,
+        age=pl.col("user_id") % 7 + 20,
+        name=pl.format("product {}", "product_id"),
+        nearly=pl.when(pl.int_range(N) == 7).then(9).otherwise(pl.col("product_id") % 5),
+    )
+    path, draft = save(of_log, tmp_path / "log.csv"), tmp_path / "schema.yaml"
+    draft.write_text(text := infer([path], None, None))
+    features = yaml.safe_load(text)["features"]
+    assert features["item"] == {"category_id": {"from": "interactions", "kind": "categorical"}}
+    assert features["user"] == {"age": {"from": "interactions", "kind": "categorical"}}
+    assert "nearly" in features["context"]
+    assert "left out: name: almost every row has another value" in text
+    made = read([path], None, None, TableSpec.load(draft))
+    assert made.items["category_id"].null_count() == 0
+
+
+def test_a_column_that_the_table_of_items_has_too_is_left_out_with_that_reason(
+    log: pl.DataFrame, products: pl.DataFrame, tmp_path: Path
+) -> None:
+    of_log = log.with_columns(brand=pl.col("product_id") % 5)
+    text = infer([save(of_log, tmp_path / "log.csv")], [save(products, tmp_path / "items.csv")], None)
+    assert "left out: brand: the table of items has it, too" in text
+
+
+def test_kinds_of_events_and_conversions_are_named_as_what_labels_could_be(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
+    events = log.drop("clicked").with_columns(
+        event_type=pl.Series(np.random.default_rng(1).choice(["view", "purchase"], N))
+    )
+    text = infer([save(events, tmp_path / "events.csv")], None, None)
+    assert "# label: {column: event_type, is: [purchase]}" in text
+    bought = log.with_columns(is_purchase=pl.col("clicked") * (pl.int_range(N) % 2))
+    assert "# conversion: is_purchase" in infer([save(bought, tmp_path / "log.csv")], None, None)
+
+
+def test_what_prepare_refuses_is_left_out_with_its_words(log: pl.DataFrame, tmp_path: Path) -> None:
+    rows = log.with_columns(score=pl.when(pl.int_range(N) < 2).then(1e35).otherwise(pl.col("dwell_time")))
+    path, draft = save(rows, tmp_path / "log.parquet"), tmp_path / "schema.yaml"
+    draft.write_text(text := infer([path], None, None))
+    assert "left out: score: prepare refuses it: found 1e+35; expected a finite number" in text
+    assert read([path], None, None, TableSpec.load(draft)).events.height
+
+
+def test_a_draft_that_prepare_refuses_says_so_in_its_first_line(log: pl.DataFrame, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="prepare refuses the draft: .*no label is 1"):
+        text = infer([save(log.with_columns(clicked=0), tmp_path / "log.csv")], None, None)
+    assert text.startswith("# dien prepare table refuses this draft: ")
+    assert yaml.safe_load(text)["interactions"]["label"] == "clicked"
+
+
+def test_a_draft_says_how_many_ids_have_a_row_in_their_table_and_why_few_have(
+    log: pl.DataFrame, products: pl.DataFrame, tmp_path: Path
+) -> None:
+    files = [save(log, tmp_path / "log.csv")]
+    text = infer(files, [save(products, tmp_path / "items.csv")], None)
+    n = log["product_id"].n_unique()
+    assert f"  # {n} of the {n} items of the rows read have a row here" in text.splitlines()
+    longer = products.with_columns(product_id=pl.format("00{}", "product_id"))
+    with pytest.warns(UserWarning, match="prepare refuses the draft: .*for none of the .*leading zeros"):
+        text = infer(files, [save(longer, tmp_path / "longer.csv")], None)
+    assert f"  # 0 of the {n} items of the rows read have a row here" in text.splitlines()
+
+
+def test_how_text_is_written_is_in_the_draft(log: pl.DataFrame, tmp_path: Path) -> None:
+    path, draft = tmp_path / "log.dat", tmp_path / "schema.yaml"
+    rows = log.select("user_id", "product_id", "ts").rows()
+    path.write_text("".join("::".join(map(str, row)) + "\n" for row in rows))
+    said = TableText(columns=("user_id", "product_id", "ts"), separator="::", format="csv")
+    draft.write_text(infer([path], None, None, text=said))
+    spec = TableSpec.load(draft)
+    assert spec.interactions.columns == said.columns
+    assert read([path], None, None, spec).events.height == N

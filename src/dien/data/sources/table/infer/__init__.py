@@ -1,0 +1,14 @@
+"""A first draft of a schema, from the first rows of the tables.
+
+Read it in this order:
+
+- ``head``: the first rows, as columns whose types are told by their values.
+- ``names``: what names of columns say. ``roles``: which column is the user, the item, the time, the label.
+- ``places``: which side each other column belongs to; ``kinds``: what kind of feature it makes.
+- ``draft``: all of them together, written as YAML with a reason beside every guess, and tried with what
+  prepare reads with. ``words``: how it is written.
+"""
+
+from dien.data.sources.table.infer.draft import infer
+
+__all__ = ["infer"]

@@ -1,0 +1,250 @@
+"""The first rows of tables, as columns whose types are told by their values: what a draft is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from dien.data.readers.files import TableFile, find, first_rows
+from dien.data.readers.messages import BadValueError, listed
+from dien.data.readers.reader import open_table
+from dien.data.readers.text_format import NOTHING_SAID, TextFormat
+from dien.data.readers.values import evaluated
+from dien.data.sources.table.times import TimeParser
+from dien.errors import DataError
+
+ROWS = 100_000
+"""Read at most of a file."""
+
+MARKERS = ("NULL", "null", "\\N", "NA", "N/A", "nan", "NaN", "None", "<NA>")
+"""Text that stands for a missing value in many files."""
+
+
+@dataclass(frozen=True)
+class HeadColumn:
+    """What the head of a column holds.
+
+    Attributes:
+        name: its name.
+        parts: the rows of each file, as they were read.
+        values: all of them, typed: text that is all numbers is numbers.
+        distinct: how many values there are, without null.
+        lists: whether it holds lists.
+        times: whether it holds typed times, or text that is one.
+        markers: text among the values that stands for a missing one.
+        problem: why it cannot be read, where it has no values for that reason.
+    """
+
+    name: str
+    parts: tuple[tuple[Path, pl.Series], ...]
+    values: pl.Series
+    distinct: int
+    lists: bool
+    times: bool
+    markers: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def known(self) -> int:
+        """Number of rows that are not null."""
+        return self.values.len() - self.values.null_count()
+
+    def parse(self, parse: Callable[[pl.Series], pl.Series]) -> None:
+        """Try a parser of prepare on every value that is there, as it was read.
+
+        Raises:
+            BadValueError: it does not take one.
+        """
+        for _, part in self.parts:
+            parse(part.drop_nulls())
+
+
+def head_of(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[HeadColumn]:
+    """Read the first rows of some files: their columns, then those that their folders name, as ``dt=…``.
+
+    Args:
+        paths: files, folders and globs.
+        text: how they are written, as far as it is said.
+
+    Raises:
+        DataError: a file cannot be read or seems to have no header, or the columns of two differ.
+    """
+    files = find(paths, text)
+    _expect_the_same_columns(files)
+    problems: dict[str, str] = {}
+    heads = [(file.path, _first_rows(file, problems)) for file in first_rows(files, ROWS)]
+    names = dict.fromkeys(column.name for _, columns in heads for column in columns)
+    parts: dict[str, list[tuple[Path, pl.Series]]] = {name: [] for name in names}
+    for path, columns in heads:
+        rows = columns[0].len() if columns else 0
+        found = {column.name: column for column in columns}
+        for name in names:  # a key that no line of a file has is null there
+            parts[name].append((path, found.get(name, _nulls(name, rows))))
+    return [_column_of(name, values, problems.get(name, "")) for name, values in parts.items()]
+
+
+def _expect_the_same_columns(files: Sequence[TableFile]) -> None:
+    """Refuse files of which one has other columns than the first; a line of JSON may lack a key."""
+    first: tuple[Path, list[str]] | None = None
+    for file in files if len(files) > 1 else ():
+        if file.format == "jsonl":
+            continue
+        names = [*open_table(file).columns(), *file.partition]
+        first = first or (file.path, names)
+        lacks = [name for name in first[1] if name not in names]
+        more = [name for name in names if name not in first[1]]
+        if lacks or more:
+            differs = [f"it lacks {listed(lacks)}"] if lacks else []
+            differs += [f"only it has {listed(more)}"] if more else []
+            raise DataError(
+                f"{file.path}: its columns differ from those of {first[0]}: {' and '.join(differs)}; "
+                "expected the same columns in all files of a table; give files of one table, or name the "
+                "columns alike"
+            )
+
+
+def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
+    """Read the first rows of each column.
+
+    Args:
+        file: to read.
+        problems: takes the names of columns that cannot be read, and why; their rows are nulls.
+
+    Raises:
+        DataError: no column can be read.
+    """
+    reader = open_table(file)
+    named = reader.columns()
+    if doubt := reader.doubt():
+        raise DataError(f"{file.path}: {doubt}")
+    names = [name for name in named if name]
+    if len(names) < len(named):
+        problems[""] = "it has no name"
+    try:
+        columns = _read(file, names)
+    except DataError as first:
+        found = {}
+        for name in names:
+            try:
+                found[name] = _read(file, [name])[0]
+            except DataError as error:  # noqa: PERF203  # few columns
+                problems[name] = _why(name, str(error))
+        if not found:
+            raise first
+        rows = next(iter(found.values())).len()
+        columns = [found.get(name, _nulls(name, rows)) for name in names]
+    rows = columns[0].len() if columns else 0
+    folders = {name: value for name, value in file.partition.items() if name not in named}
+    return [
+        *columns,
+        *([_nulls("", rows)] if "" in named else []),
+        *(pl.Series(name, [value] * rows, dtype=pl.String) for name, value in folders.items()),
+    ]
+
+
+def _read(file: TableFile, names: Sequence[str]) -> list[pl.Series]:
+    """Read the first rows of some columns at once."""
+    parts: dict[str, list[pl.Series]] = {name: [] for name in names}
+    rows = 0
+    for frame in open_table(file).chunks(names):
+        frame = frame.head(ROWS - rows)
+        rows += frame.height
+        for name in names:
+            parts[name].append(frame[name])
+        if rows >= ROWS:
+            break
+    return [_joined(name, series) for name, series in parts.items()]
+
+
+def _why(name: str, error: str) -> str:
+    """Say in few words why a column is not read."""
+    said = error.rpartition(f"column {name!r}: ")[2]
+    found = said.partition("; expected")[0]
+    mend = "cast it to text" if "binary" in found else "write it as text, numbers, times or lists of text"
+    return f"{found}, which is not read: {mend}" if found != said else said
+
+
+def _nulls(name: str, rows: int) -> pl.Series:
+    return pl.Series(name, [None] * rows, dtype=pl.Null)
+
+
+def _joined(name: str, parts: Sequence[pl.Series]) -> pl.Series:
+    """Join what may differ in type: all but lists becomes text."""
+    types = {part.dtype for part in parts} - {pl.Null()}
+    if not types:
+        return _nulls(name, sum(map(len, parts)))
+    dtype = next(iter(types))
+    if len(types) > 1:
+        lists = [one for one in types if isinstance(one, pl.List)]
+        deep = next((one for one in lists if isinstance(one.inner, pl.List)), None)
+        dtype = deep or (pl.List(pl.String) if lists else pl.String())
+    return pl.concat([_as(dtype, part) for part in parts], rechunk=True).alias(name)
+
+
+def _as(dtype: pl.DataType, part: pl.Series) -> pl.Series:
+    """Cast a part; what cannot be, as a list beside what is none, is null."""
+    try:
+        return part if part.dtype == dtype else part.cast(dtype, strict=False)
+    except pl.exceptions.PolarsError:
+        return pl.Series(part.name, [None] * len(part), dtype=dtype)
+
+
+def _column_of(name: str, parts: Sequence[tuple[Path, pl.Series]], problem: str) -> HeadColumn:
+    values, markers = _typed(_joined(name, [part for _, part in parts]))
+    lists = isinstance(values.dtype, pl.List | pl.Array)
+    times = values.dtype in (pl.Datetime, pl.Date)
+    if values.dtype == pl.String and values.null_count() < len(values):
+        times = accepts(TimeParser("iso", quiet=True).parse, values.drop_nulls())
+    return HeadColumn(
+        name=name,
+        parts=tuple(parts),
+        values=values,
+        distinct=values.explode().n_unique() if lists else values.drop_nulls().n_unique(),
+        lists=lists,
+        times=times,
+        markers=markers,
+        problem=problem if values.null_count() == len(values) else "",
+    )
+
+
+def _typed(values: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
+    """Make numbers of text that is all numbers, but for markers of missing values; and name these.
+
+    Text with a zero before its digits, as 0663713001, names something and stays text.
+    """
+    if values.dtype.is_decimal():
+        whole = values.dtype.scale == 0  # type: ignore[attr-defined]
+        numbers = values.cast(pl.Int64 if whole else pl.Float64, strict=False)
+        return (values if numbers.null_count() > values.null_count() else numbers), ()
+    if not isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        return values, ()
+    text = values.cast(pl.String).str.strip_chars()
+    markers = tuple(text.filter(text.is_in(MARKERS)).unique(maintain_order=True))
+    known = evaluated(pl.when((text != "") & ~text.is_in(MARKERS)).then(text)).alias(values.name)
+    if known.str.contains(r"^[+-]?0\d").any() or known.null_count() == len(known):
+        numbers = known
+    else:
+        numbers = known.cast(pl.Int64, strict=False)
+        if numbers.null_count() > known.null_count():
+            numbers = known.cast(pl.Float64, strict=False)
+            if known.str.contains(
+                r"^-?\d{1,18}(\.0+)?$"
+            ).all():  # as pandas writes ids of a column with a gap
+                numbers = numbers.cast(pl.Int64)
+    if numbers.null_count() == known.null_count() < len(known) and numbers.dtype != pl.String:
+        return numbers, markers
+    return evaluated(pl.when(values.cast(pl.String) != "").then(values.cast(pl.String))).alias(
+        values.name
+    ), markers
+
+
+def accepts(parse: Callable[[pl.Series], pl.Series], values: pl.Series) -> bool:
+    """Whether a parser takes every value."""
+    try:
+        parse(values)
+    except (BadValueError, DataError, pl.exceptions.PolarsError):
+        return False
+    return True

@@ -1,0 +1,78 @@
+"""What kind of feature a column makes, told by its values."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from dien.data.readers.messages import BadValueError
+from dien.data.sources.table.infer.head import HeadColumn, accepts
+from dien.data.sources.table.infer.names import ROLES, letters
+from dien.data.sources.table.infer.words import in_comment
+from dien.data.sources.table.spec import TableSpec
+from dien.data.sources.table.times import TimeParser
+from dien.data.times import UNITS
+from dien.errors import DataError
+
+_FEW = 20  # integers with so few values are categories
+_SEPARATORS = ("|", ";", ",")
+
+
+def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:
+    """Options of a feature, without ``kind`` where it should be left out; and why."""
+    values = column.values.drop_nulls()
+    if column.problem:
+        return {}, in_comment(column.problem, 120)
+    if column.distinct < 2:
+        return {}, "it has fewer than two values"
+    if column.lists:
+        inner = values.dtype.inner  # type: ignore[attr-defined]  # of lists
+        ids = inner.is_integer() or isinstance(inner, pl.String | pl.Categorical | pl.Enum)
+        return ({"kind": "multi"}, "lists") if ids else ({}, "only lists of text are a feature")
+    if column.times or _writes_dates(column):
+        return {}, "times are no feature"
+    if values.dtype.is_float() and not bool((values == values.floor()).all() and column.distinct <= _FEW):
+        return _numeric(values)
+    if values.dtype.is_integer() and column.distinct > _FEW:
+        if re.search(r"(id|code|zip|key)$", letters(column.name)):
+            return {"kind": "categorical"}, "whole numbers, but its name says they name something"
+        return _numeric(values)
+    if values.dtype == pl.String:
+        for separator in _SEPARATORS:
+            pieces = values.str.split(separator)
+            if (pieces.list.len() > 1).mean() >= 0.1 and pieces.explode().n_unique() <= column.distinct:  # type: ignore[operator]
+                return {
+                    "kind": "multi",
+                    "separator": separator,
+                }, f"text with {separator!r} between few values"
+        if column.distinct > 0.8 * len(values) and len(values) > _FEW:
+            return {}, "almost every row has another value: it says nothing about the next"
+    return {"kind": "categorical"}, "few values" if column.distinct <= _FEW else "text"
+
+
+def refusal(side: str, name: str, options: dict[str, str], column: HeadColumn) -> str:
+    """Try a feature on the rows that were read, by what prepare parses it with; empty where it takes all."""
+    try:
+        spec = TableSpec.of({"features": {side: {name: options}}}, "draft")
+        definition = next(feature for _, _, feature in spec.features.named())
+        for _, part in column.parts:
+            definition.parse(part, pl.Float32())
+    except (BadValueError, DataError, pl.exceptions.PolarsError) as error:
+        return f"prepare refuses it: {in_comment(str(error), 120)}"
+    return ""
+
+
+def _writes_dates(column: HeadColumn) -> bool:
+    """Whether a column that is named as a time holds numbers that write dates, as 20240131."""
+    if letters(column.name) not in ROLES["time"] or not column.values.dtype.is_integer():
+        return False
+    times = TimeParser(None, quiet=True)
+    return accepts(times.parse, column.values.drop_nulls()) and times.form not in (*UNITS, "iso", None)
+
+
+def _numeric(values: pl.Series) -> tuple[dict[str, str], str]:
+    low, middle, high = (float(found or 0) for found in (values.min(), values.median(), values.max()))  # type: ignore[arg-type]
+    if low >= 0 and high > 100 * middle > 0:
+        return {"kind": "numeric", "scale": "log"}, "numbers, a few far above the others"
+    return {"kind": "numeric"}, "numbers"

@@ -1,0 +1,132 @@
+"""Which side a column of the interactions belongs to: by what it says of the label, the item, the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.leakage import Alone, alone
+from dien.data.sources.table.infer.head import HeadColumn
+from dien.data.sources.table.infer.names import after_the_click, of_the_answer, of_the_event
+from dien.data.sources.table.values import labels
+
+_CHANCE = float(np.log(1e-6))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a column of the interactions is drafted.
+
+    Attributes:
+        column: as it was read.
+        side: whose feature it is; None leaves it out.
+        why: the reason; empty where it is the usual place.
+        each: of an attribute of items or users, the same with a row for each of them.
+    """
+
+    column: HeadColumn
+    side: str | None
+    why: str = ""
+    each: HeadColumn | None = None
+
+
+def places(
+    columns: Sequence[HeadColumn],
+    label: HeadColumn | None,
+    user: HeadColumn | None,
+    item: HeadColumn | None,
+) -> list[Place]:
+    """Find the place of every column that has no role.
+
+    Args:
+        columns: of the interactions.
+        label: None where every row is a click.
+        user: the column of users, if it was found.
+        item: likewise.
+    """
+    clicked = None if label is None else _clicks(label)
+    return [_place(column, clicked, user, item) for column in columns]
+
+
+def _place(
+    column: HeadColumn, clicked: NDArray[np.int8] | None, user: HeadColumn | None, item: HeadColumn | None
+) -> Place:
+    if column.problem or column.distinct < 2:
+        return Place(column, "context")
+    word = after_the_click(column.name)
+    if clicked is not None:
+        says = _says(column, clicked)
+        measured = f"AUC alone {says.auc:.3f} on held-out rows"
+        if word is not None or (says.only_of_clicks and not _one_of_clicks(column, clicked)):
+            return _after(column, clicked, word, says)
+        if says.tells:
+            return Place(column, None, f"it tells the label ({measured}): written after the click")
+        if of_the_answer(column.name):
+            return Place(column, None, f"it may say what is to be predicted ({measured})")
+    for side, owner in (("item", item), ("user", user)):
+        if word is None and owner is not None and determines(owner.values, column.values):
+            first = pl.DataFrame({"key": owner.values, "value": column.values}).drop_nulls()
+            values = first.unique("key", keep="last", maintain_order=True)["value"].alias(column.name)
+            why = f"each {side} has one value in the rows read"
+            return Place(column, side, why, replace(column, values=values))
+    if clicked is None or of_the_event(column.name):
+        return Place(column, "behaviour")
+    return Place(column, "context")
+
+
+def _after(column: HeadColumn, clicked: NDArray[np.int8], word: str | None, says: Alone) -> Place:
+    """Place what is known only after the click: it is of past behaviours, if it tells one from another."""
+    why = "only clicks have another value" if word is None else f"its name has {word!r}"
+    why += ": known only after the click"
+    if says.tells:
+        why += f" (AUC alone {says.auc:.3f} on held-out rows)"
+    if _one_of_clicks(column, clicked):
+        return Place(column, None, f"{why}; all clicks have the same value")
+    return Place(column, "behaviour", why)
+
+
+def _one_of_clicks(column: HeadColumn, clicked: NDArray[np.int8]) -> bool:
+    """Whether all clicks have one value: it tells no behaviour from another."""
+    if len(clicked) != len(column.values):
+        return False
+    of_clicks = column.values.filter(pl.Series(clicked == 1)).drop_nulls()
+    distinct: int = (of_clicks.explode() if column.lists else of_clicks).n_unique()
+    return distinct < 2
+
+
+def determines(keys: pl.Series, values: pl.Series) -> bool:
+    """Whether each key has one value, beyond what chance makes of as many rows.
+
+    Args:
+        keys: ``[n]``, as items.
+        values: ``[n]``; null is unknown.
+    """
+    if len(keys) != len(values) or isinstance(values.dtype, pl.List | pl.Array):
+        return False
+    rows = pl.DataFrame({"key": keys, "value": values}).drop_nulls()
+    of_keys = rows.group_by("key").agg(pl.col("value").n_unique())
+    if 2 * rows.height < len(keys) or rows.is_empty() or of_keys["value"].max() != 1:
+        return False
+    share = rows["value"].value_counts(normalize=True)["proportion"]
+    alike = float((share**2).sum())  # how often two rows have one value, were they drawn by chance
+    return alike < 1 and (rows.height - of_keys.height) * float(np.log(alike)) < _CHANCE
+
+
+def _clicks(label: HeadColumn) -> NDArray[np.int8]:
+    """Give the labels ``[n]``; -1 where one is missing."""
+    known = label.values.is_not_null().to_numpy()
+    clicked = np.full(len(known), -1, np.int8)
+    clicked[known] = labels(label.values.drop_nulls()).to_numpy()
+    return clicked
+
+
+def _says(column: HeadColumn, clicked: NDArray[np.int8]) -> Alone:
+    """Measure what a column alone says of the labels that are there."""
+    if len(column.values) != len(clicked) or isinstance(getattr(column.values.dtype, "inner", None), pl.List):
+        return alone(column.values.head(0), clicked[:0])
+    known = clicked >= 0
+    return alone(column.values.filter(pl.Series(known)), clicked[known])

@@ -1,0 +1,156 @@
+"""Which column is the user, the item, the time, the label: by its name, or by its values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from dien.data.readers.messages import BadValueError, listed, no_column
+from dien.data.sources.table.infer.head import HeadColumn
+from dien.data.sources.table.infer.names import ROLES, is_id, letters
+from dien.data.sources.table.infer.words import contents
+from dien.data.sources.table.times import TimeParser
+from dien.data.sources.table.values import ids, labels
+from dien.errors import DataError
+
+_FEW = 20  # so few values are no users and no items
+_YEAR_1990 = 631_152_000  # seconds since 1970
+_EXPECTED = {"time": "times", "label": "only 0 and 1 (for a rating, set label and threshold in the draft)"}
+REQUIRED = ("user", "item", "time")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The column of a role, and how it was found.
+
+    Attributes:
+        column: None where none was.
+        why: how it was found, or why those of its name were not taken.
+    """
+
+    column: HeadColumn | None
+    why: str
+
+
+def named(role: str, name: str, columns: Sequence[HeadColumn], path: Path) -> Found:
+    """Find the column that was named for a role.
+
+    Raises:
+        DataError: it is not there, or cannot have the role.
+    """
+    column = next((column for column in columns if column.name == name), None)
+    if column is None:
+        raise no_column(path, name, (column.name for column in columns), f"mend --{role}")
+    if not fits(role, column):
+        raise DataError(
+            f"{path}: column {name!r} cannot be the {role}: expected "
+            f"{_EXPECTED.get(role, 'text or integers')}, found {contents(column)}: "
+            f"{_refusal(role, column)}; mend --{role}"
+        )
+    return Found(column, "as named")
+
+
+def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColumn] | None) -> Found:
+    """Find the column of a role.
+
+    Args:
+        role: a key of the schema's ``interactions``.
+        columns: those that no other role has.
+        table: columns of the table of items or users, where the role is its key.
+    """
+    fitting = [column for column in columns if fits(role, column)]
+    if role == "time":  # small numbers only where there is nothing better
+        fitting = [c for c in fitting if _are_moments(c)] or fitting
+    by_name = {letters(column.name): column for column in reversed(fitting)}
+    for name in ROLES[role]:
+        if name in by_name:
+            return Found(by_name[name], "by its name")
+    if role == "time":
+        moments = [column for column in fitting if _are_moments(column) and not is_id(column.name)]
+        if moments:
+            finest = max(moments, key=lambda column: column.distinct)
+            return Found(finest, "by its values alone, which look like times: check it")
+    if role in REQUIRED and role != "time":
+        keys = {other.name for other in table or () if other.distinct == other.values.len()}
+        for column in fitting:
+            if column.name in keys:
+                return Found(column, f"the table of {role}s has it as its key, too")
+        for column in fitting:
+            if role in letters(column.name) and (is_id(column.name) or column.distinct > _FEW):
+                return Found(column, f"its name holds the word {role}: check it")
+    return Found(None, _why_not(role, columns))
+
+
+def candidates(role: str, columns: Sequence[HeadColumn]) -> list[str]:
+    """Name the columns that could have a role, for people to choose from."""
+    fitting = [column for column in columns if fits(role, column) and column.distinct > 1]
+    if role == "time":
+        fitting = [column for column in fitting if _are_moments(column)]
+    return [column.name for column in fitting]
+
+
+def fits(role: str, column: HeadColumn) -> bool:
+    """Whether a column holds what a role needs, as its parser says."""
+    return _refusal(role, column) is None
+
+
+def _refusal(role: str, column: HeadColumn) -> str | None:
+    """Say why a column cannot have a role; None where it can."""
+    values = column.values.drop_nulls()
+    if column.lists or column.problem or not column.known:
+        return column.problem or f"holds {'lists' if column.lists else 'nothing'}"
+    try:
+        match role:
+            case "user" | "item" | "impression":
+                if column.times or values.dtype == pl.Boolean:
+                    return f"holds {'times' if column.times else 'booleans'}"
+                if values.dtype.is_float() and (values != values.floor()).any():
+                    return "holds floats"
+                column.parse(ids)
+            case "time":
+                if not column.times and values.dtype == pl.Boolean:
+                    return "holds booleans"
+                _seconds(column)
+            case "label":
+                column.parse(labels)
+            case _:
+                known = values.dtype == pl.String and values.is_in(["train", "valid", "test"]).any()
+                return None if known else "holds none of train, valid, test"
+    except (BadValueError, DataError, pl.exceptions.PolarsError) as error:
+        return str(error)
+    return None
+
+
+def find_key(side: str, name: str | None, table: Sequence[HeadColumn]) -> Found:
+    """Find the key of a table of items or users; the interactions name it ``name``."""
+    for column in table:
+        if column.name == name:
+            return Found(column, "named as in the interactions")
+    found = find_role(side, table, None)
+    if found.column is not None:
+        return found
+    for column in table:
+        if fits(side, column) and column.distinct == column.values.len():
+            return Found(column, "the first whose values are all different: check it")
+    return found
+
+
+def _are_moments(column: HeadColumn) -> bool:
+    """Whether nearly all values are moments from 1990 to tomorrow: no ids, no birthdays."""
+    share = _seconds(column).is_between(_YEAR_1990, time.time() + 86_400).mean()
+    return isinstance(share, float) and share > 0.99
+
+
+def _seconds(column: HeadColumn) -> pl.Series:
+    """Read a column as times."""
+    return TimeParser(None, quiet=True).parse(column.values.drop_nulls())
+
+
+def _why_not(role: str, columns: Sequence[HeadColumn]) -> str:
+    """Say why the columns that are named as a role are not taken."""
+    alike = (column for column in columns if letters(column.name) in ROLES[role])
+    return "; ".join(f"{listed([column.name])} {_refusal(role, column)}" for column in alike)
