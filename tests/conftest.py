@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from dien.config import load_config
 from dien.data.dataset import Dataset
@@ -35,6 +36,12 @@ untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", untimed, derandomize=True, database=None)
 settings.register_profile("explore", untimed, derandomize=False, print_blob=True)
 settings.load_profile("same")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw no constants of whatever source files are loaded by then, unless new examples are wanted."""
+    if not config.getoption("--hypothesis-profile"):
+        providers._get_local_constants = lambda: providers._local_constants  # none
 
 
 @pytest.fixture(autouse=True)
