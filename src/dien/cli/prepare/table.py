@@ -87,6 +87,15 @@ def table(
     columns: Annotated[checks.Names | None, options.columns] = None,
     separator: Annotated[str | None, options.separator] = None,
     encoding: Annotated[str | None, options.encoding] = None,
+    skip_bad: Annotated[
+        int,
+        options.option(
+            "--skip-bad",
+            "N",
+            "Leave out up to N rows that lack a user, an item, a time or a label.",
+            checks.whole(0),
+        ),
+    ] = 0,
     history: Annotated[
         Literal["clicked", "all"] | None,
         typer.Option(
@@ -153,7 +162,9 @@ def table(
             earlier = Dataset.open(append)  # again: another process may have added to it before it was locked
         with progress("reading", None, DownloadColumn()) as advance:
             log = cast("Mapping[SplitName, list[Path]]", by_split) or interactions
-            return table.read(log, items, users, spec, behaviours=behaviours, progress=advance)
+            return table.read(
+                log, items, users, spec, behaviours=behaviours, skip_bad=skip_bad, progress=advance
+            )
 
     def build(logs: list[Log], scratch: Path) -> Prepared:
         from dien.data.prepare import impressions

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from msgspec import structs
 
 from dien.data.readers.first_lines import head_of
+from dien.data.readers.nulls import KNOWN
 from dien.data.readers.source_file import SourceFile, source_file
 from dien.data.readers.streams import BYTE_ORDER_MARK, members
 from dien.data.readers.text_format import NOTHING_SAID, Format, TextFormat
@@ -63,6 +64,13 @@ class TableFile:
     text: TextFormat = NOTHING_SAID
     told: bool = False
     head: int | None = None
+
+    @property
+    def nulls(self) -> tuple[str, ...]:
+        """What marks a missing value in it, beside an empty field."""
+        if self.text.nulls is not None:
+            return self.text.nulls
+        return KNOWN if self.format == "csv" else ()
 
     @property
     def partition(self) -> dict[str, str | None]:
@@ -199,7 +207,7 @@ def table_file(path: Path, root: Path, text: TextFormat = NOTHING_SAID) -> Table
             "format: csv where the file is text with columns"
         )
     if found == "atomic":
-        text = TextFormat(separator="\t", quoted=False)
+        text = TextFormat(separator="\t", quoted=False, nulls=text.nulls)
     separator = "\t" if suffix == ".tsv" or text.format == "tsv" else "," if suffix == ".csv" else None
     return TableFile(path, path.relative_to(root).as_posix(), found, separator, size, text, told)
 

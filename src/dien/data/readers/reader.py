@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from dien.data.readers.atomic import AtomicReader
 from dien.data.readers.csv_text import CsvReader
 from dien.data.readers.files import TableFile
 from dien.data.readers.json_lines import JsonReader, JsonType
 from dien.data.readers.messages import BadValueError, no_column, one_line
+from dien.data.readers.nulls import Nulls
 from dien.data.readers.parquet import ParquetReader
 from dien.data.readers.text_format import Format
 from dien.errors import DataError
@@ -98,12 +101,12 @@ class Chunk:
     Attributes:
         reader: of the file.
         frame: its columns.
-        row: index of the first row in the file.
+        row: index of the first row in the file; or of each one ``[n]``, where some were left out.
     """
 
     reader: Reader
     frame: pl.DataFrame
-    row: int
+    row: int | NDArray[np.int64]
 
     def parse(self, column: str, parse: Callable[[pl.Series], pl.Series]) -> pl.Series:
         """Apply to a column what checks and converts its values.
@@ -130,17 +133,22 @@ class Chunk:
 
     def place(self, index: int) -> str:
         """Say where a row of the chunk is found: file and row."""
-        return f"{self.reader.file.path}: {self.reader.place(self.row + index)}"
+        row = self.row + index if isinstance(self.row, int) else int(self.row[index])
+        return f"{self.reader.file.path}: {self.reader.place(row)}"
 
 
 def read_chunks(
     reader: Reader, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
 ) -> Iterator[Chunk]:
-    """Read some columns of a file as chunks that know their place; see :meth:`Reader.chunks`."""
-    row, head = 0, reader.file.head
+    """Read some columns of a file as chunks that know their place; see :meth:`Reader.chunks`.
+
+    What marks a missing value (``reader.file.nulls``) is null in them, and counted in ``reader.kept``.
+    """
+    row, head, nulls = 0, reader.file.head, Nulls(reader.file.nulls)
     for frame in reader.chunks(columns, progress, rows):
         part = frame if head is None else frame.head(head - row)
-        yield Chunk(reader, part, row)
+        yield Chunk(reader, nulls.out_of(part), row)
         row += part.height
         if row == head:
-            return
+            break
+    reader.kept = {**reader.kept, **nulls.counts}

@@ -22,6 +22,7 @@ class TextFormat:
         separator: between the columns, one or more characters.
         encoding: of the text, as Python names it.
         quoted: whether quotes around a field keep separators and line ends in it; else they are text.
+        nulls: what marks a missing value, beside an empty field.
     """
 
     format: Literal["parquet", "csv", "tsv", "jsonl"] | None = None
@@ -29,6 +30,7 @@ class TextFormat:
     separator: str | None = None
     encoding: str | None = None
     quoted: bool | None = None
+    nulls: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.encoding is not None and not is_encoding(self.encoding):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from dien.data.readers.messages import refuse, refuse_type
+from dien.data.readers.nulls import LIKELY
 
 
 def text(values: pl.Series, expected: str = "text or whole numbers") -> pl.Series:
@@ -63,6 +64,8 @@ def floats(values: pl.Series, expected: str) -> pl.Series:
         given = _filled(values.cast(pl.String).str.strip_chars())
         found = given.cast(pl.Float64, strict=False)
         bad = found.is_null() & given.is_not_null()
+        if bad.any() and (mark := given.filter(bad)[0]) in LIKELY:
+            expected += f", or say nulls: [{mark}] of this table in the schema, where it marks a missing one"
         refuse(values, bad, expected)
     elif dtype.is_numeric() or dtype == pl.Null:
         found = values.cast(pl.Float64)

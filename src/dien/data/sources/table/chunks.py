@@ -10,6 +10,7 @@ import polars as pl
 from dien.data.readers.files import TableFile
 from dien.data.readers.messages import no_column
 from dien.data.readers.reader import Chunk, Reader, open_table, read_chunks
+from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.times import TimeParser
 from dien.errors import DataError
 from dien.progress import Progress
@@ -46,6 +47,8 @@ def chunks(
     files: Sequence[TableFile],
     wanted: Mapping[str, str],
     times: TimeParser | None,
+    required: Mapping[str, str],
+    incomplete: Incomplete,
     excluded: dict[str, int],
     progress: Progress | None,
 ) -> Iterator[Chunk]:
@@ -55,6 +58,8 @@ def chunks(
         files: in this order.
         wanted: the key of the schema that names a column, by column.
         times: parser of the time column; a file may have another unit than the one before.
+        required: what each column says that must have a value in every row.
+        incomplete: leaves out rows that lack one.
         excluded: counts files without rows.
         progress: as in :func:`read`.
     """
@@ -76,7 +81,8 @@ def chunks(
         for chunk in read_chunks(reader, inside, progress):
             rows += chunk.frame.height
             constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
-            yield replace(chunk, frame=chunk.frame.with_columns(*constant))
+            whole = replace(chunk, frame=chunk.frame.with_columns(*constant))
+            yield incomplete.left_out(whole, required)
         for what, count in reader.kept.items():
             excluded[what] = excluded.get(what, 0) + count
         if not rows:

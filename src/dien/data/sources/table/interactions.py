@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
@@ -11,7 +11,9 @@ from dien.data.log import CONVERSION, WEIGHT
 from dien.data.readers.files import TableFile
 from dien.data.sources.table.chunks import Columns, chunks
 from dien.data.sources.table.duplicates import candidates_of, first_of_each
+from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.labels import NOT_NAMED, LabelParser
+from dien.data.sources.table.likely_nulls import count_likely_nulls
 from dien.data.sources.table.pages import CLICKED, PAGE, Pages, item_ids
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.split_files import SPLIT, SplitFiles
@@ -41,6 +43,7 @@ def read_interactions(
     sides: Sequence[Side],
     users: Codes,
     items: Codes,
+    incomplete: Incomplete,
     excluded: dict[str, int],
     progress: Progress | None,
     split_files: SplitFiles | None = None,
@@ -54,6 +57,7 @@ def read_interactions(
         sides: whose features are among the columns.
         users: numbers of the users so far.
         items: numbers of the items so far.
+        incomplete: leaves out rows that lack a user, an item, a time or a label.
         excluded: counts what is left out.
         progress: as in :func:`~dien.data.sources.table.reading.read`.
         split_files: the files by split, where they are split already.
@@ -83,13 +87,20 @@ def read_interactions(
     if roles.conversion is not None:
         parsers[CONVERSION] = roles.conversion, conversions
     pages = None if page is None else Pages(page, roles, _multi_columns(spec))
+    needed = ("user", "item", "time", *(("label",) if label is not None and label.required else ()))
+    required = {parsers[role][0]: role for role in needed if role in parsers}
+    counted = incomplete, excluded, progress
     events = _rows_of(
-        files, "interactions", parsers, times, spec, sides, excluded, progress, split_files, pages
+        files, "interactions", parsers, times, required, spec, sides, *counted, split_files, pages
     )
     if pages is not None:
         excluded |= pages.counts
     if events.is_empty():
         raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
+    if roles.nulls is None:
+        where = _in_words(files)
+        count_likely_nulls(where, "user", roles.user, users, events["user"], excluded)
+        count_likely_nulls(where, "item", roles.item_column, items, events["item"], excluded)
     if roles.labelled and not (events["label"] == 1).any():
         column, what_is_1 = roles.item_column if page else "", ""
         if roles.label is not None and label is not None:
@@ -162,6 +173,7 @@ def read_behaviours(
     spec: TableSpec,
     users: Codes,
     items: Codes,
+    incomplete: Incomplete,
     excluded: dict[str, int],
     progress: Progress | None,
 ) -> pl.DataFrame:
@@ -173,9 +185,15 @@ def read_behaviours(
         "item": (own.item or roles.item_column, lambda values: _rows(items.encode(ids(values)))),
         "time": (own.time or roles.time, times.parse),
     }
-    behaviours = _rows_of(files, "behaviours", parsers, times, spec, ("behaviour",), excluded, progress)
+    required = {column: role for role, (column, _) in parsers.items()}
+    behaviours = _rows_of(
+        files, "behaviours", parsers, times, required, spec, ("behaviour",), incomplete, excluded, progress
+    )
     if behaviours.is_empty():
         raise DataError(f"{_in_words(files)}: no behaviour; expected at least one row")
+    if own.nulls is None:
+        for what, codes in (("user", users), ("item", items)):
+            count_likely_nulls(_in_words(files), what, parsers[what][0], codes, behaviours[what], excluded)
     first: pl.Series = behaviours.select(pl.struct(pl.all()).is_first_distinct()).to_series()
     excluded["repeated behaviours (all columns alike)"] = int((~first).sum())
     return behaviours if first.all() else behaviours.filter(first)
@@ -186,8 +204,10 @@ def _rows_of(
     part: str,
     parsers: dict[str, Column],
     times: TimeParser,
+    required: Mapping[str, str],
     spec: TableSpec,
     sides: Sequence[Side],
+    incomplete: Incomplete,
     excluded: dict[str, int],
     progress: Progress | None,
     split_files: SplitFiles | None = None,
@@ -214,7 +234,7 @@ def _rows_of(
     wanted = {name: key for name, key in wanted.items() if name not in made}
     if pages is not None:
         wanted |= pages.wanted
-    for rows in chunks(files, wanted, times, excluded, progress):
+    for rows in chunks(files, wanted, times, required, incomplete, excluded, progress):
         chunk = rows if split_files is None else split_files.rows(rows)
         chunk = chunk if pages is None else pages.rows(chunk)
         if chunk.frame.is_empty():

@@ -47,6 +47,11 @@ class LabelParser:
         return labels(values) if self._threshold is None else at_least(values, self._threshold)
 
     @property
+    def required(self) -> bool:
+        """Whether every row must have a value."""
+        return self._label.is_ is None and not self._label.known
+
+    @property
     def what_is_1(self) -> str:
         """What makes a label 1, in brackets, where it is not the value 1."""
         if self._label.is_ is not None:

@@ -44,6 +44,7 @@ def prepare(
     schema: TableSpec | Mapping[str, Any] | Path | str | None = None,
     split: SplitRule | RuleName | None = None,
     append: bool = False,
+    skip_bad: int = 0,
     seed: int = 0,
     **options: Any,
 ) -> Dataset:
@@ -62,6 +63,7 @@ def prepare(
         split: which impressions train, validate and test: a rule, or its name for the usual one; None for
             ``time``, or for what the interactions say by their names.
         append: whether ``out`` is there and gets the interactions added, which must be newer.
+        skip_bad: how many rows that lack a user, an item, a time or a label may be left out and counted.
         seed: what is drawn follows from it: sampled negatives, and users by ``user``.
         options: others of :func:`~dien.data.prepare.impressions`: ``warmup``, ``negatives``, ``history``.
 
@@ -118,6 +120,7 @@ def prepare(
                 tables["users"],
                 spec,
                 behaviours=tables["behaviours"],
+                skip_bad=skip_bad,
             )
             options = {"seed": seed, **options}
             if earlier is None:

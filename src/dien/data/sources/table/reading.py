@@ -11,6 +11,7 @@ from dien.data.features import Side
 from dien.data.log import Join, Log
 from dien.data.readers.files import TableFile, find, first_rows
 from dien.data.sources.table.attributes import latest_of_each
+from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.interactions import read_behaviours, read_interactions
 from dien.data.sources.table.sides import read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
@@ -30,6 +31,7 @@ def read(
     *,
     behaviours: Sequence[Path] | None = None,
     head: int | None = None,
+    skip_bad: int = 0,
     progress: Progress | None = None,
 ) -> Log:
     """Read interactions, behaviours of a log of their own, and what is known of items and users.
@@ -50,12 +52,13 @@ def read(
         behaviours: what histories are made of, where it is not in the interactions: files, folders and globs.
         head: read at most so many rows of a file of events, and of a few files, to try a schema; None for
             all.
+        skip_bad: how many rows that lack a user, an item, a time or a label may be left out, over all files.
         progress: called with the number of bytes just read from disk, which add up to the size of all files.
 
     Returns:
         The log. Users and items that their table lacks stay, with unknown features, and are counted in
-        ``excluded``, as are repeated interactions, those in no split, repeated behaviours (all their columns
-        alike), and files without rows.
+        ``excluded``, as are rows that lack a value (by reason and column), repeated interactions, those in
+        no split, repeated behaviours (all their columns alike), and files without rows.
 
     Raises:
         DataError: a file is missing, damaged or of an unknown kind, a column is missing or holds what it
@@ -77,7 +80,7 @@ def read(
             "behaviours names columns, but there is no log of behaviours; give it (--behaviours), or take "
             "the key out of the schema"
         )
-    user_codes, item_codes = Codes(), Codes()
+    user_codes, item_codes, incomplete = Codes(), Codes(), Incomplete(skip_bad)
     times = parser_of(spec.interactions)
     text = spec.interactions.text()
     split_files = SplitFiles(interactions, text) if isinstance(interactions, Mapping) else None
@@ -96,30 +99,29 @@ def read(
     events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
     if interactions is not None:
         events = read_interactions(
-            files, spec, times, sides, user_codes, item_codes, excluded, progress, split_files
+            files, spec, times, sides, user_codes, item_codes, incomplete, excluded, progress, split_files
         )
     alone = None
     if behaviours is not None:
         found = first_rows(find(behaviours, spec.behaviours.text()), head)
         files += found
-        alone = read_behaviours(found, spec, user_codes, item_codes, excluded, progress)
+        alone = read_behaviours(found, spec, user_codes, item_codes, incomplete, excluded, progress)
     tables: dict[Side, pl.DataFrame] = {}
     joins: list[Join] = []
     of_sides = {
-        "item": (spec.items, spec.items.item, item_codes),
-        "user": (spec.users, spec.users.user, user_codes),
+        "item": (spec.items, spec.items.item, spec.items.keep, item_codes),
+        "user": (spec.users, spec.users.user, spec.users.keep, user_codes),
     }
     for side, paths in tabled:
-        part, key, codes = of_sides[side]
+        part, key, keep, codes = of_sides[side]
         of_log = spec.features.of_interactions(side)
         if paths is None:
             table = pl.DataFrame({side: codes.values()})
         else:
             found = find(paths, part.text())
             files += found
-            table = read_side(
-                side, found, key, spec.features.of_table(side), codes, excluded, joins, progress
-            )
+            of_table = spec.features.of_table(side)
+            table = read_side(side, found, key, of_table, codes, keep, incomplete, excluded, joins, progress)
         if of_log and interactions is not None:
             table = table.hstack(latest_of_each(events, side, of_log, table.height, excluded))
             events = events.drop(of_log)
@@ -131,7 +133,7 @@ def read(
         items=tables["item"],
         users=tables["user"],
         sources=tuple(file.source() for file in files),
-        excluded={reason: count for reason, count in excluded.items() if count},
+        excluded={reason: count for reason, count in {**incomplete.counts, **excluded}.items() if count},
         features=spec.definitions(),
         behaviours=alone,
         joins=tuple(joins),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -141,15 +141,27 @@ class Behaviours(TableText):
 
 
 class Items(TableText):
-    """The items' table: its key column."""
+    """The items' table.
+
+    Attributes:
+        item: its key column.
+        keep: which row counts of an item that has several; None where that is an error.
+    """
 
     item: Text = "item"
+    keep: Literal["first", "last"] | None = None
 
 
 class Users(TableText):
-    """The users' table: its key column."""
+    """The users' table.
+
+    Attributes:
+        user: its key column.
+        keep: which row counts of a user who has several; None where that is an error.
+    """
 
     user: Text = "user"
+    keep: Literal["first", "last"] | None = None
 
 
 def _feature(side: Side) -> BeforeValidator:

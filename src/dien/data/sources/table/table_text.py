@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator
 
@@ -20,6 +20,8 @@ class TableText(Strict):
         separator: between the columns of text: one or more characters.
         encoding: of text, as latin-1 or gbk.
         quote: none where quotes are text.
+        nulls: what marks a missing value, beside an empty field; in place of those that are known in text
+            with columns (:data:`~dien.data.readers.nulls.KNOWN`).
     """
 
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
@@ -27,6 +29,19 @@ class TableText(Strict):
     separator: Text | None = None
     encoding: Text | None = None
     quote: Literal["none"] | None = None
+    nulls: tuple[Text, ...] | None = None
+
+    @field_validator("nulls", mode="before")
+    @classmethod
+    def _as_text(cls, nulls: Any) -> Any:
+        """Take what YAML makes of marks: an unquoted NULL is none of its texts, and -1 a number."""
+        if not isinstance(nulls, list | tuple):
+            return nulls
+        marks: list[Any] = []
+        for mark in nulls:
+            whole = isinstance(mark, int) and not isinstance(mark, bool)
+            marks += ("NULL", "null", "Null") if mark is None else [str(mark) if whole else mark]
+        return marks
 
     @field_validator("columns")
     @classmethod
@@ -57,4 +72,5 @@ class TableText(Strict):
             separator=self.separator,
             encoding=self.encoding,
             quoted=False if self.quote == "none" else None,
+            nulls=self.nulls,
         )

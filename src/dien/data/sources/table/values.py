@@ -7,6 +7,8 @@ import polars as pl
 from dien.data.readers.messages import refuse, refuse_type
 from dien.data.readers.values import cast, evaluated, floats, numbers, text
 
+_FILL = "fill it in, or leave such rows out (skip_bad, --skip-bad)"
+
 
 class Codes:
     """Integer codes of text, from 0 in order of first appearance, the same over any number of columns.
@@ -43,7 +45,7 @@ def ids(values: pl.Series) -> pl.Series:
     """
     found = text(values)
     if found.null_count():
-        refuse(found, found.is_null(), "an id; fill it in or drop the row")
+        refuse(found, found.is_null(), f"an id; {_FILL}")
     return found
 
 
@@ -123,7 +125,11 @@ def at_least(values: pl.Series, threshold: float) -> pl.Series:
     """
     found = numbers(values, pl.Float64())
     if found.null_count():
-        refuse(values, found.is_null(), "a number to compare with the threshold; fill it in or drop the row")
+        refuse(
+            values,
+            found.is_null(),
+            f"a number to compare with the threshold; {_FILL}",
+        )
     return cast(found >= threshold, pl.Int8())
 
 

@@ -16,6 +16,7 @@ from dien.data.features.rules import RESERVED, TIME_SINCE
 from dien.data.prepare.look import expect_joined
 from dien.data.readers.files import find
 from dien.data.readers.messages import listed
+from dien.data.readers.nulls import KNOWN
 from dien.data.readers.reader import open_table
 from dien.data.sources.table.infer.head import ROWS, HeadColumn, head_of
 from dien.data.sources.table.infer.kinds import kind_of, refusal
@@ -64,12 +65,12 @@ def infer(
         DataError: a file cannot be read, the columns of two files of a table differ, or a named column is not
             there or cannot have its role.
     """
-    written = text or TableText()
-    heads = {"interactions": head_of(interactions, written.text())}
-    ways = {"interactions": _text_lines(interactions, written)}
-    for name, paths in (("items", items), ("users", users)):
+    heads: dict[str, list[HeadColumn]] = {}
+    ways: dict[str, list[str]] = {}
+    for name, paths in (("interactions", interactions), ("items", items), ("users", users)):
         if paths is not None:
-            heads[name], ways[name] = head_of(paths), _text_lines(paths, TableText())
+            said = text if name == "interactions" and text is not None else TableText()
+            heads[name], ways[name] = _read(paths, said)
     draft = _Draft(heads, ways, _roles(heads, named or {}, interactions[0])).text()
     for number, line in enumerate(draft.splitlines(), 1):
         if f": {BLANK}" in line:
@@ -249,6 +250,19 @@ def _of_times(column: HeadColumn) -> list[str]:
         unit = f"  # time_unit: {form}  # detected from the values of each file; set it where that is wrong"
         return [unit, *zone]
     return [f"  # {in_words(form)}; where they are none, set time_unit", *zone]
+
+
+def _read(paths: Sequence[Path], said: TableText) -> tuple[list[HeadColumn], list[str]]:
+    """Read the head of a table, and say how its files are written."""
+    columns, lines = head_of(paths, said.text()), _text_lines(paths, said)
+    marked = [column for column in columns if column.markers and column.values.dtype.is_numeric()]
+    marks = {mark for column in marked for mark in column.markers}
+    if said.nulls is None and marks:  # again, as prepare reads them with these marks
+        nulls = tuple(sorted(marks | set(KNOWN)))
+        columns = head_of(paths, said.model_copy(update={"nulls": nulls}).text())
+        beside = in_comment(listed(column.name for column in marked), 150)
+        lines.append(f"  nulls: {json.dumps(nulls)}  # what stands beside numbers in {beside}")
+    return columns, lines
 
 
 def _text_lines(paths: Sequence[Path], said: TableText) -> list[str]:

@@ -10,7 +10,8 @@ import polars as pl
 
 from dien.data.readers.files import TableFile, find, first_rows
 from dien.data.readers.messages import BadValueError, listed
-from dien.data.readers.reader import open_table
+from dien.data.readers.nulls import LIKELY
+from dien.data.readers.reader import open_table, read_chunks
 from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.readers.values import evaluated
 from dien.data.sources.table.times import TimeParser
@@ -18,9 +19,6 @@ from dien.errors import DataError
 
 ROWS = 100_000
 """Read at most of a file."""
-
-MARKERS = ("NULL", "null", "\\N", "NA", "N/A", "nan", "NaN", "None", "<NA>")
-"""Text that stands for a missing value in many files."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +147,8 @@ def _read(file: TableFile, names: Sequence[str]) -> list[pl.Series]:
     """Read the first rows of some columns at once."""
     parts: dict[str, list[pl.Series]] = {name: [] for name in names}
     rows = 0
-    for frame in open_table(file).chunks(names):
-        frame = frame.head(ROWS - rows)
+    for chunk in read_chunks(open_table(file), names):
+        frame = chunk.frame.head(ROWS - rows)
         rows += frame.height
         for name in names:
             parts[name].append(frame[name])
@@ -222,8 +220,8 @@ def _typed(values: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
     if not isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
         return values, ()
     text = values.cast(pl.String).str.strip_chars()
-    markers = tuple(text.filter(text.is_in(MARKERS)).unique(maintain_order=True))
-    known = evaluated(pl.when((text != "") & ~text.is_in(MARKERS)).then(text)).alias(values.name)
+    markers = tuple(text.filter(text.is_in(LIKELY)).unique(maintain_order=True))
+    known = evaluated(pl.when((text != "") & ~text.is_in(LIKELY)).then(text)).alias(values.name)
     if known.str.contains(r"^[+-]?0\d").any() or known.null_count() == len(known):
         numbers = known
     else:
