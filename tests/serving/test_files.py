@@ -8,9 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dien.config import load_config
+from dien.data.features import Categorical
+from dien.data.log import Log
+from dien.data.prepare import temporal
+from dien.data.writer import write
 from dien.errors import DataError
 from dien.run import Run
 from dien.serving import Scorer, score_file
+from dien.training import fit
 
 REQUESTS: list[dict[str, Any]] = [
     {"user": "u1", "history": ["1", "2", "3"], "candidates": ["4", "5"], "hour": "7"},
@@ -348,3 +354,45 @@ def test_a_parquet_column_of_another_type_is_refused_by_its_name(
     pl.DataFrame(good | column).write_parquet(tmp_path / "r.parquet")
     with pytest.raises(DataError, match=message):
         score_file(rich_scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
+
+
+def test_values_that_the_run_does_not_know_are_counted_by_feature(rich_run: Run, tmp_path: Path) -> None:
+    known = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3"], "hour": "3", "position": 1.5}
+    odd = {
+        "hour": "no-hour",
+        "action": ["action1", "no-action"],
+        "labels": [["label1", "no"], None],
+        "wanted": ["no", "tag1", "nor"],
+        "category": ["no-category"],
+        "zone": "any",  # hashed: every value has an index
+        "dwell": [None, 1e9],  # a number
+    }
+    path = write_requests(tmp_path / "r.jsonl", [known, known | odd, {**known, "hour": None}])
+    result = score_file(Scorer(rich_run), path, tmp_path / "s.jsonl")
+    assert result.unknown_values == {"hour": 1, "wanted": 2, "action": 1, "labels": 1, "category": 1}
+
+
+def test_a_feature_may_have_a_name_that_is_none_in_python(tmp_path: Path) -> None:
+    context = ["product.name", "hour-of-day", "2nd", "a b", "class", "__init__"]
+    behaviour = [f"{name}.then" for name in context]
+    rows = [
+        {
+            "user": f"u{k % 5}",
+            "item": f"i{k % 7}",
+            "time": k,
+            **dict.fromkeys(context + behaviour, f"v{k % 3}"),
+        }
+        for k in range(60)
+    ]
+    events = pl.DataFrame(rows)
+    items, users = (events.select(pl.col(name).unique()) for name in ("item", "user"))
+    sides = {name: Categorical(side="behaviour") for name in behaviour}
+    write(temporal(Log(events, items, users, (), features=sides), warmup=1), tmp_path / "data")
+    config = load_config(overrides=["training.epochs=1"], model="sum-pooling")
+    fit(tmp_path / "data", config, tmp_path / "run", show_progress=False)
+    request: dict[str, Any] = {"user": "u1", "history": ["i1"], "candidates": ["i2"]}
+    request |= dict.fromkeys(context, "v1") | {name: ["v1"] for name in behaviour}
+    for kind in ("jsonl", "parquet"):
+        path = write_requests(tmp_path / f"r.{kind}", [request])
+        result = score_file(Scorer.load(tmp_path / "run"), path, tmp_path / f"s.{kind}")
+        assert (result.missing_context, result.missing_behaviours, result.unknown_values) == ((), (), {})

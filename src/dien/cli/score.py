@@ -1,11 +1,12 @@
-"""The command that scores a file of requests."""
+"""The command that scores: a file of requests, a split of a dataset folder, or pairs of user and item."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import typer
 from rich.progress import TextColumn
 
 from dien.cli import options
@@ -14,35 +15,82 @@ from dien.cli.output import finish, progress
 
 def score(
     run: options.RunFolder,
-    requests: Annotated[
-        Path,
-        options.argument("REQUESTS", "Parquet, JSON lines or CSV: user, history, candidates, and features."),
-    ],
     out: Annotated[
         Path, options.option("--out", "FILE", "File of scores to write: .parquet, .jsonl or .csv.")
     ],
+    requests: Annotated[
+        Path | None,
+        options.argument("REQUESTS", "Parquet, JSON lines or CSV: user, history, candidates, and features."),
+    ] = None,
+    split: Annotated[
+        Literal["train", "valid", "test"] | None,
+        typer.Option(
+            "--split", help="Instead of REQUESTS: every impression of this split, with its own history."
+        ),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        options.option(
+            "--pairs",
+            "FILE",
+            "Instead of REQUESTS: Parquet, JSON lines or CSV with user, item and time, whose histories are "
+            "looked up in the dataset folder.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        options.option(
+            "--data",
+            "DATA",
+            "Of --split and --pairs: the dataset folder, if it was moved or has grown since training.",
+        ),
+    ] = None,
     catalogue: Annotated[
         Path | None,
         options.option(
             "--catalogue",
             "DATA",
-            "Dataset folder that has grown since (--append): its new items and users are known by their "
-            "features.",
+            "Of REQUESTS: a dataset folder that has grown since (--append): its new items and users are "
+            "known by their features.",
         ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Score a file of requests, which hold raw ids.
+    """Score a file of requests, which hold raw ids, or what a dataset folder holds.
 
     For example:
 
         dien score runs/shop requests.jsonl --out scores.jsonl
-    """
-    from dien.serving import Scorer, score_file
 
+        dien score runs/shop --split test --out scores.jsonl
+
+        dien score runs/shop --pairs pairs.csv --out scores.csv
+    """
+    from dien.serving import Scorer, score_file, score_pairs, score_split
+
+    given = {"REQUESTS": requests, "--split": split, "--pairs": pairs}
+    chosen = [name for name, value in given.items() if value is not None]
+    if len(chosen) != 1:
+        found = " and ".join(chosen) or "nothing to score"
+        raise typer.BadParameter(f"found {found}; give one of REQUESTS, --split and --pairs")
+    if data is not None and requests is not None:
+        raise typer.BadParameter(
+            "--data is of --split and --pairs; for REQUESTS of new items and users, give --catalogue"
+        )
+    if catalogue is not None and requests is None:
+        raise typer.BadParameter(f"--catalogue is of REQUESTS; with {chosen[0]} give --data, which is both")
     started = time.perf_counter()
-    scorer = Scorer.load(run, catalogue)
-    with progress("scoring", None, TextColumn("{task.completed:,} requests")) as advance:
-        result = score_file(scorer, requests, out, advance)
+    what = {"REQUESTS": "requests", "--split": "impressions", "--pairs": "pairs"}[chosen[0]]
+    with progress("scoring", None, TextColumn("{task.completed:,} " + what)) as advance:
+        if split is not None:
+            result = score_split(run, out, data, split=split, progress=advance)
+        elif pairs is not None:
+            result = score_pairs(run, pairs, out, data, progress=advance)
+        else:
+            assert requests is not None
+            result = score_file(Scorer.load(run, catalogue), requests, out, advance)
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
-    finish({"scores": str(out), **summary}, summary, f"scores: {out}", as_json)
+    rows = {what if name == "requests" else name: value for name, value in summary.items()}
+    unknown = rows.pop("unknown_values")
+    rows |= {f"unknown values of {name}": count for name, count in unknown.items()}
+    finish({"scores": str(out), **summary}, rows, f"scores: {out}", as_json)

@@ -1,6 +1,8 @@
-"""Serving: scores from raw ids, one request at a time or a file of them."""
+"""Serving: scores from raw ids, one request at a time or a file of them, and of what a dataset holds."""
 
-from dien.serving.files import ScoredFile, score_file
+from dien.serving.files import score_file
+from dien.serving.logged import score_pairs, score_split
+from dien.serving.scored import ScoredFile
 from dien.serving.scorer import Scorer
 
-__all__ = ["ScoredFile", "Scorer", "score_file"]
+__all__ = ["ScoredFile", "Scorer", "score_file", "score_pairs", "score_split"]

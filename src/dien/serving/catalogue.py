@@ -61,15 +61,20 @@ def grown(run: Run, dataset: Dataset) -> Grown:
     expect_extends(dataset, run, _MEND)
     dataset.check()
     return Grown(
-        items=_as_known(run.schema.of("item"), dataset.items),
-        users=_as_known(run.schema.of("user"), dataset.users),
+        items=as_known(run.schema.of("item"), dataset.items),
+        users=as_known(run.schema.of("user"), dataset.users),
         item_ids=dataset.item_ids,
         user_ids=dataset.user_ids,
     )
 
 
-def _as_known(features: Iterable[Feature], table: FeatureTable) -> FeatureTable:
-    """Read columns whole, with 0 for each index that is beyond the run's tables."""
+def as_known(features: Iterable[Feature], table: FeatureTable) -> FeatureTable:
+    """Read columns whole, with 0 for each index that is beyond the run's tables.
+
+    Args:
+        features: of the run; those that ``table`` lacks, as ``time_since``, are passed over.
+        table: columns of a dataset that goes on with the run's.
+    """
 
     def known(feature: Feature) -> Column:
         column = table[feature.name]
@@ -80,4 +85,4 @@ def _as_known(features: Iterable[Feature], table: FeatureTable) -> FeatureTable:
             return np.where(column < feature.size, column, 0).astype(np.int32)
         return np.array(column, np.float32)
 
-    return {feature.name: known(feature) for feature in features}
+    return {feature.name: known(feature) for feature in features if feature.name in table}

@@ -99,6 +99,7 @@ class RequestFields:
         run: whose requests.
 
     Attributes:
+        features: of the run, by name.
         context: a field for each feature of the context.
         behaviours: a field for each feature that the entries of a history bring along.
         times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``.
@@ -108,13 +109,13 @@ class RequestFields:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._features = {f.name: f for f in run.schema.features}
+        self.features = {f.name: f for f in run.schema.features}
         self.context = self._of("context")
         self.behaviours = self._of("behaviour")
         self.candidates = self._of("item")
         self.user = self._of("user")
         self.times: tuple[Field, ...] = ()
-        if TIME_SINCE in self._features:
+        if TIME_SINCE in self.features:
             self.times = TIMES, TIME
 
     @property
@@ -151,7 +152,7 @@ class RequestFields:
         return {name: (self._encode(name, values), _known(values)) for name, values in given.items()}
 
     def _encode(self, name: str, values: Values) -> Column:
-        return self._features[name].encode(values, self._run.vocabularies)
+        return self.features[name].encode(values, self._run.vocabularies)
 
     def _of(self, side: Side) -> tuple[Field, ...]:
         ids = ("item", "user")  # what a request says as user, history and candidates

@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dien.data.ragged import row_of, to_offsets
-from dien.errors import DataError
-from dien.files import not_written, replacing
+from dien.data.ragged import row_of
 from dien.progress import Progress
-from dien.serving.features import Described, Field
+from dien.serving.features import Field
 from dien.serving.requests import read_requests
+from dien.serving.scored import ScoredFile, described
 from dien.serving.scorer import Scorer
-
-_Write = Callable[[pl.DataFrame], object]
-"""Writes some rows of ``user``, ``candidates`` and ``scores``."""
-
-
-@dataclass
-class ScoredFile:
-    """What scoring a file came to.
-
-    Attributes:
-        requests: how many.
-        candidates: of all requests.
-        unknown_candidates: candidates the run does not know.
-        unknown_users: requests whose user the run does not know.
-        behaviours: entries of all histories.
-        unknown_behaviours: those whose item the run does not know.
-        described_candidates: candidates of which the request gives a feature (docs/requests.md).
-        described_users: users, likewise.
-        missing_context: context features of the run that no request has: they counted as unknown.
-        missing_behaviours: behaviour features, and ``times`` and ``time``, likewise.
-    """
-
-    requests: int = 0
-    candidates: int = 0
-    unknown_candidates: int = 0
-    unknown_users: int = 0
-    behaviours: int = 0
-    unknown_behaviours: int = 0
-    described_candidates: int = 0
-    described_users: int = 0
-    missing_context: tuple[str, ...] = ()
-    missing_behaviours: tuple[str, ...] = ()
+from dien.serving.writing import file_of_scores, lists_of
 
 
 def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | None = None) -> ScoredFile:
@@ -76,42 +38,21 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
         DataError: a file cannot be read or written, ``out`` is the file of requests or one of the run, or a
             request is not as expected; nothing is left at ``out`` then but what was there before.
     """
-    writer = _WRITERS.get(out.suffix)
-    if writer is None:
-        raise DataError(f"{out}: unknown kind of file; expected a name ending in {', '.join(_WRITERS)}")
-    if not out.parent.is_dir():
-        raise DataError(f"{out.parent}: no such folder; make it first")
-    _expect_free(out, requests, scorer.run.path)
     result, fields = ScoredFile(), scorer.fields
     lacking = [field.name for field in fields.all]
-    try:
-        columns = _CONVERSIONS if scorer.predicts_conversions else _SCORES
-        with replacing(out) as new, writer(new, columns) as write:
-            for table in read_requests(requests, fields.all):
-                lacking = [name for name in lacking if name not in table.columns]
-                scores = _score(scorer, table, result)
-                write(table.select("user", "candidates", **scores))
-                if progress:
-                    progress(table.height)
-        if result.requests:
-            result.missing_context = _named(fields.context, lacking)
-            result.missing_behaviours = _named((*fields.behaviours, *fields.times), lacking)
-    except OSError as error:
-        raise DataError(not_written(out, error)) from error
+    columns = _CONVERSIONS if scorer.predicts_conversions else _SCORES
+    of_others = {"the file of requests": requests}
+    with file_of_scores(out, columns, of_others=of_others, run=scorer.run.path) as write:
+        for table in read_requests(requests, fields.all):
+            lacking = [name for name in lacking if name not in table.columns]
+            scores = _score(scorer, table, result)
+            write(table.with_columns(**scores))
+            if progress:
+                progress(table.height)
+    if result.requests:
+        result.missing_context = _named(fields.context, lacking)
+        result.missing_behaviours = _named((*fields.behaviours, *fields.times), lacking)
     return result
-
-
-def _expect_free(out: Path, requests: Path, run: Path) -> None:
-    """Refuse to replace what is read, whatever it is called: the requests, or a file of the run."""
-    try:
-        same = out.samefile(requests)
-    except OSError:  # one of them is not there
-        same = False
-    if same:
-        raise DataError(f"{out}: is the file of requests, which would be lost; choose another path")
-    place, folder = Path(os.path.realpath(out)), Path(os.path.realpath(run))
-    if place.is_relative_to(folder) and (place.parent != folder or place.stem == "metrics"):
-        raise DataError(f"{out}: is a place of files of the run; choose another path")
 
 
 def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:
@@ -133,18 +74,20 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
     if fields.times and {"times", "time"} <= set(table.columns):
         now = table["time"].gather(row_of(lengths))
         since = now - _entries(table["times"], lengths)
-    items = fields.encode_described(entries(fields.candidates, counts))
-    users = fields.encode_described(
-        {field.name: table[field.name] for field in fields.user if field.name in table.columns}
-    )
+    given_items = entries(fields.candidates, counts)
+    given_behaviours = entries(fields.behaviours, lengths)
+    given_users = table.select(field.name for field in fields.user if field.name in table.columns).to_dict()
+    items, users = fields.encode_described(given_items), fields.encode_described(given_users)
+    context = fields.encode_context(table.to_dict(), table.height)
+    behaviours = fields.encode_behaviours(given_behaviours, len(history), since)
     scores = scorer.score_rows(
         user=user,
         history=history,
         lengths=lengths,
         candidates=candidates,
         counts=counts,
-        context=fields.encode_context(table.to_dict(), table.height),
-        behaviours=fields.encode_behaviours(entries(fields.behaviours, lengths), len(history), since),
+        context=context,
+        behaviours=behaviours,
         candidate_features=items,
         user_features=users,
         conversions=scorer.predicts_conversions,
@@ -155,18 +98,21 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
     result.unknown_users += int((user == 0).sum())
     result.behaviours += len(history)
     result.unknown_behaviours += int((history == 0).sum())
-    result.described_candidates += _described(items)
-    result.described_users += _described(users)
+    result.described_candidates += int(described(items).sum())
+    result.described_users += int(described(users).sum())
+    given_context = table.select(f.name for f in fields.context if f.name in table.columns).to_dict()
+    of_items, of_users = ({name: column for name, (column, _) in found.items()} for found in (items, users))
+    for given, encoded in (
+        (given_context, context),
+        (given_behaviours, behaviours),
+        (given_items, of_items),
+        (given_users, of_users),
+    ):
+        result.count_unknown(fields.features, given, encoded)
     found = [scores] if scores.ndim == 1 else list(scores)
     return {
-        name: pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(to_offsets(counts), values)))
-        for name, values in zip(("scores", "conversions"), found, strict=False)
+        name: lists_of(values, counts) for name, values in zip(("scores", "conversions"), found, strict=False)
     }
-
-
-def _described(features: Described) -> int:
-    """Count the rows that have any of their features given."""
-    return int(np.any([known for _, known in features.values()], axis=0).sum()) if features else 0
 
 
 def _lengths(lists: pl.Series) -> NDArray[np.int64]:
@@ -196,36 +142,3 @@ _SCORES = pa.schema(
 )
 
 _CONVERSIONS = _SCORES.append(pa.field("conversions", pa.large_list(pa.float64())))
-
-
-@contextmanager
-def _parquet(path: Path, columns: pa.Schema) -> Iterator[_Write]:
-    with pq.ParquetWriter(path, columns) as file:
-        yield lambda rows: file.write_table(rows.to_arrow().cast(columns))
-
-
-@contextmanager
-def _json_lines(path: Path, _: pa.Schema) -> Iterator[_Write]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        yield lambda rows: file.writelines(_json(row) + "\n" for row in rows.iter_rows(named=True))
-
-
-@contextmanager
-def _csv(path: Path, columns: pa.Schema) -> Iterator[_Write]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns.names)
-        yield lambda rows: writer.writerows(
-            (user, *(_json(values) for values in lists)) for user, *lists in rows.iter_rows()
-        )
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-_WRITERS: dict[str, Callable[[Path, pa.Schema], AbstractContextManager[_Write]]] = {
-    ".parquet": _parquet,
-    ".jsonl": _json_lines,
-    ".csv": _csv,
-}

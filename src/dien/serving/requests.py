@@ -57,6 +57,7 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
     reader = open_table(file, types)
     is_empty = file.format == "jsonl"  # until a line is read; its columns are known once all are
     found = reader.columns()
+    _refuse_pairs(path, found, fields)
     _refuse_misspelt(path, found, fields)
     if file.format == "jsonl":
         wanted = list(fields)
@@ -79,6 +80,20 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
         yield pl.DataFrame(columns)
     if is_empty:
         raise _no_content(path)
+
+
+def _refuse_pairs(path: Path, found: Sequence[str], fields: Sequence[Field]) -> None:
+    """Refuse pairs of user and item where requests are expected, and the other way round."""
+    wanted = {field.name for field in fields if field.required}
+    for kind, own, of_the_other in (
+        ("pairs of user and item", "item", "--pairs: their histories are looked up in the dataset folder"),
+        ("requests with a history each", "history", "dien score RUN REQUESTS, without --pairs"),
+    ):
+        if own in found and own not in wanted and not (wanted - {"user"}) & set(found):
+            raise DataError(
+                f"{path}: found {', '.join(found)}: {kind}, where others are expected; score them by "
+                f"{of_the_other}"
+            )
 
 
 def _refuse_misspelt(path: Path, found: Sequence[str], fields: Sequence[Field]) -> None:

@@ -1,0 +1,312 @@
+"""Scoring what a dataset folder holds: a split, or pairs of user and item, each with its own history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dien.data.dataset import Dataset
+from dien.data.features import TIME_SINCE
+from dien.data.ragged import ranges, row_of
+from dien.data.tables import FeatureTable, SplitName
+from dien.errors import RunError
+from dien.progress import Progress
+from dien.run import Run
+from dien.serving.catalogue import as_known
+from dien.serving.features import TIME, USER, Described, Field
+from dien.serving.requests import read_requests
+from dien.serving.scored import ScoredFile, described
+from dien.serving.scorer import Scorer
+from dien.serving.writing import file_of_scores, lists_of
+
+IMPRESSIONS_AT_ONCE = 1024
+ITEM = Field("item", required=True)
+_FOREVER = np.iinfo(np.int64).max
+
+_SPLIT = pa.schema(
+    [
+        ("user", pa.large_string()),
+        ("candidates", pa.large_list(pa.large_string())),
+        ("scores", pa.large_list(pa.float64())),
+        ("labels", pa.large_list(pa.int8())),
+        ("time", pa.int64()),
+        ("impression", pa.int64()),
+    ]
+)
+_PAIRS = pa.schema(
+    [("user", pa.large_string()), ("item", pa.large_string()), ("time", pa.int64()), ("score", pa.float64())]
+)
+
+
+def score_split(
+    run: Run | Path | str,
+    out: Path,
+    data: Dataset | Path | str | None = None,
+    *,
+    split: SplitName = "test",
+    progress: Progress | None = None,
+) -> ScoredFile:
+    """Score every impression of a split with its own history; memory does not grow with the split.
+
+    Args:
+        run: a finished run or its folder.
+        out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each impression, in the order of the dataset
+            folder: ``user``, ``candidates``, ``scores``, ``labels``, ``time`` and ``impression`` (its row in
+            the split), and ``conversions`` where the run predicts them; lists in CSV as JSON.
+        data: the dataset the run was trained on, or one that has grown from it; None where it still lies
+            where it was.
+        split: which one.
+        progress: called with the number of impressions just scored.
+
+    Returns:
+        What it came to; a candidate or user is not known where no training row has its id.
+
+    Raises:
+        RunError: the run is not finished, its dataset has moved, or ``data`` does not go on with it.
+        DataError: the dataset cannot be read, or ``out`` not be written.
+        ValueError: there is no such split.
+    """
+    logged = _Logged(run, data)
+    scorer, dataset = logged.scorer, logged.dataset
+    rows_of = dataset.split(split)
+    result = ScoredFile()
+    with file_of_scores(out, _with(_SPLIT, scorer), of_others=logged.read, run=scorer.run.path) as write:
+        for start in range(0, len(rows_of), IMPRESSIONS_AT_ONCE):
+            chosen = np.arange(start, min(start + IMPRESSIONS_AT_ONCE, len(rows_of)))
+            user, time = rows_of.user[chosen], rows_of.time[chosen]
+            offsets = rows_of.offsets[start : chosen[-1] + 2]
+            shown, counts = slice(offsets[0], offsets[-1]), np.diff(offsets)
+            item = rows_of.item[shown]
+            context = {name: column[chosen] for name, column in rows_of.context.items()}
+            scores = logged.score(
+                user, rows_of.end[chosen], time, item, counts, logged.known(context), None, None, result
+            )
+            columns = {
+                "user": dataset.user_ids.decode(user),
+                "candidates": lists_of(dataset.item_ids.decode(item), counts),
+                "labels": lists_of(np.array(rows_of.label[shown]), counts),
+                "time": time,
+                "impression": chosen,
+                **{name: lists_of(values, counts) for name, values in scores.items()},
+            }
+            write(pl.DataFrame(columns))
+            result.requests += len(chosen)
+            result.unknown_users += int(logged.unknown("user", user).sum())
+            dataset.release(rows_of)
+            if progress:
+                progress(len(chosen))
+    return result
+
+
+def score_pairs(
+    run: Run | Path | str,
+    pairs: Path,
+    out: Path,
+    data: Dataset | Path | str | None = None,
+    *,
+    progress: Progress | None = None,
+) -> ScoredFile:
+    """Score a file of users and items; the histories are looked up. Memory does not grow with the file.
+
+    The history of a pair is what its user did strictly before its time: not at the same second either, as
+    when preparing. Without a time it is all that the dataset has of the user.
+
+    Args:
+        run: a finished run or its folder.
+        pairs: Parquet, JSON lines or CSV with ``user``, ``item`` and maybe ``time`` (seconds since 1970), and
+            the run's context features, and features of items and users that count in place of the dataset's:
+            one value each (lists where multi-valued).
+        out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each pair, in their order: ``user``, ``item``,
+            ``time`` and ``score``, and ``conversion`` where the run predicts them.
+        data: as for :func:`score_split`; where histories are looked up.
+        progress: called with the number of pairs just scored.
+
+    Raises:
+        RunError: as for :func:`score_split`.
+        DataError: the dataset or the file cannot be read, ``out`` is the file, or not be written.
+    """
+    logged = _Logged(run, data)
+    scorer, fields = logged.scorer, logged.scorer.fields
+    of_items = [replace(field.entry, of_candidates=False) for field in fields.candidates]
+    wanted = [USER, ITEM, *fields.context, *of_items, *fields.user, TIME]
+    lacking = {field.name for field in (*fields.context, *fields.times)} - {"times"}
+    result = ScoredFile()
+    with file_of_scores(
+        out,
+        _with(_PAIRS, scorer),
+        of_others={"the file of pairs": pairs, **logged.read},
+        run=scorer.run.path,
+    ) as write:
+        for table in read_requests(pairs, wanted):
+            lacking -= set(table.columns)
+            if "time" not in table.columns:
+                table = table.with_columns(pl.lit(None, pl.Int64).alias("time"))
+            write(table.with_columns(**logged.score_pairs(table, of_items, result)))
+            if progress:
+                progress(table.height)
+    if result.requests:
+        result.missing_context = tuple(field.name for field in fields.context if field.name in lacking)
+        result.missing_behaviours = ("time",) if "time" in lacking else ()
+    return result
+
+
+class _Logged:
+    """A run and its dataset, or one that has grown from it: histories are looked up there.
+
+    Args:
+        run: as for :func:`score_split`, like ``data``.
+        data: likewise.
+    """
+
+    def __init__(self, run: Run | Path | str, data: Dataset | Path | str | None) -> None:
+        run = run if isinstance(run, Run) else Run.open(run)
+        if data is None:
+            if run.info.data is None:
+                raise RunError(f"{run.path}: converted, so it has no dataset; score requests instead")
+            data = Path(run.info.data)
+            if not data.is_dir():
+                raise RunError(
+                    f"{data}: the dataset of {run.path} is no longer there; say where it is (--data)"
+                )
+        self.dataset = data if isinstance(data, Dataset) else Dataset.open(data)
+        self.scorer = Scorer(run, self.dataset)
+        self.read = {"the dataset folder": self.dataset.path}
+
+    def known(self, table: FeatureTable) -> FeatureTable:
+        """Make what the run does not know, as it came later, unknown."""
+        return as_known(self.scorer.run.schema.features, table)
+
+    def score(
+        self,
+        user: NDArray[np.integer],
+        end: NDArray[np.int64],
+        time: NDArray[np.int64],
+        item: NDArray[np.integer],
+        counts: NDArray[np.integer],
+        context: FeatureTable,
+        items: Described | None,
+        users: Described | None,
+        result: ScoredFile,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Score candidates ``[B]`` over the histories of ``R`` requests, and count what is not known.
+
+        Args:
+            user: ``[R]`` user rows.
+            end: ``[R]`` where their histories end among the behaviours of all users.
+            time: ``[R]`` seconds since 1970; the largest number where there is none.
+            item: ``[B]`` item rows, request after request.
+            counts: ``[R]`` candidates of each.
+            context: encoded context features ``[R]``.
+            items: features of the candidates that count in place of the dataset's.
+            users: of the users, likewise.
+            result: what is counted in.
+        """
+        scorer, behaviours = self.scorer, self.dataset.behaviours
+        schema = scorer.run.schema
+        start = np.maximum(behaviours.offsets[user], end - scorer.run.config.model.max_history)
+        place = ranges(start, end - start)  # [N]
+        history = behaviours.item[place]
+        features = self.known({name: column[place] for name, column in behaviours.features.items()})
+        for feature in schema.of("behaviour"):
+            if feature.name == TIME_SINCE:
+                now = np.repeat(time, end - start)
+                since = np.where(now == _FOREVER, np.nan, now - behaviours.time[place])
+                features[TIME_SINCE] = feature.encode(since, {})
+        scores = scorer.score_rows(
+            user=user,
+            history=history,
+            lengths=end - start,
+            candidates=item,
+            counts=counts,
+            context=context,
+            behaviours=features,
+            candidate_features=items,
+            user_features=users,
+            conversions=scorer.predicts_conversions,
+        )
+        result.candidates += len(item)
+        result.behaviours += len(history)
+        result.unknown_candidates += int(self.unknown("item", item).sum())
+        result.unknown_behaviours += int(self.unknown("item", history).sum())
+        found = [scores] if scores.ndim == 1 else list(scores)
+        return dict(zip(("scores", "conversions"), found, strict=False))
+
+    def score_pairs(
+        self, table: pl.DataFrame, of_items: list[Field], result: ScoredFile
+    ) -> dict[str, NDArray[np.float64]]:
+        """Score pairs ``[R]``, whose columns are read; neighbours of one user and time share a history."""
+        fields, catalogue = self.scorer.fields, self.scorer.catalogue
+        given = {name: table[name] for name in table.columns}
+        of_request = [f.name for f in (*fields.context, *fields.user) if f.name in given]
+        keys = table.select("user", "time", *of_request)
+        first = np.arange(table.height)
+        if not any(dtype.is_nested() for dtype in keys.dtypes):
+            number = keys.select(pl.struct(pl.all()).rle_id()).to_series().to_numpy()
+            first = np.flatnonzero(np.diff(number, prepend=-1))
+        counts = np.diff(first, append=table.height)
+        of_first = {name: values.gather(first) for name, values in given.items()}
+        user = catalogue.user_ids.encode(of_first["user"])
+        time = of_first["time"].fill_null(_FOREVER).to_numpy()
+        context = fields.encode_context(of_first, len(first))
+        given_items = {field.name: given[field.name] for field in of_items if field.name in given}
+        given_users = {field.name: of_first[field.name] for field in fields.user if field.name in given}
+        items, users = fields.encode_described(given_items), fields.encode_described(given_users)
+        found = self.score(
+            user,
+            self._end(user, time),
+            time,
+            catalogue.item_ids.encode(given["item"]),
+            counts,
+            context,
+            items,
+            users,
+            result,
+        )
+        of_pair = row_of(counts)  # what pairs share counts for each of them
+        of_users = {name: column[of_pair] for name, (column, _) in users.items()}
+        found_values = {name: column[of_pair] for name, column in context.items()} | of_users
+        found_values |= {name: column for name, (column, _) in items.items()}
+        result.count_unknown(
+            fields.features, {name: given[name] for name in found_values if name in given}, found_values
+        )
+        result.described_candidates += int(described(items).sum())
+        if users:
+            result.described_users += int(counts[described(users)].sum())
+        result.requests += table.height
+        result.unknown_users += int(counts[self.unknown("user", user)].sum())
+        return {name.removesuffix("s"): values for name, values in found.items()}
+
+    def _end(self, user: NDArray[np.integer], time: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find where the behaviours of users ``[R]`` before times ``[R]`` end, by halving."""
+        offsets, times = self.dataset.behaviours.offsets, self.dataset.behaviours.time
+        low, high = np.array(offsets[user]), np.array(offsets[user + 1])
+        while (open_ := low < high).any():
+            middle = (low[open_] + high[open_]) // 2
+            before = times[middle] < time[open_]
+            low[open_] = np.where(before, middle + 1, low[open_])
+            high[open_] = np.where(before, high[open_], middle)
+        return low
+
+    def unknown(self, side: Literal["item", "user"], rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Mark the rows whose id no training row has."""
+        catalogue = self.scorer.catalogue
+        table = catalogue.items if side == "item" else catalogue.users
+        feature = self.scorer.run.schema.id_of(side)
+        if feature is None:
+            return ~np.asarray(rows, bool)
+        return ~feature.stored.known(table[feature.name][rows])
+
+
+def _with(columns: pa.Schema, scorer: Scorer) -> pa.Schema:
+    """Add the column of conversions, where the run predicts them."""
+    if not scorer.predicts_conversions:
+        return columns
+    name = "conversions" if "scores" in columns.names else "conversion"
+    like = columns.field("scores" if "scores" in columns.names else "score")
+    return columns.append(like.with_name(name))

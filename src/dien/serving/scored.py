@@ -1,0 +1,73 @@
+"""What a file of scores came to: how much was scored, and how much of it the run does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.features import Feature
+from dien.data.ragged import Column, Ragged
+from dien.serving.features import Described
+
+
+@dataclass
+class ScoredFile:
+    """What scoring came to.
+
+    Attributes:
+        requests: how many; impressions of a split, or pairs.
+        candidates: of all requests.
+        unknown_candidates: candidates the run does not know.
+        unknown_users: requests whose user the run does not know.
+        behaviours: entries of all histories.
+        unknown_behaviours: those whose item the run does not know.
+        described_candidates: candidates of which the request gives a feature (docs/requests.md).
+        described_users: users, likewise.
+        missing_context: context features of the run that no request has: they counted as unknown.
+        missing_behaviours: behaviour features, and ``times`` and ``time``, likewise.
+        unknown_values: by feature, values that requests give and the run does not know, where there are any;
+            those in lists, too.
+    """
+
+    requests: int = 0
+    candidates: int = 0
+    unknown_candidates: int = 0
+    unknown_users: int = 0
+    behaviours: int = 0
+    unknown_behaviours: int = 0
+    described_candidates: int = 0
+    described_users: int = 0
+    missing_context: tuple[str, ...] = ()
+    missing_behaviours: tuple[str, ...] = ()
+    unknown_values: dict[str, int] = field(default_factory=dict)
+
+    def count_unknown(
+        self, features: Mapping[str, Feature], given: Mapping[str, pl.Series], found: Mapping[str, Column]
+    ) -> None:
+        """Count the values that are given and not known; of numbers and hashes every value is.
+
+        Args:
+            features: of the run, by name.
+            given: raw values by feature; null is not given.
+            found: the same, encoded.
+        """
+        for name, values in given.items():
+            if name not in features or features[name].vocabulary is None:
+                continue
+            column = found[name]
+            if isinstance(column, Ragged):
+                unknown = int(np.count_nonzero(column.values == 0))  # nulls have no entry
+            else:
+                unknown = int(np.count_nonzero((column == 0) & values.is_not_null().to_numpy()))
+            if unknown:
+                self.unknown_values[name] = self.unknown_values.get(name, 0) + unknown
+
+
+def described(features: Described) -> NDArray[np.bool_]:
+    """Mark the candidates or users ``[n]`` of which any feature is given; empty without features."""
+    marks = [known for _, known in features.values()]
+    return np.any(marks, axis=0) if marks else np.zeros(0, bool)

@@ -1,0 +1,192 @@
+"""Scoring what a dataset folder holds: a split and pairs, with histories looked up, as when evaluating."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dien.data.dataset import Dataset
+from dien.data.log import Log
+from dien.data.prepare.append import append
+from dien.data.prepare.splits import ByTime
+from dien.data.vocabulary import Ids
+from dien.data.writer import write
+from dien.errors import DataError, DienError, RunError
+from dien.run import Run
+from dien.serving import Scorer, score_pairs, score_split
+from dien.training import evaluate
+from dien.training.metrics import MetricStream
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Read a file of scores of any kind; in CSV lists and numbers are JSON."""
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path).to_dicts()
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    plain = ("user", "item")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {name: cell if name in plain else json.loads(cell or "null") for name, cell in row.items()}
+        for row in rows
+    ]
+
+
+def pairs_of(requests: list[dict[str, Any]], path: Path) -> Path:
+    """Write a row for each candidate of requests, without what a dataset knows itself."""
+    rows = (
+        {"user": r["user"], "item": item, "time": r["time"], **r["context"]}
+        for r in requests
+        for item in r["candidates"]
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
+def test_a_split_scores_as_its_impressions_one_by_one(
+    rich_run: Run, rich_requests: list[dict[str, Any]], tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / f"scores.{kind}"
+    result = score_split(rich_run, out)
+    scorer, rows = Scorer(rich_run), rows_of(out)
+    assert result.requests == len(rows) == len(rich_requests)
+    assert result.candidates == sum(len(request["candidates"]) for request in rich_requests)
+    for number, (row, request) in enumerate(zip(rows, rich_requests, strict=True)):
+        assert (row["user"], row["candidates"]) == (request["user"], request["candidates"])
+        assert (row["time"], row["impression"]) == (request["time"], number)
+        np.testing.assert_allclose(row["scores"], scorer.score(**request), atol=1e-6)
+
+
+def test_the_metrics_of_the_scores_of_a_split_are_those_of_evaluate(rich_run: Run, tmp_path: Path) -> None:
+    score_split(rich_run, tmp_path / "scores.parquet", split="valid")
+    scored = pl.read_parquet(tmp_path / "scores.parquet").explode("candidates", "scores", "labels")
+    stream = MetricStream()
+    scores = scored["scores"].to_numpy()
+    users = scored["user"].rank("dense").to_numpy()
+    stream.update(np.log(scores / (1 - scores)).astype(np.float32), scored["labels"].to_numpy(), users)
+    found, expected = stream.compute(), evaluate(rich_run, split="valid")
+    assert found.rows == expected.rows
+    for name in ("auc", "gauc", "log_loss", "calibration"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-5)
+
+
+def test_pairs_score_as_the_candidates_of_their_impressions_in_any_order_and_at_once(
+    rich_run: Run, rich_requests: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = pairs_of(rich_requests, tmp_path / "pairs.jsonl")
+    scorer = Scorer(rich_run)
+    expected = np.concatenate([scorer.score(**request) for request in rich_requests])
+    result = score_pairs(rich_run, pairs, tmp_path / "scores.jsonl")
+    rows = rows_of(tmp_path / "scores.jsonl")
+    np.testing.assert_allclose([row["score"] for row in rows], expected, atol=1e-6)
+    given = [json.loads(line) for line in pairs.read_text().splitlines()]
+    assert [(r["user"], r["item"], r["time"]) for r in rows] == [
+        (g["user"], g["item"], g["time"]) for g in given
+    ]
+    assert (result.requests, result.candidates, result.missing_context) == (len(given), len(given), ())
+
+    order = np.random.default_rng(0).permutation(len(given))
+    lines = pairs.read_text().splitlines(keepends=True)
+    pairs.write_text("".join(lines[k] for k in order))
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 7)
+    score_pairs(rich_run, pairs, tmp_path / "mixed.jsonl")
+    mixed = [row["score"] for row in rows_of(tmp_path / "mixed.jsonl")]
+    np.testing.assert_allclose(mixed, expected[order], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
+def test_pairs_without_a_time_have_all_behaviours_and_neighbours_share_a_history(
+    small_run: Run, small_log: Log, tmp_path: Path, kind: str
+) -> None:
+    users = ["u1", "u1", "u1", "nobody", "u2", "u1"]
+    pairs = pl.DataFrame({"user": users, "item": ["1", "2", "new", "3", "3", "1"], "hour": ["7"] * 5 + ["x"]})
+    path = tmp_path / f"pairs.{kind}"
+    {"jsonl": pairs.write_ndjson, "parquet": pairs.write_parquet, "csv": pairs.write_csv}[kind](path)
+    result = score_pairs(small_run, path, tmp_path / f"scores.{kind}")
+    rows, scorer = rows_of(tmp_path / f"scores.{kind}"), Scorer(small_run)
+    for row, (user, item, hour) in zip(rows, pairs.iter_rows(), strict=True):
+        history = small_log.events.filter(pl.col("user") == user)["item"].to_list()
+        assert (row["user"], row["item"], row["time"]) == (user, item, None)
+        alone = scorer.score(user, history, [item], {"hour": hour})
+        np.testing.assert_allclose(row["score"], alone[0], atol=1e-6)
+    assert (result.unknown_users, result.unknown_candidates, result.unknown_values) == (1, 1, {"hour": 1})
+    read = small_run.config.model.max_history
+    assert result.behaviours == 3 * read  # u1's is read once for three pairs
+
+
+def test_features_of_items_and_users_count_in_place_of_the_datasets(rich_run: Run, tmp_path: Path) -> None:
+    given = [{"price": 3.0, "age": 20.0}, {"price": None, "age": 20.0}, {"price": 9.0, "age": None}]
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(
+        "".join(json.dumps({"user": "u1", "item": "i2", "time": 0, **one}) + "\n" for one in given)
+    )
+    result = score_pairs(rich_run, pairs, tmp_path / "s.jsonl")
+    assert (result.described_candidates, result.described_users, result.behaviours) == (2, 2, 0)
+    for row, one in zip(rows_of(tmp_path / "s.jsonl"), given, strict=True):
+        alone = Scorer(rich_run).score(
+            "u1", [], ["i2"], candidate_features={"price": [one["price"]]}, user_features={"age": one["age"]}
+        )
+        np.testing.assert_allclose(row["score"], alone[0], atol=1e-6)
+
+
+def test_a_dataset_that_has_grown_has_newer_histories_and_what_is_new_is_unknown(
+    rich_run: Run, rich_data: Dataset, rich_log: Log, tmp_path: Path
+) -> None:
+    new = pl.DataFrame({"item": ["brand-new"], "category": ["new"]})
+    items = pl.concat([rich_log.items, new], how="diagonal")
+    later = rich_log.events.head(40).with_columns(
+        pl.col("time") + 10_000_000,
+        item=pl.when(pl.int_range(40) % 5 == 0).then(pl.lit("brand-new")).otherwise("item"),
+        action=pl.lit("new-action"),
+        hour=pl.lit("new-hour"),
+    )
+    numbered = later.with_columns(
+        pl.Series(name, Ids.of(table[name]).encode(later[name]))
+        for name, table in (("user", rich_log.users), ("item", items))
+    )
+    grown = tmp_path / "grown"
+    log = replace(rich_log, events=numbered, items=items)
+    write(append(rich_data, log, ByTime(0.5, 0.6), warmup=1, negatives=2), grown)
+    result = score_split(rich_run, tmp_path / "s.jsonl", grown)
+    assert result.requests == Dataset.open(grown).info.sizes.splits["test"].impressions > 0
+    assert result.unknown_candidates > 0
+    rows = rows_of(tmp_path / "s.jsonl")
+    assert any("brand-new" in row["candidates"] for row in rows)
+
+    user = later["user"][0]
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(json.dumps({"user": user, "item": "i1", "hour": "new-hour"}) + "\n")
+    before, after = (
+        score_pairs(rich_run, pairs, tmp_path / f"{k}.jsonl", d) for k, d in enumerate((None, grown))
+    )
+    assert before.unknown_values == after.unknown_values == {"hour": 1}
+    assert rows_of(tmp_path / "0.jsonl") != rows_of(tmp_path / "1.jsonl")  # another history
+
+
+def test_what_cannot_be_scored_is_refused_with_a_remedy_and_nothing_is_written(
+    rich_run: Run, rich_data: Dataset, small_data: Dataset, tmp_path: Path
+) -> None:
+    requests, pairs, out = tmp_path / "r.jsonl", tmp_path / "p.jsonl", tmp_path / "s.jsonl"
+    requests.write_text('{"user": "u1", "history": ["i1"], "candidates": ["i2"]}\n')
+    pairs.write_text('{"user": "u1", "item": "i2", "time": "soon"}\n')
+    cases: list[tuple[Any, type[DienError], str]] = [
+        (lambda: score_pairs(rich_run, requests, out), DataError, "requests with a history each"),
+        (lambda: Scorer(rich_run) and score_pairs(rich_run, pairs, out), DataError, "line 1: column 'time'"),
+        (lambda: score_pairs(rich_run, pairs, pairs), DataError, "is the file of pairs"),
+        (lambda: score_split(rich_run, rich_data.path / "s.jsonl"), DataError, "lies in the dataset folder"),
+        (lambda: score_split(rich_run, tmp_path / "s.txt"), DataError, "expected a name ending in"),
+        (lambda: score_split(rich_run, out, small_data), RunError, "has no feature"),
+    ]
+    for call, kind, said in cases:
+        with pytest.raises(kind, match=said):
+            call()
+    with pytest.raises(ValueError, match="split is 'all'"):
+        score_split(rich_run, out, split="all")  # type: ignore[arg-type]
+    assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "p.jsonl"}
