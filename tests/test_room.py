@@ -10,6 +10,7 @@ import pytest
 from dien import room
 from dien.data.dataset import Dataset
 from dien.errors import DienError
+from dien.ops.cpu import backend_name
 
 limited = pytest.mark.skipif(
     room.address_limit() is not None or sys.platform != "linux", reason="Linux's limits"
@@ -107,3 +108,32 @@ def test_threads_are_counted_by_what_the_libraries_are_told(monkeypatch: pytest.
 )
 def test_what_libraries_raise_is_told_apart(error: BaseException, lacking: str | None) -> None:
     assert room.shortage(error) == lacking
+
+
+OPERATOR = """
+import torch, dien.ops
+from dien.room import _addresses, shortage
+torch.set_num_threads(2)
+def sums(n):
+    row, values = torch.arange(n) % 1000, torch.ones(n, 1)
+    return lambda: torch.ops.dien.sum_by_row([values, values], [row, row], [0, 1], [1000, 1000])
+sums(200_000)()
+hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+call, used = sums(1_000_000), _addresses()
+for more in range(0, 200, 8):
+    resource.setrlimit(resource.RLIMIT_AS, (used + (more << 20), hard))
+    try: call()
+    except Exception as error: print(type(error).__name__, shortage(error))
+    else: print("done"); break
+"""
+
+
+@limited
+@pytest.mark.skipif(backend_name() == "reference", reason="PyTorch's own operators")
+def test_an_operator_that_finds_no_memory_in_its_threads_raises_memory_error() -> None:
+    done = under(1 << 24, OPERATOR)
+    assert done.returncode == 0, done.stderr
+    *failed, last = done.stdout.splitlines()
+    assert last == "done"
+    assert {line.split()[1] for line in failed} == {"memory"}
+    assert "MemoryError memory" in failed
