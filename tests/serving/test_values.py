@@ -71,11 +71,12 @@ def test_columns_of_pandas_are_lists() -> None:
 
 
 NO_ID: list[Any] = [
-    math.nan, 1.5, math.inf, 2.0**53, 10**30, b"5", True, np.True_, Decimal(5), 5j, [5], {"a": 1},
+    math.nan, 1.5, math.inf, 2.0**53, 10**30, "a\ud800", b"5", True, np.True_, Decimal(5), 5j, [5], {"a": 1},
     np.datetime64("2024-01-01"), datetime.date(2024, 1, 1), torch.tensor(5), object(), np.array(5),
 ]  # fmt: skip
 NO_LIST: list[Any] = [
-    "12", b"12", 5, 5.0, {"a"}, {"a": 1}, iter(["a"]), torch.tensor([1]), np.array(5), object(), np.int64(5),
+    "12", b"12", ["b", "a\ud800"], 5, 5.0, {"a"}, {"a": 1}, iter(["a"]), torch.tensor([1]), np.array(5),
+    object(), np.int64(5),
 ]  # fmt: skip
 
 

@@ -64,11 +64,22 @@ def plain(value: Any, leaf: Leaf, depth: int, required: bool = False) -> Any:
         return [plain(entry, leaf, depth - 1) for entry in entries]
     kinds = set(map(type, entries))
     if kinds <= _AS_THEY_ARE[leaf]:
-        return entries if leaf == "id" else _finite(entries)
+        return _writable(entries) if leaf == "id" else _finite(entries)
     if required and type(None) in kinds:
         raise NotExpectedError(None, "leave out what is unknown")
     read = _LEAVES[leaf]
     return [None if entry is None else read(entry) for entry in entries]
+
+
+def _writable(texts: Sequence[str]) -> Sequence[str]:
+    """Refuse text that no file could hold: half of a pair of UTF-16."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        for text in texts:
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise NotExpectedError(text, "mend the text: it has half of a pair of UTF-16") from None
+    return texts
 
 
 def _finite(entries: Sequence[float | None]) -> Sequence[float | None]:
@@ -100,7 +111,7 @@ def _entries(value: Any) -> Sequence[Any]:
 
 def _id(value: Any) -> str:
     if isinstance(value, str):
-        return str.__str__(value)  # of an enumeration, its value
+        return _writable([str.__str__(value)])[0]  # of an enumeration, its value
     if isinstance(value, Integral) and not isinstance(value, bool):
         if not -(1 << 63) <= value < 1 << 64:  # type: ignore[operator]  # an integer of any kind
             raise NotExpectedError(value, "write numbers beyond 64 bits as text")
