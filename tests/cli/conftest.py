@@ -40,7 +40,9 @@ def fill(
     lines = [f"{user}\t{item}\t{time % 2}\t{time}\n" for user, item, time, _ in events.iter_rows()]
     (atomic / "atomic.inter").write_text(INTER + "".join(lines))
     (tmp_path / "requests.jsonl").write_text('{"user": "u1", "history": ["1"], "candidates": ["2", "3"]}\n')
+    (tmp_path / "checked.yaml").write_text("interactions: {user: user}\n")
     paths = {
+        "schema": tmp_path / "checked.yaml",
         "amazon": " ".join(write_amazon(tmp_path)),
         "log": tmp_path / "log.csv",
         "atomic": atomic,

@@ -19,6 +19,7 @@ FAILS = {
     "prepare recbole": "none --out {out}",
     "prepare synthetic": "--users 60 --items 20 --days 4 --out {data}",
     "schema infer": "none.csv",
+    "schema check": "none.yaml --interactions {log}",
     "inspect": "none",
     "train": "{data} --model dein --out {out}",
     "evaluate": "none",

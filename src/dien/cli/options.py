@@ -45,6 +45,15 @@ Seed = Annotated[
     int,
     option("--seed", "N", "Random seed of the sampled negatives and of a split by user.", checks.seed),
 ]
+interactions = option(
+    "--interactions", "FILES", "Clicks or impressions: a file, a folder or a glob. Can be repeated."
+)
+behaviours = option(
+    "--behaviours",
+    "FILES",
+    "Behaviours in a log of their own, as views, carts and purchases: they alone make the histories. "
+    "Can be repeated.",
+)
 items = option("--items", "FILES", "Table of items and their features.")
 users = option("--users", "FILES", "Table of users and their features.")
 

@@ -1,4 +1,4 @@
-"""The commands about schemas: a first draft from tables."""
+"""The commands about schemas: a first draft from tables, and a schema tried on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dien.cli import checks, options
-from dien.cli.output import Results, messages, print_as_it_is, print_json
+from dien.cli.output import Results, finish, messages, print_as_it_is, print_json
 
 schema = typer.Typer(no_args_is_help=True)
 
@@ -79,3 +79,26 @@ def infer(
     else:
         Results().print(f"schema: {out}", soft_wrap=True)
         messages.print(f"Read it over, then: dien prepare table --schema {out} ...", soft_wrap=True)
+
+
+@schema.command()
+def check(
+    file: Annotated[Path, options.argument("FILE", "YAML file of columns and features.")],
+    interactions: Annotated[list[Path], options.interactions],
+    behaviours: Annotated[list[Path] | None, options.behaviours] = None,
+    items: Annotated[list[Path] | None, options.items] = None,
+    users: Annotated[list[Path] | None, options.users] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Try a schema on the first rows of your tables, and print what each column becomes.
+
+    It reads as dien prepare table does, and fails with the first thing that this would refuse. For example:
+
+        dien schema check schema.yaml --interactions clicks/ --items items.parquet
+    """
+    from dien.data.sources.table.check import check, summary_rows
+    from dien.data.sources.table.spec import TableSpec
+
+    checked = check(TableSpec.load(file), interactions, items, users, behaviours)
+    last = f"schema: {file}: dien prepare table takes it on these rows"
+    finish({"file": str(file), **checked.to_dict()}, summary_rows(checked), last, as_json)

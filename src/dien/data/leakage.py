@@ -146,9 +146,9 @@ def warn_of_leaking(schema: Schema, split: Split) -> None:
 def in_words(name: str, says: Alone) -> str:
     """Say what a leaking feature does, and the remedy."""
     return (
-        f"context feature {name!r} alone tells the label: AUC {says.auc:.3f} on held-out training rows "
-        f"({says.rows:,} looked at); it seems to be written after the click, and no request has it; move it "
-        "to features.behaviour, or take it out of the schema, and prepare again"
+        f"context feature {name!r} alone tells the label: AUC {says.auc:.3f} on held-out rows ({says.rows:,} "
+        "looked at); it seems to be written after the click, and no request has it; move it to "
+        "features.behaviour of the schema, or take it out, and prepare the data so"
     )
 
 
@@ -160,6 +160,8 @@ def _codes(values: pl.Series) -> NDArray[np.int64]:
         edges = np.unique(np.quantile(known, np.linspace(0, 1, _INTERVALS + 1), method="lower"))
         codes = np.searchsorted(edges, np.nan_to_num(numbers, nan=np.inf, posinf=np.inf), side="left")
         return np.asarray(codes, np.int64)
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
+        values = values.to_physical()
     ranks = values.rank("dense").cast(pl.Int64)
     return np.asarray(ranks.fill_null(int(ranks.max() or 0) + 1).to_numpy() - 1, np.int64)
 

@@ -57,15 +57,7 @@ def table(
             "Dataset folder to add later interactions to, or new items and users alone, instead of --out.",
         ),
     ] = None,
-    behaviours: Annotated[
-        list[Path] | None,
-        options.option(
-            "--behaviours",
-            "FILES",
-            "Behaviours in a log of their own, as views, carts and purchases: they alone make the histories. "
-            "Can be repeated.",
-        ),
-    ] = None,
+    behaviours: Annotated[list[Path] | None, options.behaviours] = None,
     items: Annotated[list[Path] | None, options.items] = None,
     users: Annotated[list[Path] | None, options.users] = None,
     schema: Annotated[

@@ -10,14 +10,15 @@ Read it in this order:
   repeated rows. ``pages`` makes rows of one candidate each where a row holds several items (``lists``), and
   ``attributes`` takes what the log itself knows of items and users.
 - ``prepare``: all the way to a dataset folder, for Python.
-- ``infer``: a draft of the schema, from the first rows.
+- ``infer``: a draft of the schema, from the first rows. ``check``: a schema tried on them.
 
 The files themselves are read by :mod:`dien.data.readers`.
 """
 
+from dien.data.sources.table.check import Checked, check
 from dien.data.sources.table.infer import infer
 from dien.data.sources.table.prepare import prepare
 from dien.data.sources.table.reading import read
 from dien.data.sources.table.spec import TableSpec
 
-__all__ = ["TableSpec", "infer", "prepare", "read"]
+__all__ = ["Checked", "TableSpec", "check", "infer", "prepare", "read"]
