@@ -101,14 +101,16 @@ def _splits(inspection: Inspection) -> Iterator[str]:
         "no id in the vocabulary (index 0); other features of them may be known.",
     )
     facts = inspection.splits.values()
+    ordered = inspection.info.times is not None and inspection.info.times.ordered
+    clock = "number of the row" if ordered else "UTC"
     rows: list[tuple[str, list[Cell]]] = [
         ("impressions", [f.impressions for f in facts]),
         ("rows", [f.rows for f in facts]),
         ("clicked", [f.positives for f in facts]),
         ("click rate", [percent(f.click_rate) for f in facts]),
         ("click rate, relative to train", [_signed(f.click_rate_change) for f in facts]),
-        ("first impression (UTC)", [_moment(f.first) for f in facts]),
-        ("last impression (UTC)", [_moment(f.last) for f in facts]),
+        (f"first impression ({clock})", [_moment(f.first, ordered) for f in facts]),
+        (f"last impression ({clock})", [_moment(f.last, ordered) for f in facts]),
         ("users", [f.users for f in facts]),
         ("new users", [f.new_users for f in facts]),
         ("rows of new users", [percent(f.new_user_rows) for f in facts]),
@@ -262,6 +264,8 @@ def _signed(change: float | None) -> str | None:
     return None if change is None else f"{100 * round(change, 3) + 0.0:+.1f} %"
 
 
-def _moment(seconds: int | None) -> str | None:
-    """Write a time by numpy, which takes any second."""
-    return None if seconds is None else str(np.datetime64(seconds, "s")).replace("T", " ")
+def _moment(seconds: int | None, ordered: bool) -> str | None:
+    """Write a time by numpy, which takes any second; or the number of a row."""
+    if seconds is None or ordered:
+        return None if seconds is None else f"{seconds + 1:,}"
+    return str(np.datetime64(seconds, "s")).replace("T", " ")

@@ -70,7 +70,7 @@ class SplitOptions:
         if split != "time":
             return splits.usual(split, self.seed)
         times = {"valid_from": self.valid_from, "test_from": self.test_from}
-        moments = {name: moment.value for name, moment in times.items() if moment is not None}
+        moments: dict[str, Any] = {name: moment.value for name, moment in times.items() if moment is not None}
         return splits.ByTime(**moments, gap=0 if self.gap is None else self.gap)
 
     def of_impressions(self, labelled: bool) -> dict[str, Any]:

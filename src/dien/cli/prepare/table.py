@@ -69,6 +69,15 @@ def table(
     user: Annotated[str | None, options.column("--user", "the user's id (default user)")] = None,
     item: Annotated[str | None, options.column("--item", "the item's id (default item)")] = None,
     time: Annotated[str | None, options.column("--time", "the time (default time)")] = None,
+    order: Annotated[
+        Literal["file"] | None,
+        typer.Option(
+            "--order",
+            help="file: the log has no time, and its rows stand in order. (In the schema, interactions.time: "
+            "{order: file}.)",
+            show_default=False,
+        ),
+    ] = None,
     label: Annotated[
         str | None,
         options.column(
@@ -115,6 +124,7 @@ def table(
     from dien.data.dataset import Dataset
     from dien.data.sources import table
     from dien.data.sources.table.forms import Label
+    from dien.data.sources.table.time_keys import Order
 
     if (out is None) == (append is None):
         raise typer.BadParameter("give --out to make a dataset folder, or --append to add to one")
@@ -132,6 +142,10 @@ def table(
     rule = chosen.rule("column" if by_split else split or "time")
     spec = table.TableSpec.load(schema) if schema is not None else table.TableSpec()
     given: dict[str, Any] = {"user": user, "item": item, "time": time}
+    if order is not None:
+        if time is not None:
+            raise typer.BadParameter("--time and --order exclude each other; leave one out")
+        given["time"] = Order(order=order)
     given["label"] = None if label is None else Label(column=label)
     given |= {"format": file_format, "columns": columns, "separator": separator, "encoding": encoding}
     named = {name: value for name, value in given.items() if value is not None}

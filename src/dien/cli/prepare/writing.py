@@ -55,8 +55,10 @@ def write_data(
         info, looked = dataset.info, prepared.looked
         histories = {name: Histories.of(dataset.behaviours, split) for name, split in dataset.splits.items()}
     rows: dict[str, Any] = {name: getattr(info.sizes, name) for name in ("users", "items", "behaviours")}
+    ordered = info.times is not None and info.times.ordered
+    times, utc = ("order", "") if ordered else ("times", " (UTC)")
     if looked is not None:
-        rows["times of the log (UTC)"] = _span((looked.first, looked.last))
+        rows[f"{times} of the log{utc}"] = _span((looked.first, looked.last), ordered)
         for join in looked.joins:
             rows[f"{join.side}s with a row in their table"] = f"{join.met:,} of {join.ids:,}"
     if info.times is not None:
@@ -64,8 +66,8 @@ def write_data(
     for split, size in info.sizes.splits.items():
         clicked = f", {size.positives / size.rows:.1%} clicked" if size.rows else ""
         rows[f"{split} rows"] = f"{size.rows:,} in {size.impressions:,} impressions{clicked}"
-        if (times := info.time[split]) is not None:
-            rows[f"{split} times (UTC)"] = _span(times)
+        if (span := info.time[split]) is not None:
+            rows[f"{split} {times}{utc}"] = _span(span, ordered)
             rows[f"{split} histories"] = _lengths(histories[split])
     for split, size in info.sizes.splits.items():
         if size.conversions is not UNSET:
@@ -96,11 +98,13 @@ def write_data(
     finish({"data": str(out), **info.to_json(), **looked_json}, rows, f"dataset folder: {out}", as_json)
 
 
-def _span(times: tuple[int, int]) -> str:
-    """Write the first and the last minute of something."""
-    from dien.data.prepare.splits import utc
+def _span(times: tuple[int, int], ordered: bool) -> str:
+    """Write the first and the last minute of something, or the first and the last row."""
+    from dien.data.prepare.splits import in_words
 
-    first, last = (utc(second)[: len("2024-01-31 10:00")] for second in times)
+    first, last = (in_words(second, ordered) for second in times)
+    if not ordered:
+        first, last = (written[: len("2024-01-31 10:00")] for written in (first, last))
     return f"{first} to {last}"
 
 

@@ -221,11 +221,11 @@ class Inspection:
         """Plain data for JSON."""
         found = dict(msgspec.json.decode(msgspec.json.encode(self)))
         data, info = found.pop("data"), found.pop("info")
-        origin = {name: info[name] for name in _ORIGIN}
+        origin = {name: info[name] for name in _ORIGIN if name in info}
         return {"data": data, "origin": origin, **found, "leaks": self.leaks}
 
 
-_ORIGIN = ("recipe", "split_rule", "negatives", "excluded", "dropped_features")
+_ORIGIN = ("recipe", "split_rule", "negatives", "excluded", "dropped_features", "times", "from_time")
 
 
 def inspect_data(dataset: Dataset) -> Inspection:

@@ -50,6 +50,7 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
             used.
     """
     dataset.check()
+    _expect_times_alike(dataset, log)
     labelled = "label" in log.events.columns
     if log.events.height and labelled == dataset.negatives_sampled:
         raise DataError(
@@ -125,6 +126,23 @@ def _warn_if_strange(known: Ids, ids: pl.Series, rows: NDArray[np.int32], of_eve
             "write their ids alike and prepare all the data again",
             stacklevel=3,
         )
+
+
+def _expect_times_alike(dataset: Dataset, log: Log) -> None:
+    """Refuse to go on with an order of rows, and with features that are told by another clock."""
+    for times in (dataset.info.times, log.times):
+        if log.events.height and times is not None and times.ordered:
+            raise DataError(
+                f"{dataset.path}: the log has an order and no time (interactions.time: {{order: file}}), so "
+                "that what comes later cannot be told; prepare all of it again with --out"
+            )
+    now = log.from_time(dataset.info.from_time)
+    for name, was in dataset.info.from_time.items():
+        if log.events.height and now.get(name) != was:
+            raise DataError(
+                f"{dataset.path}: its feature {name} is the {was.what} in {was.zone}, and in the new schema "
+                "it is not; prepare both alike (features.context)"
+            )
 
 
 def _renumbered(

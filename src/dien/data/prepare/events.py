@@ -49,6 +49,7 @@ class Events:
             them are different impressions.
         user_ids: row 0 is unknown, then the log's users in its order.
         item_ids: row 0 is unknown, then the log's items in its order.
+        ordered: whether times are the numbers of rows: the log has an order and no time.
         shown: ``[E]`` bool, whether it is a candidate; None where all are. The others are behaviours alone.
     """
 
@@ -67,6 +68,7 @@ class Events:
     user_ids: Ids
     item_ids: Ids
     shown: NDArray[np.bool_] | None = None
+    ordered: bool = False
 
     @classmethod
     def of(cls, log: Log, history: History = "clicked") -> Events:
@@ -119,6 +121,7 @@ class Events:
             user_ids=user_ids,
             item_ids=item_ids,
             shown=None if shown is None else shown[order],
+            ordered=log.times is not None and log.times.ordered,
         )
 
     def __len__(self) -> int:

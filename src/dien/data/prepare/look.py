@@ -12,7 +12,7 @@ import polars as pl
 from dien.data.dataset_info import Recipe
 from dien.data.log import ENOUGH_MEET, Join, Log
 from dien.data.prepare.events import Events
-from dien.data.prepare.splits import utc
+from dien.data.prepare.splits import in_words
 from dien.data.ragged import slices
 from dien.data.tables import Behaviours, Split, SplitName
 from dien.errors import DataError
@@ -37,11 +37,13 @@ class Looked:
         first: its first second.
         last: its last second.
         joins: how its ids meet those of the tables of items and users.
+        ordered: whether both are numbers of rows: it has an order and no time.
     """
 
     first: int
     last: int
     joins: tuple[Join, ...]
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def look_at(log: Log, events: Events) -> Looked:
         rows = sum(int(np.count_nonzero(events.item[part] == row)) for part in slices(len(events)))
         if rows >= _SHARE_OF_NONE * len(events):
             _warn_of("item", events.item_ids.values[row], rows, len(events), "which are many")
-    return Looked(int(events.time.min()), int(events.time.max()), log.joins)
+    return Looked(int(events.time.min()), int(events.time.max()), log.joins, events.ordered)
 
 
 def warn_of_splits(
@@ -161,14 +163,15 @@ def _why_empty(name: SplitName, recipe: Recipe, looked: Looked) -> str:
     assert recipe.test_from is not None
     start = recipe.valid_from if name == "valid" else recipe.test_from
     option = f"--{name}-from"
+    until = recipe.test_from if name == "valid" else looked.last
+    begins, ends, last = (in_words(moment, looked.ordered) for moment in (start, until, looked.last))
     if looked.last < start:
         return (
-            f"the log ends on {utc(looked.last)}, before {option} {utc(start)}; set an earlier {option}, a "
+            f"the log ends on {last}, before {option} {begins}; set an earlier {option}, a "
             "date or a share as 0.8, or see whether the times were read right"
         )
-    until = recipe.test_from if name == "valid" else looked.last
     return (
-        f"no impression from {utc(start)} to {utc(until)} is left (after a warm-up of {recipe.warmup or 0} "
+        f"no impression from {begins} to {ends} is left (after a warm-up of {recipe.warmup or 0} "
         "behaviours); set --valid-from and --test-from further apart, or a smaller --warmup"
     )
 

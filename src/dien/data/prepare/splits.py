@@ -83,18 +83,27 @@ class ByTime(SplitRule):
             names no zone); once resolved, seconds since 1970.
         test_from: where the test begins.
         gap: seconds before both that are in no split, so that evaluation does not begin right after training.
+        of_rows: whether both are numbers of rows, of a log that has an order and no time.
     """
 
     valid_from: Moment | int = 0.8
     test_from: Moment | int = 0.9
     gap: int = 0
+    of_rows: bool = False
 
     def resolve(self, events: Events) -> ByTime:
         """Turn fractions and dates into seconds; what happens in that second belongs to the later split.
 
         Raises:
-            DataError: a fraction is not between 0 and 1, or validation does not begin before the test.
+            DataError: a fraction is not between 0 and 1, or validation does not begin before the test; or the
+                log has an order and no time, and a moment or a gap is given.
         """
+        moments = [name for name in ("valid_from", "test_from") if isinstance(getattr(self, name), datetime)]
+        if events.ordered and (moments or self.gap):
+            raise DataError(
+                f"{(*moments, 'gap')[0]} needs times, and interactions.time is {{order: file}}; give "
+                "valid_from and test_from as shares of the rows, as 0.8 and 0.9, and no gap"
+            )
         if self.gap < 0:
             raise DataError(f"gap is {self.gap}, expected 0 or more seconds")
         counted = events.behaviour if events.shown is None else events.clicked & events.shown
@@ -103,11 +112,11 @@ class ByTime(SplitRule):
         test = _cut_point("test_from", self.test_from, times)
         if valid > test - self.gap or valid == test:
             gap = f" by more than the gap of {self.gap} s" if self.gap else ""
+            first, second = (in_words(cut, events.ordered) for cut in (valid, test))
             raise DataError(
-                f"valid_from ({utc(valid)}) is not before test_from ({utc(test)}){gap}; "
-                "set them further apart"
+                f"valid_from ({first}) is not before test_from ({second}){gap}; set them further apart"
             )
-        return ByTime(valid, test, self.gap)
+        return ByTime(valid, test, self.gap, events.ordered)
 
     def assign(self, impressions: Impressions) -> NDArray[np.int8]:
         """See :meth:`SplitRule.assign`."""
@@ -127,7 +136,11 @@ class ByTime(SplitRule):
     def text(self) -> str:
         """See :meth:`SplitRule.text`."""
         gap = f", the {self.gap} s before each in no split" if self.gap else ""
-        return f"by time: validation from {utc(self.valid_from)}, test from {utc(self.test_from)}{gap}"
+        cuts = f"validation from {self._moment(self.valid_from)}, test from {self._moment(self.test_from)}"
+        return f"by {'order' if self.of_rows else 'time'}: {cuts}{gap}"
+
+    def _moment(self, moment: Moment | int) -> str:
+        return in_words(moment, self.of_rows)
 
 
 @dataclass(frozen=True)
@@ -322,6 +335,11 @@ def _cut_point(name: str, moment: Moment | int, times: NDArray[np.int64]) -> int
         raise DataError(f"{name} is {moment}, expected a fraction between 0 and 1, or a moment")
     place = int(moment * len(times))
     return int(np.partition(times, place)[place])
+
+
+def in_words(moment: float | datetime, ordered: bool) -> str:
+    """Write a moment: of a log that has an order and no time, the number of its row."""
+    return f"row {moment + 1:,}" if ordered and isinstance(moment, int) else utc(moment)
 
 
 def utc(seconds: float | datetime) -> str:

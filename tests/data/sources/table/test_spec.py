@@ -114,6 +114,8 @@ WRONG = [
         {"interactions": {"time_format": "%Y%m%d", "time_unit": "s"}},
         ("interactions: time_format and time_unit exclude",),
     ),
+    ({"interactions": {"time": []}}, ("interactions.time: expected columns that are joined",)),
+    ({"interactions": {"time": {"order": "time"}}}, ("interactions.time: expected a column, several as",)),
     ({"interactions": {"time_zone": "Mars"}}, ("interactions.time_zone: expected a time zone as America",)),
     ({"interactions": {"threshold": 4}}, ("interactions", "threshold is of a label")),
     ({"interactions": {"item": 5}}, ("interactions.item: expected a column, or {column: ", "found 5")),

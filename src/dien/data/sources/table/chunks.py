@@ -11,7 +11,7 @@ from dien.data.readers.files import TableFile
 from dien.data.readers.messages import no_column
 from dien.data.readers.reader import Chunk, Reader, open_table, read_chunks
 from dien.data.sources.table.incomplete import Incomplete
-from dien.data.sources.table.times import TimeParser
+from dien.data.sources.table.times import TimeParser, with_times
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -57,7 +57,7 @@ def chunks(
     Args:
         files: in this order.
         wanted: the key of the schema that names a column, by column.
-        times: parser of the time column; a file may have another unit than the one before.
+        times: parser of the times, which are a column of the chunks; None where there are none.
         required: what each column says that must have a value in every row.
         incomplete: leaves out rows that lack one.
         excluded: counts files without rows.
@@ -65,6 +65,7 @@ def chunks(
     """
     complete: TableFile | None = None  # a file that has all columns
     json_readers: list[tuple[Reader, list[str]]] = []
+    row = 0  # among those of all files
     for file in files:
         if times is not None:
             times.start_file(str(file.path))
@@ -79,10 +80,14 @@ def chunks(
             raise _missing(reader, missing[0], wanted, complete)
         rows = 0
         for chunk in read_chunks(reader, inside, progress):
-            rows += chunk.frame.height
             constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
+            rows += chunk.frame.height
             whole = replace(chunk, frame=chunk.frame.with_columns(*constant))
-            yield incomplete.left_out(whole, required)
+            whole = incomplete.left_out(whole, required)
+            if times is not None:
+                whole = replace(whole, frame=with_times(whole, times.columns, row))
+            yield whole
+        row += rows
         for what, count in reader.kept.items():
             excluded[what] = excluded.get(what, 0) + count
         if not rows:
@@ -108,5 +113,7 @@ def _missing(reader: Reader, column: str, wanted: Mapping[str, str], complete: T
         return DataError(f"{reader.file.path}: no column {column!r} ({key} names it): {doubt}")
     by_option = key.startswith("interactions.") and role in ("user", "item", "time", "label")
     option = f" (or by --{role})" if by_option else ""
+    if role == "time":
+        option += ", or time: {order: file} (--order file) where there is no time and the rows stand in order"
     mend = f"{also}{key} names it: name the right column in the schema{option}, or add it to the file"
     return no_column(reader.file.path, column, found, mend)

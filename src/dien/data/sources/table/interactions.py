@@ -69,7 +69,7 @@ def read_interactions(
     parsers: dict[str, Column] = {
         "user": (roles.user, lambda values: _rows(users.encode(ids(values)))),
         "item": (roles.item_column, lambda values: _rows(items.encode(item_of(values)))),
-        "time": (roles.time, times.parse),
+        "time": (times.column, times.parse),
     }
     label = None if roles.label is None else LabelParser(roles)
     if roles.label is not None and label is not None:
@@ -183,7 +183,7 @@ def read_behaviours(
     parsers: dict[str, Column] = {
         "user": (own.user or roles.user, lambda values: _rows(users.encode(ids(values)))),
         "item": (own.item or roles.item_column, lambda values: _rows(items.encode(ids(values)))),
-        "time": (own.time or roles.time, times.parse),
+        "time": (times.column, times.parse),
     }
     required = {column: role for role, (column, _) in parsers.items()}
     behaviours = _rows_of(
@@ -217,7 +217,13 @@ def _rows_of(
     parsers = dict(parsers)
     wanted: dict[str, str] = {}
     for role, (column, _) in parsers.items():
-        wanted.setdefault(column, f"{part}.{role.lstrip('.')}")
+        for name in times.columns if role == "time" else (column,):
+            wanted.setdefault(name, f"{part}.{role.lstrip('.')}")
+    required = {
+        name: what
+        for column, what in required.items()
+        for name in (times.columns if column == times.column else (column,))
+    }
     timed: dict[str, tuple[FromTime, Codes]] = {}
     for side, name, feature in spec.features.named():
         of_log = feature.from_ is not None and part == "interactions"

@@ -16,7 +16,7 @@ from dien.data.sources.table.interactions import read_behaviours, read_interacti
 from dien.data.sources.table.sides import read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.split_files import SplitFiles
-from dien.data.sources.table.time_keys import parser_of
+from dien.data.sources.table.time_keys import expect_clock, parser_of
 from dien.data.sources.table.values import Codes
 from dien.data.tables import SplitName
 from dien.errors import DataError
@@ -81,6 +81,7 @@ def read(
             "the key out of the schema"
         )
     user_codes, item_codes, incomplete = Codes(), Codes(), Incomplete(skip_bad)
+    expect_clock(spec, behaviours is not None)
     times = parser_of(spec.interactions)
     text = spec.interactions.text()
     split_files = SplitFiles(interactions, text) if isinstance(interactions, Mapping) else None

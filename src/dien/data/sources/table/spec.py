@@ -15,7 +15,7 @@ from dien.data.features.rules import check_names, check_shared
 from dien.data.sources.table.forms import Label, Page, as_item, as_label
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
-from dien.data.sources.table.time_keys import TimeFormat, TimeUnit, TimeZone, check_times
+from dien.data.sources.table.time_keys import Order, TimeColumns, TimeFormat, TimeUnit, TimeZone, check_times
 from dien.errors import DataError, nearest
 from dien.yaml_text import YamlTextError, read_yaml
 
@@ -46,7 +46,7 @@ class Interactions(TableText):
         item: with what; text or integers; or what says that a row holds several items, a page.
         clicked: a list of those items of a page that were clicked; None where it is no page, or where it or
             its label says so.
-        time: when.
+        time: when: a column, several that are joined with a blank, or the order of the rows.
         time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to detect
             it from the values of each file.
         time_format: of text whose day and month could be mixed up, as "%d.%m.%Y %H:%M"; None for other text.
@@ -65,7 +65,7 @@ class Interactions(TableText):
     user: Text = "user"
     item: Annotated[Text | Page, BeforeValidator(as_item)] = "item"
     clicked: Text | None = None
-    time: Text = "time"
+    time: TimeColumns = "time"
     time_unit: TimeUnit | None = None
     time_format: TimeFormat | None = None
     time_zone: TimeZone | None = None
@@ -129,7 +129,7 @@ class Behaviours(TableText):
 
     user: Text | None = None
     item: Text | None = None
-    time: Text | None = None
+    time: TimeColumns | None = None
     time_unit: TimeUnit | None = None
     time_format: TimeFormat | None = None
     time_zone: TimeZone | None = None
@@ -137,6 +137,8 @@ class Behaviours(TableText):
     @model_validator(mode="after")
     def _times_go_together(self) -> Behaviours:
         check_times(self)
+        if isinstance(self.time, Order):
+            raise ValueError("time: {order: file} is for the interactions alone; give the behaviours a time")
         return self
 
 

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
+from dien.data.features import TIME_SINCE
 from dien.data.features.definition import Text
+from dien.data.sources.table.strict import Strict
 from dien.data.sources.table.times import TimeParser, known_format
 from dien.data.times import known_zone
+from dien.errors import DataError
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 TimeFormat = Annotated[Text, AfterValidator(known_format)]
 TimeZone = Annotated[Text, AfterValidator(known_zone)]
+
+
+class Order(Strict):
+    """The time of a log that has none: its rows stand in order."""
+
+    order: Literal["file"]
+
+
+def _as_time(given: Any) -> Any:
+    if isinstance(given, Mapping):
+        if dict(given) != {"order": "file"}:
+            raise ValueError("expected a column, several as [date, hour], or {order: file}")
+        return Order(order="file")
+    if isinstance(given, list | tuple):
+        if not given or not all(isinstance(column, str) and column for column in given):
+            raise ValueError("expected columns that are joined, as [date, hour]")
+        return tuple(given)
+    if not isinstance(given, str | Order) or not given:
+        raise ValueError("expected a column, several as [date, hour], or {order: file}")
+    return given
+
+
+TimeColumns = Annotated[Text | tuple[Text, ...] | Order, BeforeValidator(_as_time)]
+
+
+def columns_of(time: str | tuple[str, ...] | Order) -> tuple[str, ...]:
+    """List the columns that hold the time; none where there is an order alone."""
+    if isinstance(time, Order):
+        return ()
+    return (time,) if isinstance(time, str) else time
 
 
 def check_times(part: Any) -> None:
@@ -23,6 +57,9 @@ def check_times(part: Any) -> None:
     """
     if part.time_format is not None and part.time_unit is not None:
         raise ValueError("time_format and time_unit exclude each other; leave time_unit out")
+    for key in "time_unit", "time_format", "time_zone":
+        if isinstance(part.time, Order) and getattr(part, key) is not None:
+            raise ValueError(f"{key} is of times, and time is {{order: file}}; leave {key} out")
 
 
 def parser_of(roles: Any, own: Any = None) -> TimeParser:
@@ -32,7 +69,15 @@ def parser_of(roles: Any, own: Any = None) -> TimeParser:
         roles: the keys of the interactions.
         own: those of the behaviours: where they name no column of times, what they do not say is as in the
             interactions. None for the interactions.
+
+    Raises:
+        DataError: two keys exclude each other.
     """
+    try:
+        check_times(roles)
+    except ValueError as error:  # an option of the command line may have changed it
+        raise DataError(f"interactions: {error}") from None
+    time = roles.time if own is None or own.time is None else own.time
     if own is None:
         unit, format, zone, key = roles.time_unit, roles.time_format, roles.time_zone, "interactions"
     else:
@@ -41,4 +86,27 @@ def parser_of(roles: Any, own: Any = None) -> TimeParser:
             if unit is None and format is None:
                 unit, format = roles.time_unit, roles.time_format
             zone = zone or roles.time_zone
-    return TimeParser(unit, format=format, zone=zone, key=key)
+    return TimeParser(unit, format=format, zone=zone, columns=columns_of(time), key=key)
+
+
+def expect_clock(spec: Any, behaviours: bool) -> None:
+    """Refuse what needs times, where the interactions have an order alone.
+
+    Args:
+        spec: the schema.
+        behaviours: whether there is a log of behaviours of its own.
+
+    Raises:
+        DataError: naming it.
+    """
+    if not isinstance(spec.interactions.time, Order):
+        return
+    only = "interactions.time is {order: file}"
+    if behaviours:
+        raise DataError(
+            f"{only}: a log of behaviours of its own has another order; give both times, or leave "
+            "--behaviours out"
+        )
+    for side, name, feature in spec.features.named():
+        if name == TIME_SINCE or feature.timed is not None:
+            raise DataError(f"features.{side}.{name}: needs times, and {only}; take it out of the schema")

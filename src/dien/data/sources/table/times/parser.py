@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -11,9 +12,10 @@ import polars as pl
 from dien.data.readers.messages import refuse, refuse_type, shown
 from dien.data.readers.values import cast, evaluated
 from dien.data.sources.table.times import compact_dates, formats, numbers
+from dien.data.sources.table.times.columns import name_of
 from dien.data.sources.table.times.spellings import SPELLINGS, Civil, civil
 from dien.data.sources.table.times.zones import to_utc
-from dien.data.times import UNITS, Times, compact, in_words
+from dien.data.times import ORDER, UNITS, Times, compact, in_words
 from dien.errors import DataError
 
 LAST_TIME = 4_102_444_800
@@ -36,10 +38,14 @@ class TimeParser:
         format: of text and of numbers that write a date, as :func:`formats.pattern_of` reads it; None for
             what can be read in one way alone.
         zone: of times that name none, as Europe/Berlin; None for UTC.
+        columns: of the files that hold the time; several are joined with a blank, of none the order of the
+            rows is the time.
         key: of the schema that says all this, for errors.
         quiet: do not warn of times that are odd.
 
     Attributes:
+        columns: as given.
+        column: the one that it parses (:func:`columns.with_times`).
         kept: what was odd and yet read, and how often.
         without_zone: whether a time named no zone.
     """
@@ -50,12 +56,14 @@ class TimeParser:
         *,
         format: str | None = None,
         zone: str | None = None,
+        columns: Sequence[str] = ("time",),
         key: str = "interactions",
         quiet: bool = False,
     ) -> None:
         self._given, self._zone, self._key, self._quiet = unit, zone, key, quiet
         self._format = format
         self._pattern = formats.pattern_of(format) if format is not None else None
+        self.columns, self.column = tuple(columns), name_of(columns)
         self._form: str | None = None
         self._file = ""
         self._first: tuple[str, str] | None = None
@@ -101,6 +109,9 @@ class TimeParser:
         Times before 1990 or after tomorrow are warned of, once a file.
         """
         dtype = values.dtype
+        if not self.columns:
+            self._told(ORDER)
+            return values
         if values.null_count():
             refuse(values, values.is_null(), "a time; fill it in or drop the row")
         if isinstance(dtype, pl.Datetime) or dtype == pl.Date:

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dien.data.sources.table import TableSpec, prepare, read
+from dien.errors import DataError
+
+_ORDER = {"interactions": {"time": {"order": "file"}, "label": "label"}}
+
+
+def _read(tmp_path: Path, schema: dict, **frames: pl.DataFrame) -> pl.DataFrame:
+    paths = [tmp_path / f"{name}.parquet" for name in frames]
+    for path, frame in zip(paths, frames.values(), strict=True):
+        frame.write_parquet(path)
+    return read(paths, None, None, TableSpec.of(schema, "schema")).events
+
+
+@pytest.mark.parametrize(
+    ("day", "hour"),
+    [("2023-11-15", "07:30:00"), (20231115, "07:30"), ("20231115", "073000"), ("15 Nov 2023", "7:30 AM")],
+)
+def test_a_time_in_several_columns_is_joined(tmp_path, day, hour) -> None:
+    frame = pl.DataFrame({"user": [1, 1], "item": [1, 2], "day": [day] * 2, "at": [hour, f" {hour} "]})
+    events = _read(tmp_path, {"interactions": {"time": ["day", "at"]}}, log=frame)
+    assert events["time"].to_list() == [1700033400] * 2
+
+
+def test_joined_columns_of_types_and_of_folders_are_taken(tmp_path) -> None:
+    typed = pl.DataFrame({"day": ["2023-11-15"], "at": ["07:30:00"]}).select(
+        pl.col("day").str.to_date(), "at", user=1, item=2
+    )
+    assert _read(tmp_path, {"interactions": {"time": ["day", "at"]}}, log=typed)["time"][0] == 1700033400
+    folder = tmp_path / "log" / "dt=20231115"
+    folder.mkdir(parents=True)
+    pl.DataFrame({"user": [1], "item": [2], "at": ["07:30"]}).write_csv(folder / "a.csv")
+    spec = TableSpec.of({"interactions": {"time": ["dt", "at"]}}, "schema")
+    assert read([tmp_path / "log"], None, None, spec).events["time"].to_list() == [1700033400]
+
+
+def test_what_cannot_be_joined_is_refused_with_its_place(tmp_path) -> None:
+    schema = {"interactions": {"time": ["day", "at"]}}
+    good = {"user": [1], "item": [2], "day": ["2023-11-15"], "at": ["07:30"]}
+    for change, says in (
+        ({"at": ["25:30"]}, "row 1: column 'day [+] at': found '2023-11-15 25:30'; expected a time"),
+        ({"at": [None]}, "row 1: column 'at': found nothing; expected a part of the time"),
+        (
+            {"at": [[7]]},
+            "row 1: column 'at': found .7. in a column of lists.*expected text, dates or numbers, which",
+        ),
+    ):
+        with pytest.raises(DataError, match=says):
+            _read(tmp_path, schema, log=pl.DataFrame({**good, **change}))
+    with pytest.raises(DataError, match=r"no column 'at'.*interactions.time names it"):
+        _read(tmp_path, schema, log=pl.DataFrame(good).drop("at"))
+
+
+def _ordered(rows: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"user": [k % 3 for k in range(rows)], "item": [k % 7 for k in range(rows)], "label": [1] * rows}
+    )
+
+
+def test_of_a_log_without_a_time_the_order_of_all_rows_is_the_time(tmp_path) -> None:
+    events = _read(tmp_path, _ORDER, a=_ordered(300_000), b=_ordered(5))
+    assert events["time"].to_list() == list(range(300_005))
+
+
+def test_rows_that_lack_a_value_keep_their_number_and_a_part_of_a_time_is_one(tmp_path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,day,at\n" + "u,i,2023-11-15,07:30\n,i,2023-11-15,07:30\nu,j,2023-11-15,\n" * 2)
+    order = TableSpec.of({"interactions": {"time": {"order": "file"}}}, "schema")
+    assert read([path], None, None, order, skip_bad=9).events["time"].to_list() == [0, 2, 3, 5]
+    joined = TableSpec.of({"interactions": {"time": ["day", "at"]}}, "schema")
+    log = read([path], None, None, joined, skip_bad=9)
+    assert log.events["time"].to_list() == [1700033400]
+    assert log.excluded["rows without time (column 'at')"] == 2
+
+
+def test_rows_in_order_are_split_by_shares_and_by_user_and_the_folder_says_so(tmp_path) -> None:
+    data = prepare(_ordered(100), tmp_path / "DATA", schema=_ORDER)
+    assert data.info.times is not None
+    assert data.info.times.ordered
+    assert data.info.split_rule == "by order: validation from row 81, test from row 91"
+    assert [len(data.splits[name]) for name in ("valid", "test")] == [10, 10]
+    for rule in ("last", "ratio", "user"):
+        prepare(_ordered(100), tmp_path / rule, schema=_ORDER, split=rule)
+    with pytest.raises(DataError, match="has an order and no time"):
+        prepare(_ordered(100), tmp_path / "DATA", schema=_ORDER, append=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"features": {"behaviour": {"time_since": None}}}, "features.behaviour.time_since: needs times"),
+        ({"features": {"context": {"h": {"from_time": "hour"}}}}, "features.context.h: needs times"),
+        ({"behaviours": {"time": {"order": "file"}}}, "is for the interactions alone"),
+    ],
+)
+def test_what_needs_times_is_refused_where_there_is_an_order_alone(tmp_path, more, says) -> None:
+    with pytest.raises(DataError, match=says):
+        _read(tmp_path, {**_ORDER, **more}, log=_ordered(9))
+
+
+@pytest.mark.parametrize("key", ["time_unit", "time_format", "time_zone"])
+def test_keys_of_times_do_not_go_with_an_order(key) -> None:
+    value = {"time_unit": "s", "time_format": "%Y%m%d", "time_zone": "UTC"}[key]
+    with pytest.raises(DataError, match=f"{key} is of times, and time is"):
+        TableSpec.of({"interactions": {"time": {"order": "file"}, key: value}}, "schema")
