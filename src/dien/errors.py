@@ -25,3 +25,8 @@ class RunError(DienError):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Find the known name that is spelled most like an unknown one, for "did you mean"; None if none is."""
     return next(iter(difflib.get_close_matches(name, list(known), 1, 0.8)), None)
+
+
+def visible(text: str) -> str:
+    """Write what cannot be seen in a text, as a byte order mark, by its number."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

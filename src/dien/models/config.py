@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from dien.errors import ConfigError, nearest
+from dien.errors import ConfigError, nearest, visible
 
 if TYPE_CHECKING:  # a configuration does not need torch
     from dien.data.features import Schema
@@ -65,7 +65,7 @@ def problems(error: ValidationError, known: Sequence[str]) -> str:
         error: what pydantic has found.
         known: the keys that there are, dotted.
     """
-    return "; ".join(_problem(problem, known) for problem in error.errors())
+    return visible("; ".join(_problem(problem, known) for problem in error.errors()))
 
 
 def _problem(problem: ErrorDetails, known: Sequence[str]) -> str:

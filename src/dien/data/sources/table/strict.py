@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from dien.errors import DataError, nearest
+from dien.errors import DataError, nearest, visible
 
 
 class Strict(BaseModel):
@@ -27,7 +27,7 @@ class Strict(BaseModel):
 
 def problems(error: ValidationError, of: type[BaseModel]) -> str:
     """Say what is wrong with each key of a schema, or of a part of one, of this class."""
-    return "; ".join(_problem(problem, of) for problem in error.errors()).replace("\n", "\\n")  # of a key
+    return visible("; ".join(_problem(problem, of) for problem in error.errors()))
 
 
 def _model(annotation: Any) -> Any:
