@@ -47,6 +47,8 @@ def evaluate(
 
         dien evaluate runs/shop --slices
     """
+    from dien.data.dataset import Dataset
+    from dien.data.inspection.counts import unknown_shares
     from dien.run import Run
     from dien.training import base_rate, evaluate_slices, truth_share
     from dien.training import evaluate as evaluate_run
@@ -64,7 +66,9 @@ def evaluate(
     metrics |= truth_share(opened.info.dataset, split, whole.auc)
     if (weight := opened.info.dataset["sizes"].get("splits", {}).get(split, {}).get("weight")) is not None:
         metrics["sum_of_weights"] = weight
-    result = {"run": str(run), "split": split, **metrics}
+    assert opened.info.data is not None  # else it could not be evaluated
+    unknown = unknown_shares(Dataset.open(data or opened.info.data), split)
+    result = {"run": str(run), "split": split, **metrics, "unknown": unknown}
     metrics |= {name: value for name, value in whole.flat().items() if value is not None}
     for name in OF_CONVERSIONS:
         metrics.pop(name, None)
@@ -74,6 +78,8 @@ def evaluate(
             Results().print(_table(parts), "")
     if whole.note is None:
         metrics.pop("note", None)
+    for place, shares in unknown.items():
+        metrics |= {f"unknown {name} ({place})": f"{share:.1%}" for name, share in shares.items() if share}
     finish(result, metrics, f"run folder: {run}", as_json)
 
 

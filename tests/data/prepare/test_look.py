@@ -111,8 +111,11 @@ def crowd(name: str, own: int, others: int, each: int) -> Log:
         (crowd("u_all", 1_500, 50, 20), "user 'u_all' has 1,500 of 2,500 rows (60.0%): an id with so many"),
         (crowd("u_all", 900, 50, 20), None),  # a small log
         (crowd("u_all", 1_500, 2, 700), None),  # few users have much each
-        (crowd("NA", 40, 50, 20), "user 'NA' has 40 of 1,040 rows (3.8%): it seems to stand for users"),
-        (crowd("\\N", 5, 50, 20), None),
+        (
+            crowd("unknown", 40, 50, 20),
+            "user 'unknown' has 40 of 1,040 rows (3.8%): it seems to stand for users",
+        ),
+        (crowd("unknown", 5, 50, 20), None),
         (crowd("0", 40, 50, 20), None),  # an id as the others
         (crowd("0", 400, 50, 20), "user '0' has 400 of 1,400 rows (28.6%): it seems to stand for users"),
     ],
@@ -123,9 +126,9 @@ def test_a_user_who_stands_for_many_is_warned_of(log: Log, said: str | None) -> 
 
 
 def test_an_item_that_stands_for_what_is_not_known_is_warned_of() -> None:
-    rows = [(f"u{k % 7}", "NULL" if k % 5 == 0 else f"i{k % 9}", START + k) for k in range(300)]
+    rows = [(f"u{k % 7}", "unknown" if k % 5 == 0 else f"i{k % 9}", START + k) for k in range(300)]
     found = warned(lambda: impressions(make_log(rows), ByTime()))
-    assert [one for one in found if one.startswith("item 'NULL' has 60 of 300 rows (20.0%)")]
+    assert [one for one in found if one.startswith("item 'unknown' has 60 of 300 rows (20.0%)")]
 
 
 def november(day: int, minute: int = 0) -> datetime:

@@ -18,10 +18,8 @@ from dien.data.tables import Behaviours, Split, SplitName
 from dien.errors import DataError
 
 _FEW_MEET = 0.1
-_NOT_KNOWN = (
-    *("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "Null", "null", "(null)", "None", "none", "nil"),
-    *("\\N", "", "-", "?", "undefined", "unknown", "Unknown", "UNKNOWN"),
-)
+_NOT_KNOWN = ("", "-", "?", "none", "nil", "unknown", "Unknown", "UNKNOWN")
+"""Ids that say that there is none; those that programs write, as NA, a table does not take at all."""
 _DEFAULTS = ("0", "-1")  # an id as others in a log that numbers its users from 0
 _SHARE_OF_NONE = 0.01
 _SHARE_OF_ONE = 0.2

@@ -1,0 +1,26 @@
+"""The command that evaluates: what of the features of a split is not known."""
+
+import pytest
+
+from dien.data.dataset import Dataset
+from dien.run import Run
+from tests.cli.running import dien, ok
+
+
+def test_values_that_are_missing_or_not_known_are_printed_by_feature(
+    small_run: Run, small_data: Dataset
+) -> None:
+    found = ok("evaluate", small_run.path)["unknown"]
+    split = small_data.splits["test"]
+    expected = {
+        "target": {name: (small_data.items[name][split.item] == 0).mean() for name in ("item", "category")},
+        "user": {name: (small_data.users[name][split.user] == 0).mean() for name in ("user", "age")},
+        "context": {"hour": (split.context["hour"] == 0).mean()},
+    }
+    assert set(found) == {*expected, "history"}
+    for place, shares in expected.items():
+        assert found[place] == pytest.approx(shares)
+    assert found["user"]["age"] > 0  # of two users in three it is missing
+    said = " ".join(dien("evaluate", small_run.path).stdout.split())
+    assert f"unknown age (user) {found['user']['age']:.1%}" in said
+    assert "(context)" not in said  # nothing of it is unknown
