@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dien.data.features import Categorical, Multi, Numeric
-from dien.data.prepare import paper, temporal
+from dien.data.prepare import impressions, paper, temporal
+from dien.data.prepare.splits import ByTime
 from dien.errors import DataError
 from tests.data.logs import make_log, random_log
 
@@ -118,3 +119,19 @@ def test_what_the_log_left_out_is_reported_too():
 def test_a_definition_that_fits_no_column_is_refused(definitions, message):
     with pytest.raises(DataError, match=message):
         temporal(replace(LOG, features=definitions))
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([None] * 8, "it has no value in any row"),
+        ([None] * 6 + ["a", "a"], "no context of the training rows has a value of it"),
+        (["a", "b", "c", "d", "e", "f", "g", "h"], "all its values are too rare to keep"),
+    ],
+)
+def test_a_feature_that_is_left_out_is_warned_of_with_the_reason(values: list[str | None], why: str) -> None:
+    log = make_log([("u", f"i{k % 3}", k, value) for k, value in enumerate(values)], "device")
+    log = replace(log, features={"device": Categorical(side="context", min_count=10)})
+    with pytest.warns(UserWarning, match=f"^feature device is left out: {why}"):
+        prepared = impressions(log, ByTime(0.6, 0.8))
+    assert prepared.dropped == ("device",)

@@ -88,7 +88,7 @@ def write_data(
     rows["histories hold"] = held if info.recipe.history == "clicked" else _HISTORIES[info.recipe.history]
     rows |= {f"excluded: {what}": count for what, count in info.excluded.items()}
     if info.dropped_features:
-        rows["features left out: no known value in training, or only rare ones"] = info.dropped_features
+        rows["features left out"] = info.dropped_features
     if info.truth is not None:
         rows["best AUC of any model (test)"] = info.truth.best_auc["test"]
     looked_json = {

@@ -94,13 +94,25 @@ class _Column:
         """The vocabulary it is counted in, empty where an encoder encodes it."""
         return self.definition.vocabulary(self.name) or ""
 
-    def any_known(self) -> bool:
-        """Whether a training row holds a value of it."""
+    def known(self) -> NDArray[np.bool_]:
+        """Mark the rows ``[n]`` that hold a value of it."""
         values = self.values
         if values.dtype.is_float():
             values = values.fill_nan(None)
         known = values.list.len() > 0 if isinstance(values.dtype, pl.List) else values.is_not_null()
-        return bool(((self.counts > 0) & known.fill_null(False).to_numpy()).any())
+        return known.fill_null(False).to_numpy()
+
+    def any_known(self) -> bool:
+        """Whether a training row holds a value of it."""
+        return bool(((self.counts > 0) & self.known()).any())
+
+    def why_unknown(self) -> str:
+        """Say why a model would know no value of it."""
+        if self.any_known():
+            return "all its values are too rare to keep (min_count, max_size, rare_share)"
+        if self.known().any():
+            return f"no {self.side} of the training rows has a value of it"
+        return "it has no value in any row; look at the column, and at the ids that join the tables"
 
 
 def fit_features(
@@ -132,6 +144,7 @@ def fit_features(
         unknown = size == 1 if encoder is None else column.name not in shared and not column.any_known()
         if unknown:
             dropped.append(column.name)
+            warnings.warn(f"feature {column.name} is left out: {column.why_unknown()}", stacklevel=3)
             continue
         features.append(column.definition.feature(column.name, column.side, size, encoder))
         if isinstance(encoder, Scaled):
