@@ -327,3 +327,65 @@ def test_how_text_is_written_is_in_the_draft(log: pl.DataFrame, tmp_path: Path) 
     spec = TableSpec.load(draft)
     assert spec.interactions.columns == said.columns
     assert read([path], None, None, spec).events.height == N
+
+
+def test_a_log_without_a_time_may_be_one_of_order_alone(log: pl.DataFrame, tmp_path: Path) -> None:
+    path, draft = save(log.drop("ts", "time"), tmp_path / "log.csv"), tmp_path / "schema.yaml"
+    with pytest.warns(UserWarning, match=r"time: \?\?\?.*or \{order: file\}"):
+        text = infer([path], None, None)
+    draft.write_text(text.replace("time: ???", "time: {order: file}"))
+    assert read([path], None, None, TableSpec.load(draft)).events.height
+
+
+def test_a_history_in_the_row_and_ids_of_sessions_are_left_out_with_that_reason(
+    log: pl.DataFrame, tmp_path: Path
+) -> None:
+    rows = log.with_columns(
+        hist_ids=pl.format("{}^{}", "product_id", "user_id"), session_id=pl.int_range(N) // 3
+    )
+    text = infer([save(rows, tmp_path / "log.csv")], None, None)
+    assert "left out: hist_ids: it seems to hold a history" in text
+    assert "left out: session_id: sessions do not come again" in text
+
+
+def test_pages_in_a_cell_or_in_lists_are_drafted_as_pages(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    marks = [[(f"N{k}", int(rng.integers(0, 2))) for k in rng.integers(0, 9, 3)] for _ in range(90)]
+    rows = {"user": rng.integers(0, 9, 90), "time": 1_600_000_000 + np.arange(90), "device": ["a", "b"] * 45}
+    cell = pl.DataFrame({**rows, "impressions": [" ".join(f"{n}-{c}" for n, c in page) for page in marks]})
+    lists = pl.DataFrame(
+        {
+            **rows,
+            "article_ids_inview": [[n for n, _ in page] for page in marks],
+            "article_ids_clicked": [[n for n, c in page if c] for page in marks],
+        }
+    )
+    draft, pages = tmp_path / "schema.yaml", {}
+    for name, table in {"cell.csv": cell, "lists.parquet": lists}.items():
+        path = save(table, tmp_path / name)
+        draft.write_text(text := infer([path], None, None))
+        drafted = yaml.safe_load(text)
+        assert drafted["features"]["context"] == {"device": {"kind": "categorical"}}
+        pages[name] = drafted["interactions"]
+        assert read([path], None, None, TableSpec.load(draft)).events["label"].n_unique() == 2
+    assert pages["cell.csv"]["item"] == {"column": "impressions", "separator": " ", "clicked": "-1"}
+    assert pages["lists.parquet"]["item"] == "article_ids_inview"
+    assert pages["lists.parquet"]["clicked"] == "article_ids_clicked"
+
+
+def test_a_rating_is_named_as_what_a_label_could_be(log: pl.DataFrame, tmp_path: Path) -> None:
+    rated = log.drop("clicked").with_columns(rating=pl.int_range(N) % 5 + 1)
+    text = infer([save(rated, tmp_path / "log.csv")], None, None)
+    assert "# label: rating  # with threshold: 4, if so much or more is a click" in text
+
+
+def test_days_and_the_time_of_the_day_are_one_time(log: pl.DataFrame, tmp_path: Path) -> None:
+    moment = pl.from_epoch("ts", "ms")
+    rows = log.drop("time").with_columns(
+        date=moment.dt.strftime("%Y-%m-%d"), clock=moment.dt.strftime("%H:%M:%S")
+    )
+    path, draft = save(rows.drop("ts"), tmp_path / "log.csv"), tmp_path / "schema.yaml"
+    draft.write_text(text := infer([path], None, None))
+    assert yaml.safe_load(text)["interactions"]["time"] == ["date", "clock"]
+    made = read([path], None, None, TableSpec.load(draft))
+    assert sorted(made.events["time"]) == sorted(rows["ts"] // 1000)

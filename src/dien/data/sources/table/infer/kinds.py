@@ -16,7 +16,7 @@ from dien.data.times import UNITS
 from dien.errors import DataError
 
 _FEW = 20  # integers with so few values are categories
-_SEPARATORS = ("|", ";", ",")
+_SEPARATORS = ("|", ";", ",", "^")
 
 
 def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:

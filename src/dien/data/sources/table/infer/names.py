@@ -31,13 +31,16 @@ _AFTER = ("play", "watch", "stay", "dwell", "like", "follow", "share", "forward"
           "purchase", "bought", "buy", "cart", "conver", "scroll", "complet", "enter", "hate", "favor",
           "reward", "rating", "readtime")  # fmt: skip
 _NOT_AFTER = re.compile("display|player|playlist|likelihood|center|wishlist|enterpris")
-_OF_EVENT = ("action", "event", "behavior", "behaviour", "quantity", "price", "amount", "duration")
+_KINDS = ("action", "event", "behavior", "behaviour")
+_OF_EVENT = (*_KINDS, "quantity", "price", "amount", "duration")
+_RATINGS = ("rating", "stars", "overall", "score")
+_HISTORY = re.compile("hist|pastitem|clickseq|itemseq|itemlist|sequence")
 _ANSWERS = ("label", "click", "target")
 
 
 def letters(name: str) -> str:
-    """Keep the letters and digits of a name, in lower case."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """Keep the letters and digits of a name, in lower case; an id of Mongo is named as its object."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"\.\$\w+$", "", name).lower())
 
 
 def is_id(name: str) -> bool:
@@ -63,3 +66,24 @@ def of_the_answer(name: str) -> bool:
     """Whether a name may be one of what is to be predicted."""
     plain = letters(name)
     return any(word in plain for word in _ANSWERS)
+
+
+def of_a_kind_of_event(name: str) -> bool:
+    """Whether a name says that the column tells views from clicks from purchases."""
+    plain = letters(name)
+    return any(word in plain for word in _KINDS)
+
+
+def of_a_rating(name: str) -> bool:
+    """Whether a name is one of a rating."""
+    return any(word in letters(name) for word in _RATINGS)
+
+
+def of_a_history(name: str) -> bool:
+    """Whether a name says that a row holds what its user did before."""
+    return _HISTORY.search(letters(name)) is not None
+
+
+def of_a_session(name: str) -> bool:
+    """Whether a name is one of the ids of sessions."""
+    return re.search(r"session(id|key|no|token)?$", letters(name)) is not None

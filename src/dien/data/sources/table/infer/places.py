@@ -11,9 +11,16 @@ from numpy.typing import NDArray
 
 from dien.data.leakage import Alone, alone
 from dien.data.sources.table.infer.head import HeadColumn
-from dien.data.sources.table.infer.names import after_the_click, of_the_answer, of_the_event
+from dien.data.sources.table.infer.names import (
+    after_the_click,
+    of_a_history,
+    of_a_session,
+    of_the_answer,
+    of_the_event,
+)
 from dien.data.sources.table.values import labels
 
+_A_HISTORY = "it seems to hold a history: each row has what its user did before"
 _CHANCE = float(np.log(1e-6))
 
 
@@ -39,24 +46,34 @@ def places(
     label: HeadColumn | None,
     user: HeadColumn | None,
     item: HeadColumn | None,
+    labelled: bool,
 ) -> list[Place]:
     """Find the place of every column that has no role.
 
     Args:
         columns: of the interactions.
-        label: None where every row is a click.
+        label: the column of labels; None where there is none.
         user: the column of users, if it was found.
-        item: likewise.
+        item: likewise; None where a row holds several items.
+        labelled: whether the log says what was shown and not clicked.
     """
     clicked = None if label is None else _clicks(label)
-    return [_place(column, clicked, user, item) for column in columns]
+    return [_place(column, clicked, user, item, labelled) for column in columns]
 
 
 def _place(
-    column: HeadColumn, clicked: NDArray[np.int8] | None, user: HeadColumn | None, item: HeadColumn | None
+    column: HeadColumn,
+    clicked: NDArray[np.int8] | None,
+    user: HeadColumn | None,
+    item: HeadColumn | None,
+    labelled: bool,
 ) -> Place:
+    if of_a_history(column.name) and _is_several(column):
+        return Place(column, None, _A_HISTORY)
     if column.problem or column.distinct < 2:
         return Place(column, "context")
+    if of_a_session(column.name):
+        return Place(column, None, "sessions do not come again: they say nothing about the next")
     word = after_the_click(column.name)
     if clicked is not None:
         says = _says(column, clicked)
@@ -73,7 +90,7 @@ def _place(
             values = first.unique("key", keep="last", maintain_order=True)["value"].alias(column.name)
             why = f"each {side} has one value in the rows read"
             return Place(column, side, why, replace(column, values=values))
-    if clicked is None or of_the_event(column.name):
+    if not labelled or of_the_event(column.name):
         return Place(column, "behaviour")
     return Place(column, "context")
 
@@ -96,6 +113,14 @@ def _one_of_clicks(column: HeadColumn, clicked: NDArray[np.int8]) -> bool:
     of_clicks = column.values.filter(pl.Series(clicked == 1)).drop_nulls()
     distinct: int = (of_clicks.explode() if column.lists else of_clicks).n_unique()
     return distinct < 2
+
+
+def _is_several(column: HeadColumn) -> bool:
+    """Whether most rows hold several values: a list, or text with something between them."""
+    known = column.values.drop_nulls()
+    if column.lists or known.dtype != pl.String or not len(known):
+        return column.lists
+    return bool(known.str.contains(r"^\[|[\w\]][|^;, \t]+\w").mean() > 0.5)  # type: ignore[operator]
 
 
 def determines(keys: pl.Series, values: pl.Series) -> bool:

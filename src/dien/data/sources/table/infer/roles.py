@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from dien.data.readers.messages import BadValueError, listed, no_column
-from dien.data.sources.table.infer.head import HeadColumn
+from dien.data.sources.table.infer.head import HeadColumn, accepts
 from dien.data.sources.table.infer.names import ROLES, is_id, letters
 from dien.data.sources.table.infer.words import contents
 from dien.data.sources.table.times import TimeParser
@@ -18,6 +18,7 @@ from dien.data.sources.table.values import ids, labels
 from dien.errors import DataError
 
 _FEW = 20  # so few values are no users and no items
+_CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?$"
 _YEAR_1990 = 631_152_000  # seconds since 1970
 _EXPECTED = {"time": "times", "label": "only 0 and 1 (for a rating, set label and threshold in the draft)"}
 REQUIRED = ("user", "item", "time")
@@ -30,10 +31,14 @@ class Found:
     Attributes:
         column: None where none was.
         why: how it was found, or why those of its name were not taken.
+        options: keys that stand beside the column.
+        clock: the column of the time of the day, where ``column`` has days alone.
     """
 
     column: HeadColumn | None
     why: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    clock: HeadColumn | None = None
 
 
 def named(role: str, name: str, columns: Sequence[HeadColumn], path: Path) -> Found:
@@ -66,7 +71,7 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
     if role == "time":  # small numbers only where there is nothing better
         fitting = [c for c in fitting if _are_moments(c)] or fitting
     by_name = {letters(column.name): column for column in reversed(fitting)}
-    for name in ROLES[role]:
+    for name in ROLES.get(role, ()):
         if name in by_name:
             return Found(by_name[name], "by its name")
     if role == "time":
@@ -83,6 +88,21 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
             if role in letters(column.name) and (is_id(column.name) or column.distinct > _FEW):
                 return Found(column, f"its name holds the word {role}: check it")
     return Found(None, _why_not(role, columns))
+
+
+def with_clock(found: Found, columns: Sequence[HeadColumn]) -> Found:
+    """Add the column of the time of the day to one of days alone, where there is one."""
+    days = found.column
+    if days is None or not days.times or (_seconds(days) % 86_400 != 0).any():
+        return found
+    for column in columns:
+        text = column.values.drop_nulls()
+        if text.dtype != pl.String or len(text) != len(days.values) or not text.str.contains(_CLOCK).all():
+            continue
+        joined = pl.select(pl.concat_str([days.values.cast(pl.String), text], separator=" ")).to_series()
+        if accepts(TimeParser(None, quiet=True).parse, joined):
+            return replace(found, why=f"{found.why}, and the time of the day", clock=column)
+    return found
 
 
 def candidates(role: str, columns: Sequence[HeadColumn]) -> list[str]:
@@ -117,6 +137,8 @@ def _refusal(role: str, column: HeadColumn) -> str | None:
                 _seconds(column)
             case "label":
                 column.parse(labels)
+            case "clicked":
+                return "is no list of a page"
             case _:
                 known = values.dtype == pl.String and values.is_in(["train", "valid", "test"]).any()
                 return None if known else "holds none of train, valid, test"
@@ -152,5 +174,5 @@ def _seconds(column: HeadColumn) -> pl.Series:
 
 def _why_not(role: str, columns: Sequence[HeadColumn]) -> str:
     """Say why the columns that are named as a role are not taken."""
-    alike = (column for column in columns if letters(column.name) in ROLES[role])
+    alike = (column for column in columns if letters(column.name) in ROLES.get(role, ()))
     return "; ".join(f"{listed([column.name])} {_refusal(role, column)}" for column in alike)

@@ -1,0 +1,216 @@
+"""Writes a draft: the roles, the keys of the tables, a line for every other column, each with its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+import polars as pl
+
+from dien.data.features.rules import RESERVED, TIME_SINCE
+from dien.data.readers.messages import listed
+from dien.data.sources.table.infer.head import HeadColumn
+from dien.data.sources.table.infer.kinds import kind_of, refusal
+from dien.data.sources.table.infer.names import after_the_click, of_a_kind_of_event, of_a_rating
+from dien.data.sources.table.infer.places import Place, places
+from dien.data.sources.table.infer.roles import REQUIRED, Found, candidates, find_key, fits
+from dien.data.sources.table.infer.words import contents, in_comment, inside, plain
+from dien.data.sources.table.spec import BLANK
+from dien.data.sources.table.time_keys import TimeUnit
+from dien.data.sources.table.times import TimeParser
+from dien.data.times import in_words
+
+_EVENTS = 12  # at most so many kinds of events
+_CLICKS = ("click", "purchase", "buy", "transaction", "order")
+_CONVERSIONS = ("purchase", "bought", "buy", "conver")
+ROLES = ("user", "item", "clicked", "time", "label", "impression", "split")
+"""Roles in the order in which a draft has them."""
+
+
+@dataclass
+class Draft:
+    """Writes a draft, part by part.
+
+    Attributes:
+        heads: columns by table: ``interactions``, and where they are given ``items`` and ``users``.
+        ways: lines that say how the text of each table is written.
+        roles: the column of each role.
+        taken: names that no further feature may have.
+    """
+
+    heads: Mapping[str, list[HeadColumn]]
+    ways: Mapping[str, list[str]]
+    roles: Mapping[str, Found]
+    taken: set[str] = field(default_factory=lambda: {*RESERVED, TIME_SINCE})
+
+    def text(self) -> str:
+        """Write all of it as YAML."""
+        lines = [
+            "# A draft: the columns were guessed from names and from the first rows.",
+            "# Read it, mend it, delete what is not wanted.",
+            "interactions:",
+            *self.ways["interactions"],
+            *(line for role in ROLES for line in self._role(role)),
+            *self._conversion(),
+        ]
+        for side in ("item", "user"):
+            if f"{side}s" in self.heads:
+                lines += self._key(side)
+        lines += ["features:", *self._features()]
+        return "\n".join(lines) + "\n"
+
+    @property
+    def _rest(self) -> list[HeadColumn]:
+        columns = (one for found in self.roles.values() for one in (found.column, found.clock))
+        used = {column.name for column in columns if column is not None}
+        return [column for column in self.heads["interactions"] if column.name not in used]
+
+    def _role(self, role: str) -> list[str]:
+        column, why = self.roles[role].column, self.roles[role].why
+        if column is not None:
+            options, clock = self.roles[role].options, self.roles[role].clock
+            named = plain(column.name) if not options else inside({"column": column.name, **options})
+            if clock is not None:
+                named = f"[{named}, {plain(clock.name)}]"
+            line = f"  {role}: {named}  # {why}; {contents(column)}"
+            return [line, *(_of_times(column) if role == "time" and clock is None else [])]
+        if role == "label" and not self._labelled:
+            return self._other_labels()
+        if role not in REQUIRED:
+            return []
+        others = candidates(role, self._rest)
+        choice = f"one of {in_comment(listed(others), 150)}" if others else "no column here could be it"
+        reason = f"; {in_comment(why, 200)}" if why else ""
+        if role == "time":
+            reason += "; or {order: file}, where the rows stand in order"
+        return [f"  {role}: {BLANK}  # fill in: {choice}{reason}"]
+
+    @property
+    def _labelled(self) -> bool:
+        """Whether the log says what was shown and not clicked."""
+        return any(self.roles[role].column for role in ("label", "clicked")) or bool(
+            self.roles["item"].options
+        )
+
+    def _other_labels(self) -> list[str]:
+        """Say how kinds of events, or ratings, make a label, where a column seems to hold them."""
+        for column in self._rest:
+            known = column.values.drop_nulls()
+            if (
+                known.dtype == pl.String
+                and of_a_kind_of_event(column.name)
+                and 2 <= column.distinct <= _EVENTS
+            ):
+                event = plain(next((e for e in _CLICKS if (known == e).any()), known[0]))
+                label = f"{{column: {plain(column.name)}, is: [{event}]}}"
+                why = f"if {event} is to be predicted"
+            elif known.dtype.is_numeric() and of_a_rating(column.name) and 3 <= column.distinct <= _EVENTS:
+                label = plain(column.name)
+                why = f"with threshold: {known.quantile(0.75):g}, if so much or more is a click"
+            else:
+                continue
+            return [f"  # label: {label}  # {why}; without a label every row is a click; {contents(column)}"]
+        return []
+
+    def _conversion(self) -> list[str]:
+        """Say how a second label is given, where a column seems to be one."""
+        label = self.roles["label"].column
+        for column in self._rest if label is not None else []:
+            if (
+                after_the_click(column.name) in _CONVERSIONS
+                and fits("label", column)
+                and column.distinct == 2
+            ):
+                return [
+                    f"  # conversion: {plain(column.name)}  # if a click is to lead to it: a second label"
+                ]
+        return []
+
+    def _key(self, side: str) -> list[str]:
+        owner, table = self.roles[side].column, self.heads[f"{side}s"]
+        found = find_key(side, None if owner is None else owner.name, table)
+        if found.column is None:
+            others = in_comment(listed(candidates(side, table)), 150)
+            return [f"{side}s:", f"  {side}: {BLANK}  # fill in the key of the {side}s: one of {others}"]
+        self.heads[f"{side}s"].remove(found.column)
+        return [
+            f"{side}s:",
+            f"  {side}: {plain(found.column.name)}  # {found.why}; {contents(found.column)}",
+            *self.ways[f"{side}s"],
+        ]
+
+    def _features(self) -> list[str]:
+        label, user, item = (self.roles[role].column for role in ("label", "user", "item"))
+        page = bool(self.roles["item"].options) or self.roles["clicked"].column is not None
+        found = places(self._rest, label, user, None if page else item, self._labelled)
+        lines = []
+        for side in ("item", "user", "behaviour", "context"):
+            lines.append(f"  {side}:")
+            of_table = self.heads.get(f"{side}s", [])
+            lines += [self._feature(side, Place(column, side)) for column in of_table]
+            own = [place for place in found if (place.side or "context") == side]
+            names = {column.name for column in of_table}
+            own = [_once(place, side) if place.column.name in names else place for place in own]
+            if side == "behaviour" and not self._labelled and own:
+                lines.append("    # of the click; move what was known before it (as the device) to context")
+            lines += [self._feature(side, place) for place in own]
+            if side == "behaviour":
+                known = "    " if self.roles["time"].column is not None else "    # "
+                lines.append(f"{known}time_since:  # how long before the impression it was, in intervals")
+        lines.append(
+            "    # hour: {from_time: hour, zone: UTC}  # of the impression; set the users' time zone"
+        )
+        return lines
+
+    def _feature(self, side: str, place: Place) -> str:
+        """Write the line of a feature, or why it is left out."""
+        column = place.column
+        options, why = kind_of(place.each or column)
+        if place.each is not None and "kind" in options:
+            options = {"from": "interactions", **options}
+        if place.side is None and not column.problem:
+            options, why = {}, place.why
+        elif place.why and "kind" in options:
+            why = f"{place.why}; {why}"
+        if not self._labelled and column.distinct == 2 and fits("label", column):
+            why = f"only 0 and 1: is it the label? then label: {plain(column.name)}; {why}"
+        name = self._name(side, column.name)
+        if name != column.name:
+            options = {"column": column.name, **options}
+        if "kind" in options and (refused := refusal(side, name, options, column)):
+            options, why = {}, refused
+        if "kind" not in options:
+            held = "" if column.problem else f"; {contents(column)}"
+            return f"    # left out: {in_comment(column.name) or 'a column'}: {why}{held}"
+        self.taken.add(name.casefold())
+        return f"    {plain(name)}: {inside(options)}  # {why}; {contents(column)}"
+
+    def _name(self, side: str, column: str) -> str:
+        """Make a name that a feature may have, and no other has."""
+        name = re.sub(r'[/\\:*?"<>|]|[^ -\U0010ffff]', "_", column).lstrip(".") or "feature"
+        while name.casefold() in self.taken or name.endswith(".offsets"):
+            name = f"{side}_{name.removesuffix('.offsets')}"
+        return name
+
+
+def _once(place: Place, side: str) -> Place:
+    """Leave out a column that the table of the side has, too."""
+    return Place(place.column, None, f"the table of {side}s has it, too")
+
+
+def _of_times(column: HeadColumn) -> list[str]:
+    """Say how times are written; of those that are odd there is a warning that names their file."""
+    times = TimeParser(None)
+    row = 0
+    for path, part in column.parts:
+        times.start_file(str(path))
+        times.parse(column.values.slice(row, part.len()).drop_nulls())
+        row += part.len()
+    form = times.form or "s"
+    zone = ["  # time_zone: UTC  # of times that name none; set that of the log"] * times.without_zone
+    if form in get_args(TimeUnit):
+        unit = f"  # time_unit: {form}  # detected from the values of each file; set it where that is wrong"
+        return [unit, *zone]
+    return [f"  # {in_words(form)}; where they are none, set time_unit", *zone]
