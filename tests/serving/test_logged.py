@@ -10,16 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dien.config import load_config
 from dien.data.dataset import Dataset
 from dien.data.log import Log
 from dien.data.prepare.append import append
 from dien.data.prepare.splits import ByTime
+from dien.data.sources.table import prepare
 from dien.data.vocabulary import Ids
 from dien.data.writer import write
 from dien.errors import DataError, DienError, RunError
 from dien.run import Run
 from dien.serving import Scorer, score_pairs, score_split
-from dien.training import evaluate
+from dien.training import evaluate, fit
 from dien.training.metrics import MetricStream
 
 
@@ -168,6 +170,19 @@ def test_a_dataset_that_has_grown_has_newer_histories_and_what_is_new_is_unknown
     )
     assert before.unknown_values == after.unknown_values == {"hour": 1}
     assert rows_of(tmp_path / "0.jsonl") != rows_of(tmp_path / "1.jsonl")  # another history
+
+
+def test_times_of_pairs_are_refused_where_the_log_has_an_order_alone(tmp_path: Path) -> None:
+    log = pl.DataFrame({"user": [f"u{k % 4}" for k in range(80)], "item": [f"i{k % 7}" for k in range(80)]})
+    prepare(log, tmp_path / "data", schema={"interactions": {"time": {"order": "file"}}})
+    config = load_config(overrides=["training.epochs=1"], model="sum-pooling")
+    fit(tmp_path / "data", config, tmp_path / "run", show_progress=False)
+    pairs, out = tmp_path / "pairs.csv", tmp_path / "s.csv"
+    pairs.write_text("user,item,time\nu1,i1,1700000000\n")
+    with pytest.raises(DataError, match="has an order and no times: the numbers of its rows, up to 79"):
+        score_pairs(tmp_path / "run", pairs, out)
+    pairs.write_text("user,item\nu1,i1\n")
+    assert score_pairs(tmp_path / "run", pairs, out).behaviours == 20
 
 
 def test_what_cannot_be_scored_is_refused_with_a_remedy_and_nothing_is_written(

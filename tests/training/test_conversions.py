@@ -22,7 +22,7 @@ from dien.errors import ConfigError, RunError
 from dien.models import build, models
 from dien.models.model import log_probabilities
 from dien.run import Run
-from dien.serving import Scorer, score_file
+from dien.serving import Scorer, score_file, score_pairs, score_split
 from dien.training import evaluate, fit
 from dien.training.metrics import MetricStream
 
@@ -144,6 +144,21 @@ def test_the_scorer_gives_both_probabilities(data: Dataset, run: Run, tmp_path: 
         row = table.row(1, named=True)
         values = [json.loads(row[c]) if suffix == ".csv" else row[c] for c in ("scores", "conversions")]
         np.testing.assert_allclose(values, both, rtol=1e-6)
+
+
+def test_a_split_and_pairs_have_both_probabilities(data: Dataset, run: Run, tmp_path: Path) -> None:
+    score_split(run, tmp_path / "split.parquet")
+    row = pl.read_parquet(tmp_path / "split.parquet").row(0, named=True)
+    pairs = pl.DataFrame({"user": row["user"], "item": row["candidates"], "time": row["time"]})
+    context = data.splits["test"].context["hour"][:1]
+    pairs.with_columns(hour=pl.lit(data.vocabularies["hour"].decode(context)[0])).write_csv(
+        tmp_path / "p.csv"
+    )
+    score_pairs(run, tmp_path / "p.csv", tmp_path / "pairs.csv")
+    found = pl.read_csv(tmp_path / "pairs.csv")
+    assert found.columns == ["user", "item", "time", "score", "conversion"]
+    for one, all_of_them in (("score", "scores"), ("conversion", "conversions")):
+        np.testing.assert_allclose(found[one].to_list(), row[all_of_them], rtol=1e-5)
 
 
 def test_a_run_that_does_not_predict_conversions_says_so(small_run: Run) -> None:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
+from dien.data.prepare.append import newest_event
 from dien.data.ragged import ranges, row_of
 from dien.data.tables import FeatureTable, SplitName
-from dien.errors import RunError
+from dien.errors import DataError, RunError
 from dien.progress import Progress
 from dien.run import Run
 from dien.serving.catalogue import as_known
@@ -145,6 +146,8 @@ def score_pairs(
     ) as write:
         for table in read_requests(pairs, wanted):
             lacking -= set(table.columns)
+            if "time" in table.columns:
+                logged.expect_order(pairs, table["time"])
             if "time" not in table.columns:
                 table = table.with_columns(pl.lit(None, pl.Int64).alias("time"))
             write(table.with_columns(**logged.score_pairs(table, of_items, result)))
@@ -177,6 +180,21 @@ class _Logged:
         self.dataset = data if isinstance(data, Dataset) else Dataset.open(data)
         self.scorer = Scorer(run, self.dataset)
         self.read = {"the dataset folder": self.dataset.path}
+
+    def expect_order(self, pairs: Path, time: pl.Series) -> None:
+        """Refuse times of pairs where the dataset has the numbers of rows in place of times.
+
+        Raises:
+            DataError: one is beyond all rows.
+        """
+        times = self.dataset.info.times
+        last = newest_event(self.dataset) if times is not None and times.ordered else None
+        if last is not None and bool((time > last + 1).any()):
+            raise DataError(
+                f"{pairs}: column 'time': found {time.max()!r}, but {self.dataset.path} has an order and no "
+                f"times: the numbers of its rows, up to {last}; leave the column out, so that a history is "
+                "all that is known of the user"
+            )
 
     def known(self, table: FeatureTable) -> FeatureTable:
         """Make what the run does not know, as it came later, unknown."""

@@ -63,7 +63,7 @@ def test_a_table_without_a_row_for_any_id_is_refused_with_an_id_of_each_side_and
     theirs = [item for item in ITEMS if f"the table has {item!r}" in said]
     assert len(theirs) == 1
     if cause is None:
-        assert "name the column with the same ids (items.item of the schema)" in said
+        assert "name the column with the same ids (items.item of the schema, " in said
     else:
         assert f"the log has {ours(theirs[0])!r}, the table has" in said  # the same item
         assert f"they differ by {cause}" in said

@@ -84,7 +84,8 @@ def expect_joined(joins: tuple[Join, ...]) -> None:
         ours, theirs = join.pair
         example = f"the log has {ours!r}, the table has {'no other id' if theirs is None else repr(theirs)}"
         example += f"; they differ by {join.cause}" if join.cause else ""
-        mend = f"name the column with the same ids ({join.side}s.{join.side} of the schema)"
+        mend = f"name the column with the same ids ({join.side}s.{join.side} of the schema, --{join.side} of "
+        mend += "dien prepare recbole)"
         if not join.met:
             raise DataError(
                 f"{join.table}: has a row for none of the {join.ids:,} {join.side}s of the log: {example}; "
