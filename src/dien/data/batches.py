@@ -21,7 +21,7 @@ from dien.data.features import TIME_SINCE
 from dien.data.negative_sampling import PopularitySampler, negative_sampler
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
 from dien.data.random_streams import RandomStreams
-from dien.data.tables import FeatureTable, SplitName
+from dien.data.tables import FeatureTable, SplitName, begins
 from dien.packed import Packed
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ class Batches:
         chosen = self._order.batch(epoch, index)  # [R] impressions
 
         user, end = split.user[chosen], split.end[chosen]
-        start = np.maximum(behaviours.offsets[user], end - self._max_history)
+        start = np.maximum(begins(behaviours, split, chosen), end - self._max_history)
         place = ranges(start, end - start)  # [N] behaviours
         history = behaviours.item[place]  # [N]
 

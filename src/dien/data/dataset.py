@@ -129,6 +129,9 @@ class Dataset(Tables):
                 offsets=_offsets(folder, f"{name}/offsets.npy", impressions, rows),
                 item=folder.array(f"{name}/item.npy", np.int32, rows),
                 label=folder.array(f"{name}/label.npy", np.int8, rows),
+                start=folder.array(f"{name}/start.npy", np.int64, impressions)
+                if info.own_histories
+                else None,
                 weight=folder.array(f"{name}/weight.npy", np.float32, rows) if info.weighted else None,
                 conversion=folder.array(f"{name}/conversion.npy", np.int8, rows)
                 if schema.conversion

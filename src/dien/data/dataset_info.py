@@ -27,6 +27,11 @@ FORMAT = 2
 EXTENDED = 3
 """Version of a folder whose rows have weights or conversions: who knows format 2 would train without them."""
 
+OWN_HISTORIES = 4
+"""Version of a folder whose impressions say where their history begins."""
+
+FORMATS = (FORMAT, EXTENDED, OWN_HISTORIES)
+
 FILE_NAME = "dataset.json"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -109,7 +114,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         warmup: behaviours a user had before the first impression.
         negatives: sampled for each positive; None where they are real.
         max_train_rows: so many training rows were kept at most; None for all.
-        history: which events are behaviours; ``behaviours``: those of a log of their own.
+        history: which events are behaviours; ``behaviours``: those of a log of their own; ``row``: those that
+            stand in the row of each impression.
         appended_after: newest second of the dataset that the newest log was added to.
     """
 
@@ -125,7 +131,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     warmup: int | None = None
     negatives: int | UnsetType | None = UNSET
     max_train_rows: int | UnsetType | None = UNSET
-    history: Literal["clicked", "all", "behaviours"] = "clicked"
+    history: Literal["clicked", "all", "behaviours", "row"] = "clicked"
     appended_after: int | None = None
 
 
@@ -206,6 +212,11 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             raise ValueError(f"time of {', '.join(self.time) or 'no split'}, expected {', '.join(SPLITS)}")
 
     @property
+    def own_histories(self) -> bool:
+        """Whether each impression says where its history begins."""
+        return self.recipe.history == "row"
+
+    @property
     def weighted(self) -> bool:
         """Whether rows have weights."""
         return self.sizes.splits["train"].weight is not UNSET
@@ -231,10 +242,9 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             )
         found = folder.json(FILE_NAME)
         version = found.get("format") if isinstance(found, dict) else None
-        if version not in (FORMAT, EXTENDED):
-            raise folder.refusal(
-                FILE_NAME, f"format {version}, this version of dien reads {FORMAT} and {EXTENDED}"
-            )
+        if version not in FORMATS:
+            known = f"{', '.join(map(str, FORMATS[:-1]))} and {FORMATS[-1]}"
+            raise folder.refusal(FILE_NAME, f"format {version}, this version of dien reads {known}")
         try:
             return msgspec.convert(found, cls)
         except msgspec.ValidationError as error:

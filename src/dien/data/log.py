@@ -16,6 +16,8 @@ WEIGHT = ".weight"
 """The column of weights: no feature's name begins with a dot."""
 CONVERSION = ".conversion"
 """The column of conversions."""
+HISTORY = ".history"
+"""The column of the number of a row's own history: of events, and of the behaviours in it."""
 YEAR_10000 = 253_402_300_800
 """Times in seconds since 1970 are from 0 up to this one, without it; it also catches milliseconds."""
 
@@ -72,7 +74,9 @@ class Log:
             are as usual for their kind. One named ``time_since`` (edges in seconds) asks for that behaviour
             feature, which has no column.
         behaviours: columns ``user``, ``item``, ``time`` as in ``events``, and one for each feature of
-            behaviours, where these have a log of their own: then histories hold nothing else.
+            behaviours, where these have a log of their own: then histories hold nothing else. Where each row
+            has a history of its own, the behaviours of all, oldest first, and in both tables a column
+            :data:`HISTORY` (Int64): events of one history are of one user and one time.
         joins: how the ids of the events meet those of the tables of items and users that were read.
         times: how the files write the times of ``events``; None where the source does not say.
     """

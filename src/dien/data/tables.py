@@ -72,6 +72,8 @@ class Split:
             where all count alike. A sampled negative has the weight of the positive it was drawn for.
         conversion: ``[C]`` int8, 1 where a click led to what it is for, 0 where not (so without a click), -1
             where that is not known; None where the log does not say.
+        start: ``[I]`` int64, where the history begins, of rows that carry their own; None where it begins
+            with the user's first behaviour.
     """
 
     user: NDArray[np.int32]
@@ -83,6 +85,7 @@ class Split:
     label: NDArray[np.int8]
     weight: NDArray[np.float32] | None = None
     conversion: NDArray[np.int8] | None = None
+    start: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -125,22 +128,38 @@ class Tables:
 def no_leak(data: Tables) -> bool:
     """Whether every history lies strictly before its impression: not at the same second either."""
     return all(
-        bool((newest_time(data.behaviours, s.user, s.end) < s.time).all()) for s in data.splits.values()
+        bool((newest_time(data.behaviours, begins(data.behaviours, s), s.end) < s.time).all())
+        for s in data.splits.values()
     )
 
 
-def newest_time(behaviours: Behaviours, user: NDArray[np.int32], end: NDArray[np.int64]) -> NDArray[np.int64]:
+def begins(
+    behaviours: Behaviours, split: Split, rows: slice | NDArray[np.int64] = slice(None)
+) -> NDArray[np.int64]:
+    """Find where the histories of some impressions begin, before the newest of each are taken.
+
+    Args:
+        behaviours: of all users.
+        split: the impressions.
+        rows: those asked for.
+    """
+    return behaviours.offsets[split.user[rows]] if split.start is None else split.start[rows]
+
+
+def newest_time(
+    behaviours: Behaviours, start: NDArray[np.int64], end: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Find the time of the newest behaviour in each impression's history.
 
     Args:
         behaviours: of all users.
-        user: ``[I]`` user rows.
-        end: ``[I]`` where the histories end, as in :class:`Split`.
+        start: ``[I]`` where the histories begin (:func:`begins`).
+        end: ``[I]`` where they end, as in :class:`Split`.
 
     Returns:
         ``[I]`` int64, the smallest int64 where the history is empty.
     """
     newest = np.full(len(end), np.iinfo(np.int64).min)
-    filled = end > behaviours.offsets[user]
+    filled = end > start
     newest[filled] = behaviours.time[end[filled] - 1]
     return newest

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dien.data.features import Feature
 from dien.data.ragged import row_of, slices
-from dien.data.tables import FeatureTable, Split, SplitName, Tables, newest_time
+from dien.data.tables import FeatureTable, Split, SplitName, Tables, begins, newest_time
 
 Wrong = Iterator[tuple[str, str]]
 """File and what is wrong in it."""
@@ -39,7 +39,8 @@ def wrong_values(data: Tables, splits: Sequence[SplitName], per_positive: int | 
 
     yield from _rising("behaviours/offsets.npy", behaviours.offsets)
     yield from _range("behaviours/item.npy", behaviours.item, 1, items)
-    yield from _behaviour_times(behaviours.time, behaviours.offsets)
+    if all(split.start is None for split in data.splits.values()):  # else each history has its own order
+        yield from _behaviour_times(behaviours.time, behaviours.offsets)
     if (unclicked := behaviours.unclicked) is not None:
         yield from _range("behaviours/unclicked/item.npy", unclicked.item, 1, items)
         yield from _range("behaviours/unclicked/start.npy", unclicked.start, 0, len(unclicked.item) + 1)
@@ -79,11 +80,16 @@ def _split(data: Tables, features: Sequence[Feature], name: str, split: Split) -
     yield from _range(f"{name}/user.npy", split.user, 1, len(offsets) - 1)
     yield from _rising(f"{name}/user.npy", split.user)
     yield from _rising(f"{name}/end.npy", split.end)
+    if split.start is not None:
+        yield from _rising(f"{name}/start.npy", split.start)
     for block in slices(len(split)):
         user, end, time = split.user[block], split.end[block], split.time[block]
         first, last = offsets[user], offsets[user + 1]
         yield from _first(f"{name}/end.npy", split.end, block, (end < first) | (end > last))
-        early = newest_time(behaviours, user, end) > time
+        start = begins(behaviours, split, block)
+        if split.start is not None:
+            yield from _first(f"{name}/start.npy", split.start, block, (start < first) | (start > end))
+        early = newest_time(behaviours, start, end) > time
         yield from _first(f"{name}/time.npy", split.time, block, early)
         before = slice(max(block.start - 1, 0), block.stop)
         time, user = split.time[before], split.user[before]

@@ -12,7 +12,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import EXTENDED, FILE_NAME, FORMAT, DatasetInfo, Sizes, SplitSizes, first_and_last
+from dien.data.dataset_info import (
+    EXTENDED,
+    FILE_NAME,
+    FORMAT,
+    OWN_HISTORIES,
+    DatasetInfo,
+    Sizes,
+    SplitSizes,
+    first_and_last,
+)
 from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.tables import FeatureTable
@@ -145,6 +154,8 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
             f"{name}/item": split.item,
             f"{name}/label": split.label,
         }
+        if split.start is not None:
+            arrays[f"{name}/start"] = split.start
         if split.weight is not None:
             arrays[f"{name}/weight"] = split.weight
         if split.conversion is not None:
@@ -163,8 +174,9 @@ def flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
 
 def _info(prepared: Prepared) -> DatasetInfo:
     train = prepared.splits["train"]
+    version = FORMAT if train.weight is None and train.conversion is None else EXTENDED
     return DatasetInfo(
-        format=FORMAT if train.weight is None and train.conversion is None else EXTENDED,
+        format=version if train.start is None else OWN_HISTORIES,
         schema=prepared.schema.to_json(),
         dropped_features=list(prepared.dropped),
         sizes=Sizes(

@@ -18,6 +18,7 @@ from dien.data.rule_names import RuleName
 
 if TYPE_CHECKING:
     from dien.data.log import Log
+    from dien.data.prepare.events import History
     from dien.data.prepare.prepared import Prepared
     from dien.data.tables import SplitName
 
@@ -156,6 +157,11 @@ def table(
         raise typer.BadParameter(
             f"--history {history} and --behaviours both say what histories hold; give one of them"
         )
+    if history is not None and spec.interactions.history is not None:
+        raise typer.BadParameter(
+            f"--history {history} and interactions.history of the schema both say what histories hold; give "
+            "one of them"
+        )
     if earlier is not None and history not in (None, earlier.info.recipe.history):
         raise typer.BadParameter(
             f"--history {history}: the histories of {append} were prepared with --history "
@@ -178,7 +184,9 @@ def table(
 
         if earlier is not None:
             return append_to(earlier, logs.pop(), rule, scratch=scratch, **arguments)
-        held = history or ("clicked" if behaviours is None else "behaviours")
+        held: History = history or ("clicked" if behaviours is None else "behaviours")
+        if spec.interactions.history is not None:
+            held = "row"
         return impressions(logs.pop(), rule, history=held, scratch=scratch, **arguments)
 
     path = append or out

@@ -18,6 +18,7 @@ _HISTORIES = {
     "clicked": "interactions with label 1 alone",
     "all": "all interactions, whatever their label",
     "behaviours": "the log of behaviours alone",
+    "row": "what stands in each row",
 }
 
 

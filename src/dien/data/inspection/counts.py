@@ -16,7 +16,7 @@ from dien.data.dataset import Dataset
 from dien.data.features import Feature, Side
 from dien.data.features.columns import rows_of
 from dien.data.ragged import Column, slices
-from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, newest_time
+from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, begins, newest_time
 
 Place = Literal["target", "history", "user", "context"]
 """Where a feature's values are: of a row's candidate, of a step of a history, of an impression's user or
@@ -113,7 +113,8 @@ def count_split(dataset: Dataset, name: SplitName) -> SplitCounts:
         shown = np.diff(split.offsets[rows.start : rows.stop + 1])
         users += np.bincount(part.user, minlength=n_users)
         user_rows += np.bincount(part.user, shown, minlength=n_users).astype(np.int64)
-        leaks += int((newest_time(behaviours, part.user, part.end) >= part.time).sum())
+        newest = newest_time(behaviours, begins(behaviours, split, rows), part.end)
+        leaks += int((newest >= part.time).sum())
         times += [int(part.time.min()), int(part.time.max())]
         for counts, column in contexts:
             counts.add(rows_of(column, rows), np.ones(len(part), np.int64))
@@ -162,17 +163,20 @@ def _occurrences(behaviours: Behaviours, split: Split, rows: slice) -> NDArray[n
     """Count the histories of a split that hold each of some behaviours.
 
     Impressions are in order of user and of end: behaviour ``k`` of user ``u`` is in the histories of those of
-    users up to ``u``, less those that end by ``k``.
+    users up to ``u`` (where they say where they begin, of those that begin by ``k``), less those that end by
+    ``k``.
 
     Returns:
         ``[rows]`` int64.
     """
+    ended = np.searchsorted(split.end, np.arange(rows.start, rows.stop, dtype=np.int64), "right")
+    if split.start is not None:
+        return np.searchsorted(split.start, np.arange(rows.start, rows.stop, dtype=np.int64), "right") - ended
     first = int(np.searchsorted(behaviours.offsets, rows.start, "right")) - 1
     last = int(np.searchsorted(behaviours.offsets, rows.stop, "left"))
     edges = np.clip(behaviours.offsets[first : last + 1], rows.start, rows.stop)
     # keys of the column's own type: searchsorted would copy the column to widen it
     begun = np.searchsorted(split.user, np.arange(first, last, dtype=np.int32), "right")
-    ended = np.searchsorted(split.end, np.arange(rows.start, rows.stop, dtype=np.int64), "right")
     return np.repeat(begun, edges[1:] - edges[:-1]) - ended
 
 

@@ -16,7 +16,7 @@ from dien.data.inspection.counts import FeatureCounts, Place, SplitCounts, count
 from dien.data.inspection.distribution import Distance, Distribution, distance, gini, top_share
 from dien.data.leakage import leaking
 from dien.data.ragged import slices
-from dien.data.tables import SPLITS, Split, SplitName
+from dien.data.tables import SPLITS, Split, SplitName, begins
 
 
 @dataclass(frozen=True)
@@ -353,7 +353,7 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCount
         new_item_rows=_ratio(int(own.items[new_items].sum()), rows),
         unknown_item_rows=None if unknown_item is None else _ratio(int(own.items[unknown_item].sum()), rows),
         history=Distribution.of(
-            split.end[r] - dataset.behaviours.offsets[split.user[r]] for r in slices(len(split))
+            split.end[r] - begins(dataset.behaviours, split, r) for r in slices(len(split))
         ),
         candidates=Distribution.of(lengths_of(split.offsets)),
         weights=None if split.weight is None else _weights(split.weight),

@@ -50,6 +50,11 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
             used.
     """
     dataset.check()
+    if dataset.info.own_histories:
+        raise DataError(
+            f"{dataset.path}: each of its rows has a history of its own, to which no later log adds; prepare "
+            "all the data again with --out"
+        )
     _expect_times_alike(dataset, log)
     labelled = "label" in log.events.columns
     if log.events.height and labelled == dataset.negatives_sampled:

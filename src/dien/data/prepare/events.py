@@ -14,15 +14,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.features import Definition
-from dien.data.log import CONVERSION, WEIGHT, YEAR_10000, Log
+from dien.data.log import CONVERSION, HISTORY, WEIGHT, YEAR_10000, Log
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
 from dien.forks import expect_polars
 
-_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split", WEIGHT, CONVERSION)
-History = Literal["clicked", "all", "behaviours"]
-"""Which events are a user's behaviours: those that were clicked, all that were shown (as in RecBole), or
-those of a log of behaviours of its own."""
+_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split", WEIGHT, CONVERSION, HISTORY)
+History = Literal["clicked", "all", "behaviours", "row"]
+"""Which events are a user's behaviours: those that were clicked, all that were shown (as in RecBole), those
+of a log of behaviours of its own, or those that stand in the row of each impression."""
 
 EVENTS_AT_ONCE = 1 << 22
 """Recipes go through users in slices of about this many events, so that memory stays bounded."""
@@ -51,6 +51,9 @@ class Events:
         item_ids: row 0 is unknown, then the log's items in its order.
         ordered: whether times are the numbers of rows: the log has an order and no time.
         shown: ``[E]`` bool, whether it is a candidate; None where all are. The others are behaviours alone.
+        history: ``[E]`` int64, number of the history that a candidate has and a behaviour is in, where rows
+            carry their own; None where they do not. Each history stands before its candidates, and in no
+            order of time among the others.
     """
 
     user: NDArray[np.int32]
@@ -69,6 +72,7 @@ class Events:
     item_ids: Ids
     shown: NDArray[np.bool_] | None = None
     ordered: bool = False
+    history: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, log: Log, history: History = "clicked") -> Events:
@@ -90,7 +94,8 @@ class Events:
         time = events["time"].cast(pl.Int64).to_numpy()
         labelled = "label" in events.columns
         clicked = events["label"].to_numpy() == 1 if labelled else np.ones(len(events), bool)
-        if (shown is not None) != (history == "behaviours"):
+        own = events[HISTORY].to_numpy() if HISTORY in events.columns else None
+        if (shown is not None) != (history in ("behaviours", "row")) or (own is None) != (history != "row"):
             raise DataError(
                 f"there is {'no' if shown is None else 'a'} log of behaviours of their own, where histories "
                 f"hold {'them' if shown is None else 'what the interactions say'} (history {history!r}); "
@@ -98,7 +103,7 @@ class Events:
             )
         if not (clicked if shown is None else clicked & shown).any():
             raise DataError("events: none is a click (label 1); without clicks there are no behaviours")
-        order = np.lexsort((time, user))  # stable
+        order = np.lexsort((time, user)) if own is None else _by_history(user, time, own, shown)  # stable
         clicked = clicked[order]
         features = events.select(pl.exclude(*_NOT_FEATURES))
         return cls(
@@ -122,6 +127,7 @@ class Events:
             item_ids=item_ids,
             shown=None if shown is None else shown[order],
             ordered=log.times is not None and log.times.ordered,
+            history=None if own is None else own[order],
         )
 
     def __len__(self) -> int:
@@ -159,6 +165,7 @@ class Events:
                     conversion=None if self.conversion is None else self.conversion[part],
                     features=self.features[part] if self.features.width else self.features,
                     shown=None if self.shown is None else self.shown[part],
+                    history=None if self.history is None else self.history[part],
                 ),
             )
             begin = end
@@ -175,6 +182,19 @@ def _events_of(log: Log) -> tuple[pl.DataFrame, NDArray[np.bool_] | None]:
     return events, np.arange(events.height) < log.events.height
 
 
+def _by_history(
+    user: NDArray[np.int32],
+    time: NDArray[np.int64],
+    history: NDArray[np.int64],
+    shown: NDArray[np.bool_] | None,
+) -> NDArray[np.int64]:
+    """Order events by user and by the time of candidates, each history before its candidates: ``[E]``."""
+    assert shown is not None
+    of_candidates = np.zeros(int(history.max()) + 1, np.int64)
+    of_candidates[history[shown]] = time[shown]
+    return np.lexsort((shown, history, of_candidates[history], user))
+
+
 def _behaviour(
     clicked: NDArray[np.bool_], shown: NDArray[np.bool_] | None, history: History
 ) -> NDArray[np.bool_]:
@@ -188,6 +208,14 @@ def first_of_moment(events: Events) -> NDArray[np.bool_]:
     """Mark the first event of each user and time: ``[E]``."""
     first = np.ones(len(events), bool)
     first[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
+    return first
+
+
+def first_of_history(events: Events) -> NDArray[np.bool_]:
+    """Mark the first event of each history, where rows carry their own: ``[E]``."""
+    assert events.history is not None
+    first = np.ones(len(events), bool)
+    first[1:] = np.diff(events.history) != 0
     return first
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.prepare.events import Events, first_of_moment, first_of_user
+from dien.data.prepare.events import Events, first_of_history, first_of_moment, first_of_user
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Impressions:
         user: ``[I]`` int32 user rows.
         time: ``[I]`` seconds since 1970.
         end: ``[I]`` behaviours of all users before it: the end of its history among them.
-        past: ``[I]`` behaviours of its own user before it.
+        past: ``[I]`` behaviours in its history: of its own user before it, or of its row.
         lengths: ``[I]`` number of events.
         candidate: ``[C]`` the events, impression after impression.
         column: ``[I]`` the split that the log names; None where it names none.
@@ -54,25 +54,30 @@ class Impressions:
 def group(events: Events) -> Impressions:
     """Group events into impressions: those of one user, time and context, or of one name in the log."""
     E = len(events)
-    first = first_of_moment(events)
+    first = first_of_moment(events) if events.history is None else first_of_history(events)
     before: NDArray[np.int64] = np.cumsum(events.behaviour) - events.behaviour  # [E] behaviours before each
-    start = np.maximum.accumulate(np.where(first, np.arange(E), 0))  # [E] first event of the moment
+    start = np.maximum.accumulate(
+        np.where(first, np.arange(E), 0)
+    )  # [E] first event of the moment, or history
     number = np.cumsum(first) - 1  # [E] impression of each event
     if events.impression is not None:
-        number = _joint(events.user.astype(np.int64), events.impression)
+        named = _joint(events.user.astype(np.int64), events.impression)
+        number = named if events.history is None else _joint(named, number)
     for name in events.context:
         number = _joint(number, events.features[name].rank("dense").fill_null(0).to_numpy())
     candidate = np.arange(E) if events.shown is None else events.shown.nonzero()[0]  # [C] in event order
     number, event = _by_first_event(number[candidate])
     event = candidate[event]
     user_start = np.maximum.accumulate(np.where(first_of_user(events), np.arange(E), 0))  # [E]
-    end = before[start[event]]
+    end, begin = before[start[event]], before[user_start[event]]
+    if events.history is not None:
+        end, begin = before[event], end
     return Impressions(
         event=event,
         user=events.user[event],
         time=events.time[event],
         end=end,
-        past=end - before[user_start[event]],
+        past=end - begin,
         lengths=np.bincount(number, minlength=len(event)),
         candidate=candidate[np.argsort(number, kind="stable")],
         column=None if events.split is None else events.split[event],

@@ -66,7 +66,8 @@ def impressions(
     clicked, and each behaviour gets the items that were shown and not clicked since the click before it. With
     ``history="all"`` all that was shown is a behaviour, and gets none. A log with behaviours of their own
     (``log.behaviours``) has ``history="behaviours"``: these alone make the histories, the others the
-    impressions.
+    impressions. Where each row carries its own (:data:`~dien.data.log.HISTORY`), it is ``"row"``: a history
+    is that of its impression alone, and no event is a behaviour of a later one.
 
     Vocabularies and popularity count what the training impressions hold, those of the warm-up included; of
     users and contexts they count training rows. An item first seen later is unknown, and is never drawn as a
@@ -84,7 +85,7 @@ def impressions(
         max_train_rows: keep at most so many training rows (candidates), the latest ones, in whole
             impressions.
         history: ``clicked``: what was clicked is a behaviour; ``all``: what was shown and not clicked, too;
-            ``behaviours``: what the log has of behaviours alone.
+            ``behaviours``: what the log has of behaviours alone; ``row``: likewise, each row its own history.
         scratch: folder for rows while they are made, so that memory does not grow with them; None keeps them
             in memory.
         earlier: a log that this one continues.
@@ -118,7 +119,11 @@ def impressions(
         )
     features = fit_features(log, events, training.occurrences, earlier.features if earlier else None)
     popularity = training.popularity if earlier is None else training.popularity + earlier.popularity
-    behaviours = behaviours_of(events, features.encode(events.features_of(events.behaviour), "behaviour"))
+    behaviours = behaviours_of(
+        events,
+        features.encode(events.features_of(events.behaviour), "behaviour"),
+        unclicked=events.history is None,
+    )
     splits = make_splits(
         split_events,
         features,

@@ -14,7 +14,7 @@ from dien.data.log import ENOUGH_MEET, Join, Log
 from dien.data.prepare.events import Events
 from dien.data.prepare.splits import in_words
 from dien.data.ragged import slices
-from dien.data.tables import Behaviours, Split, SplitName
+from dien.data.tables import Behaviours, Split, SplitName, begins
 from dien.errors import DataError
 
 _FEW_MEET = 0.1
@@ -63,7 +63,7 @@ class Histories:
         """Measure the histories of a split, in parts."""
         total = longest = empty = 0
         for rows in slices(len(split)):
-            lengths = split.end[rows] - behaviours.offsets[split.user[rows]]
+            lengths = split.end[rows] - begins(behaviours, split, rows)
             total += int(lengths.sum())
             longest = max(longest, int(lengths.max()))
             empty += int(np.count_nonzero(lengths == 0))
@@ -122,7 +122,8 @@ def look_at(log: Log, events: Events) -> Looked:
         rows = sum(int(np.count_nonzero(events.item[part] == row)) for part in slices(len(events)))
         if rows >= _SHARE_OF_NONE * len(events):
             _warn_of("item", events.item_ids.values[row], rows, len(events), "which are many")
-    return Looked(int(events.time.min()), int(events.time.max()), log.joins, events.ordered)
+    times = events.time if events.history is None else events.time[events.shown]  # histories may have none
+    return Looked(int(times.min()), int(times.max()), log.joins, events.ordered)
 
 
 def warn_of_splits(

@@ -69,6 +69,8 @@ def make_splits(
             writer.append("user", chosen.user)
             writer.append("end", chosen.end + behaviours)
             writer.append("time", chosen.time)
+            if events.history is not None:
+                writer.append("start", chosen.end + behaviours - chosen.past)
             writer.append("offsets", rows[name] + np.cumsum(lengths))
             rows[name] += int(lengths.sum())
             writer.append("item", item)
@@ -102,4 +104,5 @@ def _finish(writer: ColumnWriter, features: Features) -> Split:
         label=columns["label"],
         weight=columns.get("weight"),
         conversion=columns.get("conversion"),
+        start=columns.get("start"),
     )

@@ -87,6 +87,8 @@ def _read_in_training(events: Events, shown: Impressions, split: NDArray[np.int8
     if events.shown is None:
         return np.zeros(len(events), bool)
     training = split == TRAIN
+    if events.history is not None:
+        return ~events.shown & np.isin(events.history, events.history[shown.event[training]])
     end = np.zeros(len(events.user_ids), np.int64)
     end[shown.user[training]] = shown.end[training]  # the last one of a user stays: it is the longest
     number = np.cumsum(events.behaviour) - 1

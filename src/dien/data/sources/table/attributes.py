@@ -14,6 +14,7 @@ _OFTEN = 0.1  # of the items or users: so many that change make the latest value
 
 def latest_of_each(
     events: pl.DataFrame,
+    of_histories: pl.DataFrame,
     side: Side,
     features: Mapping[str, Definition],
     rows: int,
@@ -24,6 +25,8 @@ def latest_of_each(
     Args:
         events: the interactions ``[E]``: the row of each item or user, from 1, the time, and the columns of
             the features, null where a row does not know the value.
+        of_histories: what stood in histories of the rows, likewise, and before them; without these columns
+            where there is nothing.
         side: whether items or users are meant.
         features: by name.
         rows: of all items or users.
@@ -36,6 +39,10 @@ def latest_of_each(
     found = pl.DataFrame({side: pl.int_range(1, rows + 1, dtype=pl.Int32, eager=True)})
     for name, feature in features.items():
         known = events.select(side, "time", name).filter(pl.col(name).is_not_null())
+        if name in of_histories.columns:
+            earlier = of_histories.select(side, "time", name).filter(pl.col(name).is_not_null())
+            plain = pl.col(name).cast(feature.dtype)
+            known = pl.concat([earlier.with_columns(plain), known.with_columns(plain)])
         value = pl.col(name).list.join("\0") if isinstance(known.schema[name], pl.List) else pl.col(name)
         each = (
             known.sort("time", maintain_order=True)

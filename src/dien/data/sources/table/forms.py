@@ -77,3 +77,34 @@ def as_item(given: Any) -> Any:
     if not isinstance(given, str | Page) or not given:
         raise ValueError("expected a column, or {column: impressions, separator: ' ', clicked: '-1'}")
     return given
+
+
+class OwnHistory(Strict):
+    """Columns of which a row holds the history of its user, oldest first: lists, or text.
+
+    Attributes:
+        item: the items of the history.
+        separator: between the values of text, in all columns; None where they are lists, or text as
+            ``[1, 2]``.
+        time: the time of each item; None where the log does not say.
+        length: how many of the values count, where the lists are filled up to one length; None where all do.
+        features: of each item, by the name of a feature of behaviours, or of one of items that is read from
+            the interactions: the column that holds it.
+    """
+
+    item: Text
+    separator: Text | None = None
+    time: Text | None = None
+    length: Text | None = None
+    features: Annotated[dict[str, Text], BeforeValidator(lambda given: {} if given is None else given)] = (
+        Field(default_factory=dict)
+    )
+
+
+def as_history(given: Any) -> Any:
+    """Make columns of histories of the name of the column of their items."""
+    if isinstance(given, str):
+        return {"item": given}
+    if given is not None and not isinstance(given, Mapping | OwnHistory):
+        raise ValueError("expected a column of lists, or {item: hist_iid, separator: '|'}")
+    return given

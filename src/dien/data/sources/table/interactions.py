@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from dien.data.features import TIME_SINCE, Definition, Side
-from dien.data.log import CONVERSION, WEIGHT
+from dien.data.log import CONVERSION, HISTORY, WEIGHT
 from dien.data.readers.files import TableFile
 from dien.data.sources.table.chunks import Columns, chunks
 from dien.data.sources.table.duplicates import candidates_of, first_of_each
 from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.labels import NOT_NAMED, LabelParser
 from dien.data.sources.table.likely_nulls import count_likely_nulls
+from dien.data.sources.table.own_histories import OwnHistories
 from dien.data.sources.table.pages import CLICKED, PAGE, Pages, item_ids
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.split_files import SPLIT, SplitFiles
@@ -47,6 +48,7 @@ def read_interactions(
     excluded: dict[str, int],
     progress: Progress | None,
     split_files: SplitFiles | None = None,
+    own: OwnHistories | None = None,
 ) -> pl.DataFrame:
     """Read the interactions of all files, without those that repeat an earlier one.
 
@@ -61,6 +63,7 @@ def read_interactions(
         excluded: counts what is left out.
         progress: as in :func:`~dien.data.sources.table.reading.read`.
         split_files: the files by split, where they are split already.
+        own: reads histories that stand in the rows; None where there are none.
     """
     roles = spec.interactions
     impression_codes = Codes()
@@ -79,19 +82,21 @@ def read_interactions(
     if roles.impression is not None:
         parsers["impression"] = roles.impression, lambda values: impressions(values, impression_codes)
     elif page is not None:
-        parsers["impression"] = PAGE, lambda values: values
+        parsers["impression"] = PAGE, _as_they_are
     if roles.split is not None or split_files is not None:
         parsers["split"] = roles.split or SPLIT, splits
     if roles.weight is not None:
         parsers[WEIGHT] = roles.weight, weights
     if roles.conversion is not None:
         parsers[CONVERSION] = roles.conversion, conversions
+    if own is not None:
+        parsers[HISTORY] = HISTORY, _as_they_are
     pages = None if page is None else Pages(page, roles, _multi_columns(spec))
     needed = ("user", "item", "time", *(("label",) if label is not None and label.required else ()))
     required = {parsers[role][0]: role for role in needed if role in parsers}
     counted = incomplete, excluded, progress
     events = _rows_of(
-        files, "interactions", parsers, times, required, spec, sides, *counted, split_files, pages
+        files, "interactions", parsers, times, required, spec, sides, *counted, split_files, own, pages
     )
     if pages is not None:
         excluded |= pages.counts
@@ -112,13 +117,21 @@ def read_interactions(
     if label is not None:
         label.warn()
         excluded[NOT_NAMED] = label.without
-    kept = first_of_each(
-        events["user"].to_numpy(),
-        events["item"].to_numpy(),
-        events["time"].to_numpy(),
-        events["impression"].to_numpy() if "impression" in events.columns else None,
-        events["label"].to_numpy() if roles.labelled else None,
-    )
+    if own is not None:
+        events = own.finish(events)
+        excluded |= own.counts
+        if "impression" not in events.columns:
+            events = events.with_columns(impression=HISTORY)
+    kept = None
+    alone = own is not None and roles.ordered and roles.impression is None and page is None
+    if not alone:  # else nothing says that a row repeats another: neither a time nor an impression
+        kept = first_of_each(
+            events["user"].to_numpy(),
+            events["item"].to_numpy(),
+            events["time"].to_numpy(),
+            events["impression"].to_numpy() if "impression" in events.columns else None,
+            events["label"].to_numpy() if roles.labelled else None,
+        )
     if kept is not None:
         excluded["repeated interactions (same user, item, time and impression)"] = int((~kept).sum())
         events = events.filter(pl.Series(kept))
@@ -211,6 +224,7 @@ def _rows_of(
     excluded: dict[str, int],
     progress: Progress | None,
     split_files: SplitFiles | None = None,
+    own: OwnHistories | None = None,
     pages: Pages | None = None,
 ) -> pl.DataFrame:
     """Read the rows of all files of a part of the schema: its own columns, and the features of some sides."""
@@ -236,12 +250,15 @@ def _rows_of(
             parsers[name] = feature.column or name, _event_feature(feature, precision)
             wanted.setdefault(feature.column or name, f"features.{side}.{name}")
     columns = Columns([*parsers, *timed])
-    made = (SPLIT, CLICKED, PAGE)  # by a layout: they are in no file
+    made = (SPLIT, CLICKED, PAGE, HISTORY)  # by a layout: they are in no file
     wanted = {name: key for name, key in wanted.items() if name not in made}
     if pages is not None:
         wanted |= pages.wanted
+    if own is not None:
+        wanted = own.wanted | wanted
     for rows in chunks(files, wanted, times, required, incomplete, excluded, progress):
         chunk = rows if split_files is None else split_files.rows(rows)
+        chunk = chunk if own is None else own.rows(chunk)
         chunk = chunk if pages is None else pages.rows(chunk)
         if chunk.frame.is_empty():
             continue
@@ -252,9 +269,14 @@ def _rows_of(
     return columns.frame()
 
 
+def _as_they_are(values: pl.Series) -> pl.Series:
+    return values
+
+
 def _multi_columns(spec: TableSpec) -> frozenset[str]:
     """Name the columns of which a row has several values."""
-    return frozenset(one.column or name for _, name, one in spec.features.named() if not one.one_value)
+    multi = {one.column or name for _, name, one in spec.features.named() if not one.one_value}
+    return frozenset(multi)
 
 
 def _rows(codes: pl.Series) -> pl.Series:

@@ -2,14 +2,78 @@
 
 from __future__ import annotations
 
-import polars as pl
+from dataclasses import dataclass
 
-from dien.data.readers.messages import refuse, refuse_type
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.readers.messages import BadValueError, refuse, refuse_type, shown
+from dien.data.readers.reader import Chunk
 from dien.data.readers.values import cast, evaluated
 
 _LITERAL = r"^\s*[\[(].*[\])]\s*$"  # as Python, JSON and NumPy write a list
 _QUOTED = r"""'[^']*'|"[^"]*\""""
 _BY_COMMA, _BY_BLANK = rf"{_QUOTED}|[^,\s][^,]*", rf"{_QUOTED}|\S+"
+
+
+@dataclass(frozen=True)
+class Unfolded(Chunk):
+    """A chunk whose lists were taken apart: several rows of it were one in the file.
+
+    Attributes:
+        of: ``[n]`` the row of the chunk, as it was read, that each was in.
+    """
+
+    of: NDArray[np.int64]
+
+    def place(self, index: int) -> str:
+        """Say where a row of the chunk is found: file and row."""
+        return super().place(int(self.of[index]) if index < len(self.of) else index)
+
+
+def lengths_of(lists: pl.Series) -> NDArray[np.int64]:
+    """Count the values of lists ``[n]``; a null has none."""
+    return lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+
+
+def values_of(lists: pl.Series) -> pl.Series:
+    """Join the values of lists ``[n]``, none for an empty list or a null."""
+    values: pl.Series = lists.filter(pl.Series(lengths_of(lists) > 0)).explode()
+    return values
+
+
+def values_beside(
+    lists: pl.Series, lengths: NDArray[np.int64], first: str, *, required: bool = False
+) -> pl.Series:
+    """Join the values of lists that stand beside others; where a list is null, so are its values.
+
+    Args:
+        lists: ``[n]``.
+        lengths: ``[n]`` values of the lists that they stand beside.
+        first: the column of those, for errors.
+        required: whether no list may be null.
+
+    Raises:
+        BadValueError: a list has another length.
+    """
+    wrong = (lists.list.len() != pl.Series(lengths)).fill_null(required)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        found = None if lists[row] is None else lists[row].to_list()
+        raise BadValueError(
+            row,
+            shown(found),
+            f"a list of {lengths[row]} values, one for each of {first!r}; mend it, or leave the column out",
+        )
+    there = lengths_of(lists) > 0
+    flat = values_of(lists)
+    if there[lengths > 0].all():
+        return flat
+    known = np.repeat(there, lengths)
+    place = pl.Series(np.cumsum(known) - 1)
+    filled: pl.Series = flat.gather(evaluated(pl.when(pl.Series(known)).then(place)))
+    return filled
 
 
 def lists_of(values: pl.Series, separator: str | None, mend: str) -> pl.Series:

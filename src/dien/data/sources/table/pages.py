@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.ragged import row_of
-from dien.data.readers.messages import BadValueError, listed, refuse, refuse_type, shown
+from dien.data.readers.messages import listed, refuse, refuse_type
 from dien.data.readers.reader import Chunk
-from dien.data.readers.values import cast, evaluated
+from dien.data.readers.values import cast
 from dien.data.sources.table.forms import Page
-from dien.data.sources.table.lists import lists_of
+from dien.data.sources.table.lists import Unfolded, lengths_of, lists_of, values_beside, values_of
 from dien.data.sources.table.spec import Interactions
 from dien.data.sources.table.values import ids
 
@@ -61,20 +61,6 @@ def item_ids(values: pl.Series) -> pl.Series:
     return ids(values)
 
 
-@dataclass(frozen=True)
-class _Candidates(Chunk):
-    """Rows of one candidate each.
-
-    Attributes:
-        of: ``[n]`` the row of the chunk that each was in.
-    """
-
-    of: NDArray[np.int64]
-
-    def place(self, index: int) -> str:
-        return super().place(int(self.of[index]) if index < len(self.of) else index)
-
-
 class Pages:
     """Makes rows of one candidate each of the pages of all files of a log.
 
@@ -106,7 +92,7 @@ class Pages:
             DataError: a page or what was clicked on it cannot be read.
         """
         lists = chunk.parse(self._page.column, self._lists)
-        lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+        lengths = lengths_of(lists)
         self.counts[EMPTY] += int((lengths == 0).sum())
         of = row_of(lengths)
         frame = chunk.frame.select(
@@ -114,8 +100,8 @@ class Pages:
             for name in chunk.frame.columns
             if name != self._page.column
         )
-        items = lists.filter(pl.Series(lengths > 0)).explode().alias(self._page.column)
-        rows = _Candidates(chunk.reader, items.to_frame(), chunk.row, of)
+        items = values_of(lists).alias(self._page.column)
+        rows = Unfolded(chunk.reader, items.to_frame(), chunk.row, of)
         made = [items, pl.Series(PAGE, self._rows + of)]
         self._rows += len(lengths)
         if self._page.clicked is not None:
@@ -124,7 +110,7 @@ class Pages:
         elif self._clicked is not None:
             clicked = chunk.parse(self._clicked, self._lists)
             made.append(self._found(rows.parse(self._page.column, ids), clicked, of))
-        return _Candidates(chunk.reader, frame.with_columns(made), chunk.row, of)
+        return Unfolded(chunk.reader, frame.with_columns(made), chunk.row, of)
 
     def _lists(self, values: pl.Series) -> pl.Series:
         return lists_of(values, self._page.separator, "say what stands between the values, as separator")
@@ -141,28 +127,9 @@ class Pages:
             return values.gather(of)
 
         def of_candidates(values: pl.Series) -> pl.Series:
-            own = values.list.len()
-            wrong = (own != pl.Series(lengths)).fill_null(name == self._label)
-            if wrong.any():
-                row = int(wrong.arg_max() or 0)
-                raise BadValueError(
-                    row,
-                    f"{shown(values[row].to_list() if values[row] is not None else None)}",
-                    f"a list of {lengths[row]} values, one for each item of {self._page.column!r}; mend it, "
-                    "or leave the column out",
-                )
-            there = own.fill_null(0).to_numpy() > 0
-            flat: pl.Series = values.filter(pl.Series(there)).explode()
-            if there[lengths > 0].all():
-                return flat
-            known = there[of]  # [n] candidates whose row has a list
-            place = pl.Series(np.cumsum(known) - 1)
-            filled: pl.Series = flat.gather(evaluated(pl.when(pl.Series(known)).then(place)))
-            return filled
+            return values_beside(values, lengths, self._page.column, required=name == self._label)
 
-        return _Candidates(chunk.reader, values.to_frame(), chunk.row, np.arange(len(lengths))).parse(
-            name, of_candidates
-        )
+        return replace(chunk, frame=values.to_frame()).parse(name, of_candidates)
 
     def _marked(self, items: pl.Series) -> pl.Series:
         """Take the mark off each item, and say whether it means a click."""
@@ -188,9 +155,8 @@ class Pages:
 
     def _found(self, items: pl.Series, clicked: pl.Series, of: NDArray[np.int64]) -> pl.Series:
         """Mark the candidates that the list of what was clicked names."""
-        lengths = clicked.list.len().fill_null(0).to_numpy().astype(np.int64)
-        named = clicked.filter(pl.Series(lengths > 0)).explode()
-        pairs = pl.DataFrame({"page": row_of(lengths), "item": cast(named, pl.String())})
+        page, named = row_of(lengths_of(clicked)), cast(values_of(clicked), pl.String())
+        pairs = pl.DataFrame({"page": page, "item": named})
         pairs = pairs.filter(pl.col("item").is_not_null()).unique()
         shown = pl.DataFrame({"page": of, "item": items})
         self.counts[NOT_ON_PAGE] += pairs.join(shown, on=["page", "item"], how="anti").height

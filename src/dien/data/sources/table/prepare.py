@@ -106,6 +106,13 @@ def prepare(
         if "history" in options:
             raise TypeError("prepare: history and behaviours both say what histories hold; give one of them")
         options |= {} if append else {"history": "behaviours"}
+    if spec.interactions.history is not None and not append:
+        if "history" in options:
+            raise TypeError(
+                "prepare: history and interactions.history of the schema both say what histories hold; give "
+                "one of them"
+            )
+        options |= {"history": "row"}
     with dataset_place(out, overwrite=append) as place:
         earlier, scratch = Dataset.open(out) if append else None, place.scratch
         tables = {

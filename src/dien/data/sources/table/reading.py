@@ -13,6 +13,7 @@ from dien.data.readers.files import TableFile, find, first_rows
 from dien.data.sources.table.attributes import latest_of_each
 from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.interactions import read_behaviours, read_interactions
+from dien.data.sources.table.own_histories import OwnHistories
 from dien.data.sources.table.sides import read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.split_files import SplitFiles
@@ -82,6 +83,14 @@ def read(
         )
     user_codes, item_codes, incomplete = Codes(), Codes(), Incomplete(skip_bad)
     expect_clock(spec, behaviours is not None)
+    own = None
+    if spec.interactions.history is not None:
+        if behaviours is not None:
+            raise DataError(
+                "interactions.history and a log of behaviours both say what histories hold; take the key out "
+                "of the schema, or leave --behaviours out"
+            )
+        own = OwnHistories(spec.interactions.history, spec, item_codes)
     times = parser_of(spec.interactions)
     text = spec.interactions.text()
     split_files = SplitFiles(interactions, text) if isinstance(interactions, Mapping) else None
@@ -96,13 +105,27 @@ def read(
     elif interactions is not None and not isinstance(interactions, Mapping):
         files = first_rows(find(interactions, text), head)
     excluded: dict[str, int] = {}
-    sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None else ("context",)
+    sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None and own is None else ("context",)
     events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
     if interactions is not None:
         events = read_interactions(
-            files, spec, times, sides, user_codes, item_codes, incomplete, excluded, progress, split_files
+            files,
+            spec,
+            times,
+            sides,
+            user_codes,
+            item_codes,
+            incomplete,
+            excluded,
+            progress,
+            split_files,
+            own,
         )
     alone = None
+    of_histories = pl.DataFrame()
+    if own is not None:
+        of_histories = own.behaviours
+        alone = of_histories.drop(spec.features.of_interactions("item"), strict=False)
     if behaviours is not None:
         found = first_rows(find(behaviours, spec.behaviours.text()), head)
         files += found
@@ -124,7 +147,7 @@ def read(
             of_table = spec.features.of_table(side)
             table = read_side(side, found, key, of_table, codes, keep, incomplete, excluded, joins, progress)
         if of_log and interactions is not None:
-            table = table.hstack(latest_of_each(events, side, of_log, table.height, excluded))
+            table = table.hstack(latest_of_each(events, of_histories, side, of_log, table.height, excluded))
             events = events.drop(of_log)
         elif of_log:
             table = table.with_columns(pl.lit(None, one.dtype).alias(name) for name, one in of_log.items())

@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numeric, Side
 from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
-from dien.data.sources.table.forms import Label, Page, as_item, as_label
+from dien.data.sources.table.forms import Label, OwnHistory, Page, as_history, as_item, as_label
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.time_keys import Order, TimeColumns, TimeFormat, TimeUnit, TimeZone, check_times
@@ -60,6 +60,8 @@ class Interactions(TableText):
             count alike.
         conversion: 1 where a click led to what it is for, as a purchase, and 0 where not; None where the log
             does not say.
+        history: columns of which a row holds its whole history; None where histories are made of other rows.
+            Rows need no time then: where none is named, their order is it.
     """
 
     user: Text = "user"
@@ -75,6 +77,7 @@ class Interactions(TableText):
     split: Text | None = None
     weight: Text | None = None
     conversion: Text | None = None
+    history: Annotated[OwnHistory | None, BeforeValidator(as_history)] = None
 
     @model_validator(mode="after")
     def _times_go_together(self) -> Interactions:
@@ -88,6 +91,13 @@ class Interactions(TableText):
         if self.threshold is not None and self.label is not None and (self.label.is_ or self.label.known):
             raise ValueError("threshold is of a label that is a number; leave it out, or is and known")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_histories_need_no_time(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("history") is not None and data.get("time") is None:
+            return {**data, "time": {"order": "file"}}
+        return data
 
     @model_validator(mode="after")
     def _one_that_says_what_was_clicked(self) -> Interactions:
@@ -104,6 +114,11 @@ class Interactions(TableText):
         if isinstance(self.item, Page):
             return self.item
         return None if self.clicked is None else Page(column=self.item)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the rows have no time, and their order is it."""
+        return isinstance(self.time, Order)
 
     @property
     def item_column(self) -> str:
@@ -338,6 +353,35 @@ class TableSpec(Strict):
                     behaviour = {**data["features"]["behaviour"], TIME_SINCE: numeric}
                     return {**data, "features": {**data["features"], "behaviour": behaviour}}
         return data
+
+    @model_validator(mode="after")
+    def _history_has_its_features(self) -> TableSpec:
+        roles, history = self.interactions, self.interactions.history
+        if history is None:
+            return self
+        if self.behaviours != Behaviours():
+            raise ValueError(
+                "behaviours and interactions.history both say what histories hold; keep one of them"
+            )
+        own, of_items = self.features.behaviour, self.features.of_interactions("item")
+        for name in history.features:
+            if name not in own and name not in of_items:
+                raise ValueError(
+                    f"interactions.history.features.{name}: is no feature; define it under "
+                    "features.behaviour, or under features.item with {from: interactions}"
+                )
+        for name in own:
+            if name == TIME_SINCE and (history.time is None or roles.ordered):
+                raise ValueError(
+                    "features.behaviour.time_since: needs the time of rows (interactions.time) and of what "
+                    "stands in their histories (interactions.history.time); name both, or take it out"
+                )
+            if name != TIME_SINCE and name not in history.features:
+                raise ValueError(
+                    f"features.behaviour.{name}: name the column that holds it for each item of a history "
+                    f"(interactions.history.features.{name}), or take it out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _features_fit_together(self) -> TableSpec:

@@ -1,0 +1,225 @@
+"""Histories that stand in the rows: their items, times and features, as behaviours of their row alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dien.data.features import Definition
+from dien.data.log import HISTORY
+from dien.data.ragged import ranges, row_of, to_offsets
+from dien.data.readers.messages import refuse
+from dien.data.readers.reader import Chunk
+from dien.data.readers.values import cast, evaluated, numbers
+from dien.data.sources.table.chunks import Columns
+from dien.data.sources.table.forms import OwnHistory
+from dien.data.sources.table.lists import Unfolded, lengths_of, lists_of, values_beside, values_of
+from dien.data.sources.table.spec import TableSpec
+from dien.data.sources.table.time_keys import parser_of
+from dien.data.sources.table.values import Codes, ids
+from dien.errors import DataError
+
+NOT_EARLIER = "behaviours of histories that are not earlier than their row (left out)"
+SAME = "rows with the history of the row before (kept, one impression)"
+
+
+class OwnHistories:
+    """Reads the histories of all files of a log, and then knows what stood in them.
+
+    Args:
+        history: the columns.
+        spec: the schema that they are of.
+        items: numbers of the items so far.
+
+    Raises:
+        DataError: what stands in the histories has times, and the rows have none.
+
+    Attributes:
+        ordered: whether the rows have no time, and their order is it.
+        behaviours: once all is read, what stood in the histories, as of :class:`~dien.data.log.Log`.
+        counts: what was left out, and how often.
+    """
+
+    def __init__(self, history: OwnHistory, spec: TableSpec, items: Codes) -> None:
+        if history.time is not None and spec.interactions.ordered:
+            raise DataError(
+                "interactions.history.time: rows have no time to compare it with; name theirs, too "
+                "(interactions.time), or take the key out"
+            )
+        self._history, self._items = history, items
+        self.ordered = spec.interactions.ordered
+        self._times = parser_of(spec.interactions)
+        self._definitions: dict[str, Definition] = {
+            name: spec.features.behaviour.get(name) or spec.features.item[name] for name in history.features
+        }
+        self._codes = {name: Codes() for name in history.features}
+        self._columns = Columns([HISTORY, "item", "time", *history.features])
+        self._rows, self._file = 0, None if history.time is None else ""
+        self.behaviours = pl.DataFrame()
+        self.counts = {NOT_EARLIER: 0, SAME: 0}
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """The columns that it reads, and the key that names each."""
+        named = {key: getattr(self._history, key) for key in ("item", "time", "length")}
+        named |= {f"features.{name}": column for name, column in self._history.features.items()}
+        return {column: f"interactions.history.{key}" for key, column in named.items() if column is not None}
+
+    def rows(self, chunk: Chunk) -> Chunk:
+        """Read the histories of a chunk, and add the column of their numbers.
+
+        Raises:
+            DataError: a history cannot be read.
+        """
+        history = self._history
+        lists = chunk.parse(history.item, self._lists)
+        shown: pl.Series | None = None
+        if history.length is not None:
+            shown = chunk.parse(history.length, lambda values: _lengths(values, lists))
+            lists = _heads(lists, shown)
+        lengths = lengths_of(lists)
+        of = row_of(lengths)
+        place = self._rows + np.arange(len(lengths))
+        self._rows += len(lengths)
+        rows = Unfolded(chunk.reader, values_of(lists).alias(history.item).to_frame(), chunk.row, of)
+        if len(of):
+            self._columns.add(HISTORY, pl.Series(place[of]))
+            self._columns.add(
+                "item", rows.parse(history.item, lambda v: cast(self._items.encode(ids(v)) + 1, pl.Int32()))
+            )
+            self._columns.add("time", self._entry_times(chunk, lengths, of, shown))
+            for name, column in history.features.items():
+                values = self._beside(chunk, column, lengths, of, shown)
+                self._columns.add(name, values.parse(column, lambda v, name=name: self._feature(name, v)))  # type: ignore[misc]
+        return replace(chunk, frame=chunk.frame.with_columns(pl.Series(HISTORY, place)))
+
+    def finish(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Give each history to the user of its row; rows that follow each other with one history share it.
+
+        Args:
+            events: what was read beside: the number of the history of each, its user and its time.
+
+        Returns:
+            The events, of which those of one history have its new number, and one time.
+        """
+        history = events[HISTORY].to_numpy()
+        size = self._rows
+        user, time, split = np.zeros(size, np.int32), np.zeros(size, np.int64), np.zeros(size, np.int8)
+        user[history], time[history] = events["user"].to_numpy(), events["time"].to_numpy()
+        if "split" in events.columns:
+            split[history] = events["split"].to_numpy()
+        entries = self._columns.frame()
+        if entries.is_empty():
+            entries = entries.with_columns(pl.all().cast(pl.Int64))
+        of = entries[HISTORY].to_numpy()
+        kept = user[of] > 0
+        if self._history.time is not None:
+            late = kept & (entries["time"].to_numpy() >= time[of])
+            self.counts[NOT_EARLIER] = int(late.sum())
+            kept &= ~late
+        entries = entries.filter(pl.Series(kept))
+        of = of[kept]
+        again = self._again(entries, np.bincount(of, minlength=size), user, time, split)
+        self.counts[SAME] = int(again.sum())
+        number = np.cumsum(~again) - 1
+        self.behaviours = entries.filter(pl.Series(~again[of])).with_columns(
+            pl.Series("user", user[of[~again[of]]]), pl.Series(HISTORY, number[of[~again[of]]])
+        )
+        events = events.with_columns(pl.Series(HISTORY, number[history]))
+        if self.ordered:
+            # from 1: what stands in a history has the time 0
+            events = events.with_columns(pl.Series("time", 1 + time[~again][number[history]]))
+        return events
+
+    def _again(
+        self,
+        entries: pl.DataFrame,
+        lengths: NDArray[np.int64],
+        user: NDArray[np.int32],
+        time: NDArray[np.int64],
+        split: NDArray[np.int8],
+    ) -> NDArray[np.bool_]:
+        """Mark the histories ``[S]`` that are those of the row before, with its user, time and split."""
+        alike = (user[1:] == user[:-1]) & (user[1:] > 0) & (split[1:] == split[:-1])
+        alike &= lengths[1:] == lengths[:-1]
+        if not self.ordered:
+            alike &= time[1:] == time[:-1]
+        pair = np.flatnonzero(alike) + 1
+        starts = to_offsets(lengths)[:-1]
+        here, before = ranges(starts[pair], lengths[pair]), ranges(starts[pair - 1], lengths[pair])
+        differs = np.zeros(len(here), bool)
+        for name in entries.columns:
+            if name != HISTORY:
+                column = entries[name]
+                if isinstance(column.dtype, pl.List):
+                    column = cast(column, pl.List(pl.String())).list.join("\0")
+                differs |= (column.gather(here).ne_missing(column.gather(before))).to_numpy()
+        again = np.zeros(len(lengths), bool)
+        again[pair] = np.bincount(row_of(lengths[pair]), differs, len(pair)) == 0
+        return again
+
+    def _lists(self, values: pl.Series) -> pl.Series:
+        mend = "say what stands between the values, as interactions.history.separator"
+        return lists_of(values, self._history.separator, mend)
+
+    def _beside(
+        self,
+        chunk: Chunk,
+        column: str,
+        lengths: NDArray[np.int64],
+        of: NDArray[np.int64],
+        shown: pl.Series | None,
+    ) -> Unfolded:
+        """Take apart the lists of a column beside the items."""
+
+        def parse(values: pl.Series) -> pl.Series:
+            lists = self._lists(values)
+            return values_beside(
+                lists if shown is None else _heads(lists, shown), lengths, self._history.item
+            )
+
+        values = chunk.parse(column, parse).alias(column)
+        return Unfolded(chunk.reader, values.to_frame(), chunk.row, of)
+
+    def _entry_times(
+        self, chunk: Chunk, lengths: NDArray[np.int64], of: NDArray[np.int64], shown: pl.Series | None
+    ) -> pl.Series:
+        """Read the times of behaviours; 0 where the log has none."""
+        column = self._history.time
+        if column is None:
+            return pl.Series(np.zeros(len(of), np.int64))
+        if self._file != (path := str(chunk.reader.file.path)):
+            self._times.start_file(path)
+            self._file = path
+        values = self._beside(chunk, column, lengths, of, shown)
+
+        def parse(values: pl.Series) -> pl.Series:
+            times = self._times.parse(values)
+            falls = (times.diff() < 0).fill_null(False).to_numpy().copy()
+            falls[to_offsets(lengths)[:-1][lengths > 0]] = False
+            refuse(values, pl.Series(falls), "times that do not fall: a history stands oldest first; sort it")
+            return times
+
+        return values.parse(column, parse)
+
+    def _feature(self, name: str, values: pl.Series) -> pl.Series:
+        definition = self._definitions[name]
+        parsed = definition.parse(values, pl.Float64() if definition.side == "item" else pl.Float32())
+        return self._codes[name].categories(parsed) if parsed.dtype == pl.String else parsed
+
+
+def _heads(lists: pl.Series, lengths: pl.Series) -> pl.Series:
+    """Take so many values of the beginning of each list ``[n]``."""
+    return evaluated(pl.lit(lists).list.head(pl.lit(lengths)))
+
+
+def _lengths(values: pl.Series, lists: pl.Series) -> pl.Series:
+    """Read how many values of each list count: UInt32."""
+    found = cast(numbers(values, pl.Float64()).fill_null(-1), pl.Int64())
+    most = lists.list.len().fill_null(0)
+    bad = (found < 0) | (found > most)
+    refuse(values, bad, "how many values of the list count: a whole number from 0 to its length")
+    return cast(found, pl.UInt32())
