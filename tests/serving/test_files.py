@@ -157,12 +157,12 @@ def test_a_bad_line_is_refused_by_its_number_and_nothing_is_written(
             "column 'history': found '1' in a column of text; expected a list",
         ),
         (
-            {"user": ["u"], "history": [[1.0]], "candidates": [["1"]]},
-            r"column 'history': found \[1\.0\] in a column of lists of floats; expected a list of strings",
+            {"user": ["u"], "history": [[1.0, 1.5]], "candidates": [["1"]]},
+            r"column 'history': found \[1\.0, 1\.5\]; expected a list of strings or integers",
         ),
         (
-            {"user": [1.0], "history": [["1"]], "candidates": [["1"]]},
-            r"column 'user': found 1\.0 in a column of floats",
+            {"user": [1.5], "history": [["1"]], "candidates": [["1"]]},
+            r"column 'user': found 1\.5; expected strings or integers",
         ),
         (
             {"user": ["u"] * 2, "history": [["1"], None], "candidates": [["1"]] * 2},
@@ -264,6 +264,34 @@ def test_a_file_with_features_of_every_kind_scores_as_its_requests_one_by_one(
             behaviours = {n: v for n, v in request["behaviours"].items() if v is not None}
             alone = rich_scorer.score(**(request | {"behaviours": behaviours}))
             np.testing.assert_allclose(row["scores"], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_whole_number_and_a_boolean_are_one_value_however_they_are_written(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], kind: str, tmp_path: Path
+) -> None:
+    spelt = {"hour": ["7", 7, 7.0, "7.0"], "zone": ["true", True, "True", "true"]}
+    request = {name: rich_requests[0][name] for name in ("user", "history", "candidates")}
+    rows = [{**request, "hour": hour, "zone": zone} for hour, zone in zip(*spelt.values(), strict=True)]
+    path = tmp_path / f"r.{kind}"
+    if kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif kind == "csv":
+        cells = [
+            {k: json.dumps(v) if isinstance(v, list) else str(v) for k, v in row.items()} for row in rows
+        ]
+        pl.DataFrame(cells).write_csv(path)
+    else:
+        rows = [row | {"hour": 7.0, "zone": True} for row in rows]
+        pl.DataFrame(rows).write_parquet(path)
+    score_file(rich_scorer, path, tmp_path / "s.jsonl")
+    other = rich_scorer.score(**request, context={"hour": "8", "zone": "other"})
+    for row, given in zip(read_scores(tmp_path / "s.jsonl"), rows, strict=True):
+        alone = rich_scorer.score(**request, context={"hour": given["hour"], "zone": given["zone"]})
+        usual = rich_scorer.score(**request, context={"hour": "7", "zone": "true"})
+        np.testing.assert_allclose(row["scores"], usual, atol=1e-6)
+        np.testing.assert_array_equal(alone, usual)
+        assert not np.allclose(usual, other, atol=1e-6)
 
 
 def test_features_that_no_request_has_are_reported(

@@ -125,7 +125,7 @@ def test_each_value_reaches_the_score_and_none_is_as_if_it_were_not_given(
 def test_a_value_that_does_not_fit_its_field_is_refused_by_name(rich_scorer: Scorer) -> None:
     history = ["i1", "i2"]
     for given, message in (
-        ({"context": {"hour": 1.5}}, "hour: 1.5, expected strings or integers"),
+        ({"context": {"hour": 1.5}}, "hour: 1.5, expected strings, integers or booleans"),
         ({"context": {"hour": ["1"]}}, "hour: .*expected strings"),
         ({"context": {"position": "1"}}, "position: '1', expected finite numbers"),
         ({"context": {"position": float("inf")}}, "position: inf, expected finite numbers"),

@@ -195,7 +195,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an id missing": ({"id": ["1", None], "v": [[1.0] * 4] * 2}, "row 2: column 'id': an id is missing"),
     "floats": (
         {"id": [1.0, 2.5], "v": [[1.0] * 4] * 2},
-        "row 2: column 'id': found 2.5 in a column of floats",
+        "row 2: column 'id': found 2.5; expected text or whole numbers",
     ),
     "text": ({"id": ["1"], "v": [["a"]]}, "column 'v' holds List.*expected lists of numbers"),
     "columns": ({"id": ["1"], "v": [1.0], "w": [1.0]}, "expected two, of ids and of lists of numbers"),

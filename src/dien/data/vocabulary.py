@@ -14,11 +14,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from dien.data.spelling import respelt, spelling_of
 from dien.folders import Folder
 
 
 class Ids:
     """Distinct raw values in a fixed order; the position of a value is its index.
+
+    A value that is not there is looked up in its one spelling (:mod:`dien.data.spelling`): 12.0 finds 12, and
+    in folders of earlier versions, which kept what a file held, 12 finds 12.0.
 
     Args:
         values: ``[n]`` String, distinct; null first ("unknown", index 0), then no other null.
@@ -56,17 +60,37 @@ class Ids:
         found = pl.DataFrame({"value": values.cast(pl.String)}).join(
             known, on="value", how="left", maintain_order="left"
         )
+        missed = found.filter(pl.col("index").is_null() & pl.col("value").is_not_null())["value"].unique()
+        if len(missed) and len(others := self._in_other_spellings(missed)):
+            found = found.join(others, on="value", how="left", maintain_order="left")
+            found = found.select(pl.coalesce("index", "other").alias("index"))
         indices: NDArray[np.int32] = found["index"].fill_null(0).cast(pl.Int32).to_numpy()
         return indices
 
+    def _in_other_spellings(self, values: pl.Series) -> pl.DataFrame:
+        """Find distinct text that is not there by itself: columns ``value`` and ``other``, its index."""
+        asked = pl.DataFrame({"value": values, "spelt": respelt(values)[0]})
+        known = pl.DataFrame({"spelt": self.values}).with_row_index("other")
+        own, count = self._own_spelling
+        if count:  # what is spelt so goes before what means the same
+            meant = pl.DataFrame({"spelt": own}).with_row_index("other")
+            known = pl.concat([known, meant]).unique("spelt", keep="first", maintain_order=True)
+        else:
+            asked = asked.filter(pl.col("value") != pl.col("spelt"))
+        return asked.join(known, on="spelt", how="inner").select("value", "other") if len(asked) else asked
+
+    @cached_property
+    def _own_spelling(self) -> tuple[pl.Series, int]:
+        return respelt(self.values)
+
     def encode_values(self, values: Sequence[str | None] | NDArray[Any]) -> NDArray[np.int32]:
         """Look up ``N`` values one by one; the first call builds a dictionary, as of :meth:`index`."""
-        index = self._index
-        return np.array([index.get(value, 0) for value in values], np.int32)
+        index, other = self._index, self._by_spelling
+        return np.array([index.get(value) or other(value) for value in values], np.int32)
 
     def index(self, value: str | int | None) -> int:
         """Look up one value, 0 where it is not known; the first call builds a dictionary."""
-        return self._index.get(str(value), 0) if value is not None else 0
+        return (self._index.get(str(value)) or self._by_spelling(str(value))) if value is not None else 0
 
     def decode(self, indices: NDArray[np.integer]) -> pl.Series:
         """Name the values of indices ``[N]``; null for 0."""
@@ -90,6 +114,22 @@ class Ids:
                 kind.
         """
         return cls(_read(folder, name, {"id": pl.String}, size)["id"])
+
+    def _by_spelling(self, value: str | None) -> int:
+        """Look up a value that is not there by itself."""
+        if value is None:
+            return 0
+        spelt = spelling_of(value)
+        return self._index.get(spelt) or self._spelt.get(spelt, 0)
+
+    @cached_property
+    def _spelt(self) -> dict[str, int]:
+        """Index by spelling of the values that are spelt in another way; of several the first."""
+        found: dict[str, int] = {}
+        for value, index in self._index.items():
+            if value is not None and (spelt := spelling_of(value)) != value:
+                found.setdefault(spelt, index)
+        return found
 
     @cached_property
     def _index(self) -> dict[str | None, int]:

@@ -21,7 +21,12 @@ Values = pl.Series | Sequence[Any]
 Described = dict[str, tuple[Column, NDArray[np.bool_]]]
 """Feature name -> encoded values of candidates or users, and which of them the request gives."""
 
-_DTYPES: dict[Leaf, type[pl.DataType]] = {"id": pl.String, "number": pl.Float64, "time": pl.Int64}
+_DTYPES: dict[Leaf, type[pl.DataType]] = {
+    "id": pl.String,
+    "category": pl.String,
+    "number": pl.Float64,
+    "time": pl.Int64,
+}
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def _field(feature: Feature) -> Field:
     dtype, depth = feature.raw.dtype, int(of_history or of_candidates)
     while isinstance(dtype, pl.List):
         dtype, depth = dtype.inner, depth + 1  # type: ignore[assignment]  # an instance
-    leaf: Leaf = "number" if dtype.is_float() else "id"
+    leaf: Leaf = "number" if dtype.is_float() else "category"
     return Field(feature.name, leaf, depth, of_history=of_history, of_candidates=of_candidates)
 
 

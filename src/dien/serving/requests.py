@@ -27,13 +27,16 @@ from dien.data.readers.json_columns import column_of
 from dien.data.readers.json_lines import JsonType
 from dien.data.readers.messages import BadValueError, no_column, refuse, refuse_type, shown
 from dien.data.readers.reader import open_table, read_chunks
+from dien.data.readers.values import WHOLE
 from dien.errors import DataError, nearest
 from dien.serving.features import Field
 
 REQUESTS_AT_ONCE = 4096
 """Requests that are held in memory and scored together."""
 
-_LEAVES: dict[str, Any] = {"id": str | int, "number": float}
+_TEXT = ("id", "category")
+_ID = str | int | Annotated[float, msgspec.Meta(multiple_of=1)]  # 3.0, as pandas stores 3 beside a gap
+_LEAVES: dict[str, Any] = {"id": _ID, "category": _ID | bool, "number": float}
 
 
 def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]:
@@ -129,6 +132,8 @@ def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | N
         values = _from_text(values, field)
     if not _holds(values.dtype, field):
         refuse_type(values, expected)
+    if field.leaf in _TEXT:
+        values = _whole(values, field, expected)
     try:
         column: pl.Series = values.cast(field.dtype)
     except pl.exceptions.PolarsError as error:  # an integer beyond 64 bits
@@ -159,7 +164,7 @@ def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | N
 def _from_text(values: pl.Series, field: Field) -> pl.Series:
     """Read the cells of a text file."""
     if not field.depth:
-        if field.leaf == "id":
+        if field.leaf in _TEXT:
             return values
         numbers: pl.Series = values.str.strip_chars().cast(field.dtype, strict=False)
         refuse(values, numbers.is_null() & values.is_not_null(), _expected(field, is_text=True))
@@ -208,9 +213,33 @@ def _holds(dtype: pl.DataType, field: Field) -> bool:
         return True  # nothing but nulls, which are looked at by themselves
     if field.depth:
         return isinstance(dtype, pl.List | pl.Array) and _holds(dtype.inner, field.entry)  # type: ignore[arg-type]
-    if field.leaf == "id" and isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+    if field.leaf in _TEXT and isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         return True
-    return dtype.is_integer() or (field.leaf == "number" and dtype.is_float())
+    if dtype == pl.Boolean:
+        return field.leaf == "category"
+    return dtype.is_integer() or (field.leaf != "time" and dtype.is_float())
+
+
+def _whole(values: pl.Series, field: Field, expected: str) -> pl.Series:
+    """Make floats that are whole numbers integers, as pandas stores those with gaps; NaN is null.
+
+    Raises:
+        BadValueError: one is not whole, or so large that it stands for several.
+    """
+    dtype: Any = values.dtype
+    while isinstance(dtype, pl.List | pl.Array):
+        dtype = dtype.inner
+    if not dtype.is_float():
+        return values
+    fraction = _rows_where(
+        values, field.depth, lambda e: ((e != e.floor()) | (e.abs() >= WHOLE)) & e.is_not_nan()
+    )
+    refuse(values, fraction, expected)
+    whole: pl.DataType = pl.Int64()
+    for _ in range(field.depth):
+        whole = pl.List(whole)
+    made: pl.Series = values.cast(whole, strict=False)
+    return made
 
 
 def _castable(values: pl.Series, field: Field) -> bool:

@@ -19,14 +19,20 @@ import numpy as np
 from dien.data.log import YEAR_10000
 from dien.data.readers.messages import shown
 
-Leaf = Literal["id", "number", "time"]
+Leaf = Literal["id", "category", "number", "time"]
 EXPECTED: dict[Leaf, str] = {
     "id": "strings or integers",
+    "category": "strings, integers or booleans",
     "number": "finite numbers",
     "time": "integers, seconds since 1970",
 }
 _WHOLE = 1 << 53  # below it, floats hold every integer
-_AS_THEY_ARE: dict[Leaf, set[type]] = {"id": {str}, "number": {float, type(None)}, "time": set()}
+_AS_THEY_ARE: dict[Leaf, set[type]] = {
+    "id": {str},
+    "category": {str},
+    "number": {float, type(None)},
+    "time": set(),
+}
 
 
 class NotExpectedError(Exception):
@@ -64,7 +70,7 @@ def plain(value: Any, leaf: Leaf, depth: int, required: bool = False) -> Any:
         return [plain(entry, leaf, depth - 1) for entry in entries]
     kinds = set(map(type, entries))
     if kinds <= _AS_THEY_ARE[leaf]:
-        return _writable(entries) if leaf == "id" else _finite(entries)
+        return _finite(entries) if leaf == "number" else _writable(entries)
     if required and type(None) in kinds:
         raise NotExpectedError(None, "leave out what is unknown")
     read = _LEAVES[leaf]
@@ -125,6 +131,12 @@ def _id(value: Any) -> str:
     raise NotExpectedError(value, _mend(value))
 
 
+def _category(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    return _id(value)
+
+
 def _number(value: Any) -> float:
     if isinstance(value, Real) and not isinstance(value, bool):
         try:
@@ -146,7 +158,12 @@ def _time(value: Any) -> int:
     raise NotExpectedError(value, _mend(value))
 
 
-_LEAVES: dict[Leaf, Callable[[Any], Any]] = {"id": _id, "number": _number, "time": _time}
+_LEAVES: dict[Leaf, Callable[[Any], Any]] = {
+    "id": _id,
+    "category": _category,
+    "number": _number,
+    "time": _time,
+}
 
 
 def _mend(value: object) -> str:

@@ -47,7 +47,7 @@ def warned(call: Callable[[], object]) -> list[str]:
         (lambda item: item.lstrip("0"), "leading zeros"),
         (lambda item: f"{item}.0", "ids that became floats"),
         (lambda item: f"{item} ", "blanks around ids"),
-        (lambda item: f"{item.lstrip('0')}.0", "blanks, capital letters, zeros in front"),
+        (lambda item: f"{item.lstrip('0')} ", "blanks, capital letters, zeros in front"),
         (lambda item: f"product-{item}", None),
     ],
 )

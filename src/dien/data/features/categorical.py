@@ -12,7 +12,6 @@ from pydantic import field_validator, model_validator
 from dien.data.features.definition import MapFile, register
 from dien.data.features.indices import Indices, within
 from dien.data.ragged import Column
-from dien.data.readers.messages import refuse
 from dien.data.readers.values import cast, text
 from dien.data.times import FromTime, known_zone
 
@@ -55,11 +54,6 @@ class Categorical(Indices):
     def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
         """Read text or whole numbers, floats that are whole among them: String."""
         dtype = values.dtype
-        if dtype.is_float():  # integers with gaps, as pandas stores them
-            filled = values.fill_nan(None)
-            bad = (filled != filled.floor()) | (filled.abs() >= 1 << 53)
-            refuse(values, bad.fill_null(False), "text or whole numbers, or say kind: numeric")
-            return cast(filled.cast(pl.Int64), pl.String())
         if dtype == pl.Boolean or dtype == pl.Date:
             return cast(values, pl.String())
         return text(values, "text or whole numbers (say kind: multi for lists, numeric for numbers)")

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.ragged import Column
+from dien.data.spelling import spelling_of
 
 MOST_BUCKETS = 2**31 - 2  # and "unknown": indices have 32 bits
 
@@ -47,10 +48,13 @@ class Hashed:
 
     Attributes:
         buckets: how many; indices run from 1 to this.
+        respelt: whether values are hashed in their one spelling (:mod:`dien.data.spelling`); in folders of
+            earlier versions they are not.
     """
 
     type: ClassVar[str] = "hashed"
     buckets: Annotated[int, msgspec.Meta(ge=1, le=MOST_BUCKETS)]
+    respelt: bool = False
 
     @property
     def size(self) -> int:
@@ -73,7 +77,10 @@ class Hashed:
         return np.array([self._hash(value) for value in values], np.int32)
 
     def _hash(self, value: str | None) -> int:
-        return 0 if value is None else 1 + zlib.crc32(value.encode(errors="surrogatepass")) % self.buckets
+        if value is None:
+            return 0
+        spelt = spelling_of(value) if self.respelt else value
+        return 1 + zlib.crc32(spelt.encode(errors="surrogatepass")) % self.buckets
 
 
 @dataclass(frozen=True)

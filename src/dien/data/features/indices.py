@@ -47,7 +47,7 @@ class Indices(Definition):
 
     def fit(self, values: pl.Series, counts: NDArray[np.integer]) -> Encoder | None:
         """Hash, where it has buckets."""
-        return Hashed(self.buckets) if self.buckets else None
+        return Hashed(self.buckets, respelt=True) if self.buckets else None
 
     def feature(self, name: str, side: Side, size: int, encoder: Encoder | None) -> Feature:
         """Say what preparation made of it."""

@@ -16,7 +16,7 @@ from dien.data.features.encoders import Encoder, Encodes
 from dien.data.features.indices import Indices, within
 from dien.data.ragged import Column, Ragged, row_of, to_offsets
 from dien.data.readers.messages import refuse_type
-from dien.data.readers.values import evaluated
+from dien.data.readers.values import WHOLE, evaluated
 
 
 @register
@@ -46,10 +46,10 @@ class Multi(Indices):
             values = values.arr.to_list()
         if isinstance(values.dtype, pl.List):
             inner = values.dtype.inner
+            if inner.is_float():
+                values, inner = _whole(values, expected), pl.Int64()
             if not (inner.is_integer() or isinstance(inner, pl.String | pl.Categorical | pl.Enum | pl.Null)):
-                fraction = pl.element() != pl.element().floor()
-                telling = values.list.eval(fraction).list.any() if inner.is_float() else None
-                refuse_type(values, expected, telling)
+                refuse_type(values, expected)
             lists = values.cast(pl.List(pl.String))
         elif dtype == pl.Null or isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
             lists = values.cast(pl.String).str.split(self.separator)
@@ -119,6 +119,15 @@ class Multi(Indices):
         """List the indices of all rows; each counts as often as its row."""
         assert isinstance(column, Ragged)
         return column.values, np.repeat(weight, np.diff(column.offsets))
+
+
+def _whole(lists: pl.Series, expected: str) -> pl.Series:
+    """Make lists of floats that are whole numbers, or NaN for none, lists of integers."""
+    fraction = (pl.element() != pl.element().floor()) | (pl.element().abs() >= WHOLE)
+    bad = lists.list.eval(fraction & pl.element().is_not_nan()).list.any().fill_null(False)
+    if bad.any():
+        refuse_type(lists, expected, bad)
+    return lists.list.eval(pl.element().fill_nan(None).cast(pl.Int64))
 
 
 def flatten(lists: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:

@@ -9,20 +9,25 @@ from dien.data.readers.nulls import LIKELY
 
 
 def text(values: pl.Series, expected: str = "text or whole numbers") -> pl.Series:
-    """Read ids: text or integers; empty text is null.
+    """Read ids: text or whole numbers, floats that are whole among them; empty text and NaN are null.
 
     Raises:
         BadValueError: the column holds something else.
     """
     dtype = values.dtype
-    if dtype.is_float():
-        refuse_type(values, f"{expected}: store it as integers or text", values != values.floor())
+    if dtype.is_float():  # integers with gaps, as pandas stores them
+        filled = values.fill_nan(None)
+        refuse(values, ((filled != filled.floor()) | (filled.abs() >= WHOLE)).fill_null(False), expected)
+        return cast(filled.cast(pl.Int64), pl.String())
     if dtype.is_integer() or (dtype.is_decimal() and dtype.scale == 0):  # type: ignore[attr-defined]
         return cast(values, pl.String())  # whole numbers of databases are decimals
     if dtype != pl.Null and not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         refuse_type(values, expected)
     return _filled(values.cast(pl.String))
 
+
+WHOLE = 1 << 53
+"""Below it floats hold every whole number."""
 
 LARGEST = 1e30
 """A number may be so large and so small: what lies beyond stands for "missing" or is a mistake, and one alone

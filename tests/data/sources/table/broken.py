@@ -278,8 +278,8 @@ BROKEN = [
     Broken("empty item in Parquet", {"log.parquet": parquet(item=["i", ""])}, ("row 2", "'item'", "nothing")),
     Broken(
         "float users",
-        {"log.parquet": parquet(user=[1.0, float("nan")])},
-        ("'user'", "1.0", "integers or text"),
+        {"log.parquet": parquet(user=[1.0, 1.5])},
+        ("row 2", "'user'", "1.5", "text or whole numbers"),
     ),
     Broken("float users in JSON", {"log.jsonl": _LINE.replace(b'"u1"', b"1.5")}, ("line 1", "'user'", "1.5")),
     Broken(

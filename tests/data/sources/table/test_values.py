@@ -14,6 +14,7 @@ from dien.data.sources.table.values import (
     labels,
     splits,
 )
+from dien.data.spelling import Spelling
 
 moments = st.datetimes(datetime(1974, 1, 1), datetime(2099, 12, 30))
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -85,7 +86,7 @@ def test_a_split_of_another_name_is_no_split() -> None:
 
 
 def test_impressions_have_the_same_number_whatever_their_type_and_chunk() -> None:
-    codes = Codes()
+    codes = Codes(Spelling())
     first = impressions(pl.Series([5, -5, 2**63], dtype=pl.Int128), codes).to_list()
     again = impressions(pl.Series(["5", "05", "-5", str(2**63), "x"]), codes).to_list()
     assert again[0] == first[0] == 5

@@ -29,6 +29,7 @@ from dien.data.sources.table.values import (
     splits,
     weights,
 )
+from dien.data.spelling import Spelling
 from dien.data.times import FromTime
 from dien.errors import DataError
 from dien.progress import Progress
@@ -66,7 +67,7 @@ def read_interactions(
         own: reads histories that stand in the rows; None where there are none.
     """
     roles = spec.interactions
-    impression_codes = Codes()
+    impression_codes = Codes(users.spelling)
     page = roles.page
     item_of = item_ids if page is None else ids
     parsers: dict[str, Column] = {
@@ -96,7 +97,18 @@ def read_interactions(
     required = {parsers[role][0]: role for role in needed if role in parsers}
     counted = incomplete, excluded, progress
     events = _rows_of(
-        files, "interactions", parsers, times, required, spec, sides, *counted, split_files, own, pages
+        files,
+        "interactions",
+        parsers,
+        times,
+        users.spelling,
+        required,
+        spec,
+        sides,
+        *counted,
+        split_files,
+        own,
+        pages,
     )
     if pages is not None:
         excluded |= pages.counts
@@ -200,7 +212,17 @@ def read_behaviours(
     }
     required = {column: role for role, (column, _) in parsers.items()}
     behaviours = _rows_of(
-        files, "behaviours", parsers, times, required, spec, ("behaviour",), incomplete, excluded, progress
+        files,
+        "behaviours",
+        parsers,
+        times,
+        users.spelling,
+        required,
+        spec,
+        ("behaviour",),
+        incomplete,
+        excluded,
+        progress,
     )
     if behaviours.is_empty():
         raise DataError(f"{_in_words(files)}: no behaviour; expected at least one row")
@@ -217,6 +239,7 @@ def _rows_of(
     part: str,
     parsers: dict[str, Column],
     times: TimeParser,
+    spelling: Spelling,
     required: Mapping[str, str],
     spec: TableSpec,
     sides: Sequence[Side],
@@ -244,10 +267,10 @@ def _rows_of(
         if (side not in sides and not of_log) or name == TIME_SINCE:
             continue
         if (told := feature.timed) is not None:
-            timed[name] = told, Codes()
+            timed[name] = told, Codes(spelling)
         else:
             precision = pl.Float64() if of_log else pl.Float32()
-            parsers[name] = feature.column or name, _event_feature(feature, precision)
+            parsers[name] = feature.column or name, _event_feature(feature, precision, spelling)
             wanted.setdefault(feature.column or name, f"features.{side}.{name}")
     columns = Columns([*parsers, *timed])
     made = (SPLIT, CLICKED, PAGE, HISTORY)  # by a layout: they are in no file
@@ -285,13 +308,15 @@ def _rows(codes: pl.Series) -> pl.Series:
     return rows
 
 
-def _event_feature(feature: Definition, precision: pl.DataType) -> Callable[[pl.Series], pl.Series]:
+def _event_feature(
+    feature: Definition, precision: pl.DataType, spelling: Spelling
+) -> Callable[[pl.Series], pl.Series]:
     """Make a parser of a feature of events: they are many, so text is encoded."""
-    codes = Codes()
+    codes = Codes(spelling)
 
     def parse(values: pl.Series) -> pl.Series:
         parsed = feature.parse(values, precision)
-        return codes.categories(parsed) if parsed.dtype == pl.String else parsed
+        return codes.categories(parsed) if parsed.dtype == pl.String else spelling(parsed)
 
     return parse
 

@@ -55,7 +55,7 @@ class OwnHistories:
         self._definitions: dict[str, Definition] = {
             name: spec.features.behaviour.get(name) or spec.features.item[name] for name in history.features
         }
-        self._codes = {name: Codes() for name in history.features}
+        self._codes = {name: Codes(items.spelling) for name in history.features}
         self._columns = Columns([HISTORY, "item", "time", *history.features])
         self._rows, self._file = 0, None if history.time is None else ""
         self.behaviours = pl.DataFrame()
@@ -208,7 +208,11 @@ class OwnHistories:
     def _feature(self, name: str, values: pl.Series) -> pl.Series:
         definition = self._definitions[name]
         parsed = definition.parse(values, pl.Float64() if definition.side == "item" else pl.Float32())
-        return self._codes[name].categories(parsed) if parsed.dtype == pl.String else parsed
+        return (
+            self._codes[name].categories(parsed)
+            if parsed.dtype == pl.String
+            else self._items.spelling(parsed)
+        )
 
 
 def _heads(lists: pl.Series, lengths: pl.Series) -> pl.Series:

@@ -19,6 +19,7 @@ from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.split_files import SplitFiles
 from dien.data.sources.table.time_keys import expect_clock, parser_of
 from dien.data.sources.table.values import Codes
+from dien.data.spelling import Spelling
 from dien.data.tables import SplitName
 from dien.errors import DataError
 from dien.progress import Progress
@@ -81,7 +82,8 @@ def read(
             "behaviours names columns, but there is no log of behaviours; give it (--behaviours), or take "
             "the key out of the schema"
         )
-    user_codes, item_codes, incomplete = Codes(), Codes(), Incomplete(skip_bad)
+    spelling, incomplete = Spelling(), Incomplete(skip_bad)
+    user_codes, item_codes = Codes(spelling), Codes(spelling)
     expect_clock(spec, behaviours is not None)
     own = None
     if spec.interactions.history is not None:
@@ -152,6 +154,7 @@ def read(
         elif of_log:
             table = table.with_columns(pl.lit(None, one.dtype).alias(name) for name, one in of_log.items())
         tables[side] = table
+    excluded["ids and categories in another spelling (12.0 is read as 12, True as true)"] = spelling.count
     return Log(
         events=events,
         items=tables["item"],

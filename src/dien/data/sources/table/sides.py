@@ -17,6 +17,7 @@ from dien.data.sources.table.chunks import Columns, chunks
 from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.joins import join_of
 from dien.data.sources.table.values import Codes, ids
+from dien.data.spelling import Spelling
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -59,7 +60,7 @@ def read_side(
         height += chunk.frame.height
         columns.add(side, chunk.parse(key, lambda values: codes.encode(ids(values))))
         for name, one in features.items():
-            columns.add(name, chunk.parse(one.column or name, _side_feature(one)))
+            columns.add(name, chunk.parse(one.column or name, _side_feature(one, codes.spelling)))
     frame = columns.frame()
     row_of = np.full(len(codes), height, np.uint32)  # of each number; the height where it has none
     if height:
@@ -104,5 +105,5 @@ def _place(starts: list[tuple[int, Chunk]], row: int) -> str:
     return chunk.place(row - start)
 
 
-def _side_feature(feature: Definition) -> Callable[[pl.Series], pl.Series]:
-    return lambda values: feature.parse(values, pl.Float64())
+def _side_feature(feature: Definition, spelling: Spelling) -> Callable[[pl.Series], pl.Series]:
+    return lambda values: spelling(feature.parse(values, pl.Float64()))

@@ -6,6 +6,7 @@ import polars as pl
 
 from dien.data.readers.messages import refuse, refuse_type
 from dien.data.readers.values import cast, evaluated, floats, numbers, text
+from dien.data.spelling import Spelling
 
 _FILL = "fill it in, or leave such rows out (skip_bad, --skip-bad)"
 
@@ -13,10 +14,14 @@ _FILL = "fill it in, or leave such rows out (skip_bad, --skip-bad)"
 class Codes:
     """Integer codes of text, from 0 in order of first appearance, the same over any number of columns.
 
-    Polars' categories, which store each text once.
+    Polars' categories, which store each text once, in its one spelling.
+
+    Args:
+        spelling: counts what had another.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spelling: Spelling) -> None:
+        self.spelling = spelling
         self._dtype = pl.Categorical(pl.Categories.random())
         self._column = pl.Series([], dtype=self._dtype)  # Polars forgets categories that no column uses
 
@@ -25,7 +30,7 @@ class Codes:
 
     def categories(self, text: pl.Series) -> pl.Series:
         """Convert a column of text to categories."""
-        made: pl.Series = text.cast(self._dtype)
+        made: pl.Series = self.spelling(text).cast(self._dtype)
         return made
 
     def encode(self, text: pl.Series) -> pl.Series:
@@ -57,7 +62,7 @@ def impressions(values: pl.Series, codes: Codes) -> pl.Series:
     """
     if values.dtype.is_integer() and not values.null_count() and values.is_between(0, 10**18 - 1).all():
         return cast(values, pl.Int64())
-    found = ids(values)
+    found = codes.spelling(ids(values))
     whole = found.str.contains(r"^(0|[1-9]\d{0,17})$")
     numbers = evaluated(pl.when(whole).then(found).otherwise(None)).cast(pl.Int64)
     rest = codes.encode(evaluated(pl.when(whole).then(None).otherwise(found)))
