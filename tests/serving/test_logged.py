@@ -205,3 +205,35 @@ def test_what_cannot_be_scored_is_refused_with_a_remedy_and_nothing_is_written(
     with pytest.raises(ValueError, match="split is 'all'"):
         score_split(rich_run, out, split="all")  # type: ignore[arg-type]
     assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "p.jsonl"}
+
+
+def test_rows_with_histories_of_their_own_score_as_their_batches_and_no_pair_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = pl.DataFrame(
+        {
+            "user": [f"u{row % 6}" for row in range(120)],
+            "item": rng.integers(0, 9, 120),
+            "label": [row % 2 for row in range(120)],
+            "split": ["train", "train", "valid", "valid", "test", "test"] * 20,
+            "hist": [rng.integers(0, 9, row % 5 + 1).tolist() for row in range(120)],
+        }
+    )
+    schema = {"interactions": {"label": "label", "split": "split", "history": "hist"}}
+    data = prepare(log, tmp_path / "data", schema=schema, split="column")
+    config = load_config(None, ["training.epochs=1", "model.max_history=3"])
+    run = Run.open(fit(data, config, tmp_path / "run", show_progress=False).run)
+    score_split(run, tmp_path / "scores.parquet", split="test")
+    scored = pl.read_parquet(tmp_path / "scores.parquet")
+    scorer = Scorer(run)
+    test = log.filter(pl.col("split") == "test").rows_by_key("user", named=True)
+    for user, rows in scored.partition_by("user", as_dict=True).items():
+        for row, own in zip(rows.to_dicts(), test[user[0]], strict=True):
+            assert row["candidates"] == [str(own["item"])]
+            history = [str(item) for item in own["hist"]]
+            np.testing.assert_allclose(
+                row["scores"], scorer.score(user[0], history, row["candidates"]), atol=1e-6
+            )
+    with pytest.raises(
+        DataError, match="each of its rows has a history of its own, so that none can be looked"
+    ):
+        score_pairs(run, tmp_path / "pairs.jsonl", tmp_path / "pairs.parquet")

@@ -15,7 +15,7 @@ from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
 from dien.data.prepare.append import newest_event
 from dien.data.ragged import ranges, row_of
-from dien.data.tables import FeatureTable, SplitName
+from dien.data.tables import FeatureTable, SplitName, begins
 from dien.errors import DataError, RunError
 from dien.progress import Progress
 from dien.run import Run
@@ -85,8 +85,9 @@ def score_split(
             shown, counts = slice(offsets[0], offsets[-1]), np.diff(offsets)
             item = rows_of.item[shown]
             context = {name: column[chosen] for name, column in rows_of.context.items()}
+            history = begins(dataset.behaviours, rows_of, chosen), rows_of.end[chosen]
             scores = logged.score(
-                user, rows_of.end[chosen], time, item, counts, logged.known(context), None, None, result
+                user, history, time, item, counts, logged.known(context), None, None, result
             )
             columns = {
                 "user": dataset.user_ids.decode(user),
@@ -130,9 +131,15 @@ def score_pairs(
 
     Raises:
         RunError: as for :func:`score_split`.
-        DataError: the dataset or the file cannot be read, ``out`` is the file, or not be written.
+        DataError: the dataset or the file cannot be read, its rows have histories of their own, ``out`` is
+            the file, or not be written.
     """
     logged = _Logged(run, data)
+    if logged.dataset.info.own_histories:
+        raise DataError(
+            f"{logged.dataset.path}: each of its rows has a history of its own, so that none can be looked "
+            "up for a pair; give requests with their histories (dien score RUN REQUESTS)"
+        )
     scorer, fields = logged.scorer, logged.scorer.fields
     of_items = [replace(field.entry, of_candidates=False) for field in fields.candidates]
     wanted = [USER, ITEM, *fields.context, *of_items, *fields.user, TIME]
@@ -203,7 +210,7 @@ class _Logged:
     def score(
         self,
         user: NDArray[np.integer],
-        end: NDArray[np.int64],
+        of_request: tuple[NDArray[np.int64], NDArray[np.int64]],
         time: NDArray[np.int64],
         item: NDArray[np.integer],
         counts: NDArray[np.integer],
@@ -216,7 +223,8 @@ class _Logged:
 
         Args:
             user: ``[R]`` user rows.
-            end: ``[R]`` where their histories end among the behaviours of all users.
+            of_request: ``[R]`` where their histories begin, before the newest are taken, and where they end
+                among the behaviours of all users.
             time: ``[R]`` seconds since 1970; the largest number where there is none.
             item: ``[B]`` item rows, request after request.
             counts: ``[R]`` candidates of each.
@@ -227,7 +235,8 @@ class _Logged:
         """
         scorer, behaviours = self.scorer, self.dataset.behaviours
         schema = scorer.run.schema
-        start = np.maximum(behaviours.offsets[user], end - scorer.run.config.model.max_history)
+        begin, end = of_request
+        start = np.maximum(begin, end - scorer.run.config.model.max_history)
         place = ranges(start, end - start)  # [N]
         history = behaviours.item[place]
         features = self.known({name: column[place] for name, column in behaviours.features.items()})
@@ -277,7 +286,7 @@ class _Logged:
         items, users = fields.encode_described(given_items), fields.encode_described(given_users)
         found = self.score(
             user,
-            self._end(user, time),
+            (self.dataset.behaviours.offsets[user], self._end(user, time)),
             time,
             catalogue.item_ids.encode(given["item"]),
             counts,
