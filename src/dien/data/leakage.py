@@ -125,13 +125,14 @@ def leaking(schema: Schema, split: Split) -> dict[str, Alone]:
         column = split.context[feature.name]
         if isinstance(column, Ragged):
             of_rows = column[impressions[impression]]
-            codes, rows = of_rows.values.astype(np.int64), row_of(np.diff(of_rows.offsets))
+            codes, rows = [of_rows.values.astype(np.int64)], row_of(np.diff(of_rows.offsets))
         else:
-            values = column[impressions][impression]
-            numbers = not feature.stored.indexed
-            codes = _codes(pl.Series(values).fill_nan(None)) if numbers else values.astype(np.int64)
-            rows = np.arange(len(labels))
-        says = alone_by_code(codes, rows, labels)
+            values, rows = column[impressions][impression], np.arange(len(labels))
+            if feature.stored.indexed:
+                codes = [values.astype(np.int64)]
+            else:  # a row may have several numbers
+                codes = [_codes(pl.Series(one).fill_nan(None)) for one in values.reshape(len(labels), -1).T]
+        says = max((alone_by_code(one, rows, labels) for one in codes), key=lambda one: one.auc)
         if says.tells:
             found[feature.name] = says
     return found
