@@ -280,3 +280,30 @@ def test_a_path_that_is_no_folder_is_refused_by_name(tmp_path: Path) -> None:
     for path in (tmp_path / "shop", tmp_path / "toy.inter"):
         with pytest.raises(DataError, match=r"no folder; give the one that holds NAME\.inter"):
             read(path)
+
+
+def test_a_list_of_items_in_each_row_is_its_history_and_no_feature_of_the_context(tmp_path: Path) -> None:
+    rows = [
+        "user_id:token\titem_id:token\titem_id_list:token_seq\titem_length:float\trating:float\trating_list:float_seq"
+        "\tdwell:float\ttimestamp:float\ttimestamp_list:float_seq\tplace:token",
+        "u1\ti3\ti1 i2\t2\t5\t3 4\t1\t30\t10 20\ttop",
+        "u2\ti4\ti9\t1\t5\t2\t1\t40\t40\ttop",
+    ]
+    folder = lay(tmp_path, {"toy.inter": "\n".join(rows)})
+    log = read(folder, Fields(behaviour=("dwell",)))
+    assert log.behaviours is not None
+    items = log.items["item"].to_list()
+    found = [
+        (items[row - 1], time, rating)
+        for row, time, rating in log.behaviours.select("item", "time", "rating").rows()
+    ]
+    assert found == [("i1", 10, 3.0), ("i2", 20, 4.0)]
+    assert set(log.events.columns) - {"user", "item", "time", "impression", ".history"} == {"place"}
+    assert log.excluded == {
+        "behaviours of histories that are not earlier than their row (left out)": 1,
+        "columns known only afterwards, of which histories have no list (dwell)": 1,
+        "columns of how long histories are (item_length)": 1,
+    }
+    dropped = read(folder, Fields(drop=("item_id_list", "timestamp_list", "rating_list")))
+    assert dropped.behaviours is None
+    assert "item_length" in dropped.events.columns

@@ -94,9 +94,19 @@ def recbole(
             return recbole.read(folder, fields, progress=advance)
 
     def build(logs: list[Log], scratch: Path) -> Prepared:
+        from dien.data.log import HISTORY
         from dien.data.prepare import impressions
+        from dien.errors import DataError
 
+        own = HISTORY in logs[0].events.columns
+        if own and history == "all":
+            raise DataError(
+                f"{folder}: --history all, and a column of histories ({item}{recbole.LIST}), both say what "
+                f"histories hold; leave the option out, or the column (--drop {item}{recbole.LIST})"
+            )
         arguments = chosen.of_impressions(labelled="label" in logs[0].events.columns)
-        return impressions(logs.pop(), rule, name="recbole", history=history, scratch=scratch, **arguments)
+        return impressions(
+            logs.pop(), rule, name="recbole", history="row" if own else history, scratch=scratch, **arguments
+        )
 
     write_data(read, build, out, as_json)

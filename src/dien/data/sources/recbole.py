@@ -20,6 +20,9 @@ from dien.progress import Progress
 
 LABEL, RATING = "label", "rating"
 """RecBole's names of what a user answered (LABEL_FIELD, RATING_FIELD)."""
+LIST, LENGTH = "_list", "item_length"
+"""RecBole's names of histories in rows: the end of each column's (LIST_SUFFIX), and the column of how many
+items they have (ITEM_LIST_LENGTH_FIELD)."""
 
 _KINDS: dict[str, dict[str, str]] = {
     "token": {"kind": "categorical"},
@@ -61,13 +64,17 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
     Every other column is a feature named after it: a token is categorical, a token_seq multi-valued, a float
     numeric; those of NAME.inter are of the context. A float_seq is no feature and is left out.
 
+    Where NAME.inter has a column of lists of items (``item_id_list``), each row has its own history: that
+    list, its times (``timestamp_list``), and the lists beside it of what is known only afterwards.
+
     Args:
         folder: holds ``NAME.inter``, where NAME is the folder's own name or there is one such file alone.
         fields: what the columns mean.
         progress: called with the number of bytes just read from disk.
 
     Returns:
-        The log; ``excluded`` also names the columns of type float_seq.
+        The log; ``excluded`` also names the columns of type float_seq, and those that histories in the rows
+        leave without use.
 
     Raises:
         DataError: a file is missing or damaged, a column is missing, has another type than it must have or
@@ -82,10 +89,23 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
         columns["inter"], fields
     )
     _check_columns(files, columns, fields, interactions)
+    history = _history(columns["inter"], fields)
+    of_history = {history["item"], history.get("time"), LENGTH} if history else set()
     features: dict[Side, dict[str, Any]] = {"item": {}, "user": {}, "behaviour": {}, "context": {}}
     lists: list[str] = []
+    without_list: list[str] = []
     seen: dict[str, str] = {}
-    for side, name, kind, path in _features(files, columns, fields, set(interactions.values())):
+    meant = {*interactions.values(), *(name for name in of_history if name)}
+    for side, name, kind, path in _features(files, columns, fields, meant):
+        if history and side == "behaviour":
+            if f"{name}{LIST}" not in columns["inter"]:
+                without_list.append(name)
+                continue
+            history["features"][name] = f"{name}{LIST}"
+        elif (
+            history and side == "context" and name.removesuffix(LIST) in _afterwards(columns["inter"], fields)
+        ):
+            continue  # of the histories
         if kind == "float_seq":
             lists.append(name)
             continue
@@ -94,7 +114,12 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
     limit = {} if fields.threshold is None else {"threshold": fields.threshold[1]}
     spec = table.TableSpec.of(
         {
-            "interactions": {**interactions, **limit, "time_unit": fields.time_unit},
+            "interactions": {
+                **interactions,
+                **limit,
+                "time_unit": fields.time_unit,
+                "history": history or None,
+            },
             "items": {"item": fields.item},
             "users": {"user": fields.user},
             "features": features,
@@ -109,7 +134,28 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
         progress=progress,
     )
     left_out = {f"columns of type float_seq ({', '.join(lists)})": len(lists)} if lists else {}
+    if without_list:
+        names = ", ".join(without_list)
+        left_out[f"columns known only afterwards, of which histories have no list ({names})"] = len(
+            without_list
+        )
+    if history and LENGTH in columns["inter"]:
+        left_out[f"columns of how long histories are ({LENGTH})"] = 1
     return replace(log, excluded={**log.excluded, **left_out})
+
+
+def _history(columns: Mapping[str, str], fields: Fields) -> dict[str, Any]:
+    """Name the columns of the history that stands in each row; nothing where there is none."""
+    items, times = f"{fields.item}{LIST}", f"{fields.time}{LIST}"
+    if columns.get(items) != "token_seq" or items in fields.drop:
+        return {}
+    timed = {"time": times} if times in columns and times not in fields.drop else {}
+    return {"item": items, "separator": " ", **timed, "features": {}}
+
+
+def _afterwards(columns: Mapping[str, str], fields: Fields) -> set[str]:
+    """Name the columns of what is known only after the interaction."""
+    return {*fields.behaviour, RATING} & set(columns)
 
 
 def _find(folder: Path) -> dict[str, Path]:
