@@ -353,7 +353,7 @@ def test_a_value_that_does_not_fit_its_history_or_bounds_is_refused_by_its_row(
         ({"dwell": ["1", 2]}, r"column 'dwell': found \['1', 2\]; expected a list of finite numbers"),
         ({"labels": ["a", "b"]}, "column 'labels': found .*; expected a list of lists of strings"),
         ({"times": [1.5, 2]}, r"column 'times': found \[1.5, 2\]; expected a list of integers, seconds"),
-        ({"time": 2**63}, "column 'time': found 9223372036854775808; expected integers, seconds"),
+        ({"time": 2**63}, "column 'time': found '9223372036854775808'; expected integers, seconds"),
     ],
 )
 def test_a_json_value_of_another_type_is_refused_by_its_line_and_column(

@@ -206,10 +206,10 @@ def test_other_columns_are_left_alone_and_unknown_behaviours_are_counted(
     assert (result.behaviours, result.unknown_behaviours, result.unknown_candidates) == (4, 1, 2)
 
 
-def test_milliseconds_are_refused_by_their_row(rich_scorer: Scorer, tmp_path: Path) -> None:
-    rows = [GOOD, {**GOOD, "time": 1_700_000_000_000}]
+def test_a_time_after_2099_is_refused_by_its_row(rich_scorer: Scorer, tmp_path: Path) -> None:
+    rows = [GOOD, {**GOOD, "time": 4_102_444_800}]
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match=r"line 2: column 'time': .*in milliseconds by 1000"):
+    with pytest.raises(DataError, match=r"line 2: column 'time': .*of the years 1970 to 2099"):
         score_file(rich_scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
 
 

@@ -92,5 +92,6 @@ def score(
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
     rows = {what if name == "requests" else name: value for name, value in summary.items()}
     unknown = rows.pop("unknown_values")
+    rows |= {f"times written as {form}": count for form, count in rows.pop("times").items()}
     rows |= {f"unknown values of {name}": count for name, count in unknown.items()}
     finish({"scores": str(out), **summary}, rows, f"scores: {out}", as_json)

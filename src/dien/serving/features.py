@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from dien.data.features import TIME_SINCE, Feature, Side
 from dien.data.ragged import Column
 from dien.data.tables import FeatureTable
+from dien.data.times import FromTime, Times
 from dien.run import Run
+from dien.serving.times import UNKNOWN, Clock
 from dien.serving.values import EXPECTED, Leaf, NotExpectedError, plain
 
 Values = pl.Series | Sequence[Any]
@@ -40,6 +43,7 @@ class Field:
         required: whether every request has it; in lists, without any null.
         of_history: whether it is a list with an entry for each item of the history.
         of_candidates: whether it is a list with an entry for each candidate.
+        clock: reads its values, where they are times.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Field:
     required: bool = False
     of_history: bool = False
     of_candidates: bool = False
+    clock: Clock = UNKNOWN
 
     @property
     def dtype(self) -> pl.DataType:
@@ -84,7 +89,7 @@ class Field:
             ValueError: it is not what is expected; the message names the field, and how to mend it.
         """
         try:
-            return plain(value, self.leaf, self.depth, self.required)
+            return plain(value, self.leaf, self.depth, self.required, self.clock)
         except NotExpectedError as error:
             found, mend = error.args
             raise ValueError(f"{self.name}: {found}, expected {self.expected}{mend and '; '}{mend}") from None
@@ -108,6 +113,8 @@ class RequestFields:
         context: a field for each feature of the context.
         behaviours: a field for each feature that the entries of a history bring along.
         times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``.
+        time: of the request, read as the run's log writes times.
+        from_time: the features of the context that follow from it, where a request does not give them.
         candidates: a field for each feature of an item, but for its id.
         user: a field for each feature of a user, but for the id.
     """
@@ -119,22 +126,34 @@ class RequestFields:
         self.behaviours = self._of("behaviour")
         self.candidates = self._of("item")
         self.user = self._of("user")
+        dataset = run.info.dataset
+        clock = Clock(msgspec.convert(dataset.get("times"), Times | None))
+        told = msgspec.convert(dataset.get("from_time", {}), dict[str, FromTime])
+        self.from_time = {field.name: told[field.name] for field in self.context if field.name in told}
+        self.time = replace(TIME, clock=clock)
         self.times: tuple[Field, ...] = ()
         if TIME_SINCE in self.features:
-            self.times = TIMES, TIME
+            self.times = replace(TIMES, clock=clock), self.time
 
     @property
     def all(self) -> tuple[Field, ...]:
         """Every field, those that each request must have first."""
         features = *self.context, *self.behaviours, *self.candidates, *self.user
-        return USER, HISTORY, CANDIDATES, *features, *self.times
+        times = self.times or ((self.time,) if self.from_time else ())
+        return USER, HISTORY, CANDIDATES, *features, *times
+
+    def lacking(self, names: Collection[str]) -> tuple[str, ...]:
+        """Name the features of the context that no request has, of the fields that no request has."""
+        told = () if self.time.name in names else self.from_time
+        return tuple(f.name for f in self.context if f.name in names and f.name not in told)
 
     def encode_context(self, given: Mapping[str, Values], requests: int) -> FeatureTable:
-        """Encode raw context ``[R]``; a feature that is not given is unknown."""
-        return {
-            field.name: self._encode(field.name, given.get(field.name, [None] * requests))
-            for field in self.context
-        }
+        """Encode raw context ``[R]``; a feature that is not given is unknown, or follows from ``time``."""
+        nulls = [None] * requests
+        found = {field.name: given.get(field.name, nulls) for field in self.context}
+        for name, told in self.from_time.items():
+            found[name] = _filled(found[name], given.get(self.time.name, nulls), told)
+        return {name: self._encode(name, values) for name, values in found.items()}
 
     def encode_behaviours(self, given: Mapping[str, Values], behaviours: int, since: Values) -> FeatureTable:
         """Encode what histories bring along, ``time_since`` included; what is not given is unknown.
@@ -148,7 +167,7 @@ class RequestFields:
         table = {
             field.name: self._encode(field.name, given.get(field.name, nulls)) for field in self.behaviours
         }
-        if self.times:
+        if TIME_SINCE in self.features:
             table[TIME_SINCE] = self._encode(TIME_SINCE, since if len(since) else nulls)
         return table
 
@@ -162,6 +181,16 @@ class RequestFields:
     def _of(self, side: Side) -> tuple[Field, ...]:
         ids = ("item", "user")  # what a request says as user, history and candidates
         return tuple(_field(f) for f in self._run.schema.of(side) if f.name not in (*ids, TIME_SINCE))
+
+
+def _filled(values: Values, times: Values, told: FromTime) -> Values:
+    """Put what follows from the times of requests ``[R]`` in place of values that they do not give."""
+    if not isinstance(times, pl.Series):  # of one request, in Python
+        pairs = zip(values, times, strict=True)
+        return [told.of_second(time) if value is None else value for value, time in pairs]
+    given = values if isinstance(values, pl.Series) else pl.Series(values, dtype=pl.String)
+    filled: pl.Series = given.zip_with(given.is_not_null(), told.of(times))
+    return filled
 
 
 def _field(feature: Feature) -> Field:

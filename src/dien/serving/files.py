@@ -28,7 +28,7 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
             (:mod:`dien.serving.requests`). It has ``user``, ``history``, ``candidates`` and the run's context
             features (lists where multi-valued); the run's behaviour features as lists with a value for each
             entry of the history; and, where it has ``time_since``, ``times`` of these entries and ``time``
-            of the request, in seconds since 1970.
+            of the request (:class:`~dien.serving.times.Clock`).
         out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each request: ``user``, ``candidates`` and
             ``scores``, and ``conversions`` (the probability that a click leads to one) where the run predicts
             them; in CSV all but the first as JSON.
@@ -43,14 +43,14 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
     columns = _CONVERSIONS if scorer.predicts_conversions else _SCORES
     of_others = {"the file of requests": requests}
     with file_of_scores(out, columns, of_others=of_others, run=scorer.run.path) as write:
-        for table in read_requests(requests, fields.all):
+        for table in read_requests(requests, fields.all, result.times):
             lacking = [name for name in lacking if name not in table.columns]
             scores = _score(scorer, table, result)
             write(table.with_columns(**scores))
             if progress:
                 progress(table.height)
     if result.requests:
-        result.missing_context = _named(fields.context, lacking)
+        result.missing_context = fields.lacking(lacking)
         result.missing_behaviours = _named((*fields.behaviours, *fields.times), lacking)
     return result
 

@@ -20,7 +20,7 @@ from dien.errors import DataError, RunError
 from dien.progress import Progress
 from dien.run import Run
 from dien.serving.catalogue import as_known
-from dien.serving.features import TIME, USER, Described, Field
+from dien.serving.features import USER, Described, Field
 from dien.serving.requests import read_requests
 from dien.serving.scored import ScoredFile, described
 from dien.serving.scorer import Scorer
@@ -121,7 +121,7 @@ def score_pairs(
 
     Args:
         run: a finished run or its folder.
-        pairs: Parquet, JSON lines or CSV with ``user``, ``item`` and maybe ``time`` (seconds since 1970), and
+        pairs: Parquet, JSON lines or CSV with ``user``, ``item`` and maybe ``time`` (as in requests), and
             the run's context features, and features of items and users that count in place of the dataset's:
             one value each (lists where multi-valued).
         out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each pair, in their order: ``user``, ``item``,
@@ -142,8 +142,8 @@ def score_pairs(
         )
     scorer, fields = logged.scorer, logged.scorer.fields
     of_items = [replace(field.entry, of_candidates=False) for field in fields.candidates]
-    wanted = [USER, ITEM, *fields.context, *of_items, *fields.user, TIME]
-    lacking = {field.name for field in (*fields.context, *fields.times)} - {"times"}
+    wanted = [USER, ITEM, *fields.context, *of_items, *fields.user, fields.time]
+    lacking = {field.name for field in (*fields.context, fields.time)}
     result = ScoredFile()
     with file_of_scores(
         out,
@@ -151,7 +151,7 @@ def score_pairs(
         of_others={"the file of pairs": pairs, **logged.read},
         run=scorer.run.path,
     ) as write:
-        for table in read_requests(pairs, wanted):
+        for table in read_requests(pairs, wanted, result.times):
             lacking -= set(table.columns)
             if "time" in table.columns:
                 logged.expect_order(pairs, table["time"])
@@ -161,8 +161,8 @@ def score_pairs(
             if progress:
                 progress(table.height)
     if result.requests:
-        result.missing_context = tuple(field.name for field in fields.context if field.name in lacking)
-        result.missing_behaviours = ("time",) if "time" in lacking else ()
+        result.missing_context = fields.lacking(lacking)
+        result.missing_behaviours = ("time",) if fields.times and "time" in lacking else ()
     return result
 
 

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from dien.data.log import YEAR_10000
+from dien.data.ragged import row_of, to_offsets
 from dien.data.readers.files import table_file
 from dien.data.readers.json_columns import column_of
 from dien.data.readers.json_lines import JsonType
@@ -36,16 +38,19 @@ REQUESTS_AT_ONCE = 4096
 
 _TEXT = ("id", "category")
 _ID = str | int | Annotated[float, msgspec.Meta(multiple_of=1)]  # 3.0, as pandas stores 3 beside a gap
-_LEAVES: dict[str, Any] = {"id": _ID, "category": _ID | bool, "number": float}
+_LEAVES: dict[str, Any] = {"id": _ID, "category": _ID | bool, "number": float, "time": str | int}
 
 
-def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]:
+def read_requests(
+    path: Path, fields: Sequence[Field], times: dict[str, int] | None = None
+) -> Iterator[pl.DataFrame]:
     """Read requests some thousand at a time.
 
     Args:
         path: Parquet, JSON lines or CSV.
         fields: what to look for; each that is not required may be missing. ``history`` and ``candidates``
             come before what has a value for each of their items.
+        times: counts how many times are written in which way, where it is given.
 
     Yields:
         Tables with a column for each field that the file has, of its type.
@@ -78,7 +83,8 @@ def read_requests(path: Path, fields: Sequence[Field]) -> Iterator[pl.DataFrame]
         for field in wanted:
             if reader.has(field.name):
                 beside = columns[field.beside] if field.beside else None
-                parse = partial(_parse, field=field, is_text=file.format == "csv", beside=beside)
+                is_text = file.format == "csv"
+                parse = partial(_parse, field=field, is_text=is_text, beside=beside, times=times)
                 columns[field.name] = chunk.parse(field.name, parse)
         yield pl.DataFrame(columns)
     if is_empty:
@@ -115,7 +121,9 @@ def _no_content(path: Path) -> DataError:
     return DataError(f"{path}: the file is empty; expected requests, write it again")
 
 
-def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | None) -> pl.Series:
+def _parse(
+    values: pl.Series, field: Field, is_text: bool, beside: pl.Series | None, times: dict[str, int] | None
+) -> pl.Series:
     """Check and convert a column ``[R]`` of requests.
 
     Args:
@@ -123,6 +131,7 @@ def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | N
         field: what they must be.
         is_text: whether the file has nothing but text.
         beside: the column of history or of candidates, where the field has a value for each of its items.
+        times: as of :func:`read_requests`.
 
     Raises:
         BadValueError: a value is not what it must be.
@@ -134,6 +143,8 @@ def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | N
         refuse_type(values, expected)
     if field.leaf in _TEXT:
         values = _whole(values, field, expected)
+    if field.leaf == "time":
+        values = _times(values, field, expected, times)
     try:
         column: pl.Series = values.cast(field.dtype)
     except pl.exceptions.PolarsError as error:  # an integer beyond 64 bits
@@ -143,11 +154,6 @@ def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | N
         refuse(column, _rows_where(column, field.depth, pl.Expr.is_null) | column.is_null(), expected)
     if field.leaf == "number":
         refuse(column, _rows_where(column, field.depth, pl.Expr.is_infinite), expected)
-    if field.leaf == "time":
-        bad = _rows_where(
-            column, field.depth, lambda t: ~t.is_between(-YEAR_10000, YEAR_10000, closed="none")
-        )
-        refuse(column, bad, expected)
     if beside is not None:
         lengths, items = column.list.len(), beside.list.len()
         differ = (lengths != items).fill_null(False)
@@ -161,10 +167,38 @@ def _parse(values: pl.Series, field: Field, is_text: bool, beside: pl.Series | N
     return column.alias(field.name)
 
 
+def _times(values: pl.Series, field: Field, expected: str, times: dict[str, int] | None) -> pl.Series:
+    """Make times ``[R]``, or lists of them, seconds since 1970.
+
+    Raises:
+        BadValueError: one is no time of 1970 to 2099.
+    """
+    if values.dtype == pl.Null:
+        return values
+    if not field.depth:
+        found, written = field.clock.seconds(values)
+        refuse(values, found.is_null() & values.is_not_null(), expected)
+    else:
+        values = values if isinstance(values.dtype, pl.List) else values.arr.to_list()
+        lengths = values.list.len().fill_null(0).to_numpy().astype(np.int64)
+        flat = values.filter(pl.Series(lengths > 0)).explode()
+        seconds, written = field.clock.seconds(flat)
+        bad = np.zeros(len(values), bool)
+        bad[row_of(lengths)[(seconds.is_null() & flat.is_not_null()).to_numpy()]] = True
+        refuse(values, pl.Series(bad), expected)
+        lists = pl.Series(
+            pl.from_arrow(pa.LargeListArray.from_arrays(to_offsets(lengths), seconds.to_arrow()))
+        )
+        found = lists.zip_with(values.is_not_null(), pl.Series([None], dtype=lists.dtype))
+    if times is not None:
+        times |= {form: times.get(form, 0) + count for form, count in written.items()}
+    return found.alias(values.name)
+
+
 def _from_text(values: pl.Series, field: Field) -> pl.Series:
     """Read the cells of a text file."""
     if not field.depth:
-        if field.leaf in _TEXT:
+        if field.leaf != "number":
             return values
         numbers: pl.Series = values.str.strip_chars().cast(field.dtype, strict=False)
         refuse(values, numbers.is_null() & values.is_not_null(), _expected(field, is_text=True))
@@ -190,10 +224,7 @@ def _expected(field: Field, is_text: bool = False) -> str:
     """Say what a field must be, and how to write that there is none."""
     null = "an empty cell" if is_text else "null"
     if field.leaf == "time":
-        return (
-            f"{field.expected}, before the year 10,000, or {null} where there is none; divide what is in "
-            "milliseconds by 1000, or mend it"
-        )
+        return f"{field.expected}, of the years 1970 to 2099, or {null} where there is none; mend it"
     if not field.nullable:
         return f"{field.expected}, [] for none and never {null}; mend it"
     return f"{field.expected}, or {null} where there is none; mend it"
@@ -201,7 +232,7 @@ def _expected(field: Field, is_text: bool = False) -> str:
 
 def _json_type(field: Field) -> Any:
     """Make the type that msgspec decodes a field as."""
-    kind = _LEAVES.get(field.leaf) or Annotated[int, msgspec.Meta(gt=-YEAR_10000, lt=YEAR_10000)]
+    kind = _LEAVES[field.leaf]
     for _ in range(field.depth):
         kind = list[kind if field.required else kind | None]  # type: ignore[misc]  # made at run time
     return kind | None if field.nullable else kind
@@ -213,7 +244,9 @@ def _holds(dtype: pl.DataType, field: Field) -> bool:
         return True  # nothing but nulls, which are looked at by themselves
     if field.depth:
         return isinstance(dtype, pl.List | pl.Array) and _holds(dtype.inner, field.entry)  # type: ignore[arg-type]
-    if field.leaf in _TEXT and isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+    if field.leaf != "number" and isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        return True
+    if field.leaf == "time" and (isinstance(dtype, pl.Datetime) or dtype == pl.Date):
         return True
     if dtype == pl.Boolean:
         return field.leaf == "category"

@@ -29,6 +29,7 @@ class ScoredFile:
         described_users: users, likewise.
         missing_context: context features of the run that no request has: they counted as unknown.
         missing_behaviours: behaviour features, and ``times`` and ``time``, likewise.
+        times: how times are written, and how many are so: ``seconds``, ``milliseconds``, ``text``, ...
         unknown_values: by feature, values that requests give and the run does not know, where there are any;
             those in lists, too.
     """
@@ -43,6 +44,7 @@ class ScoredFile:
     described_users: int = 0
     missing_context: tuple[str, ...] = ()
     missing_behaviours: tuple[str, ...] = ()
+    times: dict[str, int] = field(default_factory=dict)
     unknown_values: dict[str, int] = field(default_factory=dict)
 
     def count_unknown(

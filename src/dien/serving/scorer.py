@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from dien.serving.features import (
 )
 
 RawId = str | int
+Moment = int | str | date
+"""A time: a number since 1970, text, or typed (a ``datetime`` is a ``date``)."""
 CANDIDATES_AT_ONCE = 2048
 
 
@@ -87,8 +90,8 @@ class Scorer:
         candidates: Sequence[RawId],
         context: Mapping[str, Any] | None = None,
         behaviours: Mapping[str, Sequence[Any]] | None = None,
-        times: Sequence[int | None] | None = None,
-        time: int | None = None,
+        times: Sequence[Moment | None] | None = None,
+        time: Moment | None = None,
         candidate_features: Mapping[str, Sequence[Any]] | None = None,
         user_features: Mapping[str, Any] | None = None,
         conversions: bool = False,
@@ -106,9 +109,10 @@ class Scorer:
             context: raw value of each context feature: an id, a list of ids (multi-valued) or a number, as
                 when preparing; what is missing or None counts as unknown.
             behaviours: of each behaviour feature, a raw value for each entry of the history; likewise.
-            times: when each entry of the history was, in seconds since 1970, for runs with ``time_since``;
-                unknown without.
-            time: of the request, likewise.
+            times: when each entry of the history was, for runs with ``time_since``; unknown without. A time
+                is a number since 1970 (its size says the unit), text as 2024-01-31T10:00:00Z, or typed; one
+                without a zone is of that of the log.
+            time: of the request, likewise; a feature ``from_time`` follows from it where it is not given.
             candidate_features: of some item features, a raw value for each candidate: it counts in place of
                 the run's own, which it has for items it knows. None is not given.
             user_features: of some user features, a raw value, likewise.
@@ -125,7 +129,8 @@ class Scorer:
         """
         fields = self.fields
         user_id, clicked, targets = USER.plain(user), HISTORY.plain(history), CANDIDATES.plain(candidates)
-        given_times, now = TIMES.plain(times), TIME.plain(time)
+        given_times = replace(TIMES, clock=fields.time.clock).plain(times)
+        now = fields.time.plain(time)
         raw_context = _given("context", context, fields.context)
         raw_behaviours = _given("behaviours", behaviours, fields.behaviours, clicked)
         raw_candidates = _given("candidate_features", candidate_features, fields.candidates, targets)
@@ -144,7 +149,9 @@ class Scorer:
             lengths=np.array([read]),
             candidates=find(targets),
             counts=np.array([len(targets)]),
-            context=fields.encode_context({name: [value] for name, value in raw_context.items()}, 1),
+            context=fields.encode_context(
+                {name: [value] for name, value in raw_context.items()} | {TIME.name: [now]}, 1
+            ),
             behaviours=fields.encode_behaviours(
                 {name: values[-most:] for name, values in raw_behaviours.items()}, read, since[-most:]
             ),

@@ -11,20 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
 
-from dien.data.log import YEAR_10000
 from dien.data.readers.messages import shown
+from dien.serving.times import UNKNOWN, Clock
 
 Leaf = Literal["id", "category", "number", "time"]
 EXPECTED: dict[Leaf, str] = {
     "id": "strings or integers",
     "category": "strings, integers or booleans",
     "number": "finite numbers",
-    "time": "integers, seconds since 1970",
+    "time": "integers, seconds since 1970 (or ms, us, ns), or text as 2024-01-31T10:00:00Z",
 }
 _WHOLE = 1 << 53  # below it, floats hold every integer
 _AS_THEY_ARE: dict[Leaf, set[type]] = {
@@ -47,7 +48,7 @@ class NotExpectedError(Exception):
         super().__init__("None" if value is None else shown(value), mend)
 
 
-def plain(value: Any, leaf: Leaf, depth: int, required: bool = False) -> Any:
+def plain(value: Any, leaf: Leaf, depth: int, required: bool = False, clock: Clock = UNKNOWN) -> Any:
     """Make a value what encoders take: ids as text, lists as Python's, None where it is unknown.
 
     Args:
@@ -55,6 +56,7 @@ def plain(value: Any, leaf: Leaf, depth: int, required: bool = False) -> Any:
         leaf: what it holds, or its lists do.
         depth: 0 for a value, 1 for a list, 2 for a list of lists.
         required: whether neither the list nor an entry of it may be None.
+        clock: reads times.
 
     Raises:
         NotExpectedError: it is something else.
@@ -64,16 +66,16 @@ def plain(value: Any, leaf: Leaf, depth: int, required: bool = False) -> Any:
             raise NotExpectedError(value, "give [] for none")
         return None
     if not depth:
-        return _LEAVES[leaf](value)
+        return _time(value, clock) if leaf == "time" else _LEAVES[leaf](value)
     entries = _entries(value)
     if depth > 1:
-        return [plain(entry, leaf, depth - 1) for entry in entries]
+        return [plain(entry, leaf, depth - 1, clock=clock) for entry in entries]
     kinds = set(map(type, entries))
     if kinds <= _AS_THEY_ARE[leaf]:
         return _finite(entries) if leaf == "number" else _writable(entries)
     if required and type(None) in kinds:
         raise NotExpectedError(None, "leave out what is unknown")
-    read = _LEAVES[leaf]
+    read = partial(_time, clock=clock) if leaf == "time" else _LEAVES[leaf]
     return [None if entry is None else read(entry) for entry in entries]
 
 
@@ -148,21 +150,18 @@ def _number(value: Any) -> float:
     raise NotExpectedError(value, _mend(value))
 
 
-def _time(value: Any) -> int:
-    if isinstance(value, (Integral, float, np.floating)) and not isinstance(value, bool):
-        whole = int(value) if math.isfinite(value) else 0
-        if whole == value:
-            if abs(whole) < YEAR_10000:
-                return whole
-            raise NotExpectedError(value, "this is beyond the year 10,000: divide milliseconds by 1000")
-    raise NotExpectedError(value, _mend(value))
+def _time(value: Any, clock: Clock) -> int:
+    second = clock.second(value)
+    if second is None:
+        of_years = isinstance(value, (Integral, date, np.datetime64)) and not isinstance(value, bool)
+        raise NotExpectedError(value, "a time of the years 1970 to 2099" if of_years else _mend(value))
+    return second
 
 
 _LEAVES: dict[Leaf, Callable[[Any], Any]] = {
     "id": _id,
     "category": _category,
     "number": _number,
-    "time": _time,
 }
 
 

@@ -13,7 +13,7 @@ from dien.data.readers.messages import refuse, refuse_type, shown
 from dien.data.readers.values import cast, evaluated
 from dien.data.sources.table.times import compact_dates, formats, numbers
 from dien.data.sources.table.times.columns import name_of
-from dien.data.sources.table.times.spellings import SPELLINGS, Civil, civil
+from dien.data.sources.table.times.spellings import SPELLINGS, Civil, certain, civil
 from dien.data.sources.table.times.zones import to_utc
 from dien.data.times import ORDER, UNITS, Times, compact, in_words
 from dien.errors import DataError
@@ -203,18 +203,7 @@ class TimeParser:
     def _from_text(self, values: pl.Series, given: pl.Series) -> pl.Series:
         """Read text that can be read in one way alone."""
         self._told("iso")
-        found = civil(given, self._spelling)
-        for spelling in SPELLINGS:
-            missing = found.local.is_null()
-            if not missing.any():
-                break
-            if spelling == self._spelling:
-                continue
-            rest = civil(given.filter(missing), spelling)
-            if rest.local.null_count() < len(rest.local):
-                self._spelling = spelling
-                rows = missing.arg_true()
-                found = Civil(*(one.scatter(rows, new) for one, new in zip(found, rest, strict=True)))
+        found, self._spelling = certain(given, self._spelling)
         bad = found.local.is_null()
         if bad.any():
             could_be = formats.suggested(given, str(given[bad.arg_max() or 0]))

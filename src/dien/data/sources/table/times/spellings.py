@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import NamedTuple
 
 import polars as pl
 
 _OFFSET = r"[+-][0-9]{2}(?::?[0-9]{2})?"
 ZONE = rf"[Zz]|(?:UTC|GMT)(?:{_OFFSET})?|{_OFFSET}"
+_DAYS_TO_1970 = date(1970, 1, 1).toordinal()
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _WEEKDAY = r"(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? +)?"
@@ -73,6 +76,56 @@ def civil(text: pl.Series, pattern: str) -> Civil:
     seconds = _days().cast(pl.Int64) * 86_400 + pl.col("rest")
     made = found.select(local=pl.when(_there_is()).then(seconds), ahead="ahead")
     return Civil(made["local"], made["ahead"])
+
+
+def certain(text: pl.Series, first: str) -> tuple[Civil, str]:
+    """Read text ``[n]`` by all :data:`SPELLINGS`.
+
+    Args:
+        text: to read.
+        first: the one to begin with, as it read the last text.
+
+    Returns:
+        What was read, and the spelling that read most of the rest.
+    """
+    found = civil(text, first)
+    begun = first
+    for spelling in SPELLINGS:
+        missing = found.local.is_null()
+        if not missing.any():
+            break
+        if spelling == begun:
+            continue
+        rest = civil(text.filter(missing), spelling)
+        if rest.local.null_count() < len(rest.local):
+            first, rows = spelling, missing.arg_true()
+            found = Civil(*(one.scatter(rows, new) for one, new in zip(found, rest, strict=True)))
+    return found, first
+
+
+def civil_of(text: str, pattern: str) -> tuple[int, int | None] | None:
+    """Do the same as :func:`civil` for one text, without Polars, whose threads a forked process lacks."""
+    match = re.match(pattern, text)
+    if match is None:
+        return None
+    parts = match.groupdict()
+    if "y" in parts:
+        parts["Y"] = int(parts["y"]) + (2000 if int(parts["y"]) < 69 else 1900)
+    month = int(parts["m"]) if "m" in parts else _MONTHS.index(parts["b"][:3].lower()) + 1
+    hour, half = int(parts.get("H") or 0), parts.get("p")
+    if half is not None and not 1 <= hour <= 12:
+        return None
+    if half is not None:
+        hour = hour % 12 + (12 if half in "pP" else 0)
+    clock = hour * 3600 + int(parts.get("M") or 0) * 60 + int(parts.get("S") or 0)
+    try:
+        days = date(int(parts["Y"]), month, int(parts["d"])).toordinal() - _DAYS_TO_1970
+    except ValueError:  # the 30th of February
+        return None
+    zone = parts.get("z")
+    digits = re.sub("[A-Za-z:]", "", zone or "").ljust(5, "0")
+    ahead = int(digits[1:3]) * 3600 + int(digits[3:5]) * 60 if digits[0] in "+-" else 0
+    return days * 86_400 + clock, None if zone is None else -ahead if digits[0] == "-" else ahead
 
 
 def _there_is() -> pl.Expr:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import polars as pl
+
+
+def second_of(local: int, zone: str) -> int | None:
+    """Do the same as :func:`to_utc` for one time, without Polars; None where the clock was put forward."""
+    clock = datetime(1970, 1, 1) + timedelta(seconds=local)  # of the zone
+    place = ZoneInfo(zone)
+    second = int(clock.replace(tzinfo=place).timestamp())
+    return second if datetime.fromtimestamp(second, place).replace(tzinfo=None) == clock else None
 
 
 def to_utc(local: pl.Series, zone: str) -> tuple[pl.Series, int]:

@@ -1,0 +1,165 @@
+"""Times of requests: read as those of the log, alike in a file and in Python."""
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.config import load_config
+from dien.data.sources.table import prepare
+from dien.data.times import FromTime, Times
+from dien.errors import DataError
+from dien.run import Run
+from dien.serving import Scorer, score_file
+from dien.serving.times import Clock
+from dien.training import fit
+
+_SPELLED = (
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %I:%M:%S %p", "%a %b %d %H:%M:%S +0230 %Y",
+    "%d %B %Y %H:%M:%S GMT", "%Y%m%dT%H%M%S-05", "%Y-%m-%d", "%d.%m.%Y %H:%M:%S", "%Y-%m-%d 25:00", "%Y%m%d",
+)  # fmt: skip
+_CLOCKS = (
+    Clock(),
+    Clock(Times(form="iso", zone="Europe/Berlin")),
+    Clock(Times(form="%d.%m.%Y %H:%M:%S", zone="America/New_York")),
+    Clock(Times(form="%Y%m%d", zone="UTC")),
+    Clock(Times(form="ms")),
+)
+_moments = st.datetimes(datetime(1990, 1, 1), datetime(2026, 1, 1)).map(lambda t: t.replace(microsecond=0))
+_values = (
+    st.tuples(_moments, st.sampled_from(_SPELLED)).map(lambda pair: pair[0].strftime(pair[1]))
+    | st.integers(-(10**12), 10**12)
+    | st.integers(0, 4 * 10**9).flatmap(lambda t: st.sampled_from([t * 10**k for k in (0, 3, 6, 9)]))
+    | st.text("0123456789-:/. TZ", max_size=12)
+    | st.none()
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(values=st.lists(_values, min_size=1, max_size=8), clock=st.sampled_from(_CLOCKS))
+def test_a_file_and_python_read_the_same_times(values, clock) -> None:
+    column = pl.Series("time", [None if value is None else str(value) for value in values])
+    found, _ = clock.seconds(column)
+    assert found.to_list() == [None if value is None else clock.second(value) for value in values]
+
+
+@given(
+    moments=st.lists(_moments, min_size=1, max_size=5), clock=st.sampled_from(_CLOCKS), aware=st.booleans()
+)
+def test_typed_times_are_read_alike(moments, clock, aware) -> None:
+    typed = [moment.replace(tzinfo=timezone.utc) for moment in moments] if aware else moments
+    found, said = clock.seconds(pl.Series("time", typed))
+    assert found.to_list() == [clock.second(moment) for moment in typed]
+    assert said in ({"typed times": len(typed) - found.null_count()}, {})
+    assert clock.seconds(pl.Series(moments).dt.date())[0][0] == clock.second(moments[0].date())
+
+
+def test_a_number_is_of_the_unit_that_its_size_says_and_a_date_where_the_log_writes_it_so() -> None:
+    second = 1_700_000_000
+    values = pl.Series([second, second * 10**3, second * 10**6, second * 10**9, -1, 5 * 10**9])
+    found, said = Clock().seconds(values)
+    assert found.to_list() == [second] * 4 + [None, None]
+    assert said["milliseconds"] == 1
+    assert Clock(Times(form="%Y%m%d")).seconds(pl.Series([20231115, second]))[0].to_list() == [
+        1700006400,
+        second,
+    ]
+
+
+@given(
+    second=st.integers(0, 4_000_000_000), zone=st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York"])
+)
+def test_the_hour_and_the_weekday_of_a_time_are_the_same_in_a_file_and_in_python(second, zone) -> None:
+    for what in ("hour", "weekday"):
+        told = FromTime(what=what, zone=zone)
+        assert told.of(pl.Series([second, None], dtype=pl.Int64)).to_list() == [told.of_second(second), None]
+
+
+@pytest.fixture(scope="module")
+def timed_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose log is in milliseconds, with the hour of the impression in New York."""
+    path = tmp_path_factory.mktemp("timed")
+    log = pl.DataFrame(
+        {
+            "user": [k % 7 for k in range(300)],
+            "item": [k * k % 11 for k in range(300)],
+            "time": [(1_700_000_000 + 4_000 * k) * 1000 for k in range(300)],
+            "label": [k % 3 % 2 for k in range(300)],
+        }
+    )
+    schema = {
+        "interactions": {"label": "label"},
+        "features": {
+            "behaviour": {"time_since": None},
+            "context": {"hour": {"from_time": "hour", "zone": "America/New_York"}},
+        },
+    }
+    data = prepare(log, path / "data", schema=schema)
+    fit(
+        data,
+        load_config(overrides=["training.epochs=1", "model.hidden_size=4"]),
+        path / "run",
+        show_progress=False,
+    )
+    return Run.open(path / "run")
+
+
+_NOW = 1_701_000_000
+_REQUEST = {"user": 1, "history": [1, 2], "candidates": [3, 4]}
+_WRITTEN = [
+    {"times": [_NOW - 90, _NOW - 40], "time": _NOW},
+    {"times": [(_NOW - 90) * 1000, (_NOW - 40) * 1000], "time": _NOW * 1000},
+    {"times": ["2023-11-26 11:58:30", "2023-11-26T11:59:20Z"], "time": "2023/11/26 12:00:00"},
+    {"times": [_NOW - 90, _NOW - 40], "time": _NOW, "hour": "7"},
+]
+
+
+def test_requests_score_alike_however_their_times_are_written_and_the_hour_follows(
+    timed_run, tmp_path
+) -> None:
+    scorer = Scorer(timed_run)
+    plain = scorer.score(1, [1, 2], [3, 4], context={"hour": "7"}, **_WRITTEN[0])
+    for written in _WRITTEN[:3]:
+        assert (scorer.score(1, [1, 2], [3, 4], **written) == plain).all()
+    other = scorer.score(1, [1, 2], [3, 4], context={"hour": "8"}, **_WRITTEN[0])
+    assert (other != plain).any()
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(_REQUEST | one) + "\n" for one in _WRITTEN))
+    result = score_file(scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert [line["scores"] for line in lines] == [lines[0]["scores"]] * 4
+    assert np.allclose(lines[0]["scores"], plain, atol=1e-6)
+    assert result.missing_context == ()
+    assert result.times == {"seconds": 6, "milliseconds": 3, "text": 3}
+
+
+def test_typed_times_of_parquet_score_as_numbers_do(timed_run, tmp_path) -> None:
+    scorer = Scorer(timed_run)
+    typed = pl.DataFrame([_REQUEST | _WRITTEN[0]]).with_columns(
+        pl.from_epoch("time", "s"), pl.col("times").list.eval(pl.from_epoch(pl.element(), "s"))
+    )
+    typed.write_parquet(tmp_path / "r.parquet")
+    score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.parquet")
+    found = pl.read_parquet(tmp_path / "s.parquet")["scores"][0].to_list()
+    assert found == scorer.score(1, [1, 2], [3, 4], **_WRITTEN[0]).tolist()
+
+
+def test_without_a_time_the_hour_is_missing_and_named(timed_run, tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text(json.dumps(_REQUEST) + "\n")
+    result = score_file(Scorer(timed_run), tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+    assert result.missing_context == ("hour",)
+    assert result.missing_behaviours == ("times", "time")
+
+
+def test_a_time_that_is_none_is_refused_with_its_line(timed_run, tmp_path: Path) -> None:
+    for wrong in ("26.11.2023", "tomorrow", -5, 5_000_000_000, "2023-02-30"):
+        lines = [_REQUEST | {"time": _NOW}, _REQUEST | {"time": wrong}]
+        (tmp_path / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with pytest.raises(DataError, match=r"line 2: column 'time': .* of the years 1970 to 2099"):
+            score_file(Scorer(timed_run), tmp_path / "r.jsonl", tmp_path / "s.jsonl")
+        with pytest.raises(ValueError, match=r"^time: .*expected integers, seconds since 1970"):
+            Scorer(timed_run).score(1, [1], [2], time=wrong)
