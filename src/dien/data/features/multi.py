@@ -15,6 +15,7 @@ from dien.data.features.definition import Feature, MapFile, Pooling, Side, Text,
 from dien.data.features.encoders import Encoder, Encodes
 from dien.data.features.indices import Indices, within
 from dien.data.ragged import Column, Ragged, row_of, to_offsets
+from dien.data.readers.literals import with_literals
 from dien.data.readers.messages import refuse_type
 from dien.data.readers.values import WHOLE, evaluated
 
@@ -37,9 +38,10 @@ class Multi(Indices):
     suffixes: ClassVar[tuple[str, ...]] = ("", ".offsets")
 
     def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
-        """Read lists, or text with a separator between values: lists of String."""
+        """Read lists, text with a separator between values, or text as ``[4, 0]``: lists of String."""
         expected = (
-            f"a list of text, or text with {self.separator!r} between values; convert it or change kind"
+            f"a list of text, or text with {self.separator!r} between values, or as ['a', 'b']; convert it "
+            "or change kind"
         )
         dtype = values.dtype
         if isinstance(dtype, pl.Array):
@@ -52,7 +54,8 @@ class Multi(Indices):
                 refuse_type(values, expected)
             lists = values.cast(pl.List(pl.String))
         elif dtype == pl.Null or isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-            lists = values.cast(pl.String).str.split(self.separator)
+            text = values.cast(pl.String)
+            lists = with_literals(text, text.str.split(self.separator), expected)
         else:
             refuse_type(values, expected)
         known = lists.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != "")))

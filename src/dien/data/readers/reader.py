@@ -18,6 +18,7 @@ from dien.data.readers.messages import BadValueError, no_column, one_line
 from dien.data.readers.nulls import Nulls
 from dien.data.readers.parquet import ParquetReader
 from dien.data.readers.text_format import Format
+from dien.data.readers.values import with_points
 from dien.errors import DataError
 from dien.forks import expect_polars
 from dien.progress import Progress
@@ -142,11 +143,13 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Read some columns of a file as chunks that know their place; see :meth:`Reader.chunks`.
 
-    What marks a missing value (``reader.file.nulls``) is null in them, and counted in ``reader.kept``.
+    What marks a missing value (``reader.file.nulls``) is null in them, and counted in ``reader.kept``;
+    numbers have a point before their fraction.
     """
     row, head, nulls = 0, reader.file.head, Nulls(reader.file.nulls)
     for frame in reader.chunks(columns, progress, rows):
         part = frame if head is None else frame.head(head - row)
+        part = with_points(part) if reader.file.text.decimal == "," else part
         yield Chunk(reader, nulls.out_of(part), row)
         row += part.height
         if row == head:

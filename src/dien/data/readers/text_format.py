@@ -23,6 +23,7 @@ class TextFormat:
         encoding: of the text, as Python names it.
         quoted: whether quotes around a field keep separators and line ends in it; else they are text.
         nulls: what marks a missing value, beside an empty field.
+        decimal: what stands before the fraction of a number.
     """
 
     format: Literal["parquet", "csv", "tsv", "jsonl"] | None = None
@@ -31,6 +32,7 @@ class TextFormat:
     encoding: str | None = None
     quoted: bool | None = None
     nulls: tuple[str, ...] | None = None
+    decimal: Literal[".", ","] = "."
 
     def __post_init__(self) -> None:
         if self.encoding is not None and not is_encoding(self.encoding):

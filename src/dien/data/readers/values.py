@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from dien.data.readers.messages import refuse, refuse_type
@@ -25,6 +27,8 @@ def text(values: pl.Series, expected: str = "text or whole numbers") -> pl.Serie
         refuse_type(values, expected)
     return _filled(values.cast(pl.String))
 
+
+_WITH_COMMA = r"^\s*[+-]?\d+,\d+\s*$"
 
 WHOLE = 1 << 53
 """Below it floats hold every whole number."""
@@ -71,6 +75,8 @@ def floats(values: pl.Series, expected: str) -> pl.Series:
         bad = found.is_null() & given.is_not_null()
         if bad.any() and (mark := given.filter(bad)[0]) in LIKELY:
             expected += f", or say nulls: [{mark}] of this table in the schema, where it marks a missing one"
+        elif bad.any() and re.match(_WITH_COMMA, given.filter(bad)[0]):
+            expected += ", or say decimal: ',' of this table in the schema, where the comma begins a fraction"
         refuse(values, bad, expected)
     elif dtype.is_numeric() or dtype == pl.Null:
         found = values.cast(pl.Float64)
@@ -78,6 +84,15 @@ def floats(values: pl.Series, expected: str) -> pl.Series:
         refuse_type(values, expected)
     filled: pl.Series = found.fill_nan(None)
     return filled
+
+
+def with_points(frame: pl.DataFrame) -> pl.DataFrame:
+    """Write cells of text that are a number with a decimal comma with a point instead."""
+    for column in frame.iter_columns():
+        if column.dtype == pl.String and (found := column.str.contains(_WITH_COMMA).fill_null(False)).any():
+            point = column.str.replace(",", ".", literal=True)
+            frame = frame.with_columns(pl.when(found).then(point).otherwise(column).alias(column.name))
+    return frame
 
 
 def evaluated(made: pl.Expr) -> pl.Series:

@@ -384,6 +384,19 @@ class TableSpec(Strict):
         return self
 
     @model_validator(mode="after")
+    def _commas_have_one_meaning(self) -> TableSpec:
+        own = self.behaviours if self.behaviours != Behaviours() else self.interactions
+        tables = {"item": self.items, "user": self.users, "behaviour": own, "context": self.interactions}
+        for side, name, feature in self.features.named():
+            table = tables[side] if feature.from_ is None else self.interactions
+            if table.decimal == "," and getattr(feature, "separator", None) == ",":
+                raise ValueError(
+                    f"features.{side}.{name}.separator is the comma that decimal of its table names; write "
+                    "lists with another separator, or numbers with a point"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _features_fit_together(self) -> TableSpec:
         named = [(f"features.{side}.{name}", name, feature) for side, name, feature in self.features.named()]
         check_names(

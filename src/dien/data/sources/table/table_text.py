@@ -22,6 +22,7 @@ class TableText(Strict):
         quote: none where quotes are text.
         nulls: what marks a missing value, beside an empty field; in place of those that are known in text
             with columns (:data:`~dien.data.readers.nulls.KNOWN`).
+        decimal: a comma where numbers of text have one before their fraction, as 10,5.
     """
 
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
@@ -30,6 +31,7 @@ class TableText(Strict):
     encoding: Text | None = None
     quote: Literal["none"] | None = None
     nulls: tuple[Text, ...] | None = None
+    decimal: Literal[",", "."] | None = None
 
     @field_validator("nulls", mode="before")
     @classmethod
@@ -73,4 +75,5 @@ class TableText(Strict):
             encoding=self.encoding,
             quoted=False if self.quote == "none" else None,
             nulls=self.nulls,
+            decimal=self.decimal or ".",
         )

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import polars as pl
+
 from dien.data.prepare.look import expect_joined
 from dien.data.readers.files import find
 from dien.data.readers.messages import listed
@@ -101,8 +103,23 @@ def _read(paths: Sequence[Path], said: TableText) -> tuple[list[HeadColumn], lis
         nulls = tuple(sorted(marks | set(KNOWN)))
         columns = head_of(paths, said.model_copy(update={"nulls": nulls}).text())
         beside = in_comment(listed(column.name for column in marked), 150)
+        said = said.model_copy(update={"nulls": nulls})
         lines.append(f"  nulls: {json.dumps(nulls)}  # what stands beside numbers in {beside}")
+    commas = [column for column in columns if said.decimal is None and _with_commas(column.values)]
+    if commas:
+        columns = head_of(paths, said.model_copy(update={"decimal": ","}).text())
+        named = in_comment(listed(column.name for column in commas), 150)
+        lines.append(f'  decimal: ","  # as in {named}')
     return columns, lines
+
+
+def _with_commas(values: pl.Series) -> bool:
+    """Whether a column holds numbers alone, some of them with a decimal comma."""
+    known = values.drop_nulls()
+    if known.dtype != pl.String or known.is_empty():
+        return False
+    numbers = known.str.contains(r"^\s*[+-]?\d+(,\d+)?\s*$")
+    return bool(numbers.all()) and bool(known.str.contains(",", literal=True).any())
 
 
 def _text_lines(paths: Sequence[Path], said: TableText) -> list[str]:

@@ -16,7 +16,8 @@ from dien.data.times import UNITS
 from dien.errors import DataError
 
 _FEW = 20  # integers with so few values are categories
-_SEPARATORS = ("|", ";", ",", "^")
+_SEPARATORS = ("|", ";", ", ", ",", "^")
+_LIST = r"^\s*\[[\s\S]*\]\s*$"
 
 
 def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:
@@ -39,6 +40,8 @@ def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:
             return {"kind": "categorical"}, "whole numbers, but its name says they name something"
         return _numeric(values)
     if values.dtype == pl.String:
+        if values.str.contains(_LIST).all():
+            return {"kind": "multi"}, "lists, written as text"
         for separator in _SEPARATORS:
             pieces = values.str.split(separator)
             if (pieces.list.len() > 1).mean() >= 0.1 and pieces.explode().n_unique() <= column.distinct:  # type: ignore[operator]
