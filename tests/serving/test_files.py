@@ -150,7 +150,7 @@ def test_a_bad_line_is_refused_by_its_number_and_nothing_is_written(
     [
         (
             {"user": ["u"], "history": [["1"]]},
-            "no column 'candidates'; found user, history; every request has it .a list of",
+            "no column 'candidates'; found user, history; every row has it .a list of",
         ),
         (
             {"user": ["u"], "history": ["1"], "candidates": [["1"]]},

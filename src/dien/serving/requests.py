@@ -75,7 +75,7 @@ def read_requests(
         wanted = [field for field in fields if field.required or field.name in found]
         for field in wanted:
             if field.name not in found:
-                mend = f"every request has it ({field.expected}): rename a column, or add it"
+                mend = f"every row has it ({field.expected}): rename a column, or add it"
                 raise no_column(path, field.name, found, mend)
     for chunk in read_chunks(reader, [field.name for field in wanted], rows=REQUESTS_AT_ONCE):
         is_empty = False

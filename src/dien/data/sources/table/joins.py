@@ -12,7 +12,8 @@ from dien.data.log import ENOUGH_MEET, Join
 from dien.data.readers.files import TableFile
 
 _LOOKED_AT = 10_000  # ids of the log
-_SOME = 0.1  # of the ids looked at, that a cause must explain
+_OTHERS = 2_000_000  # ids of the table: time and memory stay bounded
+_SOME = 0.02  # of the ids looked at, that a cause must explain
 
 _CAUSES: tuple[tuple[str, Callable[[pl.Series], pl.Series]], ...] = (
     ("blanks around ids; take them away", lambda ids: ids.str.strip_chars()),
@@ -53,7 +54,7 @@ def join_of(
     if join.met >= ENOUGH_MEET * join.ids:
         return join
     without = ids.filter(pl.Series(~has_row))
-    pair, cause = _differ_by(without.head(_LOOKED_AT), others)
+    pair, cause = _differ_by(without.head(_LOOKED_AT), others.head(_OTHERS))
     return Join(side, join.table, join.ids, join.met, pair or (without[0], _first(others)), cause)
 
 
