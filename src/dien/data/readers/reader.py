@@ -138,6 +138,11 @@ class Chunk:
         return f"{self.reader.file.path}: {self.reader.place(row)}"
 
 
+def is_pattern(name: str) -> bool:
+    """Whether Polars takes a column's name for a pattern of names: such a column cannot be read."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
 def read_chunks(
     reader: Reader, columns: Sequence[str], progress: Progress | None = None, rows: int | None = None
 ) -> Iterator[Chunk]:
@@ -145,7 +150,15 @@ def read_chunks(
 
     What marks a missing value (``reader.file.nulls``) is null in them, and counted in ``reader.kept``;
     numbers have a point before their fraction.
+
+    Raises:
+        DataError: the file is damaged, or the name of a column is one that stands for others.
     """
+    for name in columns:
+        if is_pattern(name):
+            raise DataError(
+                f"{reader.file.path}: column {name!r}: a column named * or ^...$ cannot be read; rename it"
+            )
     row, head, nulls = 0, reader.file.head, Nulls(reader.file.nulls)
     for frame in reader.chunks(columns, progress, rows):
         part = frame if head is None else frame.head(head - row)

@@ -4,6 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from dien.data.sources.table import TableSpec, read
 from dien.data.sources.table.infer.head import HeadColumn, head_of
 from dien.errors import DataError
 
@@ -87,3 +88,14 @@ def test_rows_of_all_columns_stand_beside_each_other(tmp_path: Path) -> None:
     read = columns(tmp_path)
     assert read["a"].values.to_list() == [1, 2, None, 3]
     assert read["b"].values.to_list() == [None, None, "x", "y"]
+
+
+@pytest.mark.parametrize("name", ["*", "^a.*$"])
+def test_a_name_that_stands_for_others_is_listed_and_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = "".join(f"u{k},i{k},{1_600_000_000 + k},{k % 2}\n" for k in range(9))
+    path.write_text(f"user,item,time,{name}\n{rows}")
+    assert columns(path)[name].problem == "it is named * or ^...$, which cannot be read: rename it"
+    schema = {"features": {"context": {"x": {"column": name}}}}
+    with pytest.raises(DataError, match="cannot be read; rename it"):
+        read([path], None, None, TableSpec.of(schema, "schema"))

@@ -11,7 +11,7 @@ import polars as pl
 from dien.data.readers.files import TableFile, find, first_rows
 from dien.data.readers.messages import BadValueError, listed
 from dien.data.readers.nulls import LIKELY
-from dien.data.readers.reader import open_table, read_chunks
+from dien.data.readers.reader import is_pattern, open_table, read_chunks
 from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.readers.values import evaluated
 from dien.data.sources.table.times import TimeParser
@@ -118,9 +118,11 @@ def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
     named = reader.columns()
     if doubt := reader.doubt():
         raise DataError(f"{file.path}: {doubt}")
-    names = [name for name in named if name]
-    if len(names) < len(named):
-        problems[""] = "it has no name"
+    names = [name for name in named if name and not is_pattern(name)]
+    for name in set(named).difference(names):
+        problems[name] = (
+            "it is named * or ^...$, which cannot be read: rename it" if name else "it has no name"
+        )
     try:
         columns = _read(file, names)
     except DataError as first:
@@ -138,7 +140,7 @@ def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
     folders = {name: value for name, value in file.partition.items() if name not in named}
     return [
         *columns,
-        *([_nulls("", rows)] if "" in named else []),
+        *(_nulls(name, rows) for name in named if name not in names),
         *(pl.Series(name, [value] * rows, dtype=pl.String) for name, value in folders.items()),
     ]
 
@@ -191,7 +193,9 @@ def _as(dtype: pl.DataType, part: pl.Series) -> pl.Series:
 
 
 def _column_of(name: str, parts: Sequence[tuple[Path, pl.Series]], problem: str) -> HeadColumn:
-    values, markers = _typed(_joined(name, [part for _, part in parts]))
+    called = "" if is_pattern(name) else name  # no operation of Polars works under such a name
+    parts = [(path, part.alias(called)) for path, part in parts]
+    values, markers = _typed(_joined(called, [part for _, part in parts]))
     lists = isinstance(values.dtype, pl.List | pl.Array)
     times = values.dtype in (pl.Datetime, pl.Date)
     if values.dtype == pl.String and values.null_count() < len(values):
