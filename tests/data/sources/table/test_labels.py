@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dien.data.readers.messages import BadValueError
 from dien.data.sources.table import TableSpec, read
 from dien.data.sources.table.labels import LabelParser
 from dien.data.sources.table.spec import Interactions
@@ -45,10 +46,19 @@ def test_a_value_that_is_there_is_a_click_where_the_label_is_known(
     assert parser.parse(values).to_list() == is_there
 
 
-@pytest.mark.parametrize("values", [pl.Series("c", [1, 4]), pl.Series("c", [1.0, 4.0]), ["1", "4"]])
-def test_kinds_of_events_may_be_numbers(values: Any) -> None:
+@pytest.mark.parametrize("values", [[1, 4], [1.0, 4.0, float("nan")], ["1", "4"], ["1.0", " 4.0"]])
+def test_kinds_of_events_may_be_numbers(values: list[Any]) -> None:
     parser = LabelParser(Interactions(label={"column": "c", "is": 4}))
-    assert parser.parse(pl.Series("c", values)).to_list() == [0, 1]
+    assert parser.parse(pl.Series("c", values)).to_list() == [0, 1, 0][: len(values)]
+    parser.warn()  # not that 4 never occurs
+    with pytest.raises(BadValueError, match=r"found 2\.5; expected one kind of event"):
+        parser.parse(pl.Series("c", [2.5]))
+
+
+@pytest.mark.parametrize("values", [[True, False], ["True", "False"], ["true", "no"]])
+def test_a_kind_of_event_may_be_true(values: list[Any]) -> None:
+    parser = LabelParser(Interactions(label={"column": "c", "is": True}))
+    assert parser.parse(pl.Series("c", values)).to_list() == [1, 0]
 
 
 def log(folder: Path, rows: list[dict[str, Any]]) -> list[Path]:

@@ -175,3 +175,44 @@ def test_marks_that_are_too_many_to_be_marks_are_refused(tmp_path: Path) -> None
         DataError, match=r"found 'a-b0'; expected '-1' or another mark; there are more than 10"
     ):
         read(save(rows, tmp_path / "log.jsonl"), None, None, spec)
+
+
+def test_a_log_of_behaviours_may_have_all_that_a_user_did_in_a_row(tmp_path: Path) -> None:
+    behaviours = pl.DataFrame(
+        {
+            "user": ["u", "v"],
+            "articles": [[4, 5, 6], []],
+            "times": [[1_600_000_000, 1_600_000_001, 1_600_000_002], []],
+            "read": [[1.5, None, 2.5], []],
+        },
+        {
+            "user": pl.String,
+            "articles": pl.List(pl.Int64),
+            "times": pl.List(pl.Int64),
+            "read": pl.List(pl.Float64),
+        },
+    )
+    behaviours.write_parquet(tmp_path / "history.parquet")
+    spec = TableSpec.of(
+        {
+            "interactions": FORMS["clicked"],
+            "behaviours": {"item": {"column": "articles"}, "time": "times"},
+            "features": {"behaviour": {"read": {"kind": "numeric"}}},
+        },
+        "test",
+    )
+    log = save([{**ROW, "user": "u"}], tmp_path / "log.jsonl")
+    made = read(log, None, None, spec, behaviours=[tmp_path / "history.parquet"])
+    assert made.behaviours is not None
+    names = made.items["item"].to_list()
+    assert [(names[item - 1], time, dwell) for _, item, time, dwell in made.behaviours.rows()] == [
+        ("4", 1_600_000_000, 1.5), ("5", 1_600_000_001, None), ("6", 1_600_000_002, 2.5)
+    ]  # fmt: skip
+    assert made.excluded == {"histories without an item (left out)": 1}
+
+
+def test_what_was_clicked_is_found_however_its_ids_are_written(tmp_path: Path) -> None:
+    rows = [{**ROW, "inview": [1, 2], "chosen": "[2.0]"}]
+    spec = TableSpec.of({"interactions": FORMS["clicked"]}, "test")
+    made = read(save(rows, tmp_path / "log.jsonl"), None, None, spec)
+    assert made.events["label"].to_list() == [0, 1]

@@ -121,6 +121,8 @@ WRONG = [
     ({"interactions": {"item": 5}}, ("interactions.item: expected a column, or {column: ", "found 5")),
     ({"interactions": {"item": {"colum": "a"}}}, ("item.colum: unknown key; did you mean column?",)),
     ({"interactions": {"item": {"column": "a", "clicked": "1-"}}}, ("interactions.item: clicked begins",)),
+    ({"interactions": {"item": None}}, ("interactions.item: expected a column, or {column: ",)),
+    ({"behaviours": {"item": {"column": "a", "clicked": "-1"}}}, ("behaviours: item.clicked is of a page",)),
     ({"interactions": {"label": "a", "clicked": "b"}}, ("label and clicked each say what was clicked",)),
     ({"interactions": {"label": {"is": ["a"]}}}, ("interactions.label.column: Field required",)),
     (

@@ -79,6 +79,11 @@ def as_item(given: Any) -> Any:
     return given
 
 
+def as_item_or_none(given: Any) -> Any:
+    """Do the same where nothing may be said."""
+    return None if given is None else as_item(given)
+
+
 class OwnHistory(Strict):
     """Columns of which a row holds the history of its user, oldest first: lists, or text.
 

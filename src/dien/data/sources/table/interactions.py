@@ -11,12 +11,13 @@ from dien.data.log import CONVERSION, HISTORY, WEIGHT
 from dien.data.readers.files import TableFile
 from dien.data.sources.table.chunks import Columns, chunks
 from dien.data.sources.table.duplicates import candidates_of, first_of_each
+from dien.data.sources.table.forms import Page
 from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.labels import NOT_NAMED, LabelParser
 from dien.data.sources.table.likely_nulls import count_likely_nulls
 from dien.data.sources.table.own_histories import OwnHistories
-from dien.data.sources.table.pages import CLICKED, PAGE, Pages, item_ids
-from dien.data.sources.table.spec import TableSpec
+from dien.data.sources.table.pages import CLICKED, EMPTY, PAGE, Pages, item_ids
+from dien.data.sources.table.spec import Interactions, TableSpec
 from dien.data.sources.table.split_files import SPLIT, SplitFiles
 from dien.data.sources.table.time_keys import parser_of
 from dien.data.sources.table.times import TimeParser
@@ -92,7 +93,7 @@ def read_interactions(
         parsers[CONVERSION] = roles.conversion, conversions
     if own is not None:
         parsers[HISTORY] = HISTORY, _as_they_are
-    pages = None if page is None else Pages(page, roles, _multi_columns(spec))
+    pages = None if page is None else _pages_of(roles, page, spec)
     needed = ("user", "item", "time", *(("label",) if label is not None and label.required else ()))
     required = {parsers[role][0]: role for role in needed if role in parsers}
     counted = incomplete, excluded, progress
@@ -207,9 +208,10 @@ def read_behaviours(
     times = parser_of(roles, own)
     parsers: dict[str, Column] = {
         "user": (own.user or roles.user, lambda values: _rows(users.encode(ids(values)))),
-        "item": (own.item or roles.item_column, lambda values: _rows(items.encode(ids(values)))),
+        "item": (own.item_column or roles.item_column, lambda values: _rows(items.encode(ids(values)))),
         "time": (times.column, times.parse),
     }
+    pages = Pages(own.item, _multi_columns(spec)) if isinstance(own.item, Page) else None
     required = {column: role for role, (column, _) in parsers.items()}
     behaviours = _rows_of(
         files,
@@ -223,7 +225,10 @@ def read_behaviours(
         incomplete,
         excluded,
         progress,
+        pages=pages,
     )
+    if pages is not None:
+        excluded["histories without an item (left out)"] = pages.counts[EMPTY]
     if behaviours.is_empty():
         raise DataError(f"{_in_words(files)}: no behaviour; expected at least one row")
     if own.nulls is None:
@@ -294,6 +299,11 @@ def _rows_of(
 
 def _as_they_are(values: pl.Series) -> pl.Series:
     return values
+
+
+def _pages_of(roles: Interactions, page: Page, spec: TableSpec) -> Pages:
+    label = None if roles.label is None else roles.label.column
+    return Pages(page, _multi_columns(spec), roles.clicked, label)
 
 
 def _multi_columns(spec: TableSpec) -> frozenset[str]:

@@ -6,11 +6,12 @@ import warnings
 
 import polars as pl
 
-from dien.data.readers.messages import listed, refuse_type
-from dien.data.readers.values import cast, evaluated
+from dien.data.readers.messages import listed
+from dien.data.readers.values import cast, text
 from dien.data.sources.table.forms import Label
 from dien.data.sources.table.spec import Interactions
 from dien.data.sources.table.values import at_least, labels
+from dien.data.spelling import respelt, spelling_of
 
 _SHOWN = 20  # values of a column that a warning names at most
 
@@ -63,7 +64,7 @@ class LabelParser:
     def warn(self) -> None:
         """Warn of each kind of event that means a click and never occurred."""
         for name in self._label.is_ or ():
-            if name not in self._seen:
+            if spelling_of(name) not in self._seen:
                 warnings.warn(
                     f"interactions.label.is names {name!r}, which column {self._label.column!r} never holds; "
                     f"found {self._found()}; mend the name, or take it out of the list",
@@ -76,18 +77,13 @@ class LabelParser:
 
     def _one_of(self, values: pl.Series, clicks: tuple[str, ...]) -> pl.Series:
         """Mark the rows whose kind of event is one of some."""
-        if isinstance(values.dtype, pl.List | pl.Array):
-            refuse_type(
-                values, "one kind of event, as text or a whole number; mend interactions.label.column"
-            )
-        if values.dtype.is_float():
-            whole = cast(values, pl.Int64())
-            values = evaluated(pl.when(values == whole).then(whole).otherwise(None))
-        kinds = cast(values, pl.String()).str.strip_chars()
+        expected = "one kind of event, as text or a whole number; mend interactions.label.column"
+        found = cast(values, pl.String()) if values.dtype == pl.Boolean else text(values, expected)
+        kinds = respelt(found.str.strip_chars())[0]
         self._seen |= dict.fromkeys(kinds.drop_nulls().unique(maintain_order=True))
         missing = (kinds.is_null() | (kinds == "")).fill_null(True)
         self.without += int(missing.sum())
-        return cast(kinds.is_in(clicks).fill_null(False), pl.Int8())
+        return cast(kinds.is_in([spelling_of(name) for name in clicks]).fill_null(False), pl.Int8())
 
 
 def _known(values: pl.Series) -> pl.Series:

@@ -15,8 +15,8 @@ from dien.data.readers.reader import Chunk
 from dien.data.readers.values import cast
 from dien.data.sources.table.forms import Page
 from dien.data.sources.table.lists import Unfolded, lengths_of, lists_of, values_beside, values_of
-from dien.data.sources.table.spec import Interactions
 from dien.data.sources.table.values import ids
+from dien.data.spelling import Spelling
 
 CLICKED = ".clicked"
 """The column of what was clicked on a page; no column of a schema begins with a dot."""
@@ -66,13 +66,15 @@ class Pages:
 
     Args:
         page: where the items of a page stand.
-        roles: columns of the interactions.
+        clicked: the column that lists those that were clicked; None where there is none.
+        label: the column of a label for each item; likewise.
         multi: columns of which a row has several values anyway: lists in them belong to the whole page.
     """
 
-    def __init__(self, page: Page, roles: Interactions, multi: frozenset[str]) -> None:
-        self._page, self._clicked, self._multi = page, roles.clicked, multi
-        self._label = None if roles.label is None else roles.label.column
+    def __init__(
+        self, page: Page, multi: frozenset[str], clicked: str | None = None, label: str | None = None
+    ) -> None:
+        self._page, self._clicked, self._label, self._multi = page, clicked, label, multi
         self._rows = 0
         self._marks: set[str] = set()
         self.counts = {EMPTY: 0, NOT_ON_PAGE: 0}
@@ -109,7 +111,13 @@ class Pages:
             made = [marked.field("item").alias(items.name), marked.field("clicked").alias(CLICKED), *made[1:]]
         elif self._clicked is not None:
             clicked = chunk.parse(self._clicked, self._lists)
-            made.append(self._found(rows.parse(self._page.column, ids), clicked, of))
+            page = row_of(lengths_of(clicked))
+            named = values_of(clicked).alias(self._clicked)
+            page, named = page[named.is_not_null().to_numpy()], named.drop_nulls()
+            alike = Spelling()  # what is counted is the items as they are read
+            chosen = Unfolded(chunk.reader, named.to_frame(), chunk.row, page).parse(self._clicked, ids)
+            shown = pl.DataFrame({"page": of, "item": alike(rows.parse(self._page.column, ids))})
+            made.append(self._found(shown, pl.DataFrame({"page": page, "item": alike(chosen)}).unique()))
         return Unfolded(chunk.reader, frame.with_columns(made), chunk.row, of)
 
     def _lists(self, values: pl.Series) -> pl.Series:
@@ -153,20 +161,12 @@ class Pages:
             )
         return pl.DataFrame({"item": item, "clicked": found == mark}).to_struct(items.name)
 
-    def _found(self, items: pl.Series, clicked: pl.Series, of: NDArray[np.int64]) -> pl.Series:
-        """Mark the candidates that the list of what was clicked names."""
-        page, named = row_of(lengths_of(clicked)), cast(values_of(clicked), pl.String())
-        pairs = pl.DataFrame({"page": page, "item": named})
-        pairs = pairs.filter(pl.col("item").is_not_null()).unique()
-        shown = pl.DataFrame({"page": of, "item": items})
-        self.counts[NOT_ON_PAGE] += pairs.join(shown, on=["page", "item"], how="anti").height
-        marked = shown.join(
-            pairs.with_columns(pl.lit(True).alias(CLICKED)),
-            on=["page", "item"],
-            how="left",
-            maintain_order="left",
-        )
-        return marked[CLICKED].fill_null(False)
+    def _found(self, shown: pl.DataFrame, clicked: pl.DataFrame) -> pl.Series:
+        """Mark the candidates that what was clicked names; both have a page and an item in each row."""
+        on = ["page", "item"]
+        self.counts[NOT_ON_PAGE] += clicked.join(shown, on=on, how="anti").height
+        named = clicked.with_columns(pl.lit(True).alias(CLICKED))
+        return shown.join(named, on=on, how="left", maintain_order="left")[CLICKED].fill_null(False)
 
 
 def _depth(dtype: pl.DataType) -> int:

@@ -12,7 +12,15 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numeric, Side
 from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
-from dien.data.sources.table.forms import Label, OwnHistory, Page, as_history, as_item, as_label
+from dien.data.sources.table.forms import (
+    Label,
+    OwnHistory,
+    Page,
+    as_history,
+    as_item,
+    as_item_or_none,
+    as_label,
+)
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.time_keys import Order, TimeColumns, TimeFormat, TimeUnit, TimeZone, check_times
@@ -137,13 +145,13 @@ class Behaviours(TableText):
 
     Attributes:
         user: who; text or integers.
-        item: with what; text or integers.
+        item: with what; text or integers; or what says that a row holds several, as all that a user did.
         time: when.
         time_unit: of the time, as of the interactions; likewise ``time_format`` and ``time_zone``.
     """
 
     user: Text | None = None
-    item: Text | None = None
+    item: Annotated[Text | Page | None, BeforeValidator(as_item_or_none)] = None
     time: TimeColumns | None = None
     time_unit: TimeUnit | None = None
     time_format: TimeFormat | None = None
@@ -154,7 +162,14 @@ class Behaviours(TableText):
         check_times(self)
         if isinstance(self.time, Order):
             raise ValueError("time: {order: file} is for the interactions alone; give the behaviours a time")
+        if isinstance(self.item, Page) and self.item.clicked is not None:
+            raise ValueError("item.clicked is of a page of interactions; leave it out")
         return self
+
+    @property
+    def item_column(self) -> str | None:
+        """The column of items; None for that of the interactions."""
+        return self.item.column if isinstance(self.item, Page) else self.item
 
 
 class Items(TableText):
