@@ -135,7 +135,9 @@ def table_of(*columns: str) -> Table:
 
 
 def _label(key: str) -> str:
-    """Write a key as people read it: ``valid_auc`` is "valid AUC"."""
+    """Write a key as people read it: ``valid_auc`` is "valid AUC"; one of a schema stays as it is."""
+    if key.startswith("features."):
+        return key
     words = key.replace("log_loss", "LogLoss").replace("_", " ").split(" ")
     return " ".join(word.upper() if word in ("auc", "gauc") else word for word in words)
 

@@ -1,4 +1,4 @@
-"""The commands about schemas: a first draft from tables, and a schema tried on them."""
+"""The commands about schemas: a first draft from tables, a schema tried on them, and those that are ready."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def infer(
 
 @schema.command()
 def check(
-    file: Annotated[Path, options.argument("FILE", "YAML file of columns and features.")],
+    file: Annotated[
+        Path, options.argument("FILE", "YAML file of columns and features, or the name of a ready one.")
+    ],
     interactions: Annotated[list[Path], options.interactions],
     behaviours: Annotated[list[Path] | None, options.behaviours] = None,
     items: Annotated[list[Path] | None, options.items] = None,
@@ -102,3 +104,24 @@ def check(
     checked = check(TableSpec.load(file), interactions, items, users, behaviours)
     last = f"schema: {file}: dien prepare table takes it on these rows"
     finish({"file": str(file), **checked.to_dict()}, summary_rows(checked), last, as_json)
+
+
+@schema.command(name="list")
+def list_(as_json: options.Json = False) -> None:
+    """List the ready schemas of published data sets, which --schema takes by name.
+
+    For example:
+
+        dien schema list
+    """
+    from dien.data.sources.table.ready import READY, about
+
+    if as_json:
+        files = {name: {"about": about(name), "file": str(file)} for name, file in READY.items()}
+        print_json({"schemas": files})
+        return
+    width = max(map(len, READY))
+    print_as_it_is("".join(f"{name:{width}}  {about(name)}\n" for name in READY))
+    messages.print(
+        "Each file begins with the command that reads its data set (docs/data.md).", soft_wrap=True
+    )

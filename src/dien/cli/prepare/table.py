@@ -64,7 +64,10 @@ def table(
     schema: Annotated[
         Path | None,
         options.option(
-            "--schema", "FILE", "YAML file of columns and features; dien schema infer drafts one."
+            "--schema",
+            "FILE",
+            "YAML file of columns and features (dien schema infer drafts one), or the name of a ready one "
+            "(dien schema list).",
         ),
     ] = None,
     user: Annotated[str | None, options.column("--user", "the user's id (default user)")] = None,

@@ -10,6 +10,7 @@ Read it in this order:
   repeated rows. ``pages`` makes rows of one candidate each where a row holds several items (``lists``), and
   ``attributes`` takes what the log itself knows of items and users.
 - ``prepare``: all the way to a dataset folder, for Python.
+- ``ready``: schemas of published data sets, by name.
 - ``infer``: a draft of the schema, from the first rows. ``check``: a schema tried on them.
 
 The files themselves are read by :mod:`dien.data.readers`.

@@ -19,6 +19,7 @@ from dien.data.readers.reader import open_table
 from dien.data.sources.table.reading import read
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.table_text import TableText
+from dien.data.sources.table.time_keys import Order
 
 ROWS = 100_000
 """Rows that are read of a file of events."""
@@ -55,8 +56,9 @@ class Checked:
         rows: of the interactions.
         users: distinct ones in them.
         items: likewise.
-        first: their first time, seconds since 1970.
+        first: their first time, seconds since 1970; of a log that has an order alone, a row.
         last: their last time.
+        ordered: whether these are numbers of rows.
         clicked: share of them; None where every row is a click.
         features: each feature of the schema but ``time_since``.
         not_read: columns that the schema does not name, by table.
@@ -69,6 +71,7 @@ class Checked:
     items: int
     first: int
     last: int
+    ordered: bool
     clicked: float | None
     features: tuple[CheckedFeature, ...]
     not_read: dict[str, list[str]]
@@ -114,6 +117,7 @@ def check(
         items=events["item"].n_unique(),
         first=int(events["time"].min()),  # type: ignore[arg-type]  # there is a row
         last=int(events["time"].max()),  # type: ignore[arg-type]
+        ordered=isinstance(spec.interactions.time, Order),
         clicked=float((events["label"] == 1).mean()) if "label" in events.columns else None,  # type: ignore[arg-type]
         features=tuple(_features(spec, log)),
         not_read={name: _not_read(spec, name, paths) for name, paths in given.items()},
@@ -126,11 +130,14 @@ def summary_rows(checked: Checked) -> dict[str, str | int | list[str]]:
     """Make the rows of a short table."""
     from dien.data.prepare.splits import utc
 
+    times = {"times (UTC)": f"{utc(checked.first)} to {utc(checked.last)}"}
+    if checked.ordered:
+        times = {"order of the rows": f"row {checked.first + 1:,} to row {checked.last + 1:,}"}
     rows: dict[str, str | int | list[str]] = {
         "rows looked at": checked.rows,
         "users": checked.users,
         "items": checked.items,
-        "times (UTC)": f"{utc(checked.first)} to {utc(checked.last)}",
+        **times,
         "label": "none: every row is a click",
     }
     if checked.clicked is not None:

@@ -21,6 +21,7 @@ from dien.data.sources.table.forms import (
     as_item_or_none,
     as_label,
 )
+from dien.data.sources.table.ready import names_near, ready_or_file
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.time_keys import Order, TimeColumns, TimeFormat, TimeUnit, TimeZone, check_times
@@ -295,14 +296,19 @@ class TableSpec(Strict):
     def load(cls, path: Path) -> TableSpec:
         """Read a YAML file.
 
+        Args:
+            path: the file, or the name of one of :data:`~dien.data.sources.table.ready.READY`.
+
         Raises:
             DataError: it cannot be read, or a key is unknown or its value not what it takes.
         """
+        path = ready_or_file(path)
         try:
             data = read_yaml(path)
         except OSError as error:
+            ready = "" if path.suffix else f", or a ready schema: {', '.join(names_near(str(path)))}"
             raise DataError(
-                f"{path}: cannot be read: {error.strerror}; give the path of a YAML file"
+                f"{path}: cannot be read: {error.strerror}; give the path of a YAML file{ready}"
             ) from error
         except YamlTextError as error:
             raise DataError(f"{path}: {error}") from error

@@ -1,0 +1,113 @@
+"""Ready schemas: each reads a sample of its data set, whole, by the command that its file begins with."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dien.data.dataset import Dataset
+from dien.data.sources.table import TableSpec, check, prepare
+from dien.data.sources.table.ready import READY
+from dien.errors import DataError
+from tests.cli.running import dien, ok
+from tests.data.sources.table import samples
+
+REPEATED = "repeated interactions (same user, item, time and impression)"
+WARM_UP = "events in a user's warm-up"
+
+
+def command(name: str) -> list[str]:
+    """Find the command in the comments that a ready schema begins with, without its first word."""
+    lines = [line[1:].strip() for line in READY[name].read_text().splitlines() if line.startswith("#")]
+    first = next(number for number, line in enumerate(lines) if line.startswith("dien prepare table"))
+    return shlex.split(" ".join(lines[first : lines.index("", first)]))[1:]
+
+
+def tables(arguments: list[str], folder: Path) -> dict[str, list[Path]]:
+    """Give the files that a command names, by table."""
+    found: dict[str, list[Path]] = {}
+    for option, value in zip(arguments[2::2], arguments[3::2], strict=True):
+        if option in ("--interactions", "--items", "--users"):
+            found.setdefault(option[2:], []).append(folder / value)
+    return found
+
+
+def test_each_ready_schema_has_a_sample() -> None:
+    assert set(samples.SAMPLES) == set(READY)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file")  # of gzip
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_schema_reads_its_data_set_by_the_command_in_its_file(
+    name: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    candidates = samples.write(name, tmp_path)
+    arguments = command(name)
+    assert arguments[arguments.index("--schema") + 1] == name
+
+    checked = check(TableSpec.load(Path(name)), **tables(arguments, tmp_path))
+    assert not [
+        str(one.message) for one in recwarn.list if one.category is UserWarning
+    ]  # no feature tells the label, and all ids meet
+    assert checked.rows + checked.excluded.get(REPEATED, 0) == candidates
+    assert {join.met - join.ids for join in checked.joins} <= {0}
+    assert max([feature.auc or 0.5 for feature in checked.features]) < 0.7  # clicks are random
+
+    done = dien(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "times are written as" in done.stdout
+    data = Dataset.open(tmp_path / arguments[arguments.index("--out") + 1])
+    info = data.info
+    assert not info.dropped_features
+    splits = info.sizes.splits.values()
+    assert all(split.rows for split in splits)
+    rows = sum(split.positives if info.negatives.sampled else split.rows for split in splits)
+    excluded = info.excluded
+    assert rows + excluded.get(WARM_UP, 0) + excluded.get(REPEATED, 0) == candidates
+
+
+@pytest.mark.parametrize("name", ["taobao-ads", "mind"])
+def test_random_clicks_of_a_sample_are_trained_evaluated_and_scored_without_a_leak(
+    name: str, tmp_path: Path
+) -> None:
+    samples.write(name, tmp_path)
+    assert dien(*command(name), cwd=tmp_path).returncode == 0
+    (data,) = (tmp_path / "data").iterdir()
+    run = tmp_path / "run"
+    ok("train", data, "--set", "training.epochs=3", "--model", "din", "--out", run)
+    result: dict[str, Any] = ok("evaluate", run, "--split", "test")
+    assert result["auc"] < 0.65
+    scored = ok("score", run, "--split", "test", "--out", tmp_path / "scores.csv")
+    assert scored["candidates"] == result["rows"]
+
+
+def test_a_file_of_a_ready_schemas_name_goes_before_it_and_a_folder_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mind").mkdir()
+    assert TableSpec.load(Path("mind")).interactions.quote == "none"
+    Path("yelp").write_text("interactions: {user: u}")
+    assert TableSpec.load(Path("yelp")).interactions.user == "u"
+
+
+def test_a_name_of_neither_a_file_nor_a_ready_schema_is_answered_with_those_like_it_first() -> None:
+    with pytest.raises(
+        DataError, match=r"^kuairrand: cannot be read: .*; .* ready schema: kuairand, kuairec"
+    ):
+        TableSpec.load(Path("kuairrand"))
+    with pytest.raises(DataError, match=r"^missing.yaml: [^:]*: [^:]*; give the path of a YAML file$"):
+        TableSpec.load(Path("missing.yaml"))
+
+
+def test_prepare_of_python_takes_the_name_of_a_ready_schema(tmp_path: Path) -> None:
+    samples.write("retailrocket", tmp_path)
+    data = prepare(tmp_path / "events.csv", tmp_path / "data", schema="retailrocket")
+    assert data.info.sizes.behaviours == samples.ROWS
+
+
+def test_the_list_has_every_ready_schema_in_a_line() -> None:
+    lines = dien("schema", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(READY)
+    assert ok("schema", "list")["schemas"]["mind"]["about"].startswith("MIND, Microsoft News")
