@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
@@ -58,11 +58,10 @@ def open_stream(path: Path, observe: Callable[[memoryview], None] | None = None)
     if magic is None:
         return cast(BinaryIO, raw)
     if magic["zstd"]:
-        unpacked: object = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+        unpacked: Any = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
     else:
         unpacked = bz2.BZ2File(raw) if magic["bz2"] else gzip.GzipFile(fileobj=raw)
-    # these read lines in Python; a buffer around them reads them in C
-    return cast(BinaryIO, io.BufferedReader(unpacked, _BUFFER))
+    return cast(BinaryIO, _Unpacked(unpacked, raw))
 
 
 def open_text(
@@ -112,7 +111,7 @@ def _member(path: Path, observe: Callable[[memoryview], None] | None) -> BinaryI
         archive = zipfile.ZipFile(cast(BinaryIO, io.BufferedReader(_Observed(disk, observe), _BUFFER)))
         names = members(archive)
         if len(names) == 1:
-            return cast(BinaryIO, io.BufferedReader(archive.open(names[0]), _BUFFER))
+            return cast(BinaryIO, _Unpacked(archive.open(names[0]), disk))
     except (*DAMAGED, NotImplementedError, RuntimeError) as error:  # an unknown method, a password
         disk.close()
         raise DataError(f"{path}: not a readable zip archive: {error}; expected a whole one") from error
@@ -120,6 +119,23 @@ def _member(path: Path, observe: Callable[[memoryview], None] | None) -> BinaryI
     raise DataError(
         f"{path}: a zip archive of {len(names)} files ({', '.join(names[:3])}...); expected one; unpack it"
     )
+
+
+class _Unpacked(io.BufferedReader):
+    """What is unpacked, read by lines in C; the file on disk, which it does not close by itself, is closed.
+
+    Args:
+        unpacked: what is read.
+        packed: the file.
+    """
+
+    def __init__(self, unpacked: Any, packed: io.IOBase) -> None:
+        super().__init__(unpacked, _BUFFER)
+        self._packed = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
 
 
 def _in_one_byte(text: bytes, separator: bytes) -> bytes:

@@ -37,7 +37,6 @@ def test_each_ready_schema_has_a_sample() -> None:
     assert set(samples.SAMPLES) == set(READY)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file")  # of gzip
 @pytest.mark.parametrize("name", READY)
 def test_a_ready_schema_reads_its_data_set_by_the_command_in_its_file(
     name: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
