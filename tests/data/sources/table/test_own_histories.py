@@ -205,6 +205,40 @@ def test_lists_filled_up_to_one_length_have_as_many_values_as_their_row_says(tmp
     assert [made.items["item"][i - 1] for i in made.behaviours["item"]] == ["5", "6", "9"]
 
 
+def test_what_fills_histories_up_is_no_item(tmp_path: Path) -> None:
+    log = pl.DataFrame(
+        {
+            "user": [1, 2],
+            "item": [7, 8],
+            "hist": [[5, 0, 6], [0, 0, 9]],
+            "c": [["a", "b", "c"], ["d", "e", "f"]],
+        }
+    )
+    log = log.with_columns(
+        h1=pl.col("hist").list.get(0), h2=pl.col("hist").list.get(1), h3=pl.Series([6.0, 9.0])
+    )
+    log.write_parquet(tmp_path / "log.parquet")
+    features = {"behaviour": {"c": {}}}
+    for history, more in (
+        ({"item": "hist", "padding": 0, "features": {"c": "c"}}, features),
+        ({"item": ["h1", "h2", "h3"], "padding": "0"}, {}),
+    ):
+        spec = TableSpec.of({"interactions": {"history": history}, "features": more}, "test")
+        made = read([tmp_path / "log.parquet"], None, None, spec)
+        assert made.behaviours is not None
+        assert [made.items["item"][i - 1] for i in made.behaviours["item"]] == ["5", "6", "9"]
+        assert made.behaviours["user"].to_list() == [1, 1, 2]
+        if more:
+            assert made.behaviours["c"].cast(pl.String).to_list() == ["a", "c", "f"]
+
+
+def test_a_log_whose_histories_are_all_empty_is_refused(tmp_path: Path) -> None:
+    path = save([{"user": 1, "item": 2, "hist": ""}], tmp_path / "log.jsonl")
+    spec = TableSpec.of({"interactions": {"history": {"item": "hist", "separator": "|"}}}, "test")
+    with pytest.raises(DataError, match="column 'hist': every history is empty"):
+        read([path], None, None, spec)
+
+
 def test_what_is_not_earlier_than_its_row_is_left_out_and_counted(tmp_path: Path) -> None:
     rows = written([(1, 2, True, [3, 4, 5], "desk")], ["train"])
     rows[0]["ats"] = f"{START - 1}|{START}|{START + 1}"

@@ -84,26 +84,54 @@ def as_item_or_none(given: Any) -> Any:
     return None if given is None else as_item(given)
 
 
+def _column_or_columns(given: Any) -> Any:
+    several = isinstance(given, list | tuple) and given and all(isinstance(one, str) and one for one in given)
+    if several:
+        return tuple(given)
+    if not isinstance(given, str) or not given:
+        raise ValueError("expected a column of lists, or columns of one item each, as [hist_1, hist_2]")
+    return given
+
+
+def _as_text(given: Any) -> Any:
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+
 class OwnHistory(Strict):
     """Columns of which a row holds the history of its user, oldest first: lists, or text.
 
     Attributes:
-        item: the items of the history.
+        item: the items of the history; or columns of one item each, as ``[hist_1, hist_2]``, oldest first.
         separator: between the values of text, in all columns; None where they are lists, or text as
             ``[1, 2]``.
         time: the time of each item; None where the log does not say.
         length: how many of the values count, where the lists are filled up to one length; None where all do.
+        padding: the value that fills lists or columns up, as 0: it is no item.
         features: of each item, by the name of a feature of behaviours, or of one of items that is read from
             the interactions: the column that holds it.
     """
 
-    item: Text
+    item: Annotated[Text | tuple[Text, ...], BeforeValidator(_column_or_columns)]
     separator: Text | None = None
     time: Text | None = None
     length: Text | None = None
+    padding: Annotated[Text | None, BeforeValidator(_as_text)] = None
     features: Annotated[dict[str, Text], BeforeValidator(lambda given: {} if given is None else given)] = (
         Field(default_factory=dict)
     )
+
+    @model_validator(mode="after")
+    def _columns_alone(self) -> OwnHistory:
+        if not isinstance(self.item, str) and (self.separator or self.length or self.time or self.features):
+            raise ValueError(
+                "separator, time, length and features are of lists; leave them out where item names columns"
+            )
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the items."""
+        return (self.item,) if isinstance(self.item, str) else self.item
 
 
 def as_history(given: Any) -> Any:

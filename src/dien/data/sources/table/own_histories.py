@@ -13,13 +13,14 @@ from dien.data.log import HISTORY
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.readers.messages import refuse
 from dien.data.readers.reader import Chunk
-from dien.data.readers.values import cast, evaluated, numbers
+from dien.data.readers.values import cast, evaluated, numbers, text
 from dien.data.sources.table.chunks import Columns
 from dien.data.sources.table.forms import OwnHistory
 from dien.data.sources.table.lists import Unfolded, lengths_of, lists_of, values_beside, values_of
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.time_keys import parser_of
 from dien.data.sources.table.values import Codes, ids
+from dien.data.spelling import respelt, spelling_of
 from dien.errors import DataError
 
 NOT_EARLIER = "behaviours of histories that are not earlier than their row (left out)"
@@ -64,9 +65,11 @@ class OwnHistories:
     @property
     def wanted(self) -> dict[str, str]:
         """The columns that it reads, and the key that names each."""
-        named = {key: getattr(self._history, key) for key in ("item", "time", "length")}
-        named |= {f"features.{name}": column for name, column in self._history.features.items()}
-        return {column: f"interactions.history.{key}" for key, column in named.items() if column is not None}
+        history = self._history
+        named = [("item", column) for column in history.columns]
+        named += [(key, one) for key, one in (("time", history.time), ("length", history.length)) if one]
+        named += [(f"features.{name}", column) for name, column in history.features.items()]
+        return {column: f"interactions.history.{key}" for key, column in named}
 
     def rows(self, chunk: Chunk) -> Chunk:
         """Read the histories of a chunk, and add the column of their numbers.
@@ -75,25 +78,23 @@ class OwnHistories:
             DataError: a history cannot be read.
         """
         history = self._history
-        lists = chunk.parse(history.item, self._lists)
-        shown: pl.Series | None = None
-        if history.length is not None:
-            shown = chunk.parse(history.length, lambda values: _lengths(values, lists))
-            lists = _heads(lists, shown)
-        lengths = lengths_of(lists)
-        of = row_of(lengths)
-        place = self._rows + np.arange(len(lengths))
-        self._rows += len(lengths)
-        rows = Unfolded(chunk.reader, values_of(lists).alias(history.item).to_frame(), chunk.row, of)
+        lists = self._items_of(chunk)
+        values, kept = values_of(lists), self._kept(chunk, lists)
+        of = row_of(lengths_of(lists))[kept]
+        place = self._rows + np.arange(chunk.frame.height)
+        self._rows += chunk.frame.height
         if len(of):
+            column = history.columns[0]
+            items = values.filter(pl.Series(kept)).alias(column)
+            rows = Unfolded(chunk.reader, items.to_frame(), chunk.row, of)
             self._columns.add(HISTORY, pl.Series(place[of]))
             self._columns.add(
-                "item", rows.parse(history.item, lambda v: cast(self._items.encode(ids(v)) + 1, pl.Int32()))
+                "item", rows.parse(column, lambda v: cast(self._items.encode(ids(v)) + 1, pl.Int32()))
             )
-            self._columns.add("time", self._entry_times(chunk, lengths, of, shown))
+            self._columns.add("time", self._entry_times(chunk, lists, kept, of))
             for name, column in history.features.items():
-                values = self._beside(chunk, column, lengths, of, shown)
-                self._columns.add(name, values.parse(column, lambda v, name=name: self._feature(name, v)))  # type: ignore[misc]
+                beside = self._beside(chunk, column, lists, kept, of)
+                self._columns.add(name, beside.parse(column, lambda v, name=name: self._feature(name, v)))  # type: ignore[misc]
         return replace(chunk, frame=chunk.frame.with_columns(pl.Series(HISTORY, place)))
 
     def finish(self, events: pl.DataFrame) -> pl.DataFrame:
@@ -104,6 +105,9 @@ class OwnHistories:
 
         Returns:
             The events, of which those of one history have its new number, and one time.
+
+        Raises:
+            DataError: no history has an item.
         """
         history = events[HISTORY].to_numpy()
         size = self._rows
@@ -113,7 +117,10 @@ class OwnHistories:
             split[history] = events["split"].to_numpy()
         entries = self._columns.frame()
         if entries.is_empty():
-            entries = entries.with_columns(pl.all().cast(pl.Int64))
+            raise DataError(
+                f"column {self._history.columns[0]!r}: every history is empty; expected some with an item; "
+                "name the right column (interactions.history.item)"
+            )
         of = entries[HISTORY].to_numpy()
         kept = user[of] > 0
         if self._history.time is not None:
@@ -165,27 +172,41 @@ class OwnHistories:
         mend = "say what stands between the values, as interactions.history.separator"
         return lists_of(values, self._history.separator, mend)
 
+    def _items_of(self, chunk: Chunk) -> pl.Series:
+        """Take the items of each history of a chunk, those that fill it up among them: lists ``[n]``."""
+        columns = self._history.columns
+        if isinstance(self._history.item, str):
+            return chunk.parse(columns[0], self._lists)
+        return evaluated(pl.concat_list([chunk.parse(column, text) for column in columns]))
+
+    def _kept(self, chunk: Chunk, lists: pl.Series) -> NDArray[np.bool_]:
+        """Mark the values of lists that count, and do not fill them up: one for each value of all."""
+        history, lengths = self._history, lengths_of(lists)
+        values = values_of(lists)
+        kept = np.ones(len(values), bool)
+        if history.length is not None:
+            shown = chunk.parse(history.length, lambda given: _lengths(given, lengths)).to_numpy()
+            place = np.arange(len(values)) - to_offsets(lengths)[:-1][row_of(lengths)]
+            kept &= place < shown[row_of(lengths)]
+        if history.padding is not None:
+            spelt = respelt(text(values))[0]
+            kept &= (spelt != spelling_of(history.padding)).fill_null(True).to_numpy()
+        if not isinstance(history.item, str):  # a column that a row has not
+            kept &= values.is_not_null().to_numpy()
+        return kept
+
     def _beside(
-        self,
-        chunk: Chunk,
-        column: str,
-        lengths: NDArray[np.int64],
-        of: NDArray[np.int64],
-        shown: pl.Series | None,
+        self, chunk: Chunk, column: str, lists: pl.Series, kept: NDArray[np.bool_], of: NDArray[np.int64]
     ) -> Unfolded:
-        """Take apart the lists of a column beside the items."""
-
-        def parse(values: pl.Series) -> pl.Series:
-            lists = self._lists(values)
-            return values_beside(
-                lists if shown is None else _heads(lists, shown), lengths, self._history.item
-            )
-
-        values = chunk.parse(column, parse).alias(column)
-        return Unfolded(chunk.reader, values.to_frame(), chunk.row, of)
+        """Take apart the lists of a column beside those of the items."""
+        lengths = lengths_of(lists)
+        values = chunk.parse(
+            column, lambda given: values_beside(self._lists(given), lengths, self._history.columns[0])
+        )
+        return Unfolded(chunk.reader, values.filter(pl.Series(kept)).alias(column).to_frame(), chunk.row, of)
 
     def _entry_times(
-        self, chunk: Chunk, lengths: NDArray[np.int64], of: NDArray[np.int64], shown: pl.Series | None
+        self, chunk: Chunk, lists: pl.Series, kept: NDArray[np.bool_], of: NDArray[np.int64]
     ) -> pl.Series:
         """Read the times of behaviours; 0 where the log has none."""
         column = self._history.time
@@ -194,12 +215,11 @@ class OwnHistories:
         if self._file != (path := str(chunk.reader.file.path)):
             self._times.start_file(path)
             self._file = path
-        values = self._beside(chunk, column, lengths, of, shown)
+        values = self._beside(chunk, column, lists, kept, of)
 
         def parse(values: pl.Series) -> pl.Series:
             times = self._times.parse(values)
-            falls = (times.diff() < 0).fill_null(False).to_numpy().copy()
-            falls[to_offsets(lengths)[:-1][lengths > 0]] = False
+            falls = (np.diff(times.to_numpy(), prepend=0) < 0) & (np.diff(of, prepend=-1) == 0)
             refuse(values, pl.Series(falls), "times that do not fall: a history stands oldest first; sort it")
             return times
 
@@ -215,15 +235,9 @@ class OwnHistories:
         )
 
 
-def _heads(lists: pl.Series, lengths: pl.Series) -> pl.Series:
-    """Take so many values of the beginning of each list ``[n]``."""
-    return evaluated(pl.lit(lists).list.head(pl.lit(lengths)))
-
-
-def _lengths(values: pl.Series, lists: pl.Series) -> pl.Series:
-    """Read how many values of each list count: UInt32."""
+def _lengths(values: pl.Series, most: NDArray[np.int64]) -> pl.Series:
+    """Read how many values of each list ``[n]`` count."""
     found = cast(numbers(values, pl.Float64()).fill_null(-1), pl.Int64())
-    most = lists.list.len().fill_null(0)
-    bad = (found < 0) | (found > most)
+    bad = (found < 0) | (found > pl.Series(most))
     refuse(values, bad, "how many values of the list count: a whole number from 0 to its length")
-    return cast(found, pl.UInt32())
+    return found
