@@ -337,15 +337,44 @@ def test_a_log_without_a_time_may_be_one_of_order_alone(log: pl.DataFrame, tmp_p
     assert read([path], None, None, TableSpec.load(draft)).events.height
 
 
-def test_a_history_in_the_row_and_ids_of_sessions_are_left_out_with_that_reason(
+def test_ids_of_sessions_and_a_history_of_other_things_are_left_out_with_that_reason(
     log: pl.DataFrame, tmp_path: Path
 ) -> None:
     rows = log.with_columns(
-        hist_ids=pl.format("{}^{}", "product_id", "user_id"), session_id=pl.int_range(N) // 3
+        hist_words=pl.format("a{}^b{}", "product_id", "user_id"), session_id=pl.int_range(N) // 3
     )
     text = infer([save(rows, tmp_path / "log.csv")], None, None)
-    assert "left out: hist_ids: it seems to hold a history" in text
+    assert "left out: hist_words: it seems to hold a history" in text
     assert "left out: session_id: sessions do not come again" in text
+
+
+@pytest.mark.parametrize(("left", "between", "right"), [("", "^", ""), ("", "|", ""), ("[", ", ", "]")])
+def test_a_history_in_the_row_is_drafted_with_its_attributes_and_needs_no_time(
+    left: str, between: str, right: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    items = rng.integers(0, 20, (N, 4))
+
+    def cells(values: np.ndarray) -> list[str]:
+        return [left + between.join(map(str, row)) + right for row in values]
+
+    log = pl.DataFrame(
+        {
+            "uid": rng.integers(0, 9, N),
+            "iid": items[:, 0],
+            "cate": items[:, 0] % 5,
+            "hist_iid": cells(items[:, 1:]),
+            "hist_cate": cells(items[:, 1:] % 5),
+            "label": rng.integers(0, 2, N),
+        }
+    )
+    path, draft = save(log, tmp_path / "log.tsv"), tmp_path / "schema.yaml"
+    draft.write_text(text := infer([path], None, None))
+    history = yaml.safe_load(text)["interactions"]["history"]
+    assert (history["item"], history["features"]) == ("hist_iid", {"cate": "hist_cate"})
+    assert history.get("separator") == (None if left else between)
+    assert "hist_cate" not in text.partition("features:\n")[2]
+    assert read([path], None, None, TableSpec.load(draft)).behaviours is not None
 
 
 def test_pages_in_a_cell_or_in_lists_are_drafted_as_pages(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dien.data.readers.messages import listed
 from dien.data.readers.nulls import KNOWN
 from dien.data.readers.reader import open_table
 from dien.data.sources.table.infer.head import ROWS, HeadColumn, head_of
+from dien.data.sources.table.infer.histories import find_history
 from dien.data.sources.table.infer.pages import find_page
 from dien.data.sources.table.infer.roles import Found, find_role, named, with_clock
 from dien.data.sources.table.infer.words import in_comment
@@ -78,6 +79,8 @@ def _roles(heads: Mapping[str, list[HeadColumn]], given: Mapping[str, str], path
             found[role] = find_role(role, free, heads.get(f"{role}s"))
         if role == "time":
             found[role] = with_clock(found[role], free)
+    used = {one.column.name for one in found.values() if one.column is not None}
+    found["history"] = find_history([column for column in events if column.name not in used], found["item"])
     return found
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from dien.data.features.rules import RESERVED, TIME_SINCE
 from dien.data.readers.messages import listed
 from dien.data.sources.table.infer.head import HeadColumn
+from dien.data.sources.table.infer.histories import beside
 from dien.data.sources.table.infer.kinds import kind_of, refusal
 from dien.data.sources.table.infer.names import after_the_click, of_a_kind_of_event, of_a_rating
 from dien.data.sources.table.infer.places import Place, places
@@ -38,6 +39,7 @@ class Draft:
         ways: lines that say how the text of each table is written.
         roles: the column of each role.
         taken: names that no further feature may have.
+        of_log: features of items that are read from the interactions, as they are written.
     """
 
     heads: Mapping[str, list[HeadColumn]]
@@ -45,8 +47,12 @@ class Draft:
     roles: Mapping[str, Found]
     taken: set[str] = field(default_factory=lambda: {*RESERVED, TIME_SINCE})
 
+    of_log: list[str] = field(default_factory=list)
+
     def text(self) -> str:
         """Write all of it as YAML."""
+        keys = [line for side in ("item", "user") if f"{side}s" in self.heads for line in self._key(side)]
+        features = self._features()  # without the keys
         lines = [
             "# A draft: the columns were guessed from names and from the first rows.",
             "# Read it, mend it, delete what is not wanted.",
@@ -54,11 +60,9 @@ class Draft:
             *self.ways["interactions"],
             *(line for role in ROLES for line in self._role(role)),
             *self._conversion(),
+            *self._history(),
         ]
-        for side in ("item", "user"):
-            if f"{side}s" in self.heads:
-                lines += self._key(side)
-        lines += ["features:", *self._features()]
+        lines += [*keys, "features:", *features]
         return "\n".join(lines) + "\n"
 
     @property
@@ -80,6 +84,8 @@ class Draft:
             return self._other_labels()
         if role not in REQUIRED:
             return []
+        if role == "time" and self.roles["history"].column is not None:
+            return ["  # time: no column here could be it: the order of the rows is the time"]
         others = candidates(role, self._rest)
         choice = f"one of {in_comment(listed(others), 150)}" if others else "no column here could be it"
         reason = f"; {in_comment(why, 200)}" if why else ""
@@ -113,6 +119,16 @@ class Draft:
                 continue
             return [f"  # label: {label}  # {why}; without a label every row is a click; {contents(column)}"]
         return []
+
+    def _history(self) -> list[str]:
+        """Name the history that each row holds, and what it says of each of its items."""
+        column, why = self.roles["history"].column, self.roles["history"].why
+        if column is None:
+            return []
+        inner = "".join(f", {key}: {plain(value)}" for key, value in self.roles["history"].options.items())
+        if features := beside(self.roles["history"], self._rest, self.of_log):
+            inner += f", features: {inside(features)}"
+        return [f"  history: {{item: {plain(column.name)}{inner}}}  # {why}; {contents(column)}"]
 
     def _conversion(self) -> list[str]:
         """Say how a second label is given, where a column seems to be one."""
@@ -151,13 +167,20 @@ class Draft:
             of_table = self.heads.get(f"{side}s", [])
             lines += [self._feature(side, Place(column, side)) for column in of_table]
             own = [place for place in found if (place.side or "context") == side]
+            if side == "context":
+                read_so = set(beside(self.roles["history"], self._rest, self.of_log).values())
+                own = [place for place in own if place.column.name not in read_so]
             names = {column.name for column in of_table}
             own = [_once(place, side) if place.column.name in names else place for place in own]
-            if side == "behaviour" and not self._labelled and own:
+            history = self.roles["history"].column is not None
+            if side == "behaviour" and history:
+                own = [Place(place.column, None, "the history in the row does not hold it") for place in own]
+            elif side == "behaviour" and not self._labelled and own:
                 lines.append("    # of the click; move what was known before it (as the device) to context")
             lines += [self._feature(side, place) for place in own]
             if side == "behaviour":
-                known = "    " if self.roles["time"].column is not None else "    # "
+                timed = self.roles["time"].column is not None and not history
+                known = "    " if timed else "    # "
                 lines.append(f"{known}time_since:  # how long before the impression it was, in intervals")
         lines.append(
             "    # hour: {from_time: hour, zone: UTC}  # of the impression; set the users' time zone"
@@ -185,6 +208,8 @@ class Draft:
             held = "" if column.problem else f"; {contents(column)}"
             return f"    # left out: {in_comment(column.name) or 'a column'}: {why}{held}"
         self.taken.add(name.casefold())
+        if side == "item" and place.each is not None:
+            self.of_log.append(name)
         return f"    {plain(name)}: {inside(options)}  # {why}; {contents(column)}"
 
     def _name(self, side: str, column: str) -> str:
