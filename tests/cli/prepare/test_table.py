@@ -322,3 +322,24 @@ def test_a_folder_that_another_process_writes_to_is_left_alone(shop: Path, tmp_p
     assert "another process is at work here" in added.message
     assert {file: file.read_bytes() for file in data.rglob("*") if file.is_file()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_the_options_say_how_text_is_written_and_how_many_rows_may_be_left_out(tmp_path: Path) -> None:
+    """A file without header, with two signs between the columns, of another encoding, and with holes."""
+    path = tmp_path / "ratings.2003"
+    rows = [f"{k % 9}::Amélie {k % 7}::{1_700_000_000 + 9000 * k if k % 40 else ''}" for k in range(120)]
+    path.write_bytes("\n".join(rows).encode("latin-1"))
+    written = ("--format", "csv", "--columns", "user,item,time", "--separator", "::", "--encoding", "latin-1")
+    draft = ok("schema", "infer", path, *written)
+    assert draft["schema"]["interactions"]["separator"] == "::"
+    assert draft["schema"]["interactions"]["columns"] == ["user", "item", "time"]
+    refused = dien("prepare", "table", "--interactions", path, *written, "--out", tmp_path / "data")
+    assert "line 1: column 'time'" in refused.stderr
+    assert "--skip-bad" in refused.stderr
+    done = ok(
+        "prepare", "table", "--interactions", path, *written, "--skip-bad", "3", "--out", tmp_path / "data"
+    )
+    assert done["excluded"]["rows without time (column 'time')"] == 3
+    assert done["sizes"]["behaviours"] == 117
+    tabs = dien("prepare", "table", "--interactions", path, "--separator", '"', "--out", tmp_path / "no")
+    assert "--separator" in tabs.stderr

@@ -18,6 +18,8 @@ from dien.data.readers.files import find, table_file
 from dien.data.readers.first_lines import looks_like_data
 from dien.data.readers.reader import Reader, open_table
 from dien.data.readers.text_format import TextFormat
+from dien.data.sources.table import TableSpec
+from dien.data.sources.table import read as table_read
 from dien.errors import DataError
 
 ROWS = [
@@ -248,3 +250,18 @@ def test_quotes_are_text_where_it_is_said(tmp_path: Path) -> None:
     found, _ = read(path, TextFormat(quoted=False))
     assert found.height == 9
     assert found["title"][3] == '"song'
+
+
+def test_text_of_utf_16_without_a_mark_is_read_where_it_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes("user;item\n1;2\n".encode("utf-16-le"))
+    assert read(path, TextFormat(encoding="utf-16-le"))[0].rows() == [("1", "2")]
+    with pytest.raises(DataError, match="unknown kind of file"):
+        read(path)
+
+
+def test_a_separator_that_stands_in_most_names_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user;price,eur;time\n1;2,5;1700000000\n")
+    with pytest.raises(DataError, match=r"if ';' is between the columns.*--separator"):
+        table_read([path], None, None, TableSpec())

@@ -186,7 +186,7 @@ def table_file(path: Path, root: Path, text: TextFormat = NOTHING_SAID) -> Table
     if text.format is not None:
         found = "csv" if text.format == "tsv" else text.format
     else:
-        found = _by_content(path) if told and size else _FORMATS.get(suffix)
+        found = _by_content(path, text) if told and size else _FORMATS.get(suffix)
     if size == 0 and (told or found not in ("jsonl", None)):  # no line is no row
         raise DataError(f"{path}: the file is empty (0 bytes); write it again, or remove it")
     if found is None:
@@ -225,13 +225,14 @@ def _unpacked(path: Path) -> tuple[str, str]:
     return name, packed
 
 
-def _by_content(path: Path) -> Format | None:
+def _by_content(path: Path, text: TextFormat) -> Format | None:
     """Tell the format of a file by its first bytes; None where it is none that is read."""
     head = head_of(path)
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[{")):
         return "jsonl"
-    if b"\0" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    of_utf16 = text.encoding is not None or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in head and not of_utf16:
         return None
     return "csv"

@@ -90,7 +90,7 @@ def no_column(path: Path, column: str, found: Iterable[str], mend: str) -> DataE
         mend: how to mend it.
     """
     names = list(found)
-    other = next((one for one in ";\t|," if len(names) == 1 and one in names[0]), None)
+    other = next((one for one in ";\t|,\x01" if 2 * sum(one in name for name in names) > len(names)), None)
     if other is not None:
         mend += f"; if {other!r} is between the columns, say it as separator in the schema, or as --separator"
     return DataError(f"{path}: no column {column!r}; found {listed(names)}; {mend}")

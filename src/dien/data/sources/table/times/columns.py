@@ -56,6 +56,10 @@ def _text(values: pl.Series) -> pl.Series:
     """
     if values.dtype.is_nested():
         refuse_type(values, "text, dates or numbers, which are joined to a time")
-    refuse(values, values.is_null(), "a part of the time; fill it in or drop the row")
+    refuse(
+        values,
+        values.is_null(),
+        "a part of the time; fill it in, or leave such rows out (skip_bad, --skip-bad)",
+    )
     text: pl.Series = values.cast(pl.String).str.strip_chars()
     return text

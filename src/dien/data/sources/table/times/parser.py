@@ -113,7 +113,9 @@ class TimeParser:
             self._told(ORDER)
             return values
         if values.null_count():
-            refuse(values, values.is_null(), "a time; fill it in or drop the row")
+            refuse(
+                values, values.is_null(), "a time; fill it in, or leave such rows out (skip_bad, --skip-bad)"
+            )
         if isinstance(dtype, pl.Datetime) or dtype == pl.Date:
             seconds = self._from_typed(values)
         elif isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
