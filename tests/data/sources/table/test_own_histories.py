@@ -235,7 +235,7 @@ def test_what_fills_histories_up_is_no_item(tmp_path: Path) -> None:
 def test_a_log_whose_histories_are_all_empty_is_refused(tmp_path: Path) -> None:
     path = save([{"user": 1, "item": 2, "hist": ""}], tmp_path / "log.jsonl")
     spec = TableSpec.of({"interactions": {"history": {"item": "hist", "separator": "|"}}}, "test")
-    with pytest.raises(DataError, match="column 'hist': every history is empty"):
+    with pytest.raises(DataError, match=r"log\.jsonl: column 'hist': every history is empty"):
         read([path], None, None, spec)
 
 

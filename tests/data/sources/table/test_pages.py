@@ -216,3 +216,11 @@ def test_what_was_clicked_is_found_however_its_ids_are_written(tmp_path: Path) -
     spec = TableSpec.of({"interactions": FORMS["clicked"]}, "test")
     made = read(save(rows, tmp_path / "log.jsonl"), None, None, spec)
     assert made.events["label"].to_list() == [0, 1]
+
+
+def test_a_label_that_an_option_adds_to_a_page_is_refused(tmp_path: Path) -> None:
+    spec = TableSpec.of({"interactions": FORMS["marked"]}, "test")
+    label = TableSpec.of({"interactions": {"label": "labels"}}, "test").interactions.label
+    roles = spec.interactions.model_copy(update={"label": label})
+    with pytest.raises(DataError, match=r"label and item\.clicked each say what was clicked"):
+        read(save([ROW], tmp_path / "log.jsonl"), None, None, spec.model_copy(update={"interactions": roles}))

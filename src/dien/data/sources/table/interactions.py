@@ -131,7 +131,7 @@ def read_interactions(
         label.warn()
         excluded[NOT_NAMED] = label.without
     if own is not None:
-        events = own.finish(events)
+        events = own.finish(events, _in_words(files))
         excluded |= own.counts
         if "impression" not in events.columns:
             events = events.with_columns(impression=HISTORY)

@@ -97,11 +97,12 @@ class OwnHistories:
                 self._columns.add(name, beside.parse(column, lambda v, name=name: self._feature(name, v)))  # type: ignore[misc]
         return replace(chunk, frame=chunk.frame.with_columns(pl.Series(HISTORY, place)))
 
-    def finish(self, events: pl.DataFrame) -> pl.DataFrame:
+    def finish(self, events: pl.DataFrame, files: str) -> pl.DataFrame:
         """Give each history to the user of its row; rows that follow each other with one history share it.
 
         Args:
             events: what was read beside: the number of the history of each, its user and its time.
+            files: that were read, for errors.
 
         Returns:
             The events, of which those of one history have its new number, and one time.
@@ -118,8 +119,8 @@ class OwnHistories:
         entries = self._columns.frame()
         if entries.is_empty():
             raise DataError(
-                f"column {self._history.columns[0]!r}: every history is empty; expected some with an item; "
-                "name the right column (interactions.history.item)"
+                f"{files}: column {self._history.columns[0]!r}: every history is empty; expected "
+                "some with an item; name the right column (interactions.history.item)"
             )
         of = entries[HISTORY].to_numpy()
         kept = user[of] > 0

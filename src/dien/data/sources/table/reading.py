@@ -68,6 +68,11 @@ def read(
             schema is still to be filled in.
     """
     spec.expect_filled_in()
+    if len(spec.interactions.labels) > 1:
+        raise DataError(
+            f"interactions: {' and '.join(spec.interactions.labels)} each say what was clicked; keep one of "
+            "them (--label is one, too)"
+        )
     tabled: tuple[tuple[Side, Sequence[Path] | None], ...] = (("item", items), ("user", users))
     for side, given in tabled:
         named = list(spec.features.of_table(side))

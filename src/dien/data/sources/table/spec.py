@@ -110,12 +110,16 @@ class Interactions(TableText):
 
     @model_validator(mode="after")
     def _one_that_says_what_was_clicked(self) -> Interactions:
+        if len(self.labels) > 1:
+            raise ValueError(f"{' and '.join(self.labels)} each say what was clicked; keep one of them")
+        return self
+
+    @property
+    def labels(self) -> list[str]:
+        """The keys that say what was clicked: one at most, if no option of a command adds another."""
         marked = isinstance(self.item, Page) and self.item.clicked is not None
         given = {"label": self.label is not None, "clicked": self.clicked is not None, "item.clicked": marked}
-        if sum(given.values()) > 1:
-            names = " and ".join(name for name, there in given.items() if there)
-            raise ValueError(f"{names} each say what was clicked; keep one of them")
-        return self
+        return [name for name, there in given.items() if there]
 
     @property
     def page(self) -> Page | None:
@@ -137,8 +141,7 @@ class Interactions(TableText):
     @property
     def labelled(self) -> bool:
         """Whether the log says what was shown and not clicked."""
-        marked = isinstance(self.item, Page) and self.item.clicked is not None
-        return marked or self.label is not None or self.clicked is not None
+        return bool(self.labels)
 
 
 class Behaviours(TableText):
