@@ -114,6 +114,7 @@ class RequestFields:
         behaviours: a field for each feature that the entries of a history bring along.
         times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``.
         time: of the request, read as the run's log writes times.
+        history_times: of the entries of a history, likewise.
         from_time: the features of the context that follow from it, where a request does not give them.
         candidates: a field for each feature of an item, but for its id.
         user: a field for each feature of a user, but for the id.
@@ -130,10 +131,10 @@ class RequestFields:
         clock = Clock(msgspec.convert(dataset.get("times"), Times | None))
         told = msgspec.convert(dataset.get("from_time", {}), dict[str, FromTime])
         self.from_time = {field.name: told[field.name] for field in self.context if field.name in told}
-        self.time = replace(TIME, clock=clock)
+        self.time, self.history_times = replace(TIME, clock=clock), replace(TIMES, clock=clock)
         self.times: tuple[Field, ...] = ()
         if TIME_SINCE in self.features:
-            self.times = replace(TIMES, clock=clock), self.time
+            self.times = self.history_times, self.time
 
     @property
     def all(self) -> tuple[Field, ...]:

@@ -24,8 +24,6 @@ from dien.serving.catalogue import Catalogue, grown
 from dien.serving.features import (
     CANDIDATES,
     HISTORY,
-    TIME,
-    TIMES,
     USER,
     Described,
     Field,
@@ -129,8 +127,7 @@ class Scorer:
         """
         fields = self.fields
         user_id, clicked, targets = USER.plain(user), HISTORY.plain(history), CANDIDATES.plain(candidates)
-        given_times = replace(TIMES, clock=fields.time.clock).plain(times)
-        now = fields.time.plain(time)
+        given_times, now = fields.history_times.plain(times), fields.time.plain(time)
         raw_context = _given("context", context, fields.context)
         raw_behaviours = _given("behaviours", behaviours, fields.behaviours, clicked)
         raw_candidates = _given("candidate_features", candidate_features, fields.candidates, targets)
@@ -150,7 +147,7 @@ class Scorer:
             candidates=find(targets),
             counts=np.array([len(targets)]),
             context=fields.encode_context(
-                {name: [value] for name, value in raw_context.items()} | {TIME.name: [now]}, 1
+                {name: [value] for name, value in raw_context.items()} | {fields.time.name: [now]}, 1
             ),
             behaviours=fields.encode_behaviours(
                 {name: values[-most:] for name, values in raw_behaviours.items()}, read, since[-most:]

@@ -89,6 +89,20 @@ def test_rows_in_order_are_split_by_shares_and_by_user_and_the_folder_says_so(tm
         prepare(_ordered(100), tmp_path / "DATA", schema=_ORDER, append=True)
 
 
+def test_an_hour_of_another_zone_is_not_appended(tmp_path) -> None:
+    def schema(zone: str) -> dict:
+        return {"features": {"context": {"hour": {"from_time": "hour", "zone": zone}}}}
+
+    frame = _ordered(100).select("user", "item", time=pl.int_range(100) * 5000 + 1_600_000_000)
+    prepare(frame, tmp_path / "DATA", schema=schema("UTC"))
+    later = frame.with_columns(pl.col("time") + 10**6)
+    with pytest.raises(
+        DataError, match="its feature hour is the hour in UTC, and in the new schema it is not"
+    ):
+        prepare(later, tmp_path / "DATA", schema=schema("Asia/Kolkata"), append=True)
+    assert "hour" in prepare(later, tmp_path / "DATA", schema=schema("UTC"), append=True).info.from_time
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

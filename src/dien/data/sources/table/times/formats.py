@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 
 import polars as pl
@@ -34,6 +35,7 @@ _TWO_DIGITS = "mdHIMS"
 _TOLD_BY = 10_000  # rows
 
 
+@lru_cache(64)
 def pattern_of(format: str) -> str:
     """Make the pattern of a format.
 
@@ -86,6 +88,7 @@ def known_format(format: str) -> str:
     return format
 
 
+@lru_cache(64)
 def width_of(format: str) -> int | None:
     """Count the digits of a format that has nothing else; None of others."""
     pieces = re.findall(r"%.?|[^%]+", format)
