@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from dien.data.features import KINDS, TIME_SINCE, Categorical, Definition, Numeric, Side
+from dien.data.features import TIME_SINCE, Definition, Numeric
 from dien.data.features.definition import Text
 from dien.data.features.rules import check_names, check_shared
+from dien.data.sources.table.feature_keys import Features, Ids, or_defaults
 from dien.data.sources.table.forms import (
     Label,
     OwnHistory,
@@ -25,7 +25,7 @@ from dien.data.sources.table.ready import names_near, ready_or_file
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.time_keys import Order, TimeColumns, TimeFormat, TimeUnit, TimeZone, check_times
-from dien.errors import DataError, nearest
+from dien.errors import DataError
 from dien.yaml_text import YamlTextError, read_yaml
 
 BLANK = "???"
@@ -38,13 +38,6 @@ _SINCE = tuple(float(seconds) for seconds in (
     7 * _DAY, 14 * _DAY, 30 * _DAY, 90 * _DAY, 365 * _DAY,
 ))
 # fmt: on
-_RARE_SHARE = 0.1
-"""Of ids, where a schema file does not say it: so that "unknown" is trained."""
-_OF_IDS = ("min_count", "max_size", "rare_share", "buckets", "width")
-
-
-def _or_defaults(value: Any) -> Any:
-    return {} if value is None else value  # ``category:`` with nothing after it
 
 
 class Interactions(TableText):
@@ -200,100 +193,15 @@ class Users(TableText):
     keep: Literal["first", "last"] | None = None
 
 
-def _feature(side: Side) -> BeforeValidator:
-    """Make options of a feature the definition of its kind."""
-
-    def define(options: Any) -> Any:
-        options = _or_defaults(options)
-        if not isinstance(options, Mapping):
-            raise ValueError("expected options, as {kind: numeric}, or nothing")
-        kind = options.get("kind", Categorical.kind)
-        if not isinstance(kind, str) or kind not in KINDS:
-            expected = " or ".join(map(repr, KINDS))
-            if kind == "vector":
-                expected += ", and a table of vectors at training, as training.pretrained"
-            wrong = PydanticCustomError("kind", "expected {kinds}", {"kinds": expected})
-            raise ValidationError.from_exception_data(
-                "feature", [InitErrorDetails(type=wrong, loc=("kind",), input=kind)]
-            )
-        if "side" in options:
-            raise ValueError(f"side: it stands under {side}; leave it out, or move it under another side")
-        if "from" in options and side not in ("item", "user"):
-            raise ValueError(
-                f"from: is for features of items and users; one of the {side} is read from the log anyway"
-            )
-        of_kind = KINDS[kind]
-        usual = {"rare_share": _RARE_SHARE} if "rare_share" in of_kind.model_fields else {}
-        given = {key: value for key, value in options.items() if key != "kind"}
-        return of_kind.model_validate({**usual, **given, "side": side})
-
-    return BeforeValidator(define)
-
-
-def _id(side: Side) -> BeforeValidator:
-    """Make options of ids their definition."""
-
-    def define(options: Any) -> Any:
-        options = _or_defaults(options)
-        if isinstance(options, Mapping):
-            for key in options:
-                if key not in _OF_IDS:
-                    close = nearest(str(key), _OF_IDS)
-                    mend = f"did you mean {close}?" if close else f"expected some of {', '.join(_OF_IDS)}"
-                    raise ValueError(f"{key} is not for ids; {mend}")
-            options = {"rare_share": _RARE_SHARE, **options, "side": side}
-        return Categorical.model_validate(options)
-
-    return BeforeValidator(define)
-
-
-_ByName = BeforeValidator(_or_defaults)
-
-
-class Features(Strict):
-    """The features of each side by name."""
-
-    item: Annotated[dict[str, Annotated[Definition, _feature("item")]], _ByName] = Field(default_factory=dict)
-    user: Annotated[dict[str, Annotated[Definition, _feature("user")]], _ByName] = Field(default_factory=dict)
-    behaviour: Annotated[dict[str, Annotated[Definition, _feature("behaviour")]], _ByName] = Field(
-        default_factory=dict
-    )
-    context: Annotated[dict[str, Annotated[Definition, _feature("context")]], _ByName] = Field(
-        default_factory=dict
-    )
-
-    def of_table(self, side: Side) -> dict[str, Definition]:
-        """Features of items or users that are read from their table, by name."""
-        return {name: one for whose, name, one in self.named() if whose == side and one.from_ is None}
-
-    def of_interactions(self, side: Side) -> dict[str, Definition]:
-        """Features of items or users that are read from the interactions, by name."""
-        return {name: one for whose, name, one in self.named() if whose == side and one.from_ is not None}
-
-    def named(self) -> Iterator[tuple[Side, str, Definition]]:
-        """Every feature with its side and name."""
-        sides: tuple[Side, ...] = ("item", "user", "behaviour", "context")
-        for side in sides:
-            for name, feature in getattr(self, side).items():
-                yield side, name, feature
-
-
-class Ids(Strict):
-    """Definitions of the id features."""
-
-    item: Annotated[Categorical, _id("item")] = Categorical(side="item", rare_share=_RARE_SHARE)
-    user: Annotated[Categorical, _id("user")] = Categorical(side="user", rare_share=_RARE_SHARE)
-
-
 class TableSpec(Strict):
     """What the columns of interactions, items and users mean."""
 
-    interactions: Annotated[Interactions, BeforeValidator(_or_defaults)] = Interactions()
-    behaviours: Annotated[Behaviours, BeforeValidator(_or_defaults)] = Behaviours()
-    items: Annotated[Items, BeforeValidator(_or_defaults)] = Items()
-    users: Annotated[Users, BeforeValidator(_or_defaults)] = Users()
-    features: Annotated[Features, BeforeValidator(_or_defaults)] = Features()
-    ids: Annotated[Ids, BeforeValidator(_or_defaults)] = Ids()
+    interactions: Annotated[Interactions, BeforeValidator(or_defaults)] = Interactions()
+    behaviours: Annotated[Behaviours, BeforeValidator(or_defaults)] = Behaviours()
+    items: Annotated[Items, BeforeValidator(or_defaults)] = Items()
+    users: Annotated[Users, BeforeValidator(or_defaults)] = Users()
+    features: Annotated[Features, BeforeValidator(or_defaults)] = Features()
+    ids: Annotated[Ids, BeforeValidator(or_defaults)] = Ids()
 
     @classmethod
     def load(cls, path: Path) -> TableSpec:
