@@ -292,6 +292,7 @@ def _eb_nerd(folder: Path, draw: random.Random) -> int:
     for part, of in ("train", log[:480]), ("validation", log[480:]):
         (folder / part).mkdir()
         of.write_parquet(folder / part / "behaviors.parquet")
+        _eb_nerd_history(draw).write_parquet(folder / part / "history.parquet")
     articles = [
         {"article_id": 9_000_000 + i, "title": "x", "premium": i % 3 == 0, "article_type": "article_default",
          "topics": ["Krig", f"t{i % 4}"], "category": 100 + i % 6, "subcategory": [i % 4] if i % 2 else [],
@@ -301,6 +302,21 @@ def _eb_nerd(folder: Path, draw: random.Random) -> int:
     types = {"article_id": pl.Int32, "category": pl.Int16, "subcategory": pl.List(pl.Int16)}
     pl.DataFrame(articles, schema_overrides=types).write_parquet(folder / "articles.parquet")
     return sum(len(row["article_ids_inview"]) for row in rows)
+
+
+def _eb_nerd_history(draw: random.Random) -> pl.DataFrame:
+    rows = []
+    for u in range(1, 61):
+        seconds = sorted(_START - draw.randrange(1, 2_000_000) for _ in range(u % 6 + 1))
+        times = [datetime.fromtimestamp(second, timezone.utc).replace(tzinfo=None) for second in seconds]
+        read = [9_000_000 + draw.randrange(1, 41) for _ in times]
+        rows.append(
+            {"user_id": u, "impression_time_fixed": times, "scroll_percentage_fixed": [None for _ in times],
+             "article_id_fixed": read, "read_time_fixed": [9.0 for _ in times]}
+        )  # fmt: skip
+    types = {"user_id": pl.UInt32, "article_id_fixed": pl.List(pl.Int32),
+             "scroll_percentage_fixed": pl.List(pl.Float32)}  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides=types)
 
 
 @_sample("yelp")

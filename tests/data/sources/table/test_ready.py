@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.data.sources.table import TableSpec, check, prepare
+from dien.data.sources.table import TableSpec, check, infer, prepare
 from dien.data.sources.table.ready import READY
 from dien.errors import DataError
+from dien.yaml_text import parse_yaml
 from tests.cli.running import dien, ok
 from tests.data.sources.table import samples
 
@@ -28,9 +29,17 @@ def tables(arguments: list[str], folder: Path) -> dict[str, list[Path]]:
     """Give the files that a command names, by table."""
     found: dict[str, list[Path]] = {}
     for option, value in zip(arguments[2::2], arguments[3::2], strict=True):
-        if option in ("--interactions", "--items", "--users"):
+        if option in ("--interactions", "--behaviours", "--items", "--users"):
             found.setdefault(option[2:], []).append(folder / value)
     return found
+
+
+def accounted(data: Dataset) -> int:
+    """Count the candidates of the log that are rows of a dataset folder, or counted as left out."""
+    info = data.info
+    splits = info.sizes.splits.values()
+    rows = sum(split.positives if info.negatives.sampled else split.rows for split in splits)
+    return rows + info.excluded.get(WARM_UP, 0) + info.excluded.get(REPEATED, 0)
 
 
 def test_each_ready_schema_has_a_sample() -> None:
@@ -59,11 +68,8 @@ def test_a_ready_schema_reads_its_data_set_by_the_command_in_its_file(
     data = Dataset.open(tmp_path / arguments[arguments.index("--out") + 1])
     info = data.info
     assert not info.dropped_features
-    splits = info.sizes.splits.values()
-    assert all(split.rows for split in splits)
-    rows = sum(split.positives if info.negatives.sampled else split.rows for split in splits)
-    excluded = info.excluded
-    assert rows + excluded.get(WARM_UP, 0) + excluded.get(REPEATED, 0) == candidates
+    assert all(split.rows for split in info.sizes.splits.values())
+    assert accounted(data) == candidates
 
 
 @pytest.mark.parametrize("name", ["taobao-ads", "mind"])
@@ -110,3 +116,35 @@ def test_the_list_has_every_ready_schema_in_a_line() -> None:
     lines = dien("schema", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(READY)
     assert ok("schema", "list")["schemas"]["mind"]["about"].startswith("MIND, Microsoft News")
+
+
+# What stands in the way of a draft, and which line of it, or which option, is to be written.
+_TO_WRITE = {
+    "amazon-2018": r"say items: \{keep: first\}",
+    "avazu": r"interactions\.time of the schema is \?\?\?",
+    "criteo-attribution": r"interactions\.item of the schema is \?\?\?",
+    "last-fm-1k": r"--columns user,item,time",
+    "mind": r"--columns user,item,time",
+    "ta-feng": r"interactions\.time of the schema is \?\?\?",
+    "taobao-userbehavior": r"--columns user,item,time",
+    "tenrec": r"interactions\.time of the schema is \?\?\?",
+    "yoochoose": r"--columns user,item,time",
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", READY)
+def test_a_draft_of_a_sample_is_prepared_or_the_line_to_write_is_named(name: str, tmp_path: Path) -> None:
+    candidates = samples.write(name, tmp_path)
+    given = tables(command(name), tmp_path)
+    given.pop("behaviours", None)
+
+    def road() -> Dataset:
+        draft = infer(given["interactions"], given.get("items"), given.get("users"))
+        return prepare(**given, out=tmp_path / "data", schema=parse_yaml(draft))
+
+    if name in _TO_WRITE:
+        with pytest.raises(DataError, match=_TO_WRITE[name]):
+            road()
+    else:
+        assert accounted(road()) == candidates

@@ -92,3 +92,8 @@ def test_impressions_have_the_same_number_whatever_their_type_and_chunk() -> Non
     assert again[0] == first[0] == 5
     assert again[2:4] == first[1:3]
     assert len({*first, *again}) == 5
+
+
+def test_impression_ids_of_a_narrow_type_are_read() -> None:
+    for dtype in (pl.UInt8, pl.UInt32, pl.Int16, pl.UInt64):
+        assert impressions(pl.Series([3, 9], dtype=dtype), Codes(Spelling())).to_list() == [3, 9]

@@ -60,8 +60,12 @@ def impressions(values: pl.Series, codes: Codes) -> pl.Series:
     Raises:
         BadValueError: one is missing, or the column holds something else.
     """
-    if values.dtype.is_integer() and not values.null_count() and values.is_between(0, 10**18 - 1).all():
-        return cast(values, pl.Int64())
+    if values.dtype.is_integer():
+        small: pl.Series = values.cast(
+            pl.Int64, strict=False
+        )  # of a narrow type the bound would be beyond it
+        if small.is_between(0, 10**18 - 1).fill_null(False).all():
+            return small
     found = codes.spelling(ids(values))
     whole = found.str.contains(r"^(0|[1-9]\d{0,17})$")
     numbers = evaluated(pl.when(whole).then(found).otherwise(None)).cast(pl.Int64)

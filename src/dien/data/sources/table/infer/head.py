@@ -90,10 +90,13 @@ def _expect_the_same_columns(files: Sequence[TableFile]) -> None:
     for file in files if len(files) > 1 else ():
         if file.format == "jsonl":
             continue
-        names = [*open_table(file).columns(), *file.partition]
+        reader = open_table(file)
+        names = [*reader.columns(), *file.partition]
         first = first or (file.path, names)
         lacks = [name for name in first[1] if name not in names]
         more = [name for name in names if name not in first[1]]
+        if (lacks or more) and (doubt := reader.doubt()):  # no header: the names are values
+            raise DataError(f"{file.path}: {doubt}")
         if lacks or more:
             differs = [f"it lacks {listed(lacks)}"] if lacks else []
             differs += [f"only it has {listed(more)}"] if more else []

@@ -71,6 +71,10 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
     if role == "time":  # small numbers only where there is nothing better
         fitting = [c for c in fitting if _are_moments(c)] or fitting
     by_name = {letters(column.name): column for column in reversed(fitting)}
+    keys = {other.name for other in table or () if other.distinct == other.values.len()}
+    for name in ROLES.get(role, ()):
+        if name in by_name and by_name[name].name in keys:
+            return Found(by_name[name], f"by its name, which is the key of the {role}s, too")
     for name in ROLES.get(role, ()):
         if name in by_name:
             return Found(by_name[name], "by its name")
@@ -80,7 +84,6 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
             finest = max(moments, key=lambda column: column.distinct)
             return Found(finest, "by its values alone, which look like times: check it")
     if role in REQUIRED and role != "time":
-        keys = {other.name for other in table or () if other.distinct == other.values.len()}
         for column in fitting:
             if column.name in keys:
                 return Found(column, f"the table of {role}s has it as its key, too")
@@ -110,6 +113,7 @@ def candidates(role: str, columns: Sequence[HeadColumn]) -> list[str]:
     fitting = [column for column in columns if fits(role, column) and column.distinct > 1]
     if role == "time":
         fitting = [column for column in fitting if _are_moments(column)]
+        fitting += [column for column in columns if 'time_format: "%' in (_refusal(role, column) or "")]
     return [column.name for column in fitting]
 
 
