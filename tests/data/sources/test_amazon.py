@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dien.data.log import Log
 from dien.data.sources import amazon
+from dien.data.sources.table.ready import READY
 from dien.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "../shared/data"
@@ -194,3 +195,23 @@ def test_beauty_has_the_published_counts():
     assert log.items["category"].n_unique() == 195
     assert log.excluded == {}
     assert log.events.row(0) == ("AK9P34Y6N3WD2", "B004756YJA", 1_318_896_000)
+
+
+@pytest.mark.parametrize(
+    ("reviews", "meta", "schema"),
+    [
+        ([review()], ['{"asin": "I", "category": ["Beauty", "Skin"]}'], "amazon-2018"),
+        (
+            ['{"user_id": "U", "asin": "I", "parent_asin": "I", "timestamp": 5000}'],
+            [GOOD_META],
+            "amazon-2023",
+        ),
+        ([review()], ['{"parent_asin": "I", "categories": ["Beauty"]}'], "amazon-2023"),
+    ],
+)
+def test_the_forms_of_2018_and_2023_are_refused_with_the_schema_that_reads_them(
+    tmp_path: Path, reviews: list[str | bytes], meta: list[str | bytes], schema: str
+) -> None:
+    with pytest.raises(DataError, match=rf"line 1: this is the form of .* --schema {schema}$"):
+        read(tmp_path, reviews, meta, skip_bad=9)
+    assert schema in READY

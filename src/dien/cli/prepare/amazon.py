@@ -32,7 +32,7 @@ def amazon(
     ] = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Prepare Amazon reviews in the form of 2014.
+    """Prepare Amazon reviews in the form of 2014 (2018 and 2023: prepare table --schema amazon-2018, -2023).
 
     For example:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import polars as pl
@@ -32,6 +32,7 @@ class _Review(msgspec.Struct, gc=False):
 class _Item(msgspec.Struct):
     item: _Id = msgspec.field(name="asin")
     categories: list[list[str]] | None = None
+    category: Any = None  # of 2018: a flat list, whose end is no category for certain
 
 
 _REVIEW = (
@@ -103,6 +104,7 @@ def _read_reviews(lines: LineFile, bad: BadLines) -> pl.DataFrame:
         try:
             rows.append(decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _expect_2014(lines.path, number, line)
             bad.add(lines.path, number, error, _REVIEW)
         if len(rows) == _CHUNK:
             chunks.append(_columns(rows))
@@ -141,13 +143,33 @@ def _read_metadata(lines: LineFile, wanted: set[str], bad: BadLines) -> pl.DataF
             except msgspec.DecodeError:
                 row = _literal(line)
         except (msgspec.DecodeError, UnicodeError) as error:
+            _expect_2014(lines.path, number, line)
             bad.add(lines.path, number, error, _METADATA)
             continue
+        if row.categories is None and row.category is not None:
+            raise _other_form(lines.path, number, "2018 (category, a flat list)", "amazon-2018")
         if row.item in wanted:
             items.append(row.item)
             path = row.categories[0] if row.categories else []
             categories.append(path[-1] or None if path else None)
     return pl.DataFrame({"item": items, "category": categories}, {"item": pl.String, "category": pl.String})
+
+
+def _expect_2014(path: Path, number: int, line: bytes) -> None:
+    """Refuse a line of the data of 2023, which no number of bad lines may hide.
+
+    Raises:
+        DataError: it is one.
+    """
+    if b'"parent_asin"' in line:
+        raise _other_form(path, number, "2023 (parent_asin)", "amazon-2023")
+
+
+def _other_form(path: Path, number: int, form: str, schema: str) -> DataError:
+    return DataError(
+        f"{path}: line {number}: this is the form of {form}, and dien prepare amazon reads that of 2014; use "
+        f"dien prepare table --interactions REVIEWS --items META --schema {schema}"
+    )
 
 
 def _literal(line: bytes) -> _Item:
