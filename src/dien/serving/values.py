@@ -1,6 +1,7 @@
 """Values of a request given in Python: each checked as in a file of requests, and made plain.
 
 One value has one spelling: 3, ``np.int64(3)`` and 3.0, as pandas stores integers with gaps, are the id ``3``.
+Text is looked up as it is, and then in its one spelling (:mod:`dien.data.spelling`).
 What cannot be an id, as NaN, 3.5, bytes or a tensor, is refused with the name of its field.
 
 Nothing here is done by Polars, whose threads a forked process lacks (:mod:`dien.forks`).
