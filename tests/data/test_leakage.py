@@ -140,3 +140,23 @@ def test_a_sample_of_a_large_split_is_enough(
         data = prepare(shown, tmp_path / "DATA", schema=schema)
     assert len(caught) == 3
     assert all(says.rows <= 400 for says in leaking(data.schema, data.splits["train"]).values())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_auc_is_that_of_all_pairs_of_held_out_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, size = 200, 12
+    codes, label = rng.integers(0, size, n), rng.integers(0, 2, n)
+    fitted = np.random.default_rng(leakage._SEED).random(n) < 0.5
+    mean = label[fitted].mean()
+    rate = [
+        (label[fitted & (codes == c)].sum() + mean) / ((fitted & (codes == c)).sum() + 1) for c in range(size)
+    ]
+    score = np.array(rate)[codes]
+    clicked, others = score[~fitted & (label == 1)], score[~fitted & (label == 0)]
+    wins = (clicked[:, None] > others).mean() + (clicked[:, None] == others).mean() / 2
+    in_any_order = rng.permutation(n)
+    for rows in (np.arange(n), in_any_order):
+        assert leakage.alone_by_code(codes[rows], rows, label).auc == pytest.approx(wins)
+    twice = np.repeat(np.arange(n), 2)
+    assert leakage.alone_by_code(np.repeat(codes, 2), twice, label).auc == pytest.approx(wins, abs=0.02)

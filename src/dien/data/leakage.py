@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -88,15 +89,19 @@ def alone_by_code(
     shown = np.bincount(codes[of_fitted], minlength=size)
     hits = np.bincount(codes[of_fitted], clicked[rows[of_fitted]], minlength=size)
     rates = (hits + _SMOOTHING * mean) / (shown + _SMOOTHING)
-    of_row = np.bincount(rows, minlength=n)
-    sums = np.bincount(rows, rates[codes], minlength=n).astype(np.float64)
-    scores = np.where(of_row > 0, sums / np.maximum(of_row, 1), mean)[~fitted]
     positives, negatives = int(tried.sum()), int(len(tried) - tried.sum())
     if not positives or not negatives:
         return _NOTHING
     error = float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives)))
-    single = len(codes) == n and bool((of_row == 1).all())
-    return Alone(_auc(scores, tried), error, n, single and _only_of_clicks(codes, labels[rows]))
+    of_row = np.bincount(rows, minlength=n)
+    if len(codes) == n and bool((of_row == 1).all()):  # rows of one code are alike: they need no sorting
+        one_each = codes if bool((rows[1:] > rows[:-1]).all()) else codes[np.argsort(rows)]
+        held = one_each[~fitted]
+        auc = _auc(rates, np.bincount(held, tried, minlength=size), np.bincount(held, minlength=size))
+        return Alone(auc, error, n, _only_of_clicks(one_each, labels))
+    sums = np.bincount(rows, rates[codes], minlength=n).astype(np.float64)
+    scores = np.where(of_row > 0, sums / np.maximum(of_row, 1), mean)[~fitted]
+    return Alone(_auc(scores, clicked[~fitted], np.ones(len(scores))), error, n)
 
 
 def leaking(schema: Schema, split: Split) -> dict[str, Alone]:
@@ -167,13 +172,19 @@ def _codes(values: pl.Series) -> NDArray[np.int64]:
     return np.asarray(ranks.fill_null(int(ranks.max() or 0) + 1).to_numpy() - 1, np.int64)
 
 
-def _auc(scores: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
-    """AUC; equal scores count half."""
+def _auc(scores: NDArray[np.float64], positives: NDArray[Any], rows: NDArray[Any]) -> float:
+    """AUC of groups of rows; equal scores count half.
+
+    Args:
+        scores: ``[g]`` of each group.
+        positives: ``[g]`` how many of its rows were clicked.
+        rows: ``[g]`` how many rows it has.
+    """
     _, rank = np.unique(scores, return_inverse=True)
-    positives, total = np.bincount(rank, labels), np.bincount(rank)
-    negatives = total - positives
-    below = np.cumsum(negatives) - negatives
-    return float((positives * (below + negatives / 2)).sum() / (positives.sum() * negatives.sum()))
+    clicks, total = np.bincount(rank, positives), np.bincount(rank, rows)
+    others = total - clicks
+    below = np.cumsum(others) - others
+    return float((clicks * (below + others / 2)).sum() / (clicks.sum() * others.sum()))
 
 
 def _only_of_clicks(codes: NDArray[np.integer], labels: NDArray[np.integer]) -> bool:
