@@ -7,6 +7,7 @@ import pytest
 
 from dien.data.dataset import Dataset
 from dien.data.sources.table import prepare
+from dien.data.spelling import Spelling
 from dien.errors import DataError
 
 SCHEMA = {
@@ -82,3 +83,17 @@ def test_lists_of_whole_floats_are_lists_of_integers(tmp_path: Path) -> None:
     items = pl.DataFrame({"item": list(range(6)), "tags": tags})
     data = prepare(frame(0), tmp_path / "out", items=items, schema=SCHEMA)
     assert set(data.vocabularies["tags"].values) - {None} <= {"0", "1", "2"}
+
+
+def test_a_folder_of_an_earlier_version_goes_on_with_the_spelling_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = {"features": {"behaviour": SCHEMA["features"]["behaviour"]}}
+    with monkeypatch.context() as patch:
+        patch.setattr(Spelling, "__call__", lambda self, values: values)  # as it was: what the file holds
+        before = known(prepare(save(frame(0), tmp_path / "log.csv"), tmp_path / "out", schema=schema))
+    assert "1.0" in before["items"]
+    assert "True" in before["vip"]
+    for k, kind in enumerate(("csv", "parquet"), 1):
+        later = save(frame(40 * k), tmp_path / f"later.{kind}")
+        assert known(prepare(later, tmp_path / "out", schema=schema, append=True)) == before
