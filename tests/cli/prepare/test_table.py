@@ -343,3 +343,35 @@ def test_the_options_say_how_text_is_written_and_how_many_rows_may_be_left_out(t
     assert done["sizes"]["behaviours"] == 117
     tabs = dien("prepare", "table", "--interactions", path, "--separator", '"', "--out", tmp_path / "no")
     assert "--separator" in tabs.stderr
+
+
+def test_a_log_without_a_time_is_prepared_in_order_and_no_row_is_shown_as_a_date(tmp_path: Path) -> None:
+    log, data = tmp_path / "log.csv", tmp_path / "data"
+    log.write_text("user,item\n" + "".join(f"u{k % 5},i{k % 7}\n" for k in range(100)))
+    told = dien("prepare", "table", "--interactions", log, "--out", data)
+    assert told.returncode == 1
+    assert "--order file" in told.message
+    both = dien("prepare", "table", "--interactions", log, "--order", "file", "--time", "t", "--out", data)
+    assert both.returncode == 2
+    assert "--time and --order exclude each other" in both.message
+    done = dien("prepare", "table", "--interactions", log, "--order", "file", "--out", data)
+    ok("inspect", data, "--html", tmp_path / "report.html")
+    shown = done.stdout + done.stderr + (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "row 1 to row 100" in shown
+    assert "by order: validation from row 81" in shown
+    assert "1970" not in shown
+
+
+def test_the_summary_says_how_times_were_read(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "user,item,time\n" + "".join(f"u{k % 5},i{k % 7},202311{k % 28 + 1:02}\n" for k in range(100))
+    )
+    done = dien("prepare", "table", "--interactions", log, "--out", tmp_path / "data")
+    assert "dates as yyyymmdd, UTC where they name no zone (interactions.time_zone)" in " ".join(
+        done.stdout.split()
+    )
+    assert json.loads((tmp_path / "data" / "dataset.json").read_text())["times"] == {
+        "form": "%Y%m%d",
+        "zone": "UTC",
+    }
