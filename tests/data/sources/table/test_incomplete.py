@@ -123,7 +123,11 @@ def test_an_id_that_seems_to_mark_a_missing_one_is_refused_unless_it_is_said_wha
     found = read([path], None, None, spec({"nulls": [mark]}), skip_bad=2)
     assert mark not in found.users["user"].to_list()
     assert found.excluded[f"cells that hold {mark} (read as missing)"] == 2
-    assert mark in read([path], None, None, spec({"nulls": []})).users["user"].to_list()
+    what = f"rows whose user is {mark} (kept; missing if nulls in the schema names it)"
+    for nulls, counted in (([], None), (["-"], 2)):
+        found = read([path], None, None, spec({"nulls": nulls}))
+        assert mark in found.users["user"].to_list()
+        assert found.excluded.get(what) == counted
     rows = rows_of(300)
     rows[7]["item"] = mark
     found = read([log(rows, tmp_path)], None, None, spec())

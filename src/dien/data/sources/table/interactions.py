@@ -115,10 +115,9 @@ def read_interactions(
         excluded |= pages.counts
     if events.is_empty():
         raise DataError(f"{_in_words(files)}: no interaction; expected at least one row with a click")
-    if roles.nulls is None:
-        where = _in_words(files)
-        count_likely_nulls(where, "user", roles.user, users, events["user"], excluded)
-        count_likely_nulls(where, "item", roles.item_column, items, events["item"], excluded)
+    where, said = _in_words(files), roles.nulls
+    count_likely_nulls(where, "user", roles.user, users, events["user"], said, excluded)
+    count_likely_nulls(where, "item", roles.item_column, items, events["item"], said, excluded)
     if roles.labelled and not (events["label"] == 1).any():
         column, what_is_1 = roles.item_column if page else "", ""
         if roles.label is not None and label is not None:
@@ -231,9 +230,9 @@ def read_behaviours(
         excluded["histories without an item (left out)"] = pages.counts[EMPTY]
     if behaviours.is_empty():
         raise DataError(f"{_in_words(files)}: no behaviour; expected at least one row")
-    if own.nulls is None:
-        for what, codes in (("user", users), ("item", items)):
-            count_likely_nulls(_in_words(files), what, parsers[what][0], codes, behaviours[what], excluded)
+    for what, codes in (("user", users), ("item", items)):
+        column, where = parsers[what][0], _in_words(files)
+        count_likely_nulls(where, what, column, codes, behaviours[what], own.nulls, excluded)
     first: pl.Series = behaviours.select(pl.struct(pl.all()).is_first_distinct()).to_series()
     excluded["repeated behaviours (all columns alike)"] = int((~first).sum())
     return behaviours if first.all() else behaviours.filter(first)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -13,7 +15,13 @@ _SHARE = 0.01  # of rows; fewer are counted alone
 
 
 def count_likely_nulls(
-    where: str, what: str, column: str, codes: Codes, rows: pl.Series, excluded: dict[str, int]
+    where: str,
+    what: str,
+    column: str,
+    codes: Codes,
+    rows: pl.Series,
+    said: Sequence[str] | None,
+    excluded: dict[str, int],
 ) -> None:
     """Refuse an id that seems to mark what is missing and that many rows have; count rows with another one.
 
@@ -23,16 +31,19 @@ def count_likely_nulls(
         column: that holds them.
         codes: of all ids.
         rows: ``[E]`` the row, from 1, of the id of each event.
+        said: the marks that the schema names: other ids are counted alone then, and none where it is empty.
         excluded: counts such rows.
 
     Raises:
         DataError: one row in a hundred, and more than one, has such an id.
     """
+    if said is not None and not said:
+        return
     names = codes.values()
     for code in names.is_in(LIKELY).to_numpy().nonzero()[0]:
         count = int(np.count_nonzero(rows.to_numpy() == code + 1))
         name = names[int(code)]
-        if count > 1 and count >= _SHARE * len(rows):
+        if said is None and count > 1 and count >= _SHARE * len(rows):
             raise DataError(
                 f"{where}: column {column!r}: {name!r} is the {what} of {count:,} of {len(rows):,} rows"
                 f", and seems to mark a missing one; expected ids; say nulls: [{name}] in the schema, leave"
