@@ -75,7 +75,7 @@ def chunks(
             name: value for name, value in file.partition.items() if name in wanted and name not in found
         }
         inside = [name for name in wanted if name not in partition]
-        missing = [name for name in inside if name not in found]
+        missing = [name for name in inside if name not in found and not reader.has(name)]
         if missing and file.format != "jsonl":  # a line may lack a key
             raise _missing(reader, missing[0], wanted, complete)
         rows = 0
