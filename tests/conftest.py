@@ -41,6 +41,7 @@ settings.load_profile("same")
 def pytest_configure(config: pytest.Config) -> None:
     """Draw no constants of whatever source files are loaded by then, unless new examples are wanted."""
     if not config.getoption("--hypothesis-profile"):
+        assert hasattr(providers, "_get_local_constants"), "Hypothesis has another name for this by now"
         providers._get_local_constants = lambda: providers._local_constants  # none
 
 

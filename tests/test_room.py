@@ -1,6 +1,8 @@
 """Limits on addresses and threads: commands and the library say at once what they cannot have."""
 
+import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from dien import room
 from dien.data.dataset import Dataset
 from dien.errors import DienError
 from dien.ops.cpu import backend_name
+from tests.cli.running import dien
 
 limited = pytest.mark.skipif(
     room.address_limit() is not None or sys.platform != "linux", reason="Linux's limits"
@@ -60,8 +63,10 @@ except MemoryError as error: print(error, *({'torch', 'polars', 'numpy'} & sys.m
 
 @limited
 def test_what_is_wanted_is_enough_to_inspect_data(small_data: Dataset) -> None:
-    wanted = 60 + sum(room._LOADED.values()) + room._STACK * room.threads_wanted() + room._WORK
-    done = under(wanted, COMMAND, "inspect", str(small_data.path))
+    refused = under(900, COMMAND, "inspect", str(small_data.path))
+    wanted = re.search(r"dien wants ([\d,]+) MB", refused.stderr)
+    assert wanted, refused.stderr
+    done = under(int(wanted[1].replace(",", "")), COMMAND, "inspect", str(small_data.path))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -84,7 +89,7 @@ def test_too_few_threads_are_said_before_anything_is_loaded(
 
 
 def test_threads_are_counted_by_what_the_libraries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
     every = room.threads_wanted()
@@ -102,12 +107,28 @@ def test_threads_are_counted_by_what_the_libraries_are_told(monkeypatch: pytest.
         (RuntimeError("can't start new thread"), "threads"),
         (OSError("Failed to launch worker thread: Resource temporarily unavailable"), "threads"),
         (RuntimeError("the model has no such head"), None),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (KeyError("spawn_x"), None),
+        (ValueError("column 'failed to spawn thread' holds text"), None),
+        (RuntimeError("no column spawn_time"), None),
         (KeyboardInterrupt(), None),
     ],
     ids=str,
 )
 def test_what_libraries_raise_is_told_apart(error: BaseException, lacking: str | None) -> None:
     assert room.shortage(error) == lacking
+
+
+def test_a_command_names_the_shortage_of_what_the_system_refuses_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError("Failed to launch worker thread: Resource temporarily unavailable")
+
+    monkeypatch.setattr("dien.data.dataset.Dataset.open", refuses)
+    done = dien("inspect", tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: not enough threads (Failed to launch worker thread" in done.stderr
 
 
 OPERATOR = """

@@ -22,6 +22,10 @@ class RunError(DienError):
     """A run folder that cannot be used; the message names the file."""
 
 
+class DatasetWarning(UserWarning):
+    """What is odd in a dataset that is trained on all the same."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Find the known name that is spelled most like an unknown one, for "did you mean"; None if none is."""
     return next(iter(difflib.get_close_matches(name, list(known), 1, 0.8)), None)

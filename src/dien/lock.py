@@ -139,6 +139,7 @@ class _Lock:
                     self.place.unlink()  # while it is locked: whoever opened it before sees that it is gone
             with suppress(OSError):
                 fcntl.flock(self.handle, fcntl.LOCK_UN)  # also for children that have inherited it
+            with suppress(OSError):
                 os.close(self.handle)
         else:
             with suppress(OSError):  # another has opened it by now

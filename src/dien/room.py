@@ -25,13 +25,11 @@ _MB = 1 << 20
 _LOADED = {"numpy": 140, "torch": 500, "polars": 250, "pyarrow": 200}
 """Addresses in MB that each takes when it is loaded, with the settings of :func:`_spare_addresses`."""
 _WORK = 50  # MB, for the least there is to do
-_STACK = 8  # MB of addresses that a thread takes
 _OWN, _OF_A_CORE, _OF_POLARS = 8, 3, 4  # threads at most, of all commands, as counted on 1 and 2 cores
 _ARENA_MAX = -8  # of glibc's malloc.h
-_WAITING = 256 << 10  # bytes of stack for a thread that only waits
 
 _MEMORY = ("allocate memory", "failed to map segment", "memory allocation", "out of memory", "bad_alloc")
-_THREADS = ("start new thread", "worker thread", "spawn", "thread creation failed", "Thread creation failed")
+_THREADS = ("start new thread", "launch worker thread", "failed to spawn thread", "hread creation failed")
 
 
 @cache
@@ -74,13 +72,18 @@ def threads_wanted() -> int:
 def shortage(error: BaseException) -> str | None:
     """Say what could not be had, where that is why something failed; None where the cause is another.
 
-    The libraries tell it by no type of their own.
+    The libraries tell it by no type of their own, but none by that of a wrong key or value.
 
     Returns:
         ``memory`` or ``threads``.
     """
     text = str(error)
-    if isinstance(error, MemoryError) or any(part in text for part in _MEMORY):
+    if isinstance(error, MemoryError):
+        return "memory"
+    panic = not isinstance(error, Exception)  # of Polars
+    if not panic and not isinstance(error, RuntimeError | OSError | ImportError):
+        return None
+    if any(part in text for part in _MEMORY):
         return "memory"
     return "threads" if any(part in text for part in _THREADS) else None
 
@@ -110,7 +113,6 @@ def _expect_threads() -> None:
     """Start as many threads as are wanted, all at once, and end them."""
     want, end = threads_wanted(), threading.Event()
     started: list[threading.Thread] = []
-    stack = threading.stack_size(_WAITING)
     try:
         for _ in range(want):
             thread = threading.Thread(target=end.wait, daemon=True)
@@ -123,13 +125,12 @@ def _expect_threads() -> None:
             "OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1"
         ) from None
     finally:
-        threading.stack_size(stack)
         end.set()
         for thread in started:
             thread.join()
 
 
 def _set(name: str, cores: int) -> int:
-    """Threads that an environment variable of a library asks for, for each of its pools."""
+    """Threads of a library's pool: as many as an environment variable asks for, or there are cores."""
     value = os.environ.get(name, "")
-    return min(int(value), cores) if value.isdecimal() and int(value) else cores
+    return int(value) if value.isdecimal() and int(value) else cores

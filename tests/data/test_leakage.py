@@ -10,6 +10,7 @@ from dien.data.inspection import inspect_data, summary_rows
 from dien.data.leakage import Alone, alone, leaking
 from dien.data.sources.table import prepare
 from dien.training import fit
+from dien.training.compare import compare
 
 N = 2000
 
@@ -129,6 +130,19 @@ def test_preparing_inspecting_and_training_name_the_features_that_tell_the_label
     small = load_config(overrides=["model.hidden_size=4", "model.embedding_size=2", "training.epochs=1"])
     with pytest.warns(UserWarning, match=r"'buttons' alone tells the label: AUC 1\.00.*features.behaviour"):
         fit(data, small, tmp_path / "RUN", show_progress=False)
+
+
+def test_a_comparison_names_them_once_for_all_runs(
+    shown: pl.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    schema = {"interactions": {"label": "label"}, "features": {"context": {"nonclk": None}}}
+    with pytest.warns(UserWarning, match="'nonclk' alone tells the label"):
+        data = prepare(shown, tmp_path / "DATA", schema=schema)
+    small = load_config(model="sum-pooling", overrides=["model.embedding_size=2", "training.epochs=1"])
+    with pytest.warns(UserWarning, match="'nonclk' alone tells the label") as caught:
+        compare([data], {"sum-pooling": small}, tmp_path / "OUT", seeds=2, show_progress=False)
+    assert len([one for one in caught if "tells" in str(one.message)]) == 1
+    assert "tells the label" not in capfd.readouterr().err
 
 
 def test_a_sample_of_a_large_split_is_enough(

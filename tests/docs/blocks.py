@@ -44,6 +44,8 @@ def run_blocks(page: Path, folder: Path) -> None:
         elif block.language == "sh":
             for line in block.text.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
+                alone = not {"|", ">", "<", "&&", ";", "cd", "export", "for"} & set(words)
+                assert alone, f"{where}: {line}: each line is run by itself; write it as one command"
                 done = dien(*words[1:], cwd=folder) if words[:1] == ["dien"] else _bash(line, folder)
                 assert done.returncode == 0, f"{where}: {line}: {done.stdout}{done.stderr}"
         elif block.language == "python":

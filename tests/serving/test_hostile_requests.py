@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.errors import DataError
-from dien.run import Run
 from dien.serving import Scorer, score_file
 
 FIELDS = (
@@ -56,13 +55,12 @@ def is_scored_or_refused(scorer: Scorer, path: Path) -> None:
 @settings(max_examples=80)
 @given(st.lists(st.dictionaries(keys, values, max_size=3), min_size=1, max_size=3))
 def test_lines_with_anything_in_them_are_scored_or_refused(
-    rich_run: Run, changes: list[dict[str, Any]]
+    rich_scorer: Scorer, changes: list[dict[str, Any]]
 ) -> None:
-    scorer = _scorer(rich_run)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "r.jsonl")
         path.write_text("".join(json.dumps({**GOOD, **one}) + "\n" for one in changes))
-        is_scored_or_refused(scorer, path)
+        is_scored_or_refused(rich_scorer, path)
 
 
 def not_utf8(rows: int) -> pa.Array:
@@ -105,8 +103,9 @@ ARRAYS: list[pa.Array] = [
 
 @settings(max_examples=80)
 @given(st.lists(st.tuples(keys, st.sampled_from(range(len(ARRAYS)))), min_size=1, max_size=4))
-def test_columns_of_any_type_are_scored_or_refused(rich_run: Run, changes: list[tuple[str, int]]) -> None:
-    scorer = _scorer(rich_run)
+def test_columns_of_any_type_are_scored_or_refused(
+    rich_scorer: Scorer, changes: list[tuple[str, int]]
+) -> None:
     columns = [(name, pa.array([value] * ROWS)) for name, value in GOOD.items()]
     columns = [(name, column) for name, column in columns if name not in dict(changes)]
     columns += [(name, ARRAYS[which]) for name, which in changes]  # now and then two of one name
@@ -114,7 +113,7 @@ def test_columns_of_any_type_are_scored_or_refused(rich_run: Run, changes: list[
         path = Path(folder, "r.parquet")
         names, arrays = zip(*columns, strict=True)
         pq.write_table(pa.Table.from_arrays(list(arrays), names=list(names)), path)
-        is_scored_or_refused(scorer, path)
+        is_scored_or_refused(rich_scorer, path)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
@@ -211,13 +210,3 @@ def test_a_time_after_2099_is_refused_by_its_row(rich_scorer: Scorer, tmp_path: 
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(DataError, match=r"line 2: column 'time': .*of the years 1970 to 2099"):
         score_file(rich_scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
-
-
-_scorers: dict[str, Scorer] = {}
-
-
-def _scorer(run: Run) -> Scorer:
-    """Open a run once for all examples."""
-    if str(run.path) not in _scorers:
-        _scorers[str(run.path)] = Scorer(run)
-    return _scorers[str(run.path)]

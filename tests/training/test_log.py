@@ -45,6 +45,20 @@ def test_a_run_without_records_has_none(tmp_path: Path) -> None:
     assert read_records(tmp_path) == []
 
 
+def test_what_tensorboard_reads_is_synced_once_for_all_records_of_a_resumed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = TrainingLog(tmp_path, 0)
+    for step in range(1, 51):
+        log.write({"kind": "steps", "epoch": 1, "step": step, "loss": 0.5})
+    log.close()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    again = TrainingLog(tmp_path, 50)
+    assert len(synced) < 10
+    again.close()
+
+
 def test_every_record_reaches_the_disk_as_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,7 @@ def test_whatever_its_keys_a_stopped_run_resumes_to_the_same_bytes(
 ) -> None:
     folder = tmp_path_factory.mktemp("keys")
     settings = [*SETTINGS, "training.epochs=2", "training.batch_size=512", "training.checkpoint_steps=3"]
+    settings.append("training.patience=1000")  # so that no run ends before it is stopped
     config = load_config(overrides=[*settings, *(f"{key}={value}" for key, value in keys.items())])
     fit(small_data, config, folder / "whole", show_progress=False)
     for stop in stops:

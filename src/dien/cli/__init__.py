@@ -59,14 +59,21 @@ def _run() -> int | str | None:
     except OSError as error:
         if not _flushed():
             return 1
+        if (lacking := shortage(error)) is not None:
+            return _lacks(lacking, error)
         name = error.filename if isinstance(error.filename, str) else "a file or standard output"
         return _failed(f"{name}: {error.strerror or error}")
     except BaseException as error:  # a panic of Polars is no Exception
         if (lacking := shortage(error)) is None:
             raise
-        said = " ".join(str(error).split())[:300]
-        return _failed(f"not enough {lacking}{f' ({said})' if said else ''}")
+        return _lacks(lacking, error)
     return 0
+
+
+def _lacks(what: str, error: BaseException) -> int:
+    """Say that there is not enough memory, or not enough threads."""
+    said = " ".join(str(error).split())[:300]
+    return _failed(f"not enough {what}{f' ({said})' if said else ''}")
 
 
 def _open_what_is_closed() -> None:

@@ -111,7 +111,8 @@ def separator(value: object) -> str:
     """Check what is between columns; backslash t is a tab, and backslash x01 the character of this number."""
     given = str(value).replace("\\t", "\t")
     given = re.sub(r"\\x([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), given)
-    return given if given and not set(given) & set('\r\n"') else refuse(value, "characters, no quotes")
+    right = given and not set(given) & set('\r\n"')
+    return given if right else refuse(value, "one character or more, no quote and no line end")
 
 
 def encoding(value: object) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dien.data.features import Schema
 from dien.data.ragged import Ragged, ranges, row_of
 from dien.data.tables import Split
+from dien.errors import DatasetWarning
 
 CERTAIN = 0.95
 """The AUC of one feature alone from which on it nearly tells the label."""
@@ -146,7 +147,7 @@ def leaking(schema: Schema, split: Split) -> dict[str, Alone]:
 def warn_of_leaking(schema: Schema, split: Split) -> None:
     """Warn of every feature that :func:`leaking` finds, with its AUC and the remedy."""
     for name, says in leaking(schema, split).items():
-        warnings.warn(in_words(name, says), stacklevel=2)
+        warnings.warn(in_words(name, says), DatasetWarning, stacklevel=2)
 
 
 def in_words(name: str, says: Alone) -> str:

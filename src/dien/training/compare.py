@@ -39,7 +39,7 @@ from dien.training.comparison import (
 )
 from dien.training.fit import run_config
 from dien.training.folder import one_command, settings_now
-from dien.training.jobs import Job, expect_importable, run_all
+from dien.training.jobs import Job, expect_importable, run_all, warn_of
 from dien.training.progress import RunsBar
 from dien.training.space import with_values
 from dien.training.summary import summarise
@@ -190,6 +190,8 @@ def compare(
 
             look()
             todo = [run.job for run in waiting.values()]
+            for dataset in datasets if todo else []:
+                warn_of(dataset)
             run_all(todo, min(jobs or cores(), len(todo) or 1), ended, look)
         return write() if waiting else comparison
 

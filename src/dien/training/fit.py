@@ -18,7 +18,7 @@ from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.leakage import warn_of_leaking
 from dien.data.tables import SplitName
-from dien.errors import DataError, RunError
+from dien.errors import DataError, DatasetWarning, RunError
 from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
 from dien.models.registry import expect_heads
@@ -118,13 +118,7 @@ def fit(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
-    if not len(dataset.splits["valid"]):
-        warnings.warn(
-            f"{dataset.path}: valid is empty, so there is no AUC, nothing stops training early, and the "
-            "weights of the last epoch are kept; prepare the data again so that valid has rows "
-            "(--valid-from, --test-from or --split of dien prepare)",
-            stacklevel=2,
-        )
+    warn_of_no_validation(dataset)
     out, started = Path(out), time.perf_counter()
     expect_heads(config.model, dataset.schema)
     with core_for_prefetch():
@@ -270,6 +264,18 @@ def _repeatable(seed: int) -> Iterator[None]:
         finally:
             torch.set_deterministic_debug_mode(mode)
             torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+
+
+def warn_of_no_validation(dataset: Dataset) -> None:
+    """Warn where nothing chooses the epoch."""
+    if not len(dataset.splits["valid"]):
+        warnings.warn(
+            f"{dataset.path}: valid is empty, so there is no AUC, nothing stops training early, and the "
+            "weights of the last epoch are kept; prepare the data again so that valid has rows "
+            "(--valid-from, --test-from or --split of dien prepare)",
+            DatasetWarning,
+            stacklevel=3,
+        )
 
 
 def _created(

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,12 +23,13 @@ import torch
 
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
-from dien.errors import ConfigError, DienError, RunError
+from dien.data.leakage import warn_of_leaking
+from dien.errors import ConfigError, DataError, DatasetWarning, DienError, RunError
 from dien.lock import locked
 from dien.models.registry import Registered, models, register
 from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
-from dien.training.fit import FitResult, fit, read_result
+from dien.training.fit import READ, FitResult, fit, read_result, warn_of_no_validation
 from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.records import load, text_of
@@ -112,6 +114,16 @@ def expect_importable(configs: Iterable[RunConfig]) -> None:
                     "an interactive session, where the processes of compare and tune cannot import it; put "
                     "it into a file of its own and import that"
                 )
+
+
+def warn_of(dataset: Dataset) -> None:
+    """Warn once of what is odd in a dataset; the processes of :func:`run_all` do not repeat it."""
+    try:
+        dataset.check(READ)
+    except DataError:  # each run will say it
+        return
+    warn_of_no_validation(dataset)
+    warn_of_leaking(dataset.schema, dataset.splits["train"])
 
 
 def carry_out(job: Job) -> None:
@@ -216,6 +228,7 @@ def _work(job: Job, found: Registered, send: Connection) -> None:
     if found.config.name not in models():
         register(found.config.name, found.model, found.config, found.space)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    warnings.simplefilter("ignore", DatasetWarning)  # the parent has said it, once for all runs
     try:
         carry_out(job)
         send.send("")

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from tensorboardX.event_file_writer import (
-    EventsWriter,
-)  # in this thread; SummaryWriter waits for one of its own
+from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.summary import scalar
 
@@ -22,6 +20,9 @@ from dien.errors import RunError
 from dien.files import make_folder
 from dien.run import run_folder
 from dien.training.resumable import resumable, write_text
+
+DRAWN_SECONDS = 30.0
+"""At most so old is what TensorBoard sees, where records are written."""
 
 
 class TrainingLog:
@@ -42,9 +43,11 @@ class TrainingLog:
         with resumable(run / "tensorboard"):
             shutil.rmtree(run / "tensorboard", ignore_errors=True)
             make_folder(run / "tensorboard")
+            # It writes in this thread; tensorboardX's SummaryWriter waits for one of its own.
             self._board = EventsWriter(str(run / "tensorboard" / "events"))
-        for record in self._records:
-            self._draw(record)
+            for record in self._records:
+                self._draw(record)
+            self._show()
 
     def write(self, record: dict[str, Any]) -> None:
         """Write one record: ``kind`` (steps, epoch or validation), ``epoch``, ``step`` and numbers."""
@@ -55,7 +58,10 @@ class TrainingLog:
         self._records.append(record)
         if record["kind"] != "steps":
             self._write_table()
-        self._draw(record)
+        with resumable(self._run / "tensorboard"):
+            self._draw(record)
+            if record["kind"] != "steps" or time.monotonic() - self._shown > DRAWN_SECONDS:
+                self._show()
 
     def close(self) -> None:
         """End the event file."""
@@ -64,11 +70,14 @@ class TrainingLog:
 
     def _draw(self, record: dict[str, Any]) -> None:
         numbers = {name: value for name, value in record.items() if isinstance(value, float)}
-        with resumable(self._run / "tensorboard"):
-            for name, value in numbers.items():
-                drawn = scalar(f"{record['kind']}/{name}", value)
-                self._board.write_event(Event(summary=drawn, step=record["step"], wall_time=time.time()))
-            self._board.flush()
+        for name, value in numbers.items():
+            drawn = scalar(f"{record['kind']}/{name}", value)
+            self._board.write_event(Event(summary=drawn, step=record["step"], wall_time=time.time()))
+
+    def _show(self) -> None:
+        """Write out what is drawn; this syncs the file, so it is not done for every record."""
+        self._board.flush()
+        self._shown = time.monotonic()
 
     def _write_table(self) -> None:
         columns = dict.fromkeys(name for record in self._records for name in record)

@@ -32,7 +32,7 @@ from dien.errors import DataError, RunError
 from dien.models import Space, model_config
 from dien.models.space import shown
 from dien.training.folder import one_command, settings_now
-from dien.training.jobs import Job, expect_importable, run_all
+from dien.training.jobs import Job, expect_importable, run_all, warn_of
 from dien.training.progress import RunsBar
 from dien.training.resumable import AGAIN, write_text
 from dien.training.space import flat, nested, with_values
@@ -158,6 +158,7 @@ def tune(
             content = write()
             look()
             if todo:
+                warn_of(dataset)
                 run_all(todo, min(jobs or cores(), SIDE_BY_SIDE * seeds), ended, look)
                 content = write()
         return content
