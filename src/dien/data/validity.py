@@ -39,7 +39,7 @@ def wrong_values(data: Tables, splits: Sequence[SplitName], per_positive: int | 
 
     yield from _rising("behaviours/offsets.npy", behaviours.offsets)
     yield from _range("behaviours/item.npy", behaviours.item, 1, items)
-    if all(split.start is None for split in data.splits.values()):  # else each history has its own order
+    if all(data.splits[name].start is None for name in splits):  # else each history has its own order
         yield from _behaviour_times(behaviours.time, behaviours.offsets)
     if (unclicked := behaviours.unclicked) is not None:
         yield from _range("behaviours/unclicked/item.npy", unclicked.item, 1, items)

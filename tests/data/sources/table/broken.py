@@ -295,7 +295,7 @@ BROKEN = [
     Broken("a JSON integer of 9,000 digits", {"log.jsonl": _LINE.replace(b'"u1"', b"1" * 9000)}, ("line 1",)),
     Broken("boolean users", {"log.parquet": parquet(user=[True, False])}, ("'user'", "booleans")),
     Broken("lists of users", {"log.parquet": parquet(user=[["u"], ["v"]])}, ("'user'", "lists")),
-    Broken("structs of users", {"log.parquet": parquet(user=[{"id": 1}])}, ("'user'", "struct")),
+    Broken("structs of users", {"log.parquet": parquet(user=[{"id": 1}])}, ("'user'", "found user.id")),
     Broken("bytes of users", {"log.parquet": parquet(user=[b"u"])}, ("'user'", "binary")),
     Broken(
         "a users column of nulls", {"log.parquet": parquet(user=[None, None])}, ("row 1", "'user'", "nothing")
