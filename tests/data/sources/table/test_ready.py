@@ -8,13 +8,14 @@ import pytest
 
 from dien.data.dataset import Dataset
 from dien.data.sources.table import TableSpec, check, infer, prepare
-from dien.data.sources.table.ready import READY
+from dien.data.sources.table.ready import READY, about
 from dien.errors import DataError
 from dien.yaml_text import parse_yaml
 from tests.cli.running import dien, ok
 from tests.data.sources.table import samples
 
 REPEATED = "repeated interactions (same user, item, time and impression)"
+PAGE = Path(__file__).parents[4] / "docs/data.md"
 WARM_UP = "events in a user's warm-up"
 
 
@@ -40,6 +41,20 @@ def accounted(data: Dataset) -> int:
     splits = info.sizes.splits.values()
     rows = sum(split.positives if info.negatives.sampled else split.rows for split in splits)
     return rows + info.excluded.get(WARM_UP, 0) + info.excluded.get(REPEATED, 0)
+
+
+def row_of(name: str, arguments: list[str], data: Dataset) -> str:
+    """Write the row of the table in docs/data.md."""
+    options: dict[str, list[str]] = {}
+    for option, value in zip(arguments[2::2], arguments[3::2], strict=True):
+        if option in ("--interactions", "--behaviours", "--items", "--users"):
+            options.setdefault(f"`{option}`", []).append(f"`{value}`")
+    files = "; ".join(f"{option} {', '.join(values)}" for option, values in options.items())
+    sizes = data.info.sizes
+    rows = " / ".join(f"{split.rows:,}" for split in sizes.splits.values())
+    labels = "sampled negatives" if data.info.negatives.sampled else "real labels"
+    what = about(name).partition(":")[0]
+    return f"| `{name}` | {what} | {files} | {sizes.behaviours} behaviours; {rows} rows, {labels} |"
 
 
 def test_each_ready_schema_has_a_sample() -> None:
@@ -70,6 +85,7 @@ def test_a_ready_schema_reads_its_data_set_by_the_command_in_its_file(
     assert not info.dropped_features
     assert all(split.rows for split in info.sizes.splits.values())
     assert accounted(data) == candidates
+    assert row_of(name, arguments, data) in PAGE.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("name", ["taobao-ads", "mind"])
