@@ -45,6 +45,7 @@ WORKS = {
     "prepare recbole": "{atomic} --out {out}",
     "prepare synthetic": "--users 60 --items 20 --days 4 --out {out}",
     "schema infer": "{log}",
+    "schema list": "",
     "schema check": "{schema} --interactions {log}",
     "inspect": "{data}",
     "train": f"{{data}} {SMALL} --out {{out}}",

@@ -33,7 +33,7 @@ FAILS = {
 
 def test_every_command_is_tried() -> None:
     commands = {" ".join(command) for command in COMMANDS}
-    assert set(FAILS) == commands
+    assert set(FAILS) == commands - {"schema list"}  # which takes nothing that could be wrong
     assert set(WORKS) == commands - {"convert-recbole"}  # needs RecBole: tests/recbole
 
 
