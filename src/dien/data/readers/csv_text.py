@@ -209,8 +209,13 @@ class CsvReader:
                     f"; it may be {', '.join(likely)}: say it as encoding in the schema, or as --encoding "
                     "of the interactions"
                 )
-        except (csv.Error, ValueError, *DAMAGED) as found:
+        except (csv.Error, ValueError) as found:
             problem = str(found)
+        except DAMAGED as found:
+            raise DataError(
+                f"{self.file.path}: the compressed file is truncated or damaged after line {line} "
+                f"({one_line(found)}); expected a whole file, write it again"
+            ) from error
         where = f"{self.file.path}: line {line + 1}" if problem else f"{self.file.path}"
         raise DataError(
             f"{where}: {problem or one_line(error)}; expected {self._expected()}; mend it"

@@ -128,7 +128,7 @@ BROKEN = [
     Broken("CSV named Parquet", {"log.parquet": GOOD}, ("log.parquet", "not a readable Parquet file")),
     Broken("Parquet named CSV", {"log.csv": parquet(label=[1])}, ("log.csv",)),
     Broken("Parquet named JSON lines", {"log.jsonl": parquet(label=[1])}, ("log.jsonl", "line 1", "JSON")),
-    Broken("truncated gzip CSV", {"log.csv.gz": gzip.compress(GOOD)[:-12]}, ("log.csv.gz",)),
+    Broken("truncated gzip CSV", {"log.csv.gz": gzip.compress(GOOD)[:-12]}, ("log.csv.gz", "truncated")),
     Broken("gzip CSV cut in its header", {"log.csv.gz": gzip.compress(GOOD)[:12]}, ("log.csv.gz",)),
     Broken(
         "gzip CSV with a wrong checksum",
@@ -295,7 +295,7 @@ BROKEN = [
     Broken("a JSON integer of 9,000 digits", {"log.jsonl": _LINE.replace(b'"u1"', b"1" * 9000)}, ("line 1",)),
     Broken("boolean users", {"log.parquet": parquet(user=[True, False])}, ("'user'", "booleans")),
     Broken("lists of users", {"log.parquet": parquet(user=[["u"], ["v"]])}, ("'user'", "lists")),
-    Broken("structs of users", {"log.parquet": parquet(user=[{"id": 1}])}, ("'user'", "found user.id")),
+    Broken("structs of users", {"log.parquet": parquet(user=[{"id": 1}])}, ("'user'", "user.id")),
     Broken("bytes of users", {"log.parquet": parquet(user=[b"u"])}, ("'user'", "binary")),
     Broken(
         "a users column of nulls", {"log.parquet": parquet(user=[None, None])}, ("row 1", "'user'", "nothing")
