@@ -183,6 +183,30 @@ def test_text_of_another_encoding_is_refused_with_its_line_and_the_likely_ones(
         read(path, TextFormat(encoding="big5"))
 
 
+@pytest.mark.parametrize(
+    ("encoding", "bad"),
+    [("utf-16-le", b"\0\xdc"), ("utf-16-be", b"\xdc\0"), ("utf-16", b"\0\xdc"), ("gbk", b"\xff\xff")],
+)
+@pytest.mark.parametrize("line", [2, 40_000])
+def test_bytes_of_another_encoding_are_refused_with_their_line_wherever_they_are(
+    encoding: str, bad: bytes, line: int, tmp_path: Path
+) -> None:
+    for name, first, one in (("x.csv", "user,item\n", "u,中\n"), ("x.jsonl", "\n", '{"user": "u"}\n')):
+        text = (first + one * (line - 2)).encode(encoding)
+        plain = {"utf-16": "utf-16-le"}.get(encoding, encoding)
+        path = tmp_path / name
+        path.write_bytes(text + bad + (one * 3).encode(plain))
+        with pytest.raises(DataError, match=f"line {line}: ") as refused:
+            read(path, TextFormat(encoding=encoding))
+        assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["undefined", "idna", "hex", "nonsense", "a\0b"])
+def test_what_no_text_is_read_with_is_no_encoding(name: str) -> None:
+    with pytest.raises(ValueError, match="expected one of Python"):
+        TextFormat(encoding=name)
+
+
 def test_json_lines_and_parquet_are_told_by_their_content(tmp_path: Path) -> None:
     for name in ("log.json", "part-00000-a-c000.json", "train", "log.txt"):
         (tmp_path / name).write_text('{"user": 1}\n{"user": 2}\n')

@@ -24,7 +24,7 @@ from dien.data.readers.first_lines import (
     separator_in_words,
 )
 from dien.data.readers.messages import check_distinct, listed, one_line, told_counts
-from dien.data.readers.streams import DAMAGED, open_stream, open_text, sizes_to
+from dien.data.readers.streams import DAMAGED, first_bad_line, open_text, sizes_to
 from dien.data.readers.text_format import Dialect
 from dien.errors import DataError
 from dien.progress import Progress
@@ -202,7 +202,8 @@ class CsvReader:
                         break
                     line = reader.line_num  # type: ignore[attr-defined]
         except UnicodeError as found:
-            bad, line = self._bad_bytes()
+            number, bad = first_bad_line(self.file.path, self.dialect.encoding)
+            line = number - 1
             problem = f"not {self.dialect.encoding.upper()} ({found})"
             if self.file.text.encoding is None and (likely := likely_encodings(bad)):
                 problem += (
@@ -226,16 +227,6 @@ class CsvReader:
         around = " and quotes around one that holds it" if dialect.quoted else ""
         header = " with a header" if self.file.text.columns is None else ""
         return f"CSV in {dialect.encoding.upper()}{header}, fields with {dialect.separator!r} between{around}"
-
-    def _bad_bytes(self) -> tuple[bytes, int]:
-        """Find the first line that is not of the encoding, and how many come before it."""
-        with open_stream(self.file.path) as raw:
-            for number, line in enumerate(raw):
-                try:
-                    line.decode(self.dialect.encoding)
-                except UnicodeError:  # noqa: PERF203  # only once
-                    return line, number
-        return b"", 0
 
 
 class _Counted:

@@ -17,7 +17,7 @@ from dien.data.readers.first_lines import head_of
 from dien.data.readers.json_columns import column_of
 from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
 from dien.data.readers.nested import leaves_of_value, value_inside
-from dien.data.readers.streams import DAMAGED, open_text, sizes_to
+from dien.data.readers.streams import DAMAGED, first_bad_line, open_text, sizes_to
 from dien.data.readers.text_format import Dialect
 from dien.errors import DataError
 from dien.progress import Progress
@@ -69,8 +69,10 @@ class JsonReader:
                         for key, value in decode(line.removeprefix(streams.BYTE_ORDER_MARK)).items():
                             for name in leaves_of_value(key, value):
                                 names[name] = names.get(name, False) or value is not None
-            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 self._damaged(number, error)
+            except UnicodeError as error:
+                self._damaged(first_bad_line(self.file.path, self._dialect.encoding)[0], error)
             except DAMAGED as error:
                 self._truncated(number, error)
         nulls = [name for name, known in names.items() if not known]
@@ -137,6 +139,8 @@ class JsonReader:
         while True:
             try:
                 block = raw.read(_BLOCK)
+            except UnicodeError as error:
+                self._damaged(first_bad_line(self.file.path, self._dialect.encoding)[0], error)
             except DAMAGED as error:
                 self._truncated(lines, error)
             if not lines and not rest:

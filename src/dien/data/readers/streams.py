@@ -93,6 +93,28 @@ def open_text(
     return stream
 
 
+def first_bad_line(path: Path, encoding: str) -> tuple[int, bytes]:
+    """Find the first line that is not of an encoding.
+
+    Args:
+        path: the file.
+        encoding: that it does not have everywhere.
+
+    Returns:
+        The number of the line, from 1, and its bytes; of none where the file ends within a character.
+    """
+    decoder, number = codecs.getincrementaldecoder(encoding)(), 1
+    with open_stream(path) as raw:
+        for line in raw:
+            try:
+                number += decoder.decode(line).count("\n")
+            except UnicodeError as error:  # noqa: PERF203  # only once
+                # of UTF-16 the second byte of a line's end may come with the next line
+                right = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+                return number + right.count(b"\n"), line
+    return number, b""
+
+
 def sizes_to(progress: Progress | None) -> Callable[[memoryview], None] | None:
     """Make an observer of blocks that reports their sizes."""
     return None if progress is None else lambda block: progress(len(block))

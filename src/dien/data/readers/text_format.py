@@ -74,8 +74,11 @@ class Dialect:
 
 
 def is_encoding(name: str) -> bool:
-    """Whether Python can read text of this encoding."""
+    """Whether Python can read text of this encoding, block by block."""
     try:
-        return bool(codecs.lookup(name)._is_text_encoding)
-    except (LookupError, ValueError):  # a NUL in the name is a ValueError
+        if not codecs.lookup(name)._is_text_encoding:
+            return False
+        codecs.getincrementaldecoder(name)("replace").decode(b"a")
+    except (LookupError, ValueError):  # a NUL in the name is a ValueError, and so is what idna raises
         return False
+    return True
