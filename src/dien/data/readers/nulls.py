@@ -1,8 +1,10 @@
-"""Marks of what is missing that stand in files as text, as NULL."""
+"""Marks of what is missing that stand in files as values, as NULL or -1."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from math import isfinite
 
 import polars as pl
 
@@ -26,20 +28,31 @@ class Nulls:
 
     def __init__(self, marks: Sequence[str]) -> None:
         self._marks = list(marks)
+        self._numbers = {number: mark for mark in marks if (number := _number(mark)) is not None}
         self.counts: dict[str, int] = {}
 
     def out_of(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Make the marks in columns of text null."""
-        for column in frame.iter_columns():
-            if self._marks and column.dtype == pl.String:
-                frame = self._out_of(frame, column)
+        """Make the marks null: text, and numbers that a mark writes."""
+        for column in frame.iter_columns() if self._marks else ():
+            if column.dtype.is_numeric() and self._numbers:
+                frame = self._out_of(frame, column, column.cast(pl.Float64).is_in(list(self._numbers)))
+            elif isinstance(column.dtype, pl.String | pl.Categorical | pl.Enum):
+                frame = self._out_of(frame, column, column.cast(pl.String).is_in(self._marks))
         return frame
 
-    def _out_of(self, frame: pl.DataFrame, column: pl.Series) -> pl.DataFrame:
-        marked = column.is_in(self._marks).fill_null(False)
+    def _out_of(self, frame: pl.DataFrame, column: pl.Series, marked: pl.Series) -> pl.DataFrame:
+        marked = marked.fill_null(False)
         if not marked.any():
             return frame
-        for mark, count in column.filter(marked).value_counts().iter_rows():
+        for value, count in column.filter(marked).alias("mark").value_counts().iter_rows():
+            mark = value if isinstance(value, str) else self._numbers[float(value)]
             what = f"cells that hold {mark} (read as missing)"
             self.counts[what] = self.counts.get(what, 0) + count
         return frame.with_columns(pl.when(~marked).then(column).alias(column.name))
+
+
+def _number(mark: str) -> float | None:
+    """Read a mark as a finite number; None of others, as NaN, which is missing anyway."""
+    with suppress(ValueError):
+        return number if isfinite(number := float(mark)) else None
+    return None

@@ -1,5 +1,6 @@
 """Rows that lack a required value, marks of what is missing, and keys with several rows."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from dien.data.readers import streams
+from dien.data.readers.files import table_file
+from dien.data.readers.reader import open_table, read_chunks
+from dien.data.readers.text_format import TextFormat
 from dien.data.sources.table import TableSpec, infer, read
 from dien.errors import DataError
 
@@ -158,6 +162,34 @@ def test_marks_are_missing_in_every_format_where_they_are_said(tmp_path: Path) -
         )
         found = read([tmp_path / name], None, None, spec({"nulls": ["NA", "NULL"]}))
         assert found.events["device"].null_count() == 2
+
+
+@settings(max_examples=30)
+@given(
+    cells=st.lists(st.sampled_from(["-1", "0", "7", "NA"]), min_size=1, max_size=20),
+    dtype=st.sampled_from([pl.String, pl.Categorical, pl.Int8, pl.Int64, pl.Float32, pl.Decimal(9, 0)]),
+    chunk=st.integers(1, 8),
+)
+def test_marks_are_missing_whatever_the_type_of_a_column(
+    cells: list[str], dtype: Any, chunk: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("marks")
+    numbers = dtype not in (pl.String, pl.Categorical)
+    cells = [cell for cell in cells if not numbers or cell != "NA"]
+    pl.DataFrame({"count": pl.Series(cells, dtype=pl.String).cast(dtype)}).write_parquet(folder / "x.parquet")
+    lines = [json.dumps({"count": cell if cell == "NA" else int(cell)}) + "\n" for cell in cells]
+    (folder / "x.jsonl").write_text("".join(lines))
+    for name in ("x.parquet", "x.jsonl"):
+        reader = open_table(table_file(folder / name, folder, TextFormat(nulls=("-1", "NA"))))
+        found = [
+            value for part in read_chunks(reader, ["count"], rows=chunk) for value in part.frame["count"]
+        ]
+        assert [value is None for value in found] == [cell in ("-1", "NA") for cell in cells]
+        assert reader.kept == {
+            f"cells that hold {mark} (read as missing)": cells.count(mark)
+            for mark in ("-1", "NA")
+            if mark in cells
+        }
 
 
 def test_marks_may_be_written_without_quotes(tmp_path: Path) -> None:
