@@ -20,7 +20,7 @@ SPEC = TableSpec.of(
                 "price": {"kind": "numeric", "from": "interactions"},
                 "tags": {"kind": "multi", "from": "interactions"},
             },
-            "user": {"age": {"from": "interactions"}},
+            "user": {"changes": {"column": "age", "from": "interactions"}},
         }
     },
     "test",
@@ -55,10 +55,10 @@ def test_an_item_or_user_has_the_latest_known_value_of_its_interactions(
             ("item", "category", "cate"),
             ("item", "price", "price"),
             ("item", "tags", "tags"),
-            ("user", "age", "age"),
+            ("user", "changes", "age"),
         ):
             if row[column] is not None:
-                value = str(row[column]) if name == "age" else row[column]
+                value = str(row[column]) if name == "changes" else row[column]
                 want.setdefault((name, side, str(row[side])), []).append(value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -67,12 +67,12 @@ def test_an_item_or_user_has_the_latest_known_value_of_its_interactions(
         for row in table.to_dicts():
             for name in row.keys() - {side}:
                 assert row[name] == want.get((name, side, row[side]), [None])[-1]
-    for name, side in (("category", "item"), ("price", "item"), ("tags", "item"), ("age", "user")):
+    for name, side in (("category", "item"), ("price", "item"), ("tags", "item"), ("changes", "user")):
         changes = sum(
             any(value != values[0] for value in values) for (n, _, _), values in want.items() if n == name
         )
         assert log.excluded.get(f"{side}s whose {name} changes (kept, the latest value)", 0) == changes
-    assert not set(log.events.columns) & {"category", "price", "tags", "age"}
+    assert not set(log.events.columns) & {"category", "price", "tags", "changes"}
 
 
 def test_values_that_often_change_are_warned_of_and_values_that_do_not_are_not(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 
 from dien.data.features import Definition, Side
 
+_CHANGES = ".changes"  # a column; no feature's name begins with a dot
 _OFTEN = 0.1  # of the items or users: so many that change make the latest value doubtful
 
 
@@ -47,9 +48,9 @@ def latest_of_each(
         each = (
             known.sort("time", maintain_order=True)
             .group_by(side)
-            .agg(pl.col(name).last(), (value.n_unique() > 1).alias("changes"))
+            .agg(pl.col(name).last(), (value.n_unique() > 1).alias(_CHANGES))
         )
-        changes = int(each["changes"].sum())
+        changes = int(each[_CHANGES].sum())
         excluded[f"{side}s whose {name} changes (kept, the latest value)"] = changes
         if changes > _OFTEN * each.height:
             warnings.warn(
