@@ -248,6 +248,17 @@ def test_what_is_not_earlier_than_its_row_is_left_out_and_counted(tmp_path: Path
     assert made.excluded["behaviours of histories that are not earlier than their row (left out)"] == 2
 
 
+def test_times_that_came_twice_are_counted_in_rows_and_in_histories(tmp_path: Path) -> None:
+    twice, later = "2023-10-29 02:30:00", "2023-10-29 03:30:00"
+    rows = written([(1, 2, True, [3], "desk"), (2, 2, True, [3, 4], "desk")], ["train"])
+    rows[0] |= {"at": later, "ats": twice}
+    rows[1] |= {"at": twice, "ats": "2023-10-28 02:30:00|2023-10-29 01:30:00"}
+    interactions = {**TIMED["interactions"], "time_zone": "Europe/Berlin"}
+    spec = TableSpec.of({**TIMED, "interactions": interactions}, "test")
+    excluded = read([save(rows, tmp_path / "log.jsonl")], None, None, spec).excluded
+    assert excluded["times that came twice as the clocks were put back (kept, the first is taken)"] == 2
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -131,7 +131,8 @@ def read_interactions(
         excluded[NOT_NAMED] = label.without
     if own is not None:
         events = own.finish(events, _in_words(files))
-        excluded |= own.counts
+        for what, count in own.counts.items():
+            excluded[what] = excluded.get(what, 0) + count
         if "impression" not in events.columns:
             events = events.with_columns(impression=HISTORY)
     kept = None

@@ -110,6 +110,7 @@ class OwnHistories:
         Raises:
             DataError: no history has an item.
         """
+        self.counts |= self._times.kept
         history = events[HISTORY].to_numpy()
         size = self._rows
         user, time, split = np.zeros(size, np.int32), np.zeros(size, np.int64), np.zeros(size, np.int8)
