@@ -31,8 +31,11 @@ _CLOCKS = (
     Clock(Times(form="ms")),
 )
 _moments = st.datetimes(datetime(1990, 1, 1), datetime(2026, 1, 1)).map(lambda t: t.replace(microsecond=0))
+_ENDS = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)  # of what calendars of Python hold
 _values = (
-    st.tuples(_moments, st.sampled_from(_SPELLED)).map(lambda pair: pair[0].strftime(pair[1]))
+    st.tuples(_moments | st.sampled_from(_ENDS), st.sampled_from(_SPELLED)).map(
+        lambda pair: pair[0].strftime(pair[1])
+    )
     | st.integers(-(10**12), 10**12)
     | st.integers(0, 4 * 10**9).flatmap(lambda t: st.sampled_from([t * 10**k for k in (0, 3, 6, 9)]))
     | st.text("0123456789-:/. TZ", max_size=12)
@@ -57,6 +60,7 @@ def test_typed_times_are_read_alike(moments, clock, aware) -> None:
     assert found.to_list() == [clock.second(moment) for moment in typed]
     assert said in ({"typed times": len(typed) - found.null_count()}, {})
     assert clock.seconds(pl.Series(moments).dt.date())[0][0] == clock.second(moments[0].date())
+    assert clock.seconds(pl.Series(_ENDS))[0].to_list() == [clock.second(end) for end in _ENDS] == [None] * 2
 
 
 def test_a_number_is_of_the_unit_that_its_size_says_and_a_date_where_the_log_writes_it_so() -> None:

@@ -9,11 +9,15 @@ import polars as pl
 
 
 def second_of(local: int, zone: str) -> int | None:
-    """Do the same as :func:`to_utc` for one time, without Polars; None where the clock was put forward."""
+    """Do the same as :func:`to_utc` for one time, without Polars; None where there is no such second."""
     clock = datetime(1970, 1, 1) + timedelta(seconds=local)  # of the zone
     place = ZoneInfo(zone)
-    second = int(clock.replace(tzinfo=place).timestamp())
-    return second if datetime.fromtimestamp(second, place).replace(tzinfo=None) == clock else None
+    try:
+        second = int(clock.replace(tzinfo=place).timestamp())
+        again = datetime.fromtimestamp(second, place).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # 9999-12-31, which stands for no end, is of the year 10000 elsewhere
+        return None
+    return second if again == clock else None
 
 
 def to_utc(local: pl.Series, zone: str) -> tuple[pl.Series, int]:
