@@ -15,7 +15,7 @@ text = st.one_of(
     st.text(string.ascii_letters + "0.-", max_size=5),
     st.integers(-999, 999).map(lambda n: f"{n}.0"),
     st.sampled_from(
-        ["True", "FALSE", "true", "1.00", "007.0", "-0.0", "0.0", "1.10", "2.0.0", "1e3", ".0", "10"]
+        ["True", "FALSE", "true", "1.00", "007.0", "-0.0", "0.0", "1.10", "2.0.0", "1e3", ".0", "10", "1٢.0"]
     ),
 )
 

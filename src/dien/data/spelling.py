@@ -11,10 +11,10 @@ import re
 
 import polars as pl
 
-_WHOLE = r"^(-?[1-9]\d*|0)\.0+$"
+_WHOLE = r"^(-?[1-9][0-9]*|0)\.0+$"  # of Polars \d is a digit of any script
 _BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
-_is_whole = re.compile(_WHOLE, re.ASCII).match
+_is_whole = re.compile(_WHOLE).match
 
 
 def spelling_of(value: str) -> str:
