@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 _ROWS_LOOKED_AT = 200  # to learn which columns hold numbers
 _NUMBER = re.compile(r"[\d\s.,:TZeE+/-]*\d[\d\s.,:TZeE+/-]*")  # or a time
-_MEND = 'remove or close it; a quote inside of quotes is written as ""'
+_TEXT = "where quotes are text, say quote: none in the schema"
+_MEND = f'remove or close it; a quote inside of quotes is written as ""; {_TEXT}'
 
 
 class StrayQuoteError(Exception):
@@ -133,9 +134,7 @@ def _expect_closed(line: int, own: list[str], separator: str) -> None:
             pass
     except csv.Error as error:
         if "end of data" in str(error):
-            raise StrayQuoteError(
-                line, 'a quote opens and is never closed; close it, or write a quote inside of quotes as ""'
-            ) from error
+            raise StrayQuoteError(line, f"a quote opens and is never closed; {_MEND}") from error
         raise StrayQuoteError(
             line, f"a quote opens a field that runs over {len(own)} lines with another quote in it; {_MEND}"
         ) from error

@@ -151,7 +151,7 @@ BROKEN = [
     Broken(
         "CSV quote never closed",
         {"log.csv": csv('i,1600000000,1,"u', "i,1600000001,1,v", header="item,time,label,user")},
-        ("line 2", "quote"),
+        ("line 2", "never closed", "quote: none"),
     ),
     Broken(
         "CSV quote never closed, a field short",
@@ -161,7 +161,7 @@ BROKEN = [
     Broken(
         "rows between a quote at the begin of a field and one at the end of another",
         {"log.csv": csv('"u,i,1600000000,1', "u,j,1600000001,0", 'v",i,1600000002,1', "w,k,1600000003,1")},
-        ("log.csv", "line 2", "a quote opens a field that takes in 3 lines"),
+        ("log.csv", "line 2", "a quote opens a field that takes in 3 lines", "quote: none"),
     ),
     Broken(
         "rows between two quotes at the begin of fields",
@@ -173,7 +173,7 @@ BROKEN = [
                 header="user,item,time,label,note",
             )
         },
-        ("log.csv", "line 3", "with another quote in it"),
+        ("log.csv", "line 3", "with another quote in it", "quote: none"),
     ),
     Broken(
         "a row that the header takes in",
@@ -184,7 +184,7 @@ BROKEN = [
     Broken(
         "a quoted field over lines with tabs between the columns",
         {"log.tsv": b'user\titem\ttime\tnote\nu\ti\t1600000000\t"two\nlines"\n'},
-        ("log.tsv", "line 2", "runs over 2 lines"),
+        ("log.tsv", "line 2", "runs over 2 lines", "quote: none"),
         spec={},
     ),
     Broken(
