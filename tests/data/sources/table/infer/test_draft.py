@@ -290,6 +290,42 @@ def test_kinds_of_events_and_conversions_are_named_as_what_labels_could_be(
     assert "# conversion: is_purchase" in infer([save(bought, tmp_path / "log.csv")], None, None)
 
 
+@pytest.mark.parametrize("shown", ["impression", "SHOWN"])
+def test_events_that_hold_what_was_shown_beside_the_clicks_are_drafted_as_the_label(
+    shown: str, log: pl.DataFrame, tmp_path: Path
+) -> None:
+    events = log.drop("clicked").with_columns(event=pl.Series([shown, "Click"] * (N // 2)))
+    path, draft = save(events, tmp_path / "events.csv"), tmp_path / "schema.yaml"
+    draft.write_text(text := infer([path], None, None))
+    drafted = yaml.safe_load(text)
+    assert drafted["interactions"]["label"] == {"column": "event", "is": ["Click"]}
+    assert all("event" not in (side or {}) for side in drafted["features"].values())
+    assert read([path], None, None, TableSpec.load(draft)).events["label"].n_unique() == 2
+
+
+@pytest.mark.parametrize("name", ["date", "Zeitpunkt"])
+@pytest.mark.parametrize("given", [{}, {"time": ""}])
+def test_times_that_one_format_alone_reads_are_drafted_with_it(
+    name: str, given: dict[str, str], log: pl.DataFrame, tmp_path: Path
+) -> None:
+    moments = pl.from_epoch("ts", "ms").dt.strftime("%d.%m.%Y %H:%M").alias(name)
+    rows = log.drop("time").with_columns(moments).drop("ts")
+    path, draft = save(rows, tmp_path / "log.csv"), tmp_path / "schema.yaml"
+    draft.write_text(text := infer([path], None, None, dict.fromkeys(given, name)))
+    drafted = yaml.safe_load(text)["interactions"]
+    assert (drafted["time"], drafted["time_format"]) == (name, "%d.%m.%Y %H:%M")
+    found = read([path], None, None, TableSpec.load(draft)).events["time"]
+    assert sorted(found) == sorted(log["ts"] // 60_000 * 60)
+
+
+@pytest.mark.parametrize("days", [["01.02.2024", "03.04.2024"], ["31.12.1950", "30.11.1960"]])
+def test_days_of_two_orders_or_of_long_ago_are_not_drafted_as_the_time(
+    days: list[str], log: pl.DataFrame, tmp_path: Path
+) -> None:
+    rows = log.drop("ts", "time").with_columns(born=pl.Series(days * (N // 2)))
+    assert "\n  time: ???" in infer([save(rows, tmp_path / "log.csv")], None, None)
+
+
 def test_what_prepare_refuses_is_left_out_with_its_words(log: pl.DataFrame, tmp_path: Path) -> None:
     rows = log.with_columns(score=pl.when(pl.int_range(N) < 2).then(1e35).otherwise(pl.col("dwell_time")))
     path, draft = save(rows, tmp_path / "log.parquet"), tmp_path / "schema.yaml"

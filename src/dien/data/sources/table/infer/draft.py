@@ -17,7 +17,7 @@ from dien.data.readers.reader import open_table
 from dien.data.sources.table.infer.head import ROWS, HeadColumn, head_of
 from dien.data.sources.table.infer.histories import find_history
 from dien.data.sources.table.infer.pages import find_page
-from dien.data.sources.table.infer.roles import Found, find_role, named, with_clock
+from dien.data.sources.table.infer.roles import Found, find_click, find_role, named, with_clock
 from dien.data.sources.table.infer.words import in_comment
 from dien.data.sources.table.infer.writing import ROLES, Draft
 from dien.data.sources.table.reading import read
@@ -77,6 +77,8 @@ def _roles(heads: Mapping[str, list[HeadColumn]], given: Mapping[str, str], path
         free = [column for column in events if column.name not in used]
         if role not in found:
             found[role] = find_role(role, free, heads.get(f"{role}s"))
+        if role == "label" and found[role].column is None and not found["item"].options:
+            found[role] = find_click(free)
         if role == "time":
             found[role] = with_clock(found[role], free)
     used = {one.column.name for one in found.values() if one.column is not None}

@@ -11,16 +11,25 @@ import polars as pl
 
 from dien.data.readers.messages import BadValueError, listed, no_column
 from dien.data.sources.table.infer.head import HeadColumn, accepts
-from dien.data.sources.table.infer.names import ROLES, is_id, letters
+from dien.data.sources.table.infer.names import ROLES, is_id, letters, of_a_kind_of_event
 from dien.data.sources.table.infer.words import contents
 from dien.data.sources.table.times import TimeParser
+from dien.data.sources.table.times.formats import suggested
 from dien.data.sources.table.values import ids, labels
 from dien.errors import DataError
 
+EVENTS = 12
+"""At most so many kinds of events."""
+_SHOWN = ("impression", "impressions", "imp", "shown", "show", "display", "exposure", "exposed", "served")
+_CLICKED = ("click", "clicks", "clicked", "clk")
 _FEW = 20  # so few values are no users and no items
 _CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?$"
 _YEAR_1990 = 631_152_000  # seconds since 1970
-_EXPECTED = {"time": "times", "label": "only 0 and 1 (for a rating, set label and threshold in the draft)"}
+_EXPECTED = {
+    "time": "times",
+    "label": "only 0 and 1 (for a rating, set label and threshold in the draft; for words, "
+    "label: {column: name, is: [yes]})",
+}
 REQUIRED = ("user", "item", "time")
 
 
@@ -33,12 +42,16 @@ class Found:
         why: how it was found, or why those of its name were not taken.
         options: keys that stand beside the column.
         clock: the column of the time of the day, where ``column`` has days alone.
+        format: the ``time_format`` that its times need.
+        clicks: the values that are clicks, where the column of the label holds kinds of events.
     """
 
     column: HeadColumn | None
     why: str
     options: Mapping[str, str] = field(default_factory=dict)
     clock: HeadColumn | None = None
+    format: str | None = None
+    clicks: tuple[str, ...] = ()
 
 
 def named(role: str, name: str, columns: Sequence[HeadColumn], path: Path) -> Found:
@@ -50,13 +63,14 @@ def named(role: str, name: str, columns: Sequence[HeadColumn], path: Path) -> Fo
     column = next((column for column in columns if column.name == name), None)
     if column is None:
         raise no_column(path, name, (column.name for column in columns), f"mend --{role}")
-    if not fits(role, column):
+    format = _format_of(column) if role == "time" and not fits(role, column) else None
+    if not fits(role, column) and format is None:
         raise DataError(
             f"{path}: column {name!r} cannot be the {role}: expected "
             f"{_EXPECTED.get(role, 'text or integers')}, found {contents(column)}: "
             f"{_refusal(role, column)}; mend --{role}"
         )
-    return Found(column, "as named")
+    return Found(column, "as named", format=format)
 
 
 def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColumn] | None) -> Found:
@@ -78,11 +92,15 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
     for name in ROLES.get(role, ()):
         if name in by_name:
             return Found(by_name[name], "by its name")
+    if role == "time" and (found := _of_a_format(columns, ROLES["time"])):
+        return found
     if role == "time":
         moments = [column for column in fitting if _are_moments(column) and not is_id(column.name)]
         if moments:
             finest = max(moments, key=lambda column: column.distinct)
             return Found(finest, "by its values alone, which look like times: check it")
+        if found := _of_a_format(columns, None):
+            return found
     if role in REQUIRED and role != "time":
         for column in fitting:
             if column.name in keys:
@@ -91,6 +109,21 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
             if role in letters(column.name) and (is_id(column.name) or column.distinct > _FEW):
                 return Found(column, f"its name holds the word {role}: check it")
     return Found(None, _why_not(role, columns))
+
+
+def find_click(columns: Sequence[HeadColumn]) -> Found:
+    """Find a column that tells what was shown from what was clicked, each in a row of its own."""
+    for column in columns:
+        text = column.values.dtype == pl.String
+        if not text or not of_a_kind_of_event(column.name) or column.distinct > EVENTS:
+            continue
+        plain = column.values.str.to_lowercase().str.strip_chars()
+        clicks = column.values.filter(plain.is_in(_CLICKED)).unique(maintain_order=True).to_list()
+        if clicks and plain.is_in(_SHOWN).any():
+            marked = column.values.is_in(clicks).cast(pl.Int8)
+            why = "what was shown has rows of its own beside the clicks"
+            return Found(replace(column, values=marked, distinct=2), why, clicks=tuple(clicks))
+    return Found(None, "")
 
 
 def with_clock(found: Found, columns: Sequence[HeadColumn]) -> Found:
@@ -165,15 +198,37 @@ def find_key(side: str, name: str | None, table: Sequence[HeadColumn]) -> Found:
     return found
 
 
-def _are_moments(column: HeadColumn) -> bool:
+def _of_a_format(columns: Sequence[HeadColumn], names: Sequence[str] | None) -> Found | None:
+    """Find a column of times that one ``time_format`` alone reads; without names, by its values."""
+    why = "by its name" if names is not None else "by its values alone, which look like times: check it"
+    for column in columns:
+        if names is None or letters(column.name) in names:
+            format = _format_of(column)
+            if format is not None and _are_moments(column, format):
+                return Found(column, why, format=format)
+    return None
+
+
+def _format_of(column: HeadColumn) -> str | None:
+    """Give the only format that reads text whose day and month could be mixed up; None of others."""
+    text = column.values.drop_nulls()
+    if column.times or text.dtype != pl.String or text.is_empty():
+        return None
+    found = suggested(text, text[0])
+    if len(found) != 1 or not accepts(TimeParser(None, format=found[0], quiet=True).parse, text):
+        return None
+    return found[0]
+
+
+def _are_moments(column: HeadColumn, format: str | None = None) -> bool:
     """Whether nearly all values are moments from 1990 to tomorrow: no ids, no birthdays."""
-    share = _seconds(column).is_between(_YEAR_1990, time.time() + 86_400).mean()
+    share = _seconds(column, format).is_between(_YEAR_1990, time.time() + 86_400).mean()
     return isinstance(share, float) and share > 0.99
 
 
-def _seconds(column: HeadColumn) -> pl.Series:
+def _seconds(column: HeadColumn, format: str | None = None) -> pl.Series:
     """Read a column as times."""
-    return TimeParser(None, quiet=True).parse(column.values.drop_nulls())
+    return TimeParser(None, format=format, quiet=True).parse(column.values.drop_nulls())
 
 
 def _why_not(role: str, columns: Sequence[HeadColumn]) -> str:

@@ -16,14 +16,13 @@ from dien.data.sources.table.infer.histories import beside
 from dien.data.sources.table.infer.kinds import kind_of, refusal
 from dien.data.sources.table.infer.names import after_the_click, of_a_kind_of_event, of_a_rating
 from dien.data.sources.table.infer.places import Place, places
-from dien.data.sources.table.infer.roles import REQUIRED, Found, candidates, find_key, fits
+from dien.data.sources.table.infer.roles import EVENTS, REQUIRED, Found, candidates, find_key, fits
 from dien.data.sources.table.infer.words import contents, in_comment, inside, plain
 from dien.data.sources.table.spec import BLANK
 from dien.data.sources.table.time_keys import TimeUnit
 from dien.data.sources.table.times import TimeParser
 from dien.data.times import in_words
 
-_EVENTS = 12  # at most so many kinds of events
 _CLICKS = ("click", "purchase", "buy", "transaction", "order")
 _CONVERSIONS = ("purchase", "bought", "buy", "conver")
 ROLES = ("user", "item", "clicked", "time", "label", "impression", "split")
@@ -76,10 +75,13 @@ class Draft:
         if column is not None:
             options, clock = self.roles[role].options, self.roles[role].clock
             named = plain(column.name) if not options else inside({"column": column.name, **options})
+            if clicks := self.roles[role].clicks:
+                named = f"{{column: {plain(column.name)}, is: [{', '.join(map(plain, clicks))}]}}"
             if clock is not None:
                 named = f"[{named}, {plain(clock.name)}]"
             line = f"  {role}: {named}  # {why}; {contents(column)}"
-            return [line, *(_of_times(column) if role == "time" and clock is None else [])]
+            timed = role == "time" and clock is None
+            return [line, *(_of_times(column, self.roles[role].format) if timed else [])]
         if role == "label" and not self._labelled:
             return self._other_labels()
         if role not in REQUIRED:
@@ -107,12 +109,12 @@ class Draft:
             if (
                 known.dtype == pl.String
                 and of_a_kind_of_event(column.name)
-                and 2 <= column.distinct <= _EVENTS
+                and 2 <= column.distinct <= EVENTS
             ):
                 event = plain(next((e for e in _CLICKS if (known == e).any()), known[0]))
                 label = f"{{column: {plain(column.name)}, is: [{event}]}}"
                 why = f"if {event} is to be predicted"
-            elif known.dtype.is_numeric() and of_a_rating(column.name) and 3 <= column.distinct <= _EVENTS:
+            elif known.dtype.is_numeric() and of_a_rating(column.name) and 3 <= column.distinct <= EVENTS:
                 label = plain(column.name)
                 why = f"with threshold: {known.quantile(0.75):g}, if so much or more is a click"
             else:
@@ -225,9 +227,9 @@ def _once(place: Place, side: str) -> Place:
     return Place(place.column, None, f"the table of {side}s has it, too")
 
 
-def _of_times(column: HeadColumn) -> list[str]:
+def _of_times(column: HeadColumn, format: str | None) -> list[str]:
     """Say how times are written; of those that are odd there is a warning that names their file."""
-    times = TimeParser(None)
+    times = TimeParser(None, format=format)
     row = 0
     for path, part in column.parts:
         times.start_file(str(path))
@@ -235,6 +237,8 @@ def _of_times(column: HeadColumn) -> list[str]:
         row += part.len()
     form = times.form or "s"
     zone = ["  # time_zone: UTC  # of times that name none; set that of the log"] * times.without_zone
+    if format is not None:
+        return [f"  time_format: {plain(format)}  # the only order that fits the rows read", *zone]
     if form in get_args(TimeUnit):
         unit = f"  # time_unit: {form}  # detected from the values of each file; set it where that is wrong"
         return [unit, *zone]
