@@ -13,19 +13,21 @@ from dien.data.readers.messages import refuse
 _LITERAL = r"^\s*\[[\s\S]*\]\s*$"
 
 
-def with_literals(text: pl.Series, lists: pl.Series, expected: str) -> pl.Series:
+def with_literals(text: pl.Series, lists: pl.Series, expected: str, *, fractions: bool = False) -> pl.Series:
     """Put lists that are written as text in place of what was made of that text otherwise.
 
     Args:
         text: the column ``[n]`` of String.
         lists: what else was made of it: ``[n]`` lists of String.
         expected: what must be there, for errors.
+        fractions: whether numbers may have one.
 
     Returns:
         Lists ``[n]``. Text in brackets that is no list of Python or JSON stays as it was made.
 
     Raises:
-        BadValueError: a list holds something else than text, whole numbers, booleans and nothing.
+        BadValueError: a list holds something else than text, whole numbers, booleans and nothing, or
+            numbers with a fraction where they may stand.
     """
     written = text.str.contains(_LITERAL).fill_null(False)
     if not written.any():
@@ -36,7 +38,7 @@ def with_literals(text: pl.Series, lists: pl.Series, expected: str) -> pl.Series
         values = _list_in(cell)
         if values is None:
             continue
-        entries = [_entry(value) for value in values]
+        entries = [_entry(value, fractions) for value in values]
         if any(entry is None and value is not None for entry, value in zip(entries, values, strict=True)):
             wrong.append(cell)
         found[cell] = entries
@@ -64,10 +66,12 @@ def _list_in(cell: str) -> list[Any] | None:
     return None
 
 
-def _entry(value: object) -> str | None:
+def _entry(value: object, fractions: bool) -> str | None:
     """Write a value of a list as a column of such values has it; None where it may not stand in one."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
+    if isinstance(value, float) and fractions:
+        return repr(value)
     return value if isinstance(value, str) else None

@@ -28,6 +28,36 @@ def test_lists_are_read_alike_from_lists_and_from_text(
         assert lists_of(text, between, "").to_list() == given_
 
 
+@given(
+    st.lists(
+        st.lists(st.none() | st.integers(-9, 9) | st.floats(0, 9) | st.text("ab'\"\\é\n ,[({N", max_size=4)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_list_written_by_json_or_python_gives_its_values_whatever_they_hold(
+    lists: list[list[str | float | None]],
+) -> None:
+    wanted = [
+        [value if value is None or isinstance(value, str) else repr(value) for value in row] for row in lists
+    ]
+    for write in (json.dumps, str):
+        found = lists_of(pl.Series("l", list(map(write, lists)), dtype=pl.String), None, "")
+        assert [[_plain(value) for value in row] for row in found] == [
+            [_plain(v) for v in row] for row in wanted
+        ]
+
+
+def _plain(value: str | None) -> str | None:
+    return value if value is None else value.removesuffix(".0")
+
+
+def test_a_list_of_lists_is_refused() -> None:
+    for text in ("[[1, 2], [3]]", "[(1, 2), (3, 4)]", "[{'id': 1}]"):
+        with pytest.raises(BadValueError, match="expected a list, or text as"):
+            lists_of(pl.Series("l", ["[1]", text]), None, "")
+
+
 def test_numbers_are_read_as_python_and_numpy_write_them() -> None:
     text = pl.Series("l", ["[11, 12, 1]", str(np.array([3, 14, 5])), "[]", "", " ( 7 ) "])
     assert lists_of(text, None, "").to_list() == [["11", "12", "1"], ["3", "14", "5"], [], [], ["7"]]

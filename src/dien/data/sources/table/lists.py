@@ -8,12 +8,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dien.data.readers.literals import with_literals
 from dien.data.readers.messages import BadValueError, refuse, refuse_type, shown
 from dien.data.readers.reader import Chunk
 from dien.data.readers.values import cast, evaluated
 
 _LITERAL = r"^\s*[\[(].*[\])]\s*$"  # as Python, JSON and NumPy write a list
 _QUOTED = r"""'[^']*'|"[^"]*\""""
+_ODD = r"\\|\b(?:None|null)\b|.[\[({]"  # an escape, nothing, a list in a list: to be parsed as a whole
 _BY_COMMA, _BY_BLANK = rf"{_QUOTED}|[^,\s][^,]*", rf"{_QUOTED}|\S+"
 
 
@@ -112,4 +114,5 @@ def lists_of(values: pl.Series, separator: str | None, mend: str) -> pl.Series:
     by_comma, by_blank = inside.str.extract_all(_BY_COMMA), inside.str.extract_all(_BY_BLANK)
     pieces = evaluated(pl.when(inside.str.contains(",", literal=True)).then(by_comma).otherwise(by_blank))
     bare = pl.element().str.strip_chars().str.replace(r"""^(?:'(.*)'|"(.*)")$""", "${1}${2}")
-    return pieces.list.eval(bare)
+    odd = evaluated(pl.when(text.str.contains(_ODD)).then(text))
+    return with_literals(odd, pieces.list.eval(bare), expected, fractions=True).alias(values.name)
