@@ -438,6 +438,46 @@ def test_pages_in_a_cell_or_in_lists_are_drafted_as_pages(tmp_path: Path) -> Non
     assert pages["lists.parquet"]["clicked"] == "article_ids_clicked"
 
 
+@pytest.mark.parametrize("file", ["pages.jsonl", "pages.parquet"])
+def test_a_list_of_objects_with_a_label_each_is_drafted_as_a_page(file: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pages = [
+        [{"id": f"p{i}", "pos": n, "clicked": bool(rng.integers(0, 2))} for n, i in enumerate(items)]
+        for items in rng.permuted(np.tile(np.arange(9), (90, 1)), axis=1)[:, :3]
+    ]
+    pages[5] = []
+    rows = pl.DataFrame(
+        {
+            "user": [{"id": int(u), "country": "abc"[u % 2]} for u in rng.integers(0, 9, 90)],
+            "time": 1_600_000_000 + np.arange(90),
+            "candidates": pages,
+        }
+    )
+    path, draft = save(rows, tmp_path / file), tmp_path / "schema.yaml"
+    draft.write_text(text := infer([path], None, None))
+    drafted = yaml.safe_load(text)
+    assert drafted["interactions"]["item"] == {"column": "candidates.id"}
+    assert drafted["interactions"]["label"] == "candidates.clicked"
+    assert drafted["features"]["context"] == {"candidates.pos": {"kind": "categorical"}}
+    assert drafted["features"]["user"] == {"user.country": {"from": "interactions", "kind": "categorical"}}
+    events = read([path], None, None, TableSpec.load(draft)).events
+    assert events["label"].sum() == sum(shown["clicked"] for page in pages for shown in page)
+    assert events.height == sum(map(len, pages))
+
+
+def test_a_draft_of_files_without_a_row_says_so(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time\n")
+    with pytest.warns(UserWarning, match=r"log.csv: no rows, so nothing can be told"):
+        assert "user: ???" in infer([tmp_path / "log.csv"], None, None)
+
+
+def test_a_list_of_objects_without_a_label_is_no_page(tmp_path: Path) -> None:
+    rows = {"user": [1, 2] * 9, "item": list(range(18)), "time": range(1_600_000_000, 1_600_000_018)}
+    seen = [[{"id": n % 3, "rank": n}] for n in range(18)]
+    text = infer([save(pl.DataFrame({**rows, "seen": seen}), tmp_path / "log.jsonl")], None, None)
+    assert yaml.safe_load(text)["interactions"]["item"] == "item"
+
+
 def test_a_rating_is_named_as_what_a_label_could_be(log: pl.DataFrame, tmp_path: Path) -> None:
     rated = log.drop("clicked").with_columns(rating=pl.int_range(N) % 5 + 1)
     text = infer([save(rated, tmp_path / "log.csv")], None, None)

@@ -16,7 +16,7 @@ from dien.data.readers.nulls import KNOWN
 from dien.data.readers.reader import open_table
 from dien.data.sources.table.infer.head import ROWS, HeadColumn, head_of
 from dien.data.sources.table.infer.histories import find_history
-from dien.data.sources.table.infer.pages import find_page
+from dien.data.sources.table.infer.pages import FoundObjects, find_objects, find_page
 from dien.data.sources.table.infer.roles import Found, find_click, find_role, named, with_clock
 from dien.data.sources.table.infer.words import in_comment
 from dien.data.sources.table.infer.writing import ROLES, Draft
@@ -59,6 +59,9 @@ def infer(
         if paths is not None:
             said = text if name == "interactions" and text is not None else TableText()
             heads[name], ways[name] = _read(paths, said)
+            if not any(column.values.len() for column in heads[name]):
+                where = ", ".join(map(str, paths))
+                warnings.warn(f"{where}: no rows, so nothing can be told; give files with rows", stacklevel=2)
     draft = Draft(heads, ways, _roles(heads, named or {}, interactions[0])).text()
     for number, line in enumerate(draft.splitlines(), 1):
         if f": {BLANK}" in line:
@@ -66,12 +69,17 @@ def infer(
     return draft if f": {BLANK}" in draft else _tried(draft, interactions, items, users)
 
 
-def _roles(heads: Mapping[str, list[HeadColumn]], given: Mapping[str, str], path: Path) -> dict[str, Found]:
-    """Find the columns of the roles: those that are named first, then each role after the other."""
+def _roles(heads: dict[str, list[HeadColumn]], given: Mapping[str, str], path: Path) -> dict[str, Found]:
+    """Find the columns of the roles: those that are named first, then each role after the other.
+
+    Where rows hold lists of items with their labels, the interactions are changed to have a row for each.
+    """
     events = heads["interactions"]
     found = {role: named(role, name, events, path) for role, name in given.items()}
     if "item" not in given and "label" not in given and find_role("label", events, None).column is None:
-        found |= _page(events)
+        objects = find_objects(events)
+        found |= _page(events) if objects is None else _objects(objects)
+        events = heads["interactions"] = events if objects is None else objects.columns
     for role in ROLES:
         used = {one.column.name for one in found.values() if one.column is not None}
         free = [column for column in events if column.name not in used]
@@ -96,6 +104,14 @@ def _page(events: Sequence[HeadColumn]) -> dict[str, Found]:
     return {
         "item": Found(page.shown, "a page: a list of what was shown"),
         "clicked": Found(page.clicked, "the list of what was clicked of the page"),
+    }
+
+
+def _objects(page: FoundObjects) -> dict[str, Found]:
+    """Give the roles of the fields of objects, each an item of a page."""
+    return {
+        "item": Found(page.item, "a page: each row lists what was shown", {"column": page.item.name}),
+        "label": Found(page.label, "of each item of the page"),
     }
 
 

@@ -81,7 +81,7 @@ def head_of(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[Head
         found = {column.name: column for column in columns}
         for name in names:  # a key that no line of a file has is null there
             parts[name].append((path, found.get(name, _nulls(name, rows))))
-    return [_column_of(name, values, problems.get(name, "")) for name, values in parts.items()]
+    return [column_of(name, values, problems.get(name, "")) for name, values in parts.items()]
 
 
 def _expect_the_same_columns(files: Sequence[TableFile]) -> None:
@@ -195,7 +195,14 @@ def _as(dtype: pl.DataType, part: pl.Series) -> pl.Series:
         return pl.Series(part.name, [None] * len(part), dtype=dtype)
 
 
-def _column_of(name: str, parts: Sequence[tuple[Path, pl.Series]], problem: str) -> HeadColumn:
+def column_of(name: str, parts: Sequence[tuple[Path, pl.Series]], problem: str) -> HeadColumn:
+    """Tell what a column holds from its rows of each file.
+
+    Args:
+        name: its name.
+        parts: the rows of each file, as they were read.
+        problem: why it cannot be read; empty where it can.
+    """
     called = "" if is_pattern(name) else name  # no operation of Polars works under such a name
     parts = [(path, part.alias(called)) for path, part in parts]
     values, markers = _typed(_joined(called, [part for _, part in parts]))

@@ -1,16 +1,21 @@
-"""Rows that hold a page of items: in a cell with marks, or as lists of what was shown and clicked."""
+"""Rows that hold a page of items: in a cell with marks, or as lists.
+
+Lists are of what was shown and of what was clicked, or of objects, each an item with its label.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from dien.data.readers.messages import BadValueError
-from dien.data.sources.table.infer.head import HeadColumn
-from dien.data.sources.table.infer.names import letters
+from dien.data.sources.table.infer.head import HeadColumn, accepts, column_of
+from dien.data.sources.table.infer.names import ROLES, letters
 from dien.data.sources.table.lists import lists_of
+from dien.data.sources.table.values import ids, labels
 
 _MARKED = r"^\s*\S+-[01](\s+\S+-[01])*\s*$"  # as N1-0 N2-1
 _MOST = 0.99  # of the rows
@@ -50,6 +55,66 @@ def find_page(columns: Sequence[HeadColumn]) -> FoundPage | None:
             if any(word in letters(shown.name) for word in _SHOWN) and _among(chosen, pages):
                 return FoundPage(shown, clicked)
     return None
+
+
+@dataclass(frozen=True)
+class FoundObjects:
+    """A list of objects, each an item that was shown, and the columns as a log with a row for each.
+
+    Attributes:
+        columns: all of them: the fields of the objects, and what the page says in each of its rows.
+        item: the field that is the item.
+        label: the field that is the label.
+    """
+
+    columns: list[HeadColumn]
+    item: HeadColumn
+    label: HeadColumn
+
+
+def find_objects(columns: Sequence[HeadColumn]) -> FoundObjects | None:
+    """Find the list of objects that are the items of a page, with a label each; None where there is none."""
+    for item in columns:
+        prefix, _, field = item.name.rpartition(".")
+        if not prefix or not item.lists or letters(field) not in ("id", *ROLES["item"]):
+            continue
+        for label in columns:
+            of, _, answer = label.name.rpartition(".")
+            if of == prefix and letters(answer) in ROLES["label"] and _as_long(label, item):
+                rows = [_unfolded(column, item) for column in columns]
+                found = {column.name: column for column in rows}
+                if accepts(labels, found[label.name].values) and accepts(ids, found[item.name].values):
+                    return FoundObjects(rows, found[item.name], found[label.name])
+    return None
+
+
+def _as_long(column: HeadColumn, other: HeadColumn) -> bool:
+    """Whether two columns hold lists that are as long in every row."""
+    return column.lists and all(
+        _lengths(one).equals(_lengths(two))
+        for (_, one), (_, two) in zip(column.parts, other.parts, strict=True)
+    )
+
+
+def _lengths(part: pl.Series) -> pl.Series:
+    """Lengths of lists ``[n]``; 0 where there is none."""
+    if not isinstance(part.dtype, pl.List):
+        return pl.Series("", [0] * len(part), dtype=pl.Int64)
+    lengths: pl.Series = part.list.len().fill_null(0).cast(pl.Int64).alias("")
+    return lengths
+
+
+def _unfolded(column: HeadColumn, items: HeadColumn) -> HeadColumn:
+    """Give a column a row for each item: of a list as long its entries, of others what the page has."""
+    each = _as_long(column, items) and column.name.startswith(items.name.rpartition(".")[0] + ".")
+    parts = []
+    for (path, part), (_, shown) in zip(column.parts, items.parts, strict=True):
+        lengths = _lengths(shown)
+        if each and isinstance(part.dtype, pl.List):
+            parts.append((path, part.filter(lengths > 0).explode()))
+        else:
+            parts.append((path, part.gather(np.repeat(np.arange(len(part)), lengths.to_numpy()))))
+    return column_of(column.name, parts, column.problem)
 
 
 def _lists(column: HeadColumn) -> pl.Series | None:

@@ -40,7 +40,7 @@ class Found:
     Attributes:
         column: None where none was.
         why: how it was found, or why those of its name were not taken.
-        options: keys that stand beside the column.
+        options: keys of the role, where it needs more than the name of its column.
         clock: the column of the time of the day, where ``column`` has days alone.
         format: the ``time_format`` that its times need.
         clicks: the values that are clicks, where the column of the label holds kinds of events.
