@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,22 @@ CONTEXT = {
     "device": None,
     "depth": {"kind": "numeric", "quantiles": 5},
 }
+
+
+def test_memory_grows_with_the_rows_and_not_with_the_buckets_of_a_hashed_feature(
+    shown: pl.DataFrame, tmp_path: Path
+) -> None:
+    rng, buckets = np.random.default_rng(0), 20_000_000
+    context = {"one": {"buckets": buckets}, "several": {"kind": "multi", "buckets": buckets}}
+    log = shown.with_columns(one=rng.integers(0, N, N), several=pl.concat_list("user", "item"))
+    schema = {"interactions": {"label": "label"}, "features": {"context": context}}
+    data = prepare(log.select("user", "item", "time", "label", *context), tmp_path / "DATA", schema=schema)
+    tracemalloc.start()
+    try:
+        assert leaking(data.schema, data.splits["train"]) == {}
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_preparing_inspecting_and_training_name_the_features_that_tell_the_label(

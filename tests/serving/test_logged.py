@@ -179,7 +179,7 @@ def test_times_of_pairs_are_refused_where_the_log_has_an_order_alone(tmp_path: P
     fit(tmp_path / "data", config, tmp_path / "run", show_progress=False)
     pairs, out = tmp_path / "pairs.csv", tmp_path / "s.csv"
     pairs.write_text("user,item,time\nu1,i1,1700000000\n")
-    with pytest.raises(DataError, match="has an order and no times: the numbers of its rows, up to 79"):
+    with pytest.raises(DataError, match="has an order and no times: the numbers of its rows, from 1 to 80"):
         score_pairs(tmp_path / "run", pairs, out)
     pairs.write_text("user,item\nu1,i1\n")
     assert score_pairs(tmp_path / "run", pairs, out).behaviours == 20

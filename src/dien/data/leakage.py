@@ -131,11 +131,11 @@ def leaking(schema: Schema, split: Split) -> dict[str, Alone]:
         column = split.context[feature.name]
         if isinstance(column, Ragged):
             of_rows = column[impressions[impression]]
-            codes, rows = [of_rows.values.astype(np.int64)], row_of(np.diff(of_rows.offsets))
+            codes, rows = [_dense(of_rows.values)], row_of(np.diff(of_rows.offsets))
         else:
             values, rows = column[impressions][impression], np.arange(len(labels))
             if feature.stored.indexed:
-                codes = [values.astype(np.int64)]
+                codes = [_dense(values)]
             else:  # a row may have several numbers
                 codes = [_codes(pl.Series(one).fill_nan(None)) for one in values.reshape(len(labels), -1).T]
         says = max((alone_by_code(one, rows, labels) for one in codes), key=lambda one: one.auc)
@@ -157,6 +157,11 @@ def in_words(name: str, says: Alone) -> str:
         "looked at); it seems to be written after the click, and no request has it; move it to "
         "features.behaviour of the schema, or take it out, and prepare the data so"
     )
+
+
+def _dense(indices: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Number the values that are there from 0: indices of hashed ids run up to billions."""
+    return np.asarray(np.unique(indices, return_inverse=True)[1], np.int64)
 
 
 def _codes(values: pl.Series) -> NDArray[np.int64]:

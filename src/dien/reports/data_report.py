@@ -267,5 +267,5 @@ def _signed(change: float | None) -> str | None:
 def _moment(seconds: int | None, ordered: bool) -> str | None:
     """Write a time by numpy, which takes any second; or the number of a row."""
     if seconds is None or ordered:
-        return None if seconds is None else f"{seconds + 1:,}"
+        return None if seconds is None else f"{seconds:,}"
     return str(np.datetime64(seconds, "s")).replace("T", " ")

@@ -164,14 +164,14 @@ def _why_empty(name: SplitName, recipe: Recipe, looked: Looked) -> str:
     start = recipe.valid_from if name == "valid" else recipe.test_from
     option = f"--{name}-from"
     until = recipe.test_from if name == "valid" else looked.last
-    begins, ends, last = (in_words(moment, looked.ordered) for moment in (start, until, looked.last))
+    begun, ended, last = (in_words(moment, looked.ordered) for moment in (start, until, looked.last))
     if looked.last < start:
         return (
-            f"the log ends on {last}, before {option} {begins}; set an earlier {option}, a "
+            f"the log ends on {last}, before {option} {begun}; set an earlier {option}, a "
             "date or a share as 0.8, or see whether the times were read right"
         )
     return (
-        f"no impression from {begins} to {ends} is left (after a warm-up of {recipe.warmup or 0} "
+        f"no impression from {begun} to {ended} is left (after a warm-up of {recipe.warmup or 0} "
         "behaviours); set --valid-from and --test-from further apart, or a smaller --warmup"
     )
 

@@ -339,7 +339,7 @@ def _cut_point(name: str, moment: Moment | int, times: NDArray[np.int64]) -> int
 
 def in_words(moment: float | datetime, ordered: bool) -> str:
     """Write a moment: of a log that has an order and no time, the number of its row."""
-    return f"row {moment + 1:,}" if ordered and isinstance(moment, int) else utc(moment)
+    return f"row {moment:,}" if ordered and isinstance(moment, int) else utc(moment)
 
 
 def utc(seconds: float | datetime) -> str:

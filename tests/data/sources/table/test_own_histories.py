@@ -121,6 +121,9 @@ def test_each_row_has_the_history_that_stands_in_it_and_no_other(
         "row",
         "sampled",
     )
+    if not timed:  # the number of its row, or of the first of several that are one impression
+        (span,) = filter(None, data.info.time.values())
+        assert 1 <= span[0] <= span[1] <= len(rows)
     want = []
     for user, item, clicked, history, _ in rows:
         words = ("train", str(user), str(item), f"c{item % 3}", int(clicked))

@@ -132,7 +132,7 @@ def summary_rows(checked: Checked) -> dict[str, str | int | list[str]]:
 
     times = {"times (UTC)": f"{utc(checked.first)} to {utc(checked.last)}"}
     if checked.ordered:
-        times = {"order of the rows": f"row {checked.first + 1:,} to row {checked.last + 1:,}"}
+        times = {"order of the rows": f"row {checked.first:,} to row {checked.last:,}"}
     rows: dict[str, str | int | list[str]] = {
         "rows looked at": checked.rows,
         "users": checked.users,

@@ -139,8 +139,8 @@ class OwnHistories:
         )
         events = events.with_columns(pl.Series(HISTORY, number[history]))
         if self.ordered:
-            # from 1: what stands in a history has the time 0
-            events = events.with_columns(pl.Series("time", 1 + time[~again][number[history]]))
+            # rows are numbered from 1: what stands in a history has the time 0
+            events = events.with_columns(pl.Series("time", time[~again][number[history]]))
         return events
 
     def _again(

@@ -67,7 +67,7 @@ def impressions(values: pl.Series, codes: Codes) -> pl.Series:
         if small.is_between(0, 10**18 - 1).fill_null(False).all():
             return small
     found = codes.spelling(ids(values))
-    whole = found.str.contains(r"^(0|[1-9]\d{0,17})$")
+    whole = found.str.contains(r"^(0|[1-9][0-9]{0,17})$")
     numbers = evaluated(pl.when(whole).then(found).otherwise(None)).cast(pl.Int64)
     rest = codes.encode(evaluated(pl.when(whole).then(None).otherwise(found)))
     return evaluated(pl.coalesce(numbers, -1 - rest.cast(pl.Int64)))

@@ -63,14 +63,14 @@ def _ordered(rows: int) -> pl.DataFrame:
 
 def test_of_a_log_without_a_time_the_order_of_all_rows_is_the_time(tmp_path) -> None:
     events = _read(tmp_path, _ORDER, a=_ordered(300_000), b=_ordered(5))
-    assert events["time"].to_list() == list(range(300_005))
+    assert events["time"].to_list() == list(range(1, 300_006))
 
 
 def test_rows_that_lack_a_value_keep_their_number_and_a_part_of_a_time_is_one(tmp_path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("user,item,day,at\n" + "u,i,2023-11-15,07:30\n,i,2023-11-15,07:30\nu,j,2023-11-15,\n" * 2)
     order = TableSpec.of({"interactions": {"time": {"order": "file"}}}, "schema")
-    assert read([path], None, None, order, skip_bad=9).events["time"].to_list() == [0, 2, 3, 5]
+    assert read([path], None, None, order, skip_bad=9).events["time"].to_list() == [1, 3, 4, 6]
     joined = TableSpec.of({"interactions": {"time": ["day", "at"]}}, "schema")
     log = read([path], None, None, joined, skip_bad=9)
     assert log.events["time"].to_list() == [1700033400]

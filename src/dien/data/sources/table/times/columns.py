@@ -41,7 +41,7 @@ def with_times(chunk: Chunk, columns: Sequence[str], before: int) -> pl.DataFram
         return frame
     if not columns:
         rows = chunk.row + np.arange(frame.height) if isinstance(chunk.row, int) else chunk.row
-        return frame.with_columns(pl.Series(name, before + rows, pl.Int64))
+        return frame.with_columns(pl.Series(name, 1 + before + rows, pl.Int64))
     if name in frame.columns:
         raise DataError(f"{chunk.place(0)}: column {name!r}: has the name of the joined times; rename it")
     text = [chunk.parse(column, _text) for column in columns]
