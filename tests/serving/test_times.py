@@ -1,6 +1,7 @@
 """Times of requests: read as those of the log, alike in a file and in Python."""
 
 import json
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from dien.config import load_config
 from dien.data.sources.table import prepare
 from dien.data.times import FromTime, Times
-from dien.errors import DataError
+from dien.errors import DataError, RunError
 from dien.run import Run
 from dien.serving import Scorer, score_file
 from dien.serving.times import Clock
@@ -167,3 +168,19 @@ def test_a_time_that_is_none_is_refused_with_its_line(timed_run, tmp_path: Path)
             score_file(Scorer(timed_run), tmp_path / "r.jsonl", tmp_path / "s.jsonl")
         with pytest.raises(ValueError, match=r"^time: .*expected integers, seconds since 1970"):
             Scorer(timed_run).score(1, [1], [2], time=wrong)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"times": {"form": "%Q"}},
+        {"times": {"form": "iso", "zone": "Nowhere/Else"}},
+        {"from_time": {"hour": {"what": "hour", "zone": "Nowhere/Else"}}},
+    ],
+)
+def test_a_run_whose_log_writes_times_as_none_does_is_refused(timed_run, tmp_path: Path, change) -> None:
+    shutil.copytree(timed_run.path, tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(info | {"dataset": info["dataset"] | change}))
+    with pytest.raises(RunError, match=r"run\.json: .*(%Q cannot be read|expected a time zone)"):
+        Scorer.load(tmp_path / "run")

@@ -210,6 +210,11 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
                 raise ValueError(f"time of {name} is {span}, expected the first and the last second")
         if set(self.time) != set(SPLITS):
             raise ValueError(f"time of {', '.join(self.time) or 'no split'}, expected {', '.join(SPLITS)}")
+        if self.own_histories != (self.format == OWN_HISTORIES):
+            raise ValueError(
+                f"recipe.history {self.recipe.history!r} in format {self.format}; expected 'row' in format "
+                f"{OWN_HISTORIES}, and in no other"
+            )
 
     @property
     def own_histories(self) -> bool:

@@ -159,8 +159,8 @@ def in_words(name: str, says: Alone) -> str:
     )
 
 
-def _dense(indices: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Number the values that are there from 0: indices of hashed ids run up to billions."""
+def _dense(indices: NDArray[Any]) -> NDArray[np.int64]:
+    """Give each index that is there a number from 0: indices of hashed ids run up to billions."""
     return np.asarray(np.unique(indices, return_inverse=True)[1], np.int64)
 
 

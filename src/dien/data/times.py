@@ -30,6 +30,10 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     form: str
     zone: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.zone is not None:
+            known_zone(self.zone)
+
     @property
     def ordered(self) -> bool:
         """Whether there is an order alone."""
@@ -52,6 +56,9 @@ class FromTime(msgspec.Struct, frozen=True, kw_only=True):
 
     what: Literal["hour", "weekday"]
     zone: str
+
+    def __post_init__(self) -> None:
+        known_zone(self.zone)
 
     def of(self, time: pl.Series) -> pl.Series:
         """Tell the hour (0 to 23) or weekday (Mon to Sun) of times ``[n]`` in seconds; null of null."""

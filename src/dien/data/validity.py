@@ -82,6 +82,7 @@ def _split(data: Tables, features: Sequence[Feature], name: str, split: Split) -
     yield from _rising(f"{name}/end.npy", split.end)
     if split.start is not None:
         yield from _rising(f"{name}/start.npy", split.start)
+    earlier = np.zeros(0, np.int64) if split.start is None else _earlier_than_before(behaviours.time)
     for block in slices(len(split)):
         user, end, time = split.user[block], split.end[block], split.time[block]
         first, last = offsets[user], offsets[user + 1]
@@ -91,6 +92,12 @@ def _split(data: Tables, features: Sequence[Feature], name: str, split: Split) -
             yield from _first(f"{name}/start.npy", split.start, block, (start < first) | (start > end))
         early = newest_time(behaviours, start, end) > time
         yield from _first(f"{name}/time.npy", split.time, block, early)
+        if split.start is not None:
+            inside = np.searchsorted(earlier, start + 1)  # the first of a history may be earlier
+            unsorted = np.searchsorted(earlier, end) > inside
+            if unsorted.any():
+                at = int(earlier[inside[unsorted][0]])
+                yield from _first("behaviours/time.npy", behaviours.time, slice(at, at + 1), np.array([True]))
         before = slice(max(block.start - 1, 0), block.stop)
         time, user = split.time[before], split.user[before]
         falls = (time[1:] < time[:-1]) & (user[1:] == user[:-1])
@@ -140,6 +147,13 @@ def _behaviour_times(time: NDArray[np.int64], offsets: NDArray[np.int64]) -> Wro
         at = begins[np.searchsorted(begins, block.start + 1) : np.searchsorted(begins, block.stop, "right")]
         falls[at - block.start - 1] = False  # another user begins
         yield from _first("behaviours/time.npy", time, slice(block.start + 1, block.stop + 1), falls)
+
+
+def _earlier_than_before(time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the behaviours that are earlier than the one before, where histories have an order each."""
+    blocks = slices(len(time) - 1)
+    found = [b.start + 1 + np.flatnonzero(time[b.start + 1 : b.stop + 1] < time[b]) for b in blocks]
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def _rising(file: str, column: NDArray[np.integer], strictly: bool = False) -> Wrong:

@@ -118,6 +118,9 @@ class RequestFields:
         from_time: the features of the context that follow from it, where a request does not give them.
         candidates: a field for each feature of an item, but for its id.
         user: a field for each feature of a user, but for the id.
+
+    Raises:
+        RunError: the run says that its log writes times in a form that there is not.
     """
 
     def __init__(self, run: Run) -> None:
@@ -128,7 +131,10 @@ class RequestFields:
         self.candidates = self._of("item")
         self.user = self._of("user")
         dataset = run.info.dataset
-        clock = Clock(msgspec.convert(dataset.get("times"), Times | None))
+        try:
+            clock = Clock(msgspec.convert(dataset.get("times"), Times | None))
+        except ValueError as error:
+            raise run.folder.refusal("run.json", f"dataset.times.form: {error}") from error
         told = msgspec.convert(dataset.get("from_time", {}), dict[str, FromTime])
         self.from_time = {field.name: told[field.name] for field in self.context if field.name in told}
         self.time, self.history_times = replace(TIME, clock=clock), replace(TIMES, clock=clock)

@@ -199,8 +199,8 @@ class _Logged:
         if last is not None and bool((time > last + 1).any()):
             raise DataError(
                 f"{pairs}: column 'time': found {time.max()!r}, but {self.dataset.path} has an order and no "
-                f"times: the numbers of its rows, from 1 to {last}; leave the column out, so that a history is "
-                "all that is known of the user"
+                f"times: the numbers of its rows, from 1 to {last}; leave the column out, so that a history "
+                "is all that is known of the user"
             )
 
     def known(self, table: FeatureTable) -> FeatureTable:

@@ -32,9 +32,16 @@ class Clock:
 
     Attributes:
         times: how the run's log writes its own; None where it is not known: text without a zone is of UTC.
+
+    Raises:
+        ValueError: the form is none.
     """
 
     times: Times | None = None
+
+    def __post_init__(self) -> None:
+        if self._format is not None:
+            pattern_of(self._format)
 
     @property
     def _format(self) -> str | None:

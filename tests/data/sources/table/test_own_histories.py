@@ -368,3 +368,25 @@ def test_a_start_outside_its_user_or_after_its_end_is_refused(value: int, tmp_pa
     (data.path / "train" / "start.npy").unlink()
     with pytest.raises(DataError, match=r"train/start\.npy"):
         Dataset.open(data.path)
+
+
+def test_what_an_earlier_version_or_an_evaluation_would_read_otherwise_is_refused(tmp_path: Path) -> None:
+    rows = [(user, item, item % 2 == 0, [item, 4, 5], "desk") for user in (1, 2) for item in range(1, 5)]
+    path = save(written(rows, ["train"]), tmp_path / "log.jsonl")
+    data = prepare(path, tmp_path / "data", schema=TIMED, split="column", warmup=0)
+    file, split = data.path / "behaviours" / "time.npy", data.splits["train"]
+    time = np.load(file)
+    assert split.start is not None
+    time[split.start[2] : split.end[2]] -= 10**5  # earlier than the history before it, as it may be
+    np.save(file, time)
+    Dataset.open(data.path).check()
+    late = time.copy()
+    late[int(split.start[2]) + 1] = START + 10**6  # after its row, and not the newest of its history
+    np.save(file, late)
+    with pytest.raises(DataError, match=rf"behaviours/time\.npy: row {split.start[2] + 2}: .* out of order"):
+        Dataset.open(data.path).check()
+    info = json.loads((data.path / "dataset.json").read_text())
+    for change in ({"format": 3}, {"recipe": {**info["recipe"], "history": "clicked"}}):
+        (data.path / "dataset.json").write_text(json.dumps({**info, **change}))
+        with pytest.raises(DataError, match=r"dataset\.json: .*expected 'row' in format 4, and in no other"):
+            Dataset.open(data.path)
