@@ -204,3 +204,27 @@ def test_a_file_that_is_no_schema_is_an_error_with_its_name(content: bytes, tmp_
         TableSpec.load(tmp_path)
     with pytest.raises(DataError, match="cannot be read"):
         TableSpec.load(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("schema", "where"),
+    [
+        ({"interactions": {"item": {"column": "i", "separator": ","}}}, "interactions.item"),
+        ({"interactions": {"history": {"item": "h", "separator": ","}}}, "interactions.history"),
+        ({"behaviours": {"item": {"column": "i", "separator": ","}}}, "behaviours.item"),
+        ({"features": {"context": {"tags": {"kind": "multi", "separator": ","}}}}, "features.context.tags"),
+        ({"features": {"item": {"tags": {"kind": "multi", "separator": ","}}}}, "features.item.tags"),
+    ],
+)
+def test_a_comma_does_not_both_begin_a_fraction_and_stand_between_values(
+    schema: dict[str, Any], where: str
+) -> None:
+    tables = {
+        name: {"decimal": ",", **schema.get(name, {})} for name in ("interactions", "behaviours", "items")
+    }
+    if where == "interactions.history":
+        tables.pop("behaviours")
+    with pytest.raises(DataError, match=rf"{where}\.separator is the comma that decimal"):
+        TableSpec.of({**schema, **tables}, "schema")
+    plain = {name: {**table, "decimal": "."} for name, table in tables.items()}
+    TableSpec.of({**schema, **plain}, "schema")

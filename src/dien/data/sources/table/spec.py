@@ -319,11 +319,18 @@ class TableSpec(Strict):
     def _commas_have_one_meaning(self) -> TableSpec:
         own = self.behaviours if self.behaviours != Behaviours() else self.interactions
         tables = {"item": self.items, "user": self.users, "behaviour": own, "context": self.interactions}
+        lists: list[tuple[str, TableText, Any]] = [
+            ("interactions.item", self.interactions, self.interactions.item),
+            ("interactions.history", self.interactions, self.interactions.history),
+            ("behaviours.item", self.behaviours, self.behaviours.item),
+        ]
         for side, name, feature in self.features.named():
             table = tables[side] if feature.from_ is None else self.interactions
-            if table.decimal == "," and getattr(feature, "separator", None) == ",":
+            lists.append((f"features.{side}.{name}", table, feature))
+        for where, table, one in lists:
+            if table.decimal == "," and getattr(one, "separator", None) == ",":
                 raise ValueError(
-                    f"features.{side}.{name}.separator is the comma that decimal of its table names; write "
+                    f"{where}.separator is the comma that decimal of its table names; write "
                     "lists with another separator, or numbers with a point"
                 )
         return self
