@@ -85,6 +85,15 @@ def test_rows_that_lack_a_value_are_left_out_up_to_a_number_and_counted_by_reaso
         assert any(f"rows without {c} (column {c!r})" == what for some in reasons for c in some)
 
 
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Enum(["", "u"])])
+def test_empty_text_is_missing_whatever_the_type_of_its_column(dtype: Any, tmp_path: Path) -> None:
+    users = pl.Series("user", ["u", "", None, "u"], dtype=dtype)
+    path = tmp_path / "log.parquet"
+    pl.DataFrame([users]).with_columns(item=1, time=1_700_000_000 + pl.int_range(4)).write_parquet(path)
+    found = read([path], None, None, TableSpec(), skip_bad=2)
+    assert found.excluded == {"rows without user (column 'user')": 2}
+
+
 def test_an_error_after_a_row_that_was_left_out_names_the_right_line(tmp_path: Path) -> None:
     rows = rows_of(6)
     rows[2]["item"] = ""

@@ -71,8 +71,8 @@ class Incomplete:
 def _missing(values: pl.Series) -> NDArray[np.bool_]:
     """Mark null, NaN and empty text ``[n]``."""
     missing = values.is_null()
-    if values.dtype == pl.String:
-        missing = missing | (values == "").fill_null(False)
+    if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        missing = missing | (values.cast(pl.String) == "").fill_null(False)
     elif values.dtype.is_float():
         missing = missing | values.is_nan().fill_null(False)
     return missing.to_numpy()
