@@ -115,3 +115,18 @@ def test_without_a_label_rows_of_an_impression_stay_as_they_are(tmp_path: Path) 
     rows = [{"request": 1}, {"request": 1, "time": 1_700_000_009}]
     spec = TableSpec.of({"interactions": {"impression": "request"}}, "test")
     assert read(log(tmp_path, rows), None, None, spec).events.height == 2
+
+
+@pytest.mark.parametrize("mark", ["nan", "NA", "None"])
+def test_a_mark_of_a_missing_value_is_no_click_and_is_refused_unless_it_is_said_what_it_is(
+    mark: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(f"user,item,time,at\n1,2,1700000000,10:00\n1,3,1700000001,{mark}\n")
+    for nulls, labels in (([mark], [1, 0]), ([], [1, 1])):
+        roles = {"label": {"column": "at", "known": True}, "nulls": nulls}
+        spec = TableSpec.of({"interactions": roles}, "schema")
+        assert read([path], None, None, spec).events["label"].to_list() == labels
+    spec = TableSpec.of({"interactions": {"label": {"column": "at", "known": True}}}, "schema")
+    with pytest.raises(DataError, match=rf"line 3: column 'at': found '{mark}'.*nulls: \[{mark}\]"):
+        read([path], None, None, spec)

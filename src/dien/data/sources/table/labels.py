@@ -6,7 +6,8 @@ import warnings
 
 import polars as pl
 
-from dien.data.readers.messages import listed
+from dien.data.readers.messages import listed, refuse
+from dien.data.readers.nulls import LIKELY
 from dien.data.readers.values import cast, text
 from dien.data.sources.table.forms import Label
 from dien.data.sources.table.spec import Interactions
@@ -30,6 +31,7 @@ class LabelParser:
         assert roles.label is not None
         self._label: Label = roles.label
         self._threshold = roles.threshold
+        self._marks_said = roles.nulls is not None
         self._seen: dict[str, None] = {}
         self.without = 0
         """Rows without a kind of event."""
@@ -39,11 +41,13 @@ class LabelParser:
 
         Raises:
             BadValueError: one is neither 0 nor 1 (true and false are fine), no number where a threshold makes
-                the label of it, or the column holds lists.
+                the label of it, the column holds lists, or a mark of what is missing would be a click.
         """
         if self._label.is_ is not None:
             return self._one_of(values, self._label.is_)
         if self._label.known:
+            if not self._marks_said:
+                _expect_no_marks(values)
             return cast(_known(values), pl.Int8())
         return labels(values) if self._threshold is None else at_least(values, self._threshold)
 
@@ -84,6 +88,22 @@ class LabelParser:
         missing = (kinds.is_null() | (kinds == "")).fill_null(True)
         self.without += int(missing.sum())
         return cast(kinds.is_in([spelling_of(name) for name in clicks]).fill_null(False), pl.Int8())
+
+
+def _expect_no_marks(values: pl.Series) -> None:
+    """Refuse text that seems to mark what is missing: it would be a click."""
+    if not isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        return
+    found = cast(values, pl.String()).str.strip_chars()
+    marked = found.is_in(LIKELY).fill_null(False)
+    if marked.any():
+        mark = found.filter(marked)[0]
+        refuse(
+            values,
+            marked,
+            f"a value, which means a click, or none; say nulls: [{mark}] of interactions in the schema where "
+            "it marks a missing one, or nulls: [] where it is a value",
+        )
 
 
 def _known(values: pl.Series) -> pl.Series:
