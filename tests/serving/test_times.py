@@ -38,6 +38,7 @@ _values = (
         lambda pair: pair[0].strftime(pair[1])
     )
     | st.integers(-(10**12), 10**12)
+    | st.integers(0, 4 * 10**9).map(float)
     | st.integers(0, 4 * 10**9).flatmap(lambda t: st.sampled_from([t * 10**k for k in (0, 3, 6, 9)]))
     | st.text("0123456789-:/. TZ", max_size=12)
     | st.none()
@@ -121,6 +122,7 @@ _WRITTEN = [
     {"times": [(_NOW - 90) * 1000, (_NOW - 40) * 1000], "time": _NOW * 1000},
     {"times": ["2023-11-26 11:58:30", "2023-11-26T11:59:20Z"], "time": "2023/11/26 12:00:00"},
     {"times": [_NOW - 90, _NOW - 40], "time": _NOW, "hour": "7"},
+    {"times": [_NOW - 90, _NOW - 40], "time": float(_NOW)},  # as pandas has them in columns with gaps
 ]
 
 
@@ -136,21 +138,26 @@ def test_requests_score_alike_however_their_times_are_written_and_the_hour_follo
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(_REQUEST | one) + "\n" for one in _WRITTEN))
     result = score_file(scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert [line["scores"] for line in lines] == [lines[0]["scores"]] * 4
+    assert [line["scores"] for line in lines] == [lines[0]["scores"]] * 5
     assert np.allclose(lines[0]["scores"], plain, atol=1e-6)
     assert result.missing_context == ()
-    assert result.times == {"seconds": 6, "milliseconds": 3, "text": 3}
+    assert result.times == {"seconds": 9, "milliseconds": 3, "text": 3}
 
 
-def test_typed_times_of_parquet_score_as_numbers_do(timed_run, tmp_path) -> None:
-    scorer = Scorer(timed_run)
-    typed = pl.DataFrame([_REQUEST | _WRITTEN[0]]).with_columns(
+def test_typed_times_and_floats_of_parquet_score_as_whole_numbers_do(timed_run, tmp_path) -> None:
+    scorer, plain = Scorer(timed_run), pl.DataFrame([_REQUEST | _WRITTEN[0]])
+    typed = plain.with_columns(
         pl.from_epoch("time", "s"), pl.col("times").list.eval(pl.from_epoch(pl.element(), "s"))
     )
-    typed.write_parquet(tmp_path / "r.parquet")
-    score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.parquet")
-    found = pl.read_parquet(tmp_path / "s.parquet")["scores"][0].to_list()
-    assert found == scorer.score(1, [1, 2], [3, 4], **_WRITTEN[0]).tolist()
+    floats = plain.with_columns(pl.col("time").cast(pl.Float64), pl.col("times").cast(pl.List(pl.Float64)))
+    for table in (typed, floats):
+        table.write_parquet(tmp_path / "r.parquet")
+        score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.parquet")
+        found = pl.read_parquet(tmp_path / "s.parquet")["scores"][0].to_list()
+        assert found == scorer.score(1, [1, 2], [3, 4], **_WRITTEN[0]).tolist()
+    floats.with_columns(pl.col("time") + 0.5).write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=r"column 'time': found 1701000000\.5"):
+        score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.parquet")
 
 
 def test_without_a_time_the_hour_is_missing_and_named(timed_run, tmp_path: Path) -> None:

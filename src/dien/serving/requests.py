@@ -36,9 +36,8 @@ from dien.serving.features import Field
 REQUESTS_AT_ONCE = 4096
 """Requests that are held in memory and scored together."""
 
-_TEXT = ("id", "category")
 _ID = str | int | Annotated[float, msgspec.Meta(multiple_of=1)]  # 3.0, as pandas stores 3 beside a gap
-_LEAVES: dict[str, Any] = {"id": _ID, "category": _ID | bool, "number": float, "time": str | int}
+_LEAVES: dict[str, Any] = {"id": _ID, "category": _ID | bool, "number": float, "time": _ID}
 
 
 def read_requests(
@@ -141,7 +140,7 @@ def _parse(
         values = _from_text(values, field)
     if not _holds(values.dtype, field):
         refuse_type(values, expected)
-    if field.leaf in _TEXT:
+    if field.leaf != "number":
         values = _whole(values, field, expected)
     if field.leaf == "time":
         values = _times(values, field, expected, times)
@@ -250,7 +249,7 @@ def _holds(dtype: pl.DataType, field: Field) -> bool:
         return True
     if dtype == pl.Boolean:
         return field.leaf == "category"
-    return dtype.is_integer() or (field.leaf != "time" and dtype.is_float())
+    return dtype.is_integer() or dtype.is_float()
 
 
 def _whole(values: pl.Series, field: Field, expected: str) -> pl.Series:

@@ -23,7 +23,7 @@ from dien.data.sources.table.times.spellings import SPELLINGS, certain, civil, c
 from dien.data.sources.table.times.zones import second_of, to_utc
 from dien.data.times import ORDER, UNITS, Times
 
-_DIGITS = r"^[+-]?[0-9]{1,18}$"
+_DIGITS = r"^([+-]?[0-9]{1,18})(\.0+)?$"  # with a fraction, as pandas writes integers with gaps
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Clock:
         return number // PER_SECOND[unit_of(number)]
 
     def _of_text(self, text: str) -> int | None:
-        if re.match(_DIGITS, text):
-            return self._of_number(int(text))
+        if digits := re.match(_DIGITS, text):
+            return self._of_number(int(digits[1]))
         patterns = SPELLINGS if self._format is None else (pattern_of(self._format), *SPELLINGS)
         return next((self._of_civil(read) for p in patterns if (read := civil_of(text, p)) is not None), None)
 
@@ -118,8 +118,8 @@ class Clock:
             found, said = self._of_numbers(values.cast(pl.Int64, strict=False))
         else:
             text = values.cast(pl.String).str.strip_chars()
-            digits = text.str.contains(_DIGITS).fill_null(False)
-            numbers = evaluated(pl.when(digits).then(text)).cast(pl.Int64, strict=False)
+            numbers = text.str.extract(_DIGITS).cast(pl.Int64, strict=False)
+            digits = numbers.is_not_null()
             found, said = self._of_numbers(numbers)
             if not digits.all():
                 written = self._of_texts(text.filter(~digits))
