@@ -191,3 +191,26 @@ def test_the_auc_is_that_of_all_pairs_of_held_out_rows(seed: int) -> None:
         assert leakage.alone_by_code(codes[rows], rows, label).auc == pytest.approx(wins)
     twice = np.repeat(np.arange(n), 2)
     assert leakage.alone_by_code(np.repeat(codes, 2), twice, label).auc == pytest.approx(wins, abs=0.02)
+
+
+def test_what_marks_an_impression_tells_no_label_though_all_its_rows_have_one(tmp_path: Path) -> None:
+    label, each = clicks(0.5, n=400), 5
+    page = np.repeat(np.arange(400), each)
+    log = pl.DataFrame(
+        {
+            "user": page % 30,
+            "item": np.arange(len(page)) % 37,
+            "time": 1_600_000_000 + page * 60,
+            "label": label[page],
+            "page": page,
+            "mark": page,
+            "played": label[page] * 7,
+        }
+    )
+    schema = {
+        "interactions": {"label": "label", "impression": "page"},
+        "features": {"context": {"mark": None, "played": None}},
+    }
+    with pytest.warns(UserWarning, match="'played' alone tells the label"):
+        data = prepare(log, tmp_path / "DATA", schema=schema)
+    assert list(leaking(data.schema, data.splits["train"])) == ["played"]

@@ -70,7 +70,10 @@ def alone(values: pl.Series, labels: NDArray[np.integer]) -> Alone:
 
 
 def alone_by_code(
-    codes: NDArray[np.integer], rows: NDArray[np.integer], labels: NDArray[np.integer]
+    codes: NDArray[np.integer],
+    rows: NDArray[np.integer],
+    labels: NDArray[np.integer],
+    impression: NDArray[np.integer] | None = None,
 ) -> Alone:
     """Measure the same of values that are numbered.
 
@@ -78,11 +81,14 @@ def alone_by_code(
         codes: ``[v]`` from 0, of all rows.
         rows: ``[v]`` the row of each value: a row may have several, or none.
         labels: ``[n]`` 1 clicked and 0 not.
+        impression: ``[n]`` the impression of each row, from 0: rows of one are held out together, as they
+            share their context and often their label; None where each row is one.
     """
     n, clicks = len(labels), int(labels.sum())
     if not len(codes) or clicks in (0, n):
         return _NOTHING
-    fitted = np.random.default_rng(_SEED).random(n) < 0.5
+    together = np.arange(n) if impression is None else impression
+    fitted = (np.random.default_rng(_SEED).random(int(together.max()) + 1) < 0.5)[together]
     clicked, tried = labels.astype(np.float64), labels[~fitted]
     of_fitted = fitted[rows]
     mean = float(clicked[fitted].mean()) if fitted.any() else 0.5
@@ -138,7 +144,7 @@ def leaking(schema: Schema, split: Split) -> dict[str, Alone]:
                 codes = [_dense(values)]
             else:  # a row may have several numbers
                 codes = [_codes(pl.Series(one).fill_nan(None)) for one in values.reshape(len(labels), -1).T]
-        says = max((alone_by_code(one, rows, labels) for one in codes), key=lambda one: one.auc)
+        says = max((alone_by_code(one, rows, labels, impression) for one in codes), key=lambda one: one.auc)
         if says.tells:
             found[feature.name] = says
     return found
