@@ -1,6 +1,7 @@
 """Scoring a file: what is read, what is refused, what is written."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,11 @@ def test_context_the_file_lacks_is_reported(scorer: Scorer, tmp_path: Path) -> N
         assert result.missing_context == ("hour",)
 
 
-def test_integer_ids_are_read_as_their_digits(scorer: Scorer, tmp_path: Path) -> None:
-    pl.DataFrame({"user": [7], "history": [[1, 2]], "candidates": [[3]]}).write_parquet(
-        tmp_path / "r.parquet"
-    )
+@pytest.mark.parametrize("dtype", [pl.Int64(), pl.Decimal(38, 0)])
+def test_integer_ids_are_read_as_their_digits(scorer: Scorer, tmp_path: Path, dtype: pl.DataType) -> None:
+    rows = pl.DataFrame({"user": [7], "history": [[1, 2]], "candidates": [[3]]})
+    lists = pl.List(dtype)
+    rows.cast({"user": dtype, "history": lists, "candidates": lists}).write_parquet(tmp_path / "r.parquet")
     score_file(scorer, tmp_path / "r.parquet", tmp_path / "s.jsonl")
     assert read_scores(tmp_path / "s.jsonl")[0]["scores"] == pytest.approx(
         scorer.score(7, [1, 2], [3]), abs=1e-6
@@ -371,6 +373,7 @@ def test_a_json_value_of_another_type_is_refused_by_its_line_and_column(
         ({"position": ["1"]}, "column 'position': .*column of text; expected finite numbers"),
         ({"wanted": ["tag1"]}, "column 'wanted': .*column of text; expected a list of strings"),
         ({"labels": [["a"]]}, "column 'labels': .*lists of text; expected a list of lists of strings"),
+        ({"user": [Decimal("1.5")]}, "column 'user': .*Decimal.*; expected strings or integers"),
         ({"times": [[1.5]]}, r"column 'times': found \[1\.5\]; expected a list of integers, seconds"),
         ({"time": [2**63]}, "row 1: column 'time': found 9223372036854775808; expected integers, seconds"),
     ],

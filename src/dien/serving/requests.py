@@ -249,6 +249,8 @@ def _holds(dtype: pl.DataType, field: Field) -> bool:
         return True
     if dtype == pl.Boolean:
         return field.leaf == "category"
+    if dtype.is_decimal():  # whole numbers of databases are decimals, too
+        return field.leaf == "number" or (field.leaf != "time" and dtype.scale == 0)  # type: ignore[attr-defined]
     return dtype.is_integer() or dtype.is_float()
 
 

@@ -192,12 +192,13 @@ class JsonReader:
         series = []
         for i, name in enumerate(columns):
             values = [getattr(one, f"f{i}") for one in objects]
-            if "." in name and name not in self._types:
+            if self._may_stand_inside(name, columns):
                 key, *path = name.split(".")
                 of_key = (columns, "f") if key in columns else (self._objects(columns), "o")
                 attribute = f"{of_key[1]}{of_key[0].index(key)}"
                 whole = [getattr(one, attribute) for one in objects]
-                values = self._inside(name, values, whole, path, row)
+                inside = self._inside(name, values, whole, path, row)
+                values = self._converted(name, values, inside, row) if name in self._types else inside
             if name not in self._seen and any(value is not msgspec.UNSET for value in values):
                 self._seen.add(name)
             series.append(self._column(name, values, row))
@@ -205,8 +206,27 @@ class JsonReader:
 
     def _objects(self, columns: Sequence[str]) -> list[str]:
         """Name the keys whose objects are read for a value inside, those that are columns left out."""
-        dotted = [name for name in columns if "." in name and name not in self._types]
+        dotted = [name for name in columns if self._may_stand_inside(name, columns)]
         return [key for key in dict.fromkeys(name.split(".")[0] for name in dotted) if key not in columns]
+
+    def _may_stand_inside(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether a column may be a value of an object; of a key that holds a typed value it is none."""
+        key = name.split(".")[0]
+        return "." in name and not (name in self._types and key in columns)
+
+    def _converted(self, name: str, own: list[Any], inside: list[Any], row: int) -> list[Any]:
+        """Check what was found inside objects, as the decoder did with the keys of lines."""
+        values = []
+        try:
+            for value, found in zip(own, inside, strict=True):
+                typed = found is value or found is msgspec.UNSET
+                values.append(found if typed else msgspec.convert(found, self._types[name].type))
+        except msgspec.ValidationError as error:
+            raise DataError(
+                f"{self.file.path}: {self.place(row + len(values))}: column {name!r}: found "
+                f"{shown(inside[len(values)])}; expected {self._types[name].expected}"
+            ) from error
+        return values
 
     def _inside(self, name: str, own: list[Any], whole: list[Any], path: list[str], row: int) -> list[Any]:
         """Take values inside objects, where a line has no key of the whole name."""
