@@ -90,5 +90,5 @@ class BadLines:
             found = f" ({self.found} bad lines found, {self.allowed} allowed)" if self.allowed else ""
             raise DataError(
                 f"{path}: line {number}: {problem}{found}; expected {expected}; "
-                "mend or remove the line, or skip more bad lines (skip_bad, --skip-bad)"
+                "mend or remove the line, or skip more bad lines (--skip-bad N; skip_bad=N in Python)"
             )

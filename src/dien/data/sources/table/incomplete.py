@@ -62,7 +62,7 @@ class Incomplete:
                 f"{of_file.place(row)}: column {column!r}: no value; {total:,} rows read so far lack a "
                 "required value, and "
                 f"{self._allowed:,} may be left out; expected a value in every row; fill it in, or leave out "
-                "more rows (skip_bad, --skip-bad)"
+                "more rows (--skip-bad N; skip_bad=N in Python)"
             )
         rows = chunk.row + np.arange(len(lacking)) if isinstance(chunk.row, int) else chunk.row
         return replace(chunk, frame=chunk.frame.filter(pl.Series(~lacking)), row=rows[~lacking])

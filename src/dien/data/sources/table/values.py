@@ -8,7 +8,7 @@ from dien.data.readers.messages import refuse, refuse_type
 from dien.data.readers.values import cast, evaluated, floats, numbers, text
 from dien.data.spelling import Spelling
 
-_FILL = "fill it in, or leave such rows out (skip_bad, --skip-bad)"
+_FILL = "fill it in, or leave such rows out (--skip-bad N; skip_bad=N in Python)"
 
 
 class Codes:

@@ -59,7 +59,7 @@ def _text(values: pl.Series) -> pl.Series:
     refuse(
         values,
         values.is_null(),
-        "a part of the time; fill it in, or leave such rows out (skip_bad, --skip-bad)",
+        "a part of the time; fill it in, or leave such rows out (--skip-bad N; skip_bad=N in Python)",
     )
     text: pl.Series = values.cast(pl.String).str.strip_chars()
     return text

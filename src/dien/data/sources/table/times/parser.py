@@ -114,7 +114,9 @@ class TimeParser:
             return values
         if values.null_count():
             refuse(
-                values, values.is_null(), "a time; fill it in, or leave such rows out (skip_bad, --skip-bad)"
+                values,
+                values.is_null(),
+                "a time; fill it in, or leave such rows out (--skip-bad N; skip_bad=N in Python)",
             )
         if isinstance(dtype, pl.Datetime) or dtype == pl.Date:
             seconds = self._from_typed(values)
