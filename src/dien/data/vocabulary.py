@@ -70,18 +70,21 @@ class Ids:
     def _in_other_spellings(self, values: pl.Series) -> pl.DataFrame:
         """Find distinct text that is not there by itself: columns ``value`` and ``other``, its index."""
         asked = pl.DataFrame({"value": values, "spelt": respelt(values)[0]})
-        known = pl.DataFrame({"spelt": self.values}).with_row_index("other")
-        own, count = self._own_spelling
-        if count:  # what is spelt so goes before what means the same
-            meant = pl.DataFrame({"spelt": own}).with_row_index("other")
-            known = pl.concat([known, meant]).unique("spelt", keep="first", maintain_order=True)
-        else:
-            asked = asked.filter(pl.col("value") != pl.col("spelt"))
-        return asked.join(known, on="spelt", how="inner").select("value", "other") if len(asked) else asked
+        odd = asked.filter(pl.col("value") != pl.col("spelt"))  # the others were looked up as they are
+        # what is spelt so goes before what means the same
+        found = asked.join(self._meant, on="spelt", how="inner")
+        if len(odd):
+            known = pl.DataFrame({"spelt": self.values}).with_row_index("other")
+            found = pl.concat([odd.join(known, on="spelt", how="inner"), found])
+        return found.select("value", "other").unique("value", keep="first", maintain_order=True)
 
     @cached_property
-    def _own_spelling(self) -> tuple[pl.Series, int]:
-        return respelt(self.values)
+    def _meant(self) -> pl.DataFrame:
+        """The values that are spelt in another way: columns ``spelt`` and ``other``; of several the first."""
+        own, count = respelt(self.values)
+        table = pl.DataFrame({"value": self.values, "spelt": own}).with_row_index("other")
+        odd = table.filter(pl.col("value") != pl.col("spelt")) if count else table.clear()
+        return odd.unique("spelt", keep="first", maintain_order=True).select("spelt", "other")
 
     def encode_values(self, values: Sequence[str | None] | NDArray[Any]) -> NDArray[np.int32]:
         """Look up ``N`` values one by one; the first call builds a dictionary, as of :meth:`index`."""
