@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dien.cli.output import print_as_it_is
+from dien.cli.output import finish, print_as_it_is
 from dien.errors import DienError
 from tests.cli.commands import WORKS
 from tests.cli.running import dien
@@ -46,6 +46,15 @@ def test_text_for_a_program_is_printed_to_the_last_character(capsys: pytest.Capt
     text = "a: [b]  # :smile: \x1b[1m\t \u202e " + "x" * 500 + "\n\n"
     print_as_it_is(text)
     assert capsys.readouterr().out == text
+
+
+def test_a_key_is_printed_as_words_and_a_name_of_a_column_in_it_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    finish({}, {"valid_auc": 1, "rows without user (column 'user_id')": 2}, "done", as_json=False)
+    printed = capsys.readouterr().out
+    assert "valid AUC" in printed
+    assert "(column 'user_id')" in printed
 
 
 def test_a_standard_output_without_room_is_an_error_of_dien(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,11 +135,13 @@ def table_of(*columns: str) -> Table:
 
 
 def _label(key: str) -> str:
-    """Write a key as people read it: ``valid_auc`` is "valid AUC"; one of a schema stays as it is."""
+    """Write a key as people read it: ``valid_auc`` is "valid AUC"; names of columns stay as they are."""
     if key.startswith("features."):
         return key
-    words = key.replace("log_loss", "LogLoss").replace("_", " ").split(" ")
-    return " ".join(word.upper() if word in ("auc", "gauc") else word for word in words)
+    text = key.replace("log_loss", "LogLoss")
+    if key.isidentifier():  # else it is words, and what has a low line among them is a name
+        text = text.replace("_", " ")
+    return " ".join(word.upper() if word in ("auc", "gauc") else word for word in text.split(" "))
 
 
 def _text(value: Any) -> str:
