@@ -141,7 +141,6 @@ _TO_WRITE = {
     "criteo-attribution": r"interactions\.item of the schema is \?\?\?",
     "last-fm-1k": r"--columns user,item,time",
     "mind": r"--columns user,item,time",
-    "ta-feng": r"interactions\.time of the schema is \?\?\?",
     "taobao-userbehavior": r"--columns user,item,time",
     "tenrec": r"interactions\.time of the schema is \?\?\?",
     "yoochoose": r"--columns user,item,time",
