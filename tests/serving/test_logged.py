@@ -191,7 +191,10 @@ def test_what_cannot_be_scored_is_refused_with_a_remedy_and_nothing_is_written(
     requests, pairs, out = tmp_path / "r.jsonl", tmp_path / "p.jsonl", tmp_path / "s.jsonl"
     requests.write_text('{"user": "u1", "history": ["i1"], "candidates": ["i2"]}\n')
     pairs.write_text('{"user": "u1", "item": "i2", "time": "soon"}\n')
+    nothing = tmp_path / "n.jsonl"
+    nothing.write_text('{"user": "u1", "item": "i2"}\n{"user": "u1", "item": null}\n')
     cases: list[tuple[Any, type[DienError], str]] = [
+        (lambda: score_pairs(rich_run, nothing, out), DataError, r"line 2: column 'item'.*never null; mend"),
         (lambda: score_pairs(rich_run, requests, out), DataError, "requests with a history each"),
         (lambda: Scorer(rich_run) and score_pairs(rich_run, pairs, out), DataError, "line 1: column 'time'"),
         (lambda: score_pairs(rich_run, pairs, pairs), DataError, "is the file of pairs"),
@@ -204,7 +207,7 @@ def test_what_cannot_be_scored_is_refused_with_a_remedy_and_nothing_is_written(
             call()
     with pytest.raises(ValueError, match="split is 'all'"):
         score_split(rich_run, out, split="all")  # type: ignore[arg-type]
-    assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "p.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "p.jsonl", "n.jsonl"}
 
 
 def test_rows_with_histories_of_their_own_score_as_their_batches_and_no_pair_does(tmp_path: Path) -> None:

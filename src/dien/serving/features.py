@@ -41,6 +41,7 @@ class Field:
         leaf: what it holds, or its lists do.
         depth: 0 for a value, 1 for a list, 2 for a list of lists.
         required: whether every request has it; in lists, without any null.
+        known: whether a value of it is never null.
         of_history: whether it is a list with an entry for each item of the history.
         of_candidates: whether it is a list with an entry for each candidate.
         clock: reads its values, where they are times.
@@ -50,6 +51,7 @@ class Field:
     leaf: Leaf = "id"
     depth: int = 0
     required: bool = False
+    known: bool = False
     of_history: bool = False
     of_candidates: bool = False
     clock: Clock = UNKNOWN
@@ -70,7 +72,7 @@ class Field:
     @property
     def nullable(self) -> bool:
         """Whether it may be null, for what is unknown."""
-        return not (self.required and self.depth)
+        return not (self.known or (self.required and self.depth))
 
     @property
     def beside(self) -> str | None:

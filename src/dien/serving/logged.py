@@ -27,7 +27,7 @@ from dien.serving.scorer import Scorer
 from dien.serving.writing import file_of_scores, lists_of
 
 IMPRESSIONS_AT_ONCE = 1024
-ITEM = Field("item", required=True)
+ITEM = Field("item", required=True, known=True)
 _FOREVER = np.iinfo(np.int64).max
 
 _SPLIT = pa.schema(

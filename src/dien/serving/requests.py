@@ -225,7 +225,8 @@ def _expected(field: Field, is_text: bool = False) -> str:
     if field.leaf == "time":
         return f"{field.expected}, of the years 1970 to 2099, or {null} where there is none; mend it"
     if not field.nullable:
-        return f"{field.expected}, [] for none and never {null}; mend it"
+        none = ", [] for none and" if field.depth else ","
+        return f"{field.expected}{none} never {null}; mend it"
     return f"{field.expected}, or {null} where there is none; mend it"
 
 

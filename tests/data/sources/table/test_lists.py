@@ -52,8 +52,8 @@ def _plain(value: str | None) -> str | None:
     return value if value is None else value.removesuffix(".0")
 
 
-def test_a_list_of_lists_is_refused() -> None:
-    for text in ("[[1, 2], [3]]", "[(1, 2), (3, 4)]", "[{'id': 1}]"):
+def test_a_list_of_lists_or_with_a_gap_is_refused() -> None:
+    for text in ("[[1, 2], [3]]", "[(1, 2), (3, 4)]", "[{'id': 1}]", "[1,,2]", "[ , 1]"):
         with pytest.raises(BadValueError, match="expected a list, or text as"):
             lists_of(pl.Series("l", ["[1]", text]), None, "")
 

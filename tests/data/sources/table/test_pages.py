@@ -1,4 +1,5 @@
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def pages(rows: list[tuple[int, Any]]) -> list[dict[str, Any]]:
             "user": user,
             "time": 1_700_000_000 + number,
             "places": [place for _, _, place in candidates],
+            "written_places": str([place for _, _, place in candidates]),
             "text": " ".join(f"{item}-{int(clicked)}" for item, clicked, _ in candidates),
             "inview": [item for item, _, _ in candidates],
             "bare": "|".join(item for item, _, _ in candidates),
@@ -77,7 +79,6 @@ def test_a_page_in_a_row_is_the_same_log_as_a_row_for_each_of_its_items(
         (user, list({item: (item, *rest) for item, *rest in candidates}.values()))
         for user, candidates in rows
     ]
-    features = {"context": {"place": {"column": "places"}}}
     as_rows = TableSpec.of(
         {"interactions": {"label": "label", "impression": "page"}, "features": {"context": {"place": {}}}},
         "test",
@@ -85,7 +86,8 @@ def test_a_page_in_a_row_is_the_same_log_as_a_row_for_each_of_its_items(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "CHUNK_ROWS", at_once)
         one = read(save(flat(rows), folder / "rows.jsonl"), None, None, as_rows)
-        for form in FORMS.values():
+        for form, column in product(FORMS.values(), ("places", "written_places")):
+            features = {"context": {"place": {"column": column}}}
             spec = TableSpec.of({"interactions": form, "features": features}, "test")
             other = read(save(pages(rows), folder / "pages.jsonl"), None, None, spec)
             for made, wanted in ((other.events, one.events), (other.items, one.items)):

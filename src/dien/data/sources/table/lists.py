@@ -34,6 +34,14 @@ class Unfolded(Chunk):
         return super().place(int(self.of[index]) if index < len(self.of) else index)
 
 
+def are_written(values: pl.Series) -> bool:
+    """Whether a column of text ``[n]`` holds nothing but lists, as ``[1, 2]``."""
+    if values.dtype != pl.String:
+        return False
+    cells = values.filter(values.str.strip_chars() != "")
+    return bool(len(cells) and cells.str.contains(r"^\s*\[.*\]\s*$").all())
+
+
 def lengths_of(lists: pl.Series) -> NDArray[np.int64]:
     """Count the values of lists ``[n]``; a null has none."""
     return lists.list.len().fill_null(0).to_numpy().astype(np.int64)
@@ -111,6 +119,8 @@ def lists_of(values: pl.Series, separator: str | None, mend: str) -> pl.Series:
     empty = text.str.strip_chars() == ""
     refuse(values, ~(empty | text.str.contains(_LITERAL)).fill_null(True), expected)
     inside = text.str.replace(r"^\s*[\[(]", "").str.replace(r"[\])]\s*$", "")
+    gaps = inside.str.replace_all(_QUOTED, "''").str.contains(r"(?:^|,)\s*,")
+    refuse(values, gaps.fill_null(False), expected)  # a value is missing, and the next ones would move up
     by_comma, by_blank = inside.str.extract_all(_BY_COMMA), inside.str.extract_all(_BY_BLANK)
     pieces = evaluated(pl.when(inside.str.contains(",", literal=True)).then(by_comma).otherwise(by_blank))
     bare = pl.element().str.strip_chars().str.replace(r"""^(?:'(.*)'|"(.*)")$""", "${1}${2}")

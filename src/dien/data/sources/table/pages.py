@@ -14,7 +14,14 @@ from dien.data.readers.messages import listed, refuse, refuse_type
 from dien.data.readers.reader import Chunk
 from dien.data.readers.values import cast
 from dien.data.sources.table.forms import Page
-from dien.data.sources.table.lists import Unfolded, lengths_of, lists_of, values_beside, values_of
+from dien.data.sources.table.lists import (
+    Unfolded,
+    are_written,
+    lengths_of,
+    lists_of,
+    values_beside,
+    values_of,
+)
 from dien.data.sources.table.values import ids
 from dien.data.spelling import Spelling
 
@@ -77,6 +84,7 @@ class Pages:
         self._page, self._clicked, self._label, self._multi = page, clicked, label, multi
         self._rows = 0
         self._marks: set[str] = set()
+        self._listed: dict[str, bool] = {}
         self.counts = {EMPTY: 0, NOT_ON_PAGE: 0}
 
     @property
@@ -87,8 +95,8 @@ class Pages:
     def rows(self, chunk: Chunk) -> Chunk:
         """Make the rows of a chunk those of its candidates; columns :data:`CLICKED` and :data:`PAGE` are new.
 
-        Another column that holds a list as long as the page is of the candidates, too; any other value is of
-        all of them.
+        Another column that holds a list as long as the page is of the candidates, too, as is text that writes
+        nothing but such lists (the first rows of a log decide); any other value is of all of them.
 
         Raises:
             DataError: a page or what was clicked on it cannot be read.
@@ -130,6 +138,11 @@ class Pages:
         values = chunk.frame[name]
         if name == self._label:
             values = chunk.parse(name, self._lists)
+        elif name not in self._multi and name != self._clicked:
+            if name not in self._listed and values.null_count() < len(values):
+                self._listed[name] = are_written(values)
+            if self._listed.get(name):
+                values = chunk.parse(name, lambda cells: lists_of(cells, None, "mend it"))
         depth = _depth(values.dtype)
         if name == self._clicked or depth == 0 or (name in self._multi and depth == 1):
             return values.gather(of)
