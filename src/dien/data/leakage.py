@@ -160,8 +160,9 @@ def in_words(name: str, says: Alone) -> str:
     """Say what a leaking feature does, and the remedy."""
     return (
         f"context feature {name!r} alone tells the label: AUC {says.auc:.3f} on held-out rows ({says.rows:,} "
-        "looked at); it seems to be written after the click, and no request has it; move it to "
-        "features.behaviour of the schema, or take it out, and prepare the data so"
+        "looked at); it seems to be written after the click, or to name sessions in which all or nothing was "
+        "clicked, and no request has it; move it to features.behaviour of the schema, or take it out, and "
+        "prepare the data so"
     )
 
 
