@@ -235,6 +235,25 @@ def test_what_fills_histories_up_is_no_item(tmp_path: Path) -> None:
             assert made.behaviours["c"].cast(pl.String).to_list() == ["a", "c", "f"]
 
 
+def test_marks_of_a_missing_item_in_a_history_are_left_out_with_their_features_and_counted(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "log.csv").write_text("user,item,hist,c\n1,7,5|NULL|6,a|b|c\n2,8,\\N|9,d|e\n3,8,5|NA,f|g\n")
+    history = {"item": "hist", "separator": "|", "features": {"c": "c"}}
+    for nulls, found in (
+        ({}, ["5", "6", "9", "5", "NA"]),
+        ({"nulls": ["NULL", "\\N", "NA"]}, ["5", "6", "9", "5"]),
+    ):
+        spec = TableSpec.of(
+            {"interactions": {"history": history, **nulls}, "features": {"behaviour": {"c": {}}}}, "test"
+        )
+        made = read([tmp_path / "log.csv"], None, None, spec)
+        assert made.behaviours is not None
+        assert [made.items["item"][i - 1] for i in made.behaviours["item"]] == found
+        assert made.behaviours["c"].cast(pl.String).to_list() == ["a", "c", "e", "f", "g"][: len(found)]
+        assert made.excluded["entries of histories that mark a missing item (left out)"] == 7 - len(found)
+
+
 def test_a_log_whose_histories_are_all_empty_is_refused(tmp_path: Path) -> None:
     path = save([{"user": 1, "item": 2, "hist": ""}], tmp_path / "log.jsonl")
     spec = TableSpec.of({"interactions": {"history": {"item": "hist", "separator": "|"}}}, "test")

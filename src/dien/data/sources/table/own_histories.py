@@ -24,6 +24,7 @@ from dien.data.spelling import respelt, spelling_of
 from dien.errors import DataError
 
 NOT_EARLIER = "behaviours of histories that are not earlier than their row (left out)"
+MISSING = "entries of histories that mark a missing item (left out)"
 SAME = "rows with the history of the row before (kept, one impression)"
 
 
@@ -60,7 +61,7 @@ class OwnHistories:
         self._columns = Columns([HISTORY, "item", "time", *history.features])
         self._rows, self._file = 0, None if history.time is None else ""
         self.behaviours = pl.DataFrame()
-        self.counts = {NOT_EARLIER: 0, SAME: 0}
+        self.counts = {NOT_EARLIER: 0, MISSING: 0, SAME: 0}
 
     @property
     def wanted(self) -> dict[str, str]:
@@ -182,7 +183,7 @@ class OwnHistories:
         return evaluated(pl.concat_list([chunk.parse(column, text) for column in columns]))
 
     def _kept(self, chunk: Chunk, lists: pl.Series) -> NDArray[np.bool_]:
-        """Mark the values of lists that count, and do not fill them up: one for each value of all."""
+        """Mark the values of lists that count: not those that fill them up, or mark a missing item."""
         history, lengths = self._history, lengths_of(lists)
         values = values_of(lists)
         kept = np.ones(len(values), bool)
@@ -193,6 +194,10 @@ class OwnHistories:
         if history.padding is not None:
             spelt = respelt(text(values))[0]
             kept &= (spelt != spelling_of(history.padding)).fill_null(True).to_numpy()
+        if values.dtype == pl.String and (marks := chunk.reader.file.nulls):
+            missing = kept & values.is_in(marks).fill_null(False).to_numpy()
+            self.counts[MISSING] += int(missing.sum())
+            kept &= ~missing
         if not isinstance(history.item, str):  # a column that a row has not
             kept &= values.is_not_null().to_numpy()
         return kept
