@@ -40,6 +40,11 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.form == ORDER
 
     @property
+    def key(self) -> tuple[str | None, str | None]:
+        """What a value cannot say by itself: a format of its own, and the zone."""
+        return None if self.form in (*UNITS, "iso") else self.form, self.zone
+
+    @property
     def text(self) -> str:
         """What is to be said of them."""
         unit = f"{in_words(self.form)} since 1970" if self.form in UNITS else in_words(self.form)

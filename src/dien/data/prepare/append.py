@@ -134,13 +134,23 @@ def _warn_if_strange(known: Ids, ids: pl.Series, rows: NDArray[np.int32], of_eve
 
 
 def _expect_times_alike(dataset: Dataset, log: Log) -> None:
-    """Refuse to go on with an order of rows, and with features that are told by another clock."""
+    """Refuse to go on with an order of rows, and with features that are told by another clock.
+
+    Warn where times are written in another way: a dataset folder keeps one, for requests.
+    """
     for times in (dataset.info.times, log.times):
         if log.events.height and times is not None and times.ordered:
             raise DataError(
                 f"{dataset.path}: the log has an order and no time (interactions.time: {{order: file}}), so "
                 "that what comes later cannot be told; prepare all of it again with --out"
             )
+    before, after = dataset.info.times, log.times
+    if before is not None and after is not None and before.key != after.key and log.events.height:
+        warnings.warn(
+            f"the new interactions write times as {after.text}; before, they were {before.text}; from "
+            "here on requests are read as the new ones are",
+            stacklevel=3,
+        )
     now = log.from_time(dataset.info.from_time)
     for name, was in dataset.info.from_time.items():
         if log.events.height and now.get(name) != was:

@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import polars as pl
@@ -87,6 +88,19 @@ def test_rows_in_order_are_split_by_shares_and_by_user_and_the_folder_says_so(tm
         prepare(_ordered(100), tmp_path / rule, schema=_ORDER, split=rule)
     with pytest.raises(DataError, match="has an order and no time"):
         prepare(_ordered(100), tmp_path / "DATA", schema=_ORDER, append=True)
+
+
+def test_times_that_are_appended_in_another_zone_are_warned_of_and_in_another_unit_are_not(tmp_path) -> None:
+    frame = _ordered(100).select("user", "item", time=pl.int_range(100) * 5000 + 1_600_000_000)
+    prepare(frame, tmp_path / "DATA")
+    later = frame.with_columns((pl.col("time") + 10**6) * 1000)
+    with warnings.catch_warnings(record=True) as caught:
+        prepare(later, tmp_path / "DATA", append=True)
+    assert not [one for one in caught if "write times" in str(one.message)]
+    text = frame.with_columns(pl.from_epoch(pl.col("time") + 10**7).dt.strftime("%d.%m.%Y %H:%M:%S"))
+    schema = {"interactions": {"time_format": "%d.%m.%Y %H:%M:%S", "time_zone": "Asia/Tokyo"}}
+    with pytest.warns(UserWarning, match='write times as "%d.%m.%Y.*, Asia/Tokyo where .* before, they were'):
+        prepare(text, tmp_path / "DATA", schema=schema, append=True)
 
 
 def test_an_hour_of_another_zone_is_not_appended(tmp_path) -> None:
