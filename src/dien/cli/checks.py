@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 import typer
 
-from dien.data.readers.text_format import is_encoding
+from dien.data.readers.text_format import is_encoding, is_separator
 
 LARGEST = 2**63 - 1  # of a seed: what torch and numpy both take
 
@@ -111,8 +111,7 @@ def separator(value: object) -> str:
     """Check what is between columns; backslash t is a tab, and backslash x01 the character of this number."""
     given = str(value).replace("\\t", "\t")
     given = re.sub(r"\\x([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), given)
-    right = given and not set(given) & set('\r\n"')
-    return given if right else refuse(value, "one character or more, no quote and no line end")
+    return given if is_separator(given) else refuse(value, "one character or more, no quote and no line end")
 
 
 def encoding(value: object) -> str:

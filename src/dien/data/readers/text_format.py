@@ -37,7 +37,7 @@ class TextFormat:
     def __post_init__(self) -> None:
         if self.encoding is not None and not is_encoding(self.encoding):
             raise ValueError(f"encoding {self.encoding!r}; expected one of Python, as latin-1, gbk or utf-16")
-        if self.separator is not None and (not self.separator or set(self.separator) & set('\r\n"')):
+        if self.separator is not None and not is_separator(self.separator):
             raise ValueError(f"separator {self.separator!r}; expected characters but quotes and line ends")
 
     def keys_of_text(self) -> list[str]:
@@ -71,6 +71,11 @@ class Dialect:
     def delimiter(self) -> str:
         """The one character between the columns once the bytes are converted."""
         return self.separator if len(self.separator.encode()) == 1 else ONE_BYTE
+
+
+def is_separator(text: str) -> bool:
+    """Whether it can stand between columns: one or more characters, no quote and no line end."""
+    return bool(text) and not set(text) & set('\r\n"')
 
 
 def is_encoding(name: str) -> bool:

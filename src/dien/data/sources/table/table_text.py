@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from dien.data.features.definition import Text
-from dien.data.readers.text_format import TextFormat, is_encoding
+from dien.data.readers.text_format import TextFormat, is_encoding, is_separator
 from dien.data.sources.table.strict import Strict
 
 
@@ -55,7 +55,7 @@ class TableText(Strict):
     @field_validator("separator")
     @classmethod
     def _separates(cls, separator: str | None) -> str | None:
-        if set(separator or "") & set('\r\n"'):
+        if separator is not None and not is_separator(separator):
             raise ValueError("expected characters that are no quotes and no line ends")
         return separator
 
