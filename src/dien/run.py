@@ -195,6 +195,28 @@ class Run:
         """Whether training has ended."""
         return (self.path / RESULT).is_file()
 
+    def dataset(self, given: Dataset | Path | str | None = None) -> Dataset:
+        """Open the dataset that this run was trained on.
+
+        Args:
+            given: it, or its folder, where that has moved or has grown; None where it lies where it was.
+
+        Raises:
+            RunError: none is given, and it is no longer there, or the run was converted and has none.
+            DataError: it cannot be read.
+        """
+        if isinstance(given, Dataset):
+            return given
+        if given is None:
+            if self.info.data is None:
+                raise RunError(f"{self.path}: converted, so it has no dataset; score requests (dien score)")
+            given = Path(self.info.data)
+            if not given.is_dir():
+                raise RunError(
+                    f"{given}: the dataset of {self.path} is no longer there; say where it is (--data)"
+                )
+        return Dataset.open(given)
+
     def expect_data(self, data: Dataset) -> None:
         """Refuse a dataset that is not what this run was started on, wherever it lies.
 

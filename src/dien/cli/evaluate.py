@@ -47,7 +47,6 @@ def evaluate(
 
         dien evaluate runs/shop --slices
     """
-    from dien.data.dataset import Dataset
     from dien.data.inspection.counts import unknown_shares
     from dien.run import Run
     from dien.training import base_rate, evaluate_slices, truth_share
@@ -55,19 +54,19 @@ def evaluate(
     from dien.training.metrics import OF_CONVERSIONS
 
     opened = Run.open(run)
+    dataset = opened.dataset(data)
     parts: dict[str, Metrics] = {}
     with progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
         if slices:
-            parts = evaluate_slices(opened, data, split=split, device=device, progress=advance)
+            parts = evaluate_slices(opened, dataset, split=split, device=device, progress=advance)
             whole = parts.pop("all")
         else:
-            whole = evaluate_run(opened, data, split=split, device=device, progress=advance)
+            whole = evaluate_run(opened, dataset, split=split, device=device, progress=advance)
     metrics = whole.to_dict() | base_rate(opened.info.dataset, whole)
     metrics |= truth_share(opened.info.dataset, split, whole.auc)
     if (weight := opened.info.dataset["sizes"].get("splits", {}).get(split, {}).get("weight")) is not None:
         metrics["sum_of_weights"] = weight
-    assert opened.info.data is not None  # else it could not be evaluated
-    unknown = unknown_shares(Dataset.open(data or opened.info.data), split)
+    unknown = unknown_shares(dataset, split)
     result = {"run": str(run), "split": split, **metrics, "unknown": unknown}
     metrics |= {name: value for name, value in whole.flat().items() if value is not None}
     for name in OF_CONVERSIONS:

@@ -14,7 +14,7 @@ from dien.data.ragged import row_of
 from dien.progress import Progress
 from dien.serving.features import Field
 from dien.serving.requests import read_requests
-from dien.serving.scored import ScoredFile, described
+from dien.serving.scored import ScoredFile, by_column, described
 from dien.serving.scorer import Scorer
 from dien.serving.writing import file_of_scores, lists_of
 
@@ -109,10 +109,7 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
         (given_users, of_users),
     ):
         result.count_unknown(fields.features, given, encoded)
-    found = [scores] if scores.ndim == 1 else list(scores)
-    return {
-        name: lists_of(values, counts) for name, values in zip(("scores", "conversions"), found, strict=False)
-    }
+    return {name: lists_of(values, counts) for name, values in by_column(scores).items()}
 
 
 def _lengths(lists: pl.Series) -> NDArray[np.int64]:

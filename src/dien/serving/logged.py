@@ -16,13 +16,13 @@ from dien.data.features import TIME_SINCE
 from dien.data.prepare.append import newest_event
 from dien.data.ragged import ranges, row_of
 from dien.data.tables import FeatureTable, SplitName, begins
-from dien.errors import DataError, RunError
+from dien.errors import DataError
 from dien.progress import Progress
 from dien.run import Run
 from dien.serving.catalogue import as_known
 from dien.serving.features import USER, Described, Field
 from dien.serving.requests import read_requests
-from dien.serving.scored import ScoredFile, described
+from dien.serving.scored import ScoredFile, by_column, described
 from dien.serving.scorer import Scorer
 from dien.serving.writing import file_of_scores, lists_of
 
@@ -176,15 +176,7 @@ class _Logged:
 
     def __init__(self, run: Run | Path | str, data: Dataset | Path | str | None) -> None:
         run = run if isinstance(run, Run) else Run.open(run)
-        if data is None:
-            if run.info.data is None:
-                raise RunError(f"{run.path}: converted, so it has no dataset; score requests instead")
-            data = Path(run.info.data)
-            if not data.is_dir():
-                raise RunError(
-                    f"{data}: the dataset of {run.path} is no longer there; say where it is (--data)"
-                )
-        self.dataset = data if isinstance(data, Dataset) else Dataset.open(data)
+        self.dataset = run.dataset(data)
         self.scorer = Scorer(run, self.dataset)
         self.read = {"the dataset folder": self.dataset.path}
 
@@ -261,8 +253,7 @@ class _Logged:
         result.behaviours += len(history)
         result.unknown_candidates += int(self.unknown("item", item).sum())
         result.unknown_behaviours += int(self.unknown("item", history).sum())
-        found = [scores] if scores.ndim == 1 else list(scores)
-        return dict(zip(("scores", "conversions"), found, strict=False))
+        return by_column(scores)
 
     def score_pairs(
         self, table: pl.DataFrame, of_items: list[Field], result: ScoredFile

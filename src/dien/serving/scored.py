@@ -69,6 +69,11 @@ class ScoredFile:
                 self.unknown_values[name] = self.unknown_values.get(name, 0) + unknown
 
 
+def by_column(scores: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Name what ``Scorer.score_rows`` gives: ``scores``, and ``conversions`` where they are asked for."""
+    return dict(zip(("scores", "conversions"), np.atleast_2d(scores), strict=False))
+
+
 def described(features: Described) -> NDArray[np.bool_]:
     """Mark the candidates or users ``[n]`` of which any feature is given; empty without features."""
     marks = [known for _, known in features.values()]

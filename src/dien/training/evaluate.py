@@ -110,13 +110,7 @@ def _open(
         )
     place = device_of(device)
     run = run if isinstance(run, Run) else Run.open(run)
-    if data is None:
-        if run.info.data is None:
-            raise RunError(f"{run.path}: converted, so it has no dataset; score requests (dien score)")
-        data = Path(run.info.data)
-        if not data.is_dir():
-            raise RunError(f"{data}: the dataset of {run.path} is no longer there; say where it is (--data)")
-    dataset = data if isinstance(data, Dataset) else Dataset.open(data)
+    dataset = run.dataset(data)
     run.expect_data(dataset)
     dataset.check()
     model = run.load_model().to(place)
