@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from msgspec import structs
 
-from dien.data.readers.first_lines import head_of
+from dien.data.readers.first_lines import first_bytes
 from dien.data.readers.nulls import KNOWN
 from dien.data.readers.source_file import SourceFile, source_file
 from dien.data.readers.streams import BYTE_ORDER_MARK, members
@@ -105,8 +105,10 @@ def find(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[TableFi
     return [table_file(path, root, text) for path, root in _expand(paths)]
 
 
+HEAD_ROWS = 100_000
+"""Rows of a file that are looked at, where the first ones are enough."""
 _FILES = 10
-"""Files of a table that are looked at, where its first rows are enough."""
+"""Files of a table, likewise."""
 
 
 def first_rows(files: Sequence[TableFile], head: int | None) -> list[TableFile]:
@@ -227,7 +229,7 @@ def _unpacked(path: Path) -> tuple[str, str]:
 
 def _by_content(path: Path, text: TextFormat) -> Format | None:
     """Tell the format of a file by its first bytes; None where it is none that is read."""
-    head = head_of(path)
+    head = first_bytes(path)
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[{")):

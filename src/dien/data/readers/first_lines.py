@@ -23,7 +23,7 @@ _TIME = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
 _NUMBERED = re.compile(r"(.*[^\d])\d{2,}")  # as N55528
 
 
-def head_of(path: Path) -> bytes:
+def first_bytes(path: Path) -> bytes:
     """Read the first bytes of a file, unpacked; of a damaged one, what can be.
 
     Raises:
@@ -50,7 +50,7 @@ def dialect_of(path: Path, said: TextFormat, usual: str | None) -> Dialect:
     Raises:
         DataError: the file cannot be opened.
     """
-    head, told = head_of(path), []
+    head, told = first_bytes(path), []
     encoding = said.encoding
     if encoding is None:
         encoding = "utf-8"
@@ -124,7 +124,7 @@ def rows_of(lines: Iterable[str], dialect: Dialect) -> list[list[str]]:
 
 def first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
     """Cut the first lines of a file into rows of fields."""
-    return rows_of(_lines(head_of(path), dialect.encoding), dialect)
+    return rows_of(_lines(first_bytes(path), dialect.encoding), dialect)
 
 
 def _lines(head: bytes, encoding: str) -> list[str]:

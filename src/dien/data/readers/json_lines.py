@@ -13,7 +13,7 @@ import polars as pl
 
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
-from dien.data.readers.first_lines import head_of
+from dien.data.readers.first_lines import first_bytes
 from dien.data.readers.json_columns import column_of
 from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
 from dien.data.readers.nested import leaves_of_value, value_inside
@@ -271,7 +271,7 @@ class JsonReader:
 
     def _damaged(self, line: int, error: Exception) -> NoReturn:
         mend = "mend or remove the line"
-        if line == 1 and head_of(self.file.path).removeprefix(streams.BYTE_ORDER_MARK)[:1] == b"[":
+        if line == 1 and first_bytes(self.file.path).removeprefix(streams.BYTE_ORDER_MARK)[:1] == b"[":
             mend = "this is a JSON array: write one object a line, as jq -c '.[]' FILE > NEW.jsonl does"
         raise DataError(
             f"{self.file.path}: line {line}: {one_line(error)}; expected one JSON object in "

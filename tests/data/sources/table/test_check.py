@@ -83,5 +83,5 @@ def test_a_feature_that_tells_the_label_and_ids_that_do_not_meet_are_warned_of(
 def test_only_the_first_rows_of_events_are_read(
     files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(check.__globals__, "ROWS", 50)
+    monkeypatch.setitem(check.__globals__, "HEAD_ROWS", 50)
     assert check(TableSpec.of(SCHEMA, "schema"), [files["log"]], [files["items"]]).rows == 50

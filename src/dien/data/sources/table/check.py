@@ -14,15 +14,12 @@ from dien.data.features import TIME_SINCE
 from dien.data.leakage import alone, in_words
 from dien.data.log import Join, Log
 from dien.data.prepare.look import expect_joined
-from dien.data.readers.files import find
+from dien.data.readers.files import HEAD_ROWS, find
 from dien.data.readers.reader import open_table
 from dien.data.sources.table.reading import read
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.time_keys import Order
-
-ROWS = 100_000
-"""Rows that are read of a file of events."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def check(
     Raises:
         DataError: prepare would refuse the schema or these rows; the first reason.
     """
-    log = read(interactions, items, users, spec, behaviours=behaviours, head=ROWS)
+    log = read(interactions, items, users, spec, behaviours=behaviours, head=HEAD_ROWS)
     expect_joined(log.joins)
     tables = {"interactions": interactions, "behaviours": behaviours, "items": items, "users": users}
     given = {name: paths for name, paths in tables.items() if paths is not None}

@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 
 from dien.data.prepare.look import expect_joined
-from dien.data.readers.files import find
+from dien.data.readers.files import HEAD_ROWS, find
 from dien.data.readers.messages import listed
 from dien.data.readers.nulls import KNOWN
 from dien.data.readers.reader import open_table
-from dien.data.sources.table.infer.head import ROWS, HeadColumn, head_of
+from dien.data.sources.table.infer.head import HeadColumn, head_of
 from dien.data.sources.table.infer.histories import find_history
 from dien.data.sources.table.infer.pages import FoundObjects, find_objects, find_page
 from dien.data.sources.table.infer.roles import Found, find_click, find_role, named, with_clock
@@ -160,7 +160,7 @@ def _tried(
         spec = TableSpec.of(parse_yaml(draft), "the draft")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd times, which were warned of already
-            log = read(interactions, items, users, spec, head=ROWS)
+            log = read(interactions, items, users, spec, head=HEAD_ROWS)
         for join in log.joins:
             met = f"{join.met:,} of the {join.ids:,} {join.side}s of the rows read have a row here"
             lines.insert(lines.index(f"{join.side}s:") + 2, f"  # {met}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dien.data.readers.files import TableFile, find, first_rows
+from dien.data.readers.files import HEAD_ROWS, TableFile, find, first_rows
 from dien.data.readers.messages import BadValueError, listed
 from dien.data.readers.nulls import LIKELY
 from dien.data.readers.reader import is_pattern, open_table, read_chunks
@@ -16,9 +16,6 @@ from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.readers.values import evaluated
 from dien.data.sources.table.times import TimeParser
 from dien.errors import DataError
-
-ROWS = 100_000
-"""Read at most of a file."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def head_of(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[Head
     files = find(paths, text)
     _expect_the_same_columns(files)
     problems: dict[str, str] = {}
-    heads = [(file.path, _first_rows(file, problems)) for file in first_rows(files, ROWS)]
+    heads = [(file.path, _first_rows(file, problems)) for file in first_rows(files, HEAD_ROWS)]
     names = dict.fromkeys(column.name for _, columns in heads for column in columns)
     parts: dict[str, list[tuple[Path, pl.Series]]] = {name: [] for name in names}
     for path, columns in heads:
@@ -150,16 +147,8 @@ def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
 
 def _read(file: TableFile, names: Sequence[str]) -> list[pl.Series]:
     """Read the first rows of some columns at once."""
-    parts: dict[str, list[pl.Series]] = {name: [] for name in names}
-    rows = 0
-    for chunk in read_chunks(open_table(file), names):
-        frame = chunk.frame.head(ROWS - rows)
-        rows += frame.height
-        for name in names:
-            parts[name].append(frame[name])
-        if rows >= ROWS:
-            break
-    return [_joined(name, series) for name, series in parts.items()]
+    frames = [chunk.frame for chunk in read_chunks(open_table(file), names)]  # as many as the file's head has
+    return [_joined(name, [frame[name] for frame in frames]) for name in names]
 
 
 def _why(name: str, error: str) -> str:
