@@ -13,6 +13,11 @@ from dien.data.readers.messages import refuse
 _LITERAL = r"^\s*\[[\s\S]*\]\s*$"
 
 
+def in_brackets(text: pl.Series) -> pl.Series:
+    """Mark the text ``[n]`` that stands in square brackets: a list, if it is one."""
+    return text.str.contains(_LITERAL).fill_null(False)
+
+
 def with_literals(text: pl.Series, lists: pl.Series, expected: str, *, fractions: bool = False) -> pl.Series:
     """Put lists that are written as text in place of what was made of that text otherwise.
 
@@ -29,7 +34,7 @@ def with_literals(text: pl.Series, lists: pl.Series, expected: str, *, fractions
         BadValueError: a list holds something else than text, whole numbers, booleans and nothing, or
             numbers with a fraction where they may stand.
     """
-    written = text.str.contains(_LITERAL).fill_null(False)
+    written = in_brackets(text)
     if not written.any():
         return lists
     found: dict[str, list[str | None]] = {}

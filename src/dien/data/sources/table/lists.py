@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.readers.literals import with_literals
+from dien.data.readers.literals import in_brackets, with_literals
 from dien.data.readers.messages import BadValueError, refuse, refuse_type, shown
 from dien.data.readers.reader import Chunk
 from dien.data.readers.values import cast, evaluated
@@ -39,7 +39,7 @@ def are_written(values: pl.Series) -> bool:
     if values.dtype != pl.String:
         return False
     cells = values.filter(values.str.strip_chars() != "")
-    return bool(len(cells) and cells.str.contains(r"^\s*\[.*\]\s*$").all())
+    return bool(len(cells) and in_brackets(cells).all())
 
 
 def lengths_of(lists: pl.Series) -> NDArray[np.int64]:
