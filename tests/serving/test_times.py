@@ -138,10 +138,23 @@ def test_requests_score_alike_however_their_times_are_written_and_the_hour_follo
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(_REQUEST | one) + "\n" for one in _WRITTEN))
     result = score_file(scorer, tmp_path / "r.jsonl", tmp_path / "s.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert [line["scores"] for line in lines] == [lines[0]["scores"]] * 5
-    assert np.allclose(lines[0]["scores"], plain, atol=1e-6)
+    assert np.allclose([line["scores"] for line in lines], [plain] * 5, atol=1e-6)
     assert result.missing_context == ()
     assert result.times == {"seconds": 9, "milliseconds": 3, "text": 3}
+
+
+def test_the_times_of_a_history_may_mix_text_and_numbers(timed_run, tmp_path) -> None:
+    scorer, path = Scorer(timed_run), tmp_path / "r.jsonl"
+    mixed = {"times": ["2023-11-26 11:58:30", float(_NOW - 40)], "time": _NOW}
+    path.write_text("".join(json.dumps(_REQUEST | one) + "\n" for one in (_WRITTEN[4], mixed, _WRITTEN[0])))
+    assert score_file(scorer, path, tmp_path / "s.jsonl").times == {"seconds": 8, "text": 1}
+    scores = [json.loads(line)["scores"] for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert np.allclose(scores, [scorer.score(1, [1, 2], [3, 4], **mixed)] * 3, atol=1e-6)
+    path.write_text(json.dumps(_REQUEST | mixed) + "\n" + json.dumps(_REQUEST | {"times": ["x", 2.0**60]}))
+    with pytest.raises(
+        DataError, match=r"line 2: column 'times': found \['x', 1.*\]; expected a list of integers, .*mend it"
+    ):
+        score_file(scorer, path, tmp_path / "s.jsonl")
 
 
 def test_typed_times_and_floats_of_parquet_score_as_whole_numbers_do(timed_run, tmp_path) -> None:
@@ -183,11 +196,14 @@ def test_a_time_that_is_none_is_refused_with_its_line(timed_run, tmp_path: Path)
         {"times": {"form": "%Q"}},
         {"times": {"form": "iso", "zone": "Nowhere/Else"}},
         {"from_time": {"hour": {"what": "hour", "zone": "Nowhere/Else"}}},
+        {"from_time": {"time_since": {"what": "hour", "zone": "UTC"}}},
     ],
 )
 def test_a_run_whose_log_writes_times_as_none_does_is_refused(timed_run, tmp_path: Path, change) -> None:
     shutil.copytree(timed_run.path, tmp_path / "run")
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     (tmp_path / "run" / "run.json").write_text(json.dumps(info | {"dataset": info["dataset"] | change}))
-    with pytest.raises(RunError, match=r"run\.json: .*(%Q cannot be read|expected a time zone)"):
+    with pytest.raises(
+        RunError, match=r"run\.json: .*(%Q cannot be read|expected a time zone|to be its hour)"
+    ):
         Scorer.load(tmp_path / "run")

@@ -11,12 +11,13 @@ import polars as pl
 import pyarrow as pa
 
 from dien.data.readers.messages import BadValueError, shown
+from dien.data.readers.values import WHOLE
 
 
 def column_of(name: str, values: Sequence[Any]) -> pl.Series:
     """Make a typed column of JSON values: of text, numbers, booleans, or lists of text or of numbers.
 
-    Text holds what is mixed; in lists only text, whole numbers and booleans may be mixed.
+    Text holds what is mixed; in lists only text, whole numbers (3.0, too) and booleans may be mixed.
 
     Args:
         name: of the column.
@@ -67,7 +68,12 @@ def _dtype_of(values: Sequence[Any], in_list: bool = False) -> pl.DataType | Non
         return pl.Float64()
     if types == {int} and _fits_64_bits(values):
         return pl.Int64()
-    return None if in_list and float in types else pl.String()
+    fractions = in_list and any(type(one) is float and not _is_whole(one) for one in values)
+    return None if fractions else pl.String()
+
+
+def _is_whole(number: float) -> bool:
+    return number.is_integer() and abs(number) < WHOLE
 
 
 def _fits_floats(values: Sequence[float | None]) -> bool:

@@ -247,8 +247,11 @@ class JsonReader:
         try:
             return column_of(name, values)
         except BadValueError as error:
+            said: object = error
+            if name in self._types:
+                said = f"found {shown(values[error.index])}; expected {self._types[name].expected}"
             place = self.place(row + error.index)
-            raise DataError(f"{self.file.path}: {place}: column {name!r}: {error}") from error
+            raise DataError(f"{self.file.path}: {place}: column {name!r}: {said}") from error
 
     def _wrong_value(self, number: int, line: bytes, error: msgspec.ValidationError) -> NoReturn:
         """Raise for a line that is JSON and not what its keys must hold."""
