@@ -35,9 +35,10 @@ from torch import Tensor
 
 from dien.config import RunConfig, override, read_mapping
 from dien.data.dataset import Dataset, feature_table, load_vocabularies
-from dien.data.dataset_info import Count, DatasetInfo
+from dien.data.dataset_info import Count, DatasetInfo, expect_timed
 from dien.data.features import Schema, Side
 from dien.data.tables import FeatureTable
+from dien.data.times import FromTime, Times
 from dien.data.validity import wrong_features
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
@@ -77,6 +78,8 @@ class _Converted(msgspec.Struct):
 
     schema: dict[str, Any]
     sizes: _Sizes
+    times: Times | None = None
+    from_time: dict[str, FromTime] = {}
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -387,16 +390,21 @@ def _checked(info: RunInfo) -> tuple[RunInfo, Schema]:
     """
     try:
         if info.data is None:
-            schema = msgspec.convert(info.dataset, _Converted).schema
+            dataset: DatasetInfo | _Converted = msgspec.convert(info.dataset, _Converted)
         else:
             dataset = msgspec.convert(info.dataset, DatasetInfo)
-            info, schema = msgspec.structs.replace(info, dataset=dataset.to_json()), dataset.schema
+            info = msgspec.structs.replace(info, dataset=dataset.to_json())
     except ValueError as error:
         raise ValueError(f"dataset: {error}") from error
     try:
-        return info, Schema.from_json(schema)
+        schema = Schema.from_json(dataset.schema)
     except ValueError as error:
         raise ValueError(f"dataset.schema: {error}") from error
+    try:
+        expect_timed(dataset.from_time, schema)
+    except ValueError as error:
+        raise ValueError(f"dataset.{error}") from error
+    return info, schema
 
 
 def _catalogue(schema: Schema) -> list[str]:

@@ -74,6 +74,13 @@ def test_a_wrong_field_of_a_feature_is_named_with_its_file(folder, change, messa
         (lambda info: info["sizes"]["splits"].pop("valid"), r"expected train, valid, test - at `\$.sizes`"),
         (lambda info: info["negatives"].update(sampled=None), r"got `null` - at `\$.negatives.sampled`"),
         (lambda info: info.update(auxiliary_negatives="none"), r"at `\$.auxiliary_negatives`"),
+        *(
+            (
+                lambda info, name=name: info.update(from_time={name: {"what": "hour", "zone": "UTC"}}),
+                f"from_time: {name}: expected a categorical feature of the context, to be its hour",
+            )
+            for name in ("price", "action", "wanted", "nobody")
+        ),
     ],
 )
 def test_a_missing_or_wrong_field_is_named_with_its_file(folder, change, message):

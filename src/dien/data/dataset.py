@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.dataset_info import FILE_NAME, DatasetInfo, SplitSizes, first_and_last
+from dien.data.dataset_info import FILE_NAME, DatasetInfo, SplitSizes, expect_timed, first_and_last
 from dien.data.features import TIME_SINCE, Feature, Schema, Side
 from dien.data.features.columns import files_of
 from dien.data.ragged import Column
@@ -105,6 +105,10 @@ class Dataset(Tables):
             schema = Schema.from_json(info.schema)
         except ValueError as error:
             raise folder.refusal(FILE_NAME, f"schema: not as prepare writes it: {error}") from error
+        try:
+            expect_timed(info.from_time, schema)
+        except ValueError as error:
+            raise folder.refusal(FILE_NAME, f"not as prepare writes it: {error}") from error
         n_items, n_users = info.sizes.items + 1, info.sizes.users + 1
         n_behaviours = info.sizes.behaviours
 

@@ -7,6 +7,7 @@ and raised the format if the folder cannot be read without it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
+from dien.data.features import KINDS, Schema
 from dien.data.readers.source_file import SourceFile
 from dien.data.tables import SPLITS, Split, SplitName
 from dien.data.times import FromTime, Times
@@ -263,6 +265,24 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in the file."""
         return dict(json.loads(json.dumps(msgspec.to_builtins(self))))
+
+
+def expect_timed(from_time: Mapping[str, FromTime], schema: Schema) -> None:
+    """Refuse an hour or a weekday that is no feature which a time can tell.
+
+    Args:
+        from_time: by the name of the feature.
+        schema: the features.
+
+    Raises:
+        ValueError: one of the names is of no categorical feature of the context.
+    """
+    told = {feature.name for feature in schema.of("context") if feature.raw is KINDS["categorical"]}
+    for name, timed in from_time.items():
+        if name not in told:
+            raise ValueError(
+                f"from_time: {name}: expected a categorical feature of the context, to be its {timed.what}"
+            )
 
 
 def first_and_last(split: Split) -> tuple[int, int] | None:
