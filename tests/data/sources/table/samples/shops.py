@@ -1,0 +1,111 @@
+"""What people looked at and bought in shops."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from tests.data.sources.table.samples.making import Draw, events, sample, when, write_text
+
+
+@sample("taobao-userbehavior")
+def _taobao_userbehavior(folder: Path, draw: Draw) -> None:
+    kinds = ["pv"] * 8 + ["cart", "fav", "buy"]
+    write_text(
+        folder / "UserBehavior.csv",
+        "",
+        ((u, i, 1000 + i % 7, draw.choice(kinds), t - 138_400_000) for u, i, t, _ in events(draw)),
+    )
+
+
+@sample("rees46")
+def _rees46(folder: Path, draw: Draw) -> None:
+    write_text(
+        folder / "2019-Oct.csv",
+        "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session",
+        (
+            (when(t - 80_000_000, "%Y-%m-%d %H:%M:%S UTC"), draw.choice(["view"] * 8 + ["cart", "purchase"]),
+             1_003_461 + i, 2_053_013_555_631_882_655 + i % 7, "" if i % 3 else f"electronics.c{i % 7}",
+             "" if i % 4 == 0 else f"b{i % 9}", f"{i + draw.random():.2f}", 520_088_904 + u,
+             f"4d3b30da-a5e4-49df-b1a8-ba5943f1d{u:03}")
+            for u, i, t, _ in events(draw)
+        ),
+    )  # fmt: skip
+
+
+@sample("retailrocket")
+def _retailrocket(folder: Path, draw: Draw) -> None:
+    def row(u: int, i: int, t: int) -> list[Any]:
+        event = draw.choice(["view"] * 8 + ["addtocart", "transaction"])
+        return [(t - 217_000_000) * 1000 + 527, u, event, i, u if event == "transaction" else ""]
+
+    rows = [row(u, i, t) for u, i, t, _ in events(draw)]
+    draw.shuffle(rows)
+    write_text(folder / "events.csv", "timestamp,visitorid,event,itemid,transactionid", rows)
+
+
+@sample("h-m")
+def _h_m(folder: Path, draw: Draw) -> None:
+    header = (
+        "article_id,product_code,prod_name,product_type_no,product_type_name,product_group_name,"
+        "graphical_appearance_no,graphical_appearance_name,colour_group_code,colour_group_name,"
+        "perceived_colour_value_id,perceived_colour_value_name,perceived_colour_master_id,"
+        "perceived_colour_master_name,department_no,department_name,index_code,index_name,index_group_no,"
+        "index_group_name,section_no,section_name,garment_group_no,garment_group_name,detail_desc"
+    )
+    articles = (
+        (f"{108_775_000 + i:010}", f"{108_775:07}", "Strap top", 253 + i % 4, "Vest top", "Garment Upper",
+         "1010016", "Solid", f"{9 + i % 3:02}", "Black", 4, "Dark", 5, "Black", 1676, "Jersey Basic", "A",
+         "Ladieswear", 1, "Ladieswear", 16, "Womens Everyday Basics", 1002, "Jersey Basic", '"a, ""b"" c"')
+        for i in range(1, 41)
+    )  # fmt: skip
+    write_text(folder / "articles.csv", header, articles)
+    write_text(
+        folder / "transactions_train.csv",
+        "t_dat,customer_id,article_id,price,sales_channel_id",
+        (
+            (when(t - 110_000_000, "%Y-%m-%d"), f"{u:064x}", f"{108_775_000 + i:010}", 0.01 * i, 1 + u % 2)
+            for u, i, t, _ in events(draw)
+        ),
+    )
+    write_text(
+        folder / "customers.csv",
+        "customer_id,FN,Active,club_member_status,fashion_news_frequency,age,postal_code",
+        (
+            (f"{u:064x}", "", "", "ACTIVE", "NONE" if u % 2 else "Regularly", 20 + u % 30, f"{u:064x}")
+            for u in range(1, 61)
+        ),
+    )
+
+
+@sample("ta-feng")
+def _ta_feng(folder: Path, draw: Draw) -> None:
+    def day(time: int) -> str:
+        at = datetime.fromtimestamp(time, timezone.utc)
+        return f"{at.month}/{at.day}/{at.year}"
+
+    write_text(
+        folder / "ta_feng_all_months_merged.csv",
+        "TRANSACTION_DT,CUSTOMER_ID,AGE_GROUP,PIN_CODE,PRODUCT_SUBCLASS,PRODUCT_ID,AMOUNT,ASSET,SALES_PRICE",
+        (
+            (day(t - 677_000_000), 1_104_905 + u, ["45-49", "25-29", ""][u % 3], 115, 110_411 + i % 7,
+             4_710_199_010_372 + i, draw.randrange(1, 4), 20 + i, 30 + i)
+            for u, i, t, _ in events(draw)
+        ),
+    )  # fmt: skip
+
+
+@sample("yoochoose")
+def _yoochoose(folder: Path, draw: Draw) -> None:
+    write_text(
+        folder / "yoochoose-clicks.dat",
+        "",
+        (
+            (
+                u,
+                when(t - 253_000_000, "%Y-%m-%dT%H:%M:%S.277Z"),
+                214_536_500 + i,
+                draw.choice(["0", "S", "1"]),
+            )
+            for u, i, t, _ in events(draw)
+        ),
+    )
