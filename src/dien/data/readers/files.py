@@ -123,6 +123,11 @@ def first_rows(files: Sequence[TableFile], head: int | None) -> list[TableFile]:
     return [replace(file, head=head) for file in files[:: -(-len(files) // _FILES)]]
 
 
+def in_words(files: Sequence[TableFile]) -> str:
+    """Name the files of a table, for messages: the first one, and how many more there are."""
+    return str(files[0].path) if len(files) == 1 else f"{files[0].path} and {len(files) - 1} more files"
+
+
 def _expand(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """Files, each with the folder its name is relative to."""
     for path in paths:

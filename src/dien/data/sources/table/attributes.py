@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from dien.data.features import Definition, Side
+from dien.data.sources.table.counts import Counts
 
 _CHANGES = ".changes"  # a column; no feature's name begins with a dot
 _OFTEN = 0.1  # of the items or users: so many that change make the latest value doubtful
@@ -19,7 +20,7 @@ def latest_of_each(
     side: Side,
     features: Mapping[str, Definition],
     rows: int,
-    excluded: dict[str, int],
+    counts: Counts,
 ) -> pl.DataFrame:
     """Take the latest known value of each item or user; of one second, that of the last row.
 
@@ -31,7 +32,7 @@ def latest_of_each(
         side: whether items or users are meant.
         features: by name.
         rows: of all items or users.
-        excluded: counts the items or users whose value changes, by feature.
+        counts: the items or users whose value changes are counted there, by feature.
 
     Returns:
         A column ``[rows]`` for each feature; null where no interaction knows the value. Where more than a
@@ -51,7 +52,7 @@ def latest_of_each(
             .agg(pl.col(name).last(), (value.n_unique() > 1).alias(_CHANGES))
         )
         changes = int(each[_CHANGES].sum())
-        excluded[f"{side}s whose {name} changes (kept, the latest value)"] = changes
+        counts.add(f"{side}s whose {name} changes (kept, the latest value)", changes)
         if changes > _OFTEN * each.height:
             warnings.warn(
                 f"features.{side}.{name}: {changes:,} of {each.height:,} {side}s change it in the "

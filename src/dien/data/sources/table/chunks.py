@@ -10,10 +10,9 @@ import polars as pl
 from dien.data.readers.files import TableFile
 from dien.data.readers.messages import no_column
 from dien.data.readers.reader import Chunk, Reader, open_table, read_chunks
-from dien.data.sources.table.incomplete import Incomplete
+from dien.data.sources.table.counts import Counts
 from dien.data.sources.table.times import TimeParser, with_times
 from dien.errors import DataError
-from dien.progress import Progress
 
 
 @dataclass
@@ -48,9 +47,7 @@ def chunks(
     wanted: Mapping[str, str],
     times: TimeParser | None,
     required: Mapping[str, str],
-    incomplete: Incomplete,
-    excluded: dict[str, int],
-    progress: Progress | None,
+    counts: Counts,
 ) -> Iterator[Chunk]:
     """Read the wanted columns of all files; those of the folders' names are among them.
 
@@ -59,9 +56,7 @@ def chunks(
         wanted: the key of the schema that names a column, by column.
         times: parser of the times, which are a column of the chunks; None where there are none.
         required: what each column says that must have a value in every row.
-        incomplete: leaves out rows that lack one.
-        excluded: counts files without rows.
-        progress: as in :func:`read`.
+        counts: what is left out or odd, rows that lack such a value and files without rows among it.
     """
     complete: TableFile | None = None  # a file that has all columns
     json_readers: list[tuple[Reader, list[str]]] = []
@@ -79,25 +74,24 @@ def chunks(
         if missing and file.format != "jsonl":  # a line may lack a key
             raise _missing(reader, missing[0], wanted, complete)
         rows = 0
-        for chunk in read_chunks(reader, inside, progress):
+        for chunk in read_chunks(reader, inside, counts.progress):
             constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
             rows += chunk.frame.height
             whole = replace(chunk, frame=chunk.frame.with_columns(*constant))
-            whole = incomplete.left_out(whole, required)
+            whole = counts.incomplete.left_out(whole, required)
             if times is not None:
                 whole = replace(whole, frame=with_times(whole, times.columns, row))
             yield whole
         row += rows
-        for what, count in reader.kept.items():
-            excluded[what] = excluded.get(what, 0) + count
+        counts.add_all(reader.kept)
         if not rows:
-            excluded["files without rows"] = excluded.get("files without rows", 0) + 1
+            counts.add("files without rows", 1)
         elif file.format == "jsonl":
             json_readers.append((reader, inside))
         else:
             complete = file
     if times is not None:
-        times.end(excluded)
+        times.end(counts.excluded)
     for reader, inside in json_readers:
         for name in inside:
             if not any(other.has(name) for other, _ in json_readers):

@@ -92,6 +92,10 @@ class Features(Strict):
         """Features of items or users that are read from the interactions, by name."""
         return {name: one for whose, name, one in self.named() if whose == side and one.from_ is not None}
 
+    def of_several_values(self) -> frozenset[str]:
+        """Name the columns of which a row has several values."""
+        return frozenset(one.column or name for _, name, one in self.named() if not one.one_value)
+
     def named(self) -> Iterator[tuple[Side, str, Definition]]:
         """Every feature with its side and name."""
         sides: tuple[Side, ...] = ("item", "user", "behaviour", "context")

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from dien.data.readers.nulls import LIKELY
+from dien.data.sources.table.counts import Counts
 from dien.data.sources.table.values import Codes
 from dien.errors import DataError
 
@@ -21,7 +22,7 @@ def count_likely_nulls(
     codes: Codes,
     rows: pl.Series,
     said: Sequence[str] | None,
-    excluded: dict[str, int],
+    counts: Counts,
 ) -> None:
     """Refuse an id that seems to mark what is missing and that many rows have; count rows with another one.
 
@@ -32,7 +33,7 @@ def count_likely_nulls(
         codes: of all ids.
         rows: ``[E]`` the row, from 1, of the id of each event.
         said: the marks that the schema names: other ids are counted alone then, and none where it is empty.
-        excluded: counts such rows.
+        counts: such rows are counted there.
 
     Raises:
         DataError: one row in a hundred, and more than one, has such an id.
@@ -51,4 +52,4 @@ def count_likely_nulls(
                 " where it is an id"
             )
         if count:
-            excluded[f"rows whose {what} is {name} (kept; missing if nulls in the schema names it)"] = count
+            counts.add(f"rows whose {what} is {name} (kept; missing if nulls in the schema names it)", count)

@@ -52,6 +52,7 @@ class OwnHistories:
                 "(interactions.time), or take the key out"
             )
         self._history, self._items = history, items
+        self.made = (HISTORY,)
         self.ordered = spec.interactions.ordered
         self._times = parser_of(spec.interactions)
         self._definitions: dict[str, Definition] = {

@@ -82,6 +82,7 @@ class Pages:
         self, page: Page, multi: frozenset[str], clicked: str | None = None, label: str | None = None
     ) -> None:
         self._page, self._clicked, self._label, self._multi = page, clicked, label, multi
+        self.made = (CLICKED, PAGE)
         self._rows = 0
         self._marks: set[str] = set()
         self._listed: dict[str, bool] = {}

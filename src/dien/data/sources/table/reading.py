@@ -8,21 +8,26 @@ from pathlib import Path
 import polars as pl
 
 from dien.data.features import Side
-from dien.data.log import Join, Log
+from dien.data.log import Log
 from dien.data.readers.files import TableFile, find, first_rows
+from dien.data.readers.text_format import TextFormat
 from dien.data.sources.table.attributes import latest_of_each
+from dien.data.sources.table.behaviours import read_behaviours
+from dien.data.sources.table.counts import Counts
 from dien.data.sources.table.incomplete import Incomplete
-from dien.data.sources.table.interactions import read_behaviours, read_interactions
+from dien.data.sources.table.interactions import read_interactions
 from dien.data.sources.table.own_histories import OwnHistories
 from dien.data.sources.table.sides import read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.split_files import SplitFiles
 from dien.data.sources.table.time_keys import expect_clock, parser_of
 from dien.data.sources.table.values import Codes
-from dien.data.spelling import Spelling
 from dien.data.tables import SplitName
 from dien.errors import DataError
 from dien.progress import Progress
+
+_TABLES: tuple[Side, ...] = ("item", "user")
+_NO_EVENTS = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
 
 
 def read(
@@ -68,13 +73,85 @@ def read(
             schema is still to be filled in.
     """
     spec.expect_filled_in()
-    if len(spec.interactions.labels) > 1:
+    _expect_to_fit(spec, interactions, {"item": items, "user": users}, behaviours)
+    text, split_files = spec.interactions.text(), None
+    if isinstance(interactions, Mapping):
+        split_files = SplitFiles(interactions, text)
+        of_interactions = split_files.files
+    else:
+        of_interactions = _found(interactions, text, head)
+    files = {
+        "interactions": of_interactions,
+        "behaviours": _found(behaviours, spec.behaviours.text(), head),
+        "item": _found(items, spec.items.text()),
+        "user": _found(users, spec.users.text()),
+    }
+    counts = Counts(Incomplete(skip_bad), progress)
+    codes: dict[Side, Codes] = {"user": Codes(counts.spelling), "item": Codes(counts.spelling)}
+    own = None
+    if spec.interactions.history is not None:
+        own = OwnHistories(spec.interactions.history, spec, codes["item"])
+    times = parser_of(spec.interactions)
+    events = _NO_EVENTS
+    if interactions is not None:
+        alone = behaviours is not None or own is not None
+        sides: tuple[Side, ...] = ("context",) if alone else ("behaviour", "context")
+        found = files["interactions"]
+        events = read_interactions(found, spec, times, sides, codes, counts, split_files=split_files, own=own)
+    in_histories = pl.DataFrame() if own is None else own.behaviours
+    of_histories = None
+    if own is not None:
+        of_histories = in_histories.drop(spec.features.of_interactions("item"), strict=False)
+    if behaviours is not None:
+        of_histories = read_behaviours(files["behaviours"], spec, codes, counts)
+    tables: dict[Side, pl.DataFrame] = {}
+    for side in _TABLES:
+        table = pl.DataFrame({side: codes[side].values()})
+        if files[side]:
+            table = read_side(side, files[side], spec, codes[side], counts)
+        of_log = spec.features.of_interactions(side)
+        if interactions is None:
+            table = table.with_columns(pl.lit(None, one.dtype).alias(name) for name, one in of_log.items())
+        elif of_log:
+            table = table.hstack(latest_of_each(events, in_histories, side, of_log, table.height, counts))
+            events = events.drop(of_log)
+        tables[side] = table
+    return Log(
+        events=events,
+        items=tables["item"],
+        users=tables["user"],
+        sources=tuple(file.source() for part in files.values() for file in part),
+        excluded=counts.found(),
+        features=spec.definitions(),
+        behaviours=of_histories,
+        joins=tuple(counts.joins),
+        times=times.times if interactions is not None else None,
+    )
+
+
+def _found(paths: Sequence[Path] | None, text: TextFormat, head: int | None = None) -> list[TableFile]:
+    """List the files of a table; none where it is not given."""
+    return [] if paths is None else first_rows(find(paths, text), head)
+
+
+def _expect_to_fit(
+    spec: TableSpec,
+    interactions: Sequence[Path] | Mapping[SplitName, Sequence[Path]] | None,
+    tables: Mapping[Side, Sequence[Path] | None],
+    behaviours: Sequence[Path] | None,
+) -> None:
+    """Refuse a schema that says what the tables given do not have, or says one thing twice.
+
+    Raises:
+        DataError: naming the key.
+    """
+    roles = spec.interactions
+    if len(roles.labels) > 1:
         raise DataError(
-            f"interactions: {' and '.join(spec.interactions.labels)} each say what was clicked; keep one of "
+            f"interactions: {' and '.join(roles.labels)} each say what was clicked; keep one of "
             "them (--label is one, too)"
         )
-    tabled: tuple[tuple[Side, Sequence[Path] | None], ...] = (("item", items), ("user", users))
-    for side, given in tabled:
+    for side, given in tables.items():
         named = list(spec.features.of_table(side))
         if given is None and named and interactions is not None:
             raise DataError(
@@ -87,87 +164,14 @@ def read(
             "behaviours names columns, but there is no log of behaviours; give it (--behaviours), or take "
             "the key out of the schema"
         )
-    spelling, incomplete = Spelling(), Incomplete(skip_bad)
-    user_codes, item_codes = Codes(spelling), Codes(spelling)
     expect_clock(spec, behaviours is not None)
-    own = None
-    if spec.interactions.history is not None:
-        if behaviours is not None:
-            raise DataError(
-                "interactions.history and a log of behaviours both say what histories hold; take the key out "
-                "of the schema, or leave --behaviours out"
-            )
-        own = OwnHistories(spec.interactions.history, spec, item_codes)
-    times = parser_of(spec.interactions)
-    text = spec.interactions.text()
-    split_files = SplitFiles(interactions, text) if isinstance(interactions, Mapping) else None
-    if split_files is not None and spec.interactions.split is not None:
+    if roles.history is not None and behaviours is not None:
         raise DataError(
-            f"interactions.split names the column {spec.interactions.split!r}, and the files are given by "
+            "interactions.history and a log of behaviours both say what histories hold; take the key out "
+            "of the schema, or leave --behaviours out"
+        )
+    if isinstance(interactions, Mapping) and roles.split is not None:
+        raise DataError(
+            f"interactions.split names the column {roles.split!r}, and the files are given by "
             "split, too; take the key out of the schema, or give all files as --interactions"
         )
-    files: list[TableFile] = []
-    if split_files is not None:
-        files = list(split_files.files)
-    elif interactions is not None and not isinstance(interactions, Mapping):
-        files = first_rows(find(interactions, text), head)
-    excluded: dict[str, int] = {}
-    sides: tuple[Side, ...] = ("behaviour", "context") if behaviours is None and own is None else ("context",)
-    events = pl.DataFrame(schema={"user": pl.Int32, "item": pl.Int32, "time": pl.Int64})
-    if interactions is not None:
-        events = read_interactions(
-            files,
-            spec,
-            times,
-            sides,
-            user_codes,
-            item_codes,
-            incomplete,
-            excluded,
-            progress,
-            split_files,
-            own,
-        )
-    alone = None
-    of_histories = pl.DataFrame()
-    if own is not None:
-        of_histories = own.behaviours
-        alone = of_histories.drop(spec.features.of_interactions("item"), strict=False)
-    if behaviours is not None:
-        found = first_rows(find(behaviours, spec.behaviours.text()), head)
-        files += found
-        alone = read_behaviours(found, spec, user_codes, item_codes, incomplete, excluded, progress)
-    tables: dict[Side, pl.DataFrame] = {}
-    joins: list[Join] = []
-    of_sides = {
-        "item": (spec.items, spec.items.item, spec.items.keep, item_codes),
-        "user": (spec.users, spec.users.user, spec.users.keep, user_codes),
-    }
-    for side, paths in tabled:
-        part, key, keep, codes = of_sides[side]
-        of_log = spec.features.of_interactions(side)
-        if paths is None:
-            table = pl.DataFrame({side: codes.values()})
-        else:
-            found = find(paths, part.text())
-            files += found
-            of_table = spec.features.of_table(side)
-            table = read_side(side, found, key, of_table, codes, keep, incomplete, excluded, joins, progress)
-        if of_log and interactions is not None:
-            table = table.hstack(latest_of_each(events, of_histories, side, of_log, table.height, excluded))
-            events = events.drop(of_log)
-        elif of_log:
-            table = table.with_columns(pl.lit(None, one.dtype).alias(name) for name, one in of_log.items())
-        tables[side] = table
-    excluded["ids and categories in another spelling (12.0 is read as 12, True as true)"] = spelling.count
-    return Log(
-        events=events,
-        items=tables["item"],
-        users=tables["user"],
-        sources=tuple(file.source() for file in files),
-        excluded={reason: count for reason, count in {**incomplete.counts, **excluded}.items() if count},
-        features=spec.definitions(),
-        behaviours=alone,
-        joins=tuple(joins),
-        times=times.times if interactions is not None else None,
-    )

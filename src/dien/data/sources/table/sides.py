@@ -2,52 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from dien.data.features import Definition
-from dien.data.log import Join
+from dien.data.features import Definition, Side
 from dien.data.readers.files import TableFile
 from dien.data.readers.reader import Chunk
 from dien.data.sources.table.chunks import Columns, chunks
-from dien.data.sources.table.incomplete import Incomplete
+from dien.data.sources.table.counts import Counts
 from dien.data.sources.table.joins import join_of
+from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.values import Codes, ids
 from dien.data.spelling import Spelling
 from dien.errors import DataError
-from dien.progress import Progress
 
 
 def read_side(
-    side: str,
-    files: Sequence[TableFile],
-    key: str,
-    features: Mapping[str, Definition],
-    codes: Codes,
-    keep: Literal["first", "last"] | None,
-    incomplete: Incomplete,
-    excluded: dict[str, int],
-    joins: list[Join],
-    progress: Progress | None,
+    side: Side, files: Sequence[TableFile], spec: TableSpec, codes: Codes, counts: Counts
 ) -> pl.DataFrame:
     """Read the rows of all items or users, those of the interactions first.
 
     Args:
         side: item or user.
         files: of the table, in this order.
-        key: the column of ids.
-        features: by name.
+        spec: what the columns mean.
         codes: numbers of the ids so far.
-        keep: which of several rows with one id counts; None where there must not be several.
-        incomplete: leaves out rows that lack an id.
-        excluded: counts what is left out.
-        joins: gets how the table and the log meet.
-        progress: as in :func:`~dien.data.sources.table.reading.read`.
+        counts: what is left out or odd, and how the table and the log meet.
+
+    Returns:
+        The ids in the order of their numbers, and a column for each feature of the table.
+
+    Raises:
+        DataError: a row cannot be used, or two have one id, and the schema does not say which one counts.
     """
+    part = spec.items if side == "item" else spec.users
+    key, keep, features = part.key, part.keep, spec.features.of_table(side)
     before = len(codes)
     columns = Columns([side, *features])
     starts: list[tuple[int, Chunk]] = []
@@ -55,7 +47,7 @@ def read_side(
     wanted = {key: f"{side}s.{side}"}
     for name, one in features.items():
         wanted.setdefault(one.column or name, f"features.{side}.{name}")
-    for chunk in chunks(files, wanted, None, {key: side}, incomplete, excluded, progress):
+    for chunk in chunks(files, wanted, None, {key: side}, counts):
         starts.append((height, replace(chunk, frame=chunk.frame.clear())))
         height += chunk.frame.height
         columns.add(side, chunk.parse(key, lambda values: codes.encode(ids(values))))
@@ -70,7 +62,7 @@ def read_side(
         row_of[numbers[order]] = rows_of[order]  # of several the one that is written last
         again = row_of[numbers] != rows_of
         if again.any() and keep is not None:
-            excluded[f"rows of {side}s whose {side} has another row (the {keep} is kept)"] = int(again.sum())
+            counts.add(f"rows of {side}s whose {side} has another row (the {keep} is kept)", again.sum())
         elif again.any():
             second = int(again.argmax())
             first = int(row_of[numbers[second]])
@@ -81,10 +73,10 @@ def read_side(
                 f"{side}s: {{keep: first}} (or last) in the schema"
             )
     missing = row_of == height
-    excluded[f"{side}s without a row in the {side}s table (kept)"] = int(missing[:before].sum())
+    counts.add(f"{side}s without a row in the {side}s table (kept)", missing[:before].sum())
     if before:
         every = codes.values()
-        joins.append(join_of(side, files, every[:before], ~missing[:before], every[before:]))
+        counts.joins.append(join_of(side, files, every[:before], ~missing[:before], every[before:]))
     rows = pl.select(pl.when(~pl.Series(missing)).then(pl.Series(row_of))).to_series()
     return pl.DataFrame(
         {

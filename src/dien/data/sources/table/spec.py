@@ -180,6 +180,11 @@ class Items(TableText):
     item: Text = "item"
     keep: Literal["first", "last"] | None = None
 
+    @property
+    def key(self) -> str:
+        """The column of ids."""
+        return self.item
+
 
 class Users(TableText):
     """The users' table.
@@ -191,6 +196,11 @@ class Users(TableText):
 
     user: Text = "user"
     keep: Literal["first", "last"] | None = None
+
+    @property
+    def key(self) -> str:
+        """The column of ids."""
+        return self.user
 
 
 class TableSpec(Strict):

@@ -30,6 +30,8 @@ class SplitFiles:
     """
 
     def __init__(self, paths: Mapping[SplitName, Sequence[Path]], text: TextFormat) -> None:
+        self.wanted: dict[str, str] = {}
+        self.made = (SPLIT,)
         self.files: list[TableFile] = []
         self._split_of: dict[Path, SplitName] = {}
         for name in SPLITS:
