@@ -17,7 +17,8 @@ from dien.data.readers import streams
 from dien.data.readers.files import find, table_file
 from dien.data.readers.first_lines import looks_like_data
 from dien.data.readers.reader import Reader, open_table
-from dien.data.readers.text_format import TextFormat
+from dien.data.readers.streams import open_text
+from dien.data.readers.text_format import Dialect, TextFormat
 from dien.data.sources.table import TableSpec
 from dien.data.sources.table import read as table_read
 from dien.errors import DataError
@@ -105,13 +106,33 @@ def test_a_table_of_one_column_stays_one(tmp_path: Path) -> None:
 
 def test_a_backslash_before_a_quote_is_told_and_a_backslash_elsewhere_stays(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.write_text('user,title\n1,"the \\"J. Peterman, Inc\\" x"\n2,"C:\\\\"\n\\N,plain\\n\n')
+    path.write_text('user,title\n1,"the \\"J. Peterman, Inc\\" x"\n2,"C:\\\\"\n\\N,plain\\\\n\n')
     found, reader = read(path)
-    assert found["title"].to_list() == ['the "J. Peterman, Inc" x', "C:\\", "plain\\n"]
+    assert found["title"].to_list() == ['the "J. Peterman, Inc" x', "C:\\", "plain\\\\n"]
     assert found["user"].to_list()[2] == "\\N"
     assert any("quote" in what for what in reader.kept)
     path.write_text('user,title\n1,"C:\\"\n2,"a ""b"""\n')
     assert read(path)[0]["title"].to_list() == ["C:\\", 'a "b"']
+
+
+@settings(max_examples=100)
+@given(
+    rows=st.lists(st.tuples(st.text("ab\\N", max_size=3), *[st.text('a\\",\n', max_size=5)] * 2), min_size=1),
+    block=st.sampled_from([1, 2, 7, 1 << 20]),
+)
+def test_backslashes_before_quotes_are_of_quoted_fields_alone_whatever_blocks_they_come_in(
+    rows: list[tuple[str, str, str]], block: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def quoted(cell: str) -> str:
+        return '"' + cell.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    path = tmp_path_factory.mktemp("escaped") / "log.csv"
+    lines = [f"{plain},{quoted(one)},{quoted(two)}\n" for plain, one, two in rows]
+    path.write_text("".join(lines), newline="")
+    with pytest.MonkeyPatch.context() as patch, open_text(path, Dialect(escaped=True)) as stream:
+        patch.setattr(streams, "_BUFFER", block)
+        text = stream.read().decode()
+    assert [tuple(row) for row in csv.reader(io.StringIO(text, newline=""))] == rows
 
 
 HEADERLESS = (

@@ -1,5 +1,8 @@
 import gzip
 import hashlib
+import io
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,14 +16,22 @@ from dien.errors import DataError
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")))
 
 
+def zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data/file.txt", content)
+        archive.writestr("__MACOSX/after.txt", b"x" * 99)
+    return file.getvalue()
+
+
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=LINES, zipped=st.booleans())
-def test_every_line_that_is_not_blank_comes_with_its_number_whether_gzip_or_plain(
-    tmp_path: Path, lines: list[bytes], zipped: bool
+@given(lines=LINES, pack=st.sampled_from([bytes, gzip.compress, zipped]))
+def test_every_line_that_is_not_blank_comes_with_its_number_whether_packed_or_plain(
+    tmp_path: Path, lines: list[bytes], pack: Callable[[bytes], bytes]
 ):
     text = b"\n".join([b"first", *lines])
-    path = tmp_path / "file.txt"  # the name says nothing of gzip
-    path.write_bytes(gzip.compress(text) if zipped else text)
+    path = tmp_path / "file.txt"  # the name says nothing of how it is packed
+    path.write_bytes(pack(text))
     blocks: list[int] = []
 
     file = LineFile(path, blocks.append)

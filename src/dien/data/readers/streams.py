@@ -89,7 +89,7 @@ def open_text(
     if dialect.delimiter != dialect.separator:
         stream = _converted(stream, _Lines(lambda text: _in_one_byte(text, dialect.separator.encode())))
     elif dialect.escaped:
-        stream = _converted(stream, _Lines(_with_quotes_doubled))
+        stream = _converted(stream, _QuotesDoubled(dialect.delimiter.encode()))
     return stream
 
 
@@ -128,12 +128,15 @@ def members(archive: zipfile.ZipFile) -> list[str]:
 
 
 def _member(path: Path, observe: Callable[[memoryview], None] | None) -> BinaryIO:
-    disk = path.open("rb", buffering=0)
+    disk = path.open("rb")
     try:
-        archive = zipfile.ZipFile(cast(BinaryIO, io.BufferedReader(_Observed(disk, observe), _BUFFER)))
+        archive = zipfile.ZipFile(disk)
         names = members(archive)
         if len(names) == 1:
-            return cast(BinaryIO, _Unpacked(archive.open(names[0]), disk))
+            member: Any = archive.open(names[0])
+            if observe is not None:
+                member = _ObservedMember(member, disk, path.open("rb", buffering=0), observe)
+            return cast(BinaryIO, _Unpacked(member, disk))
     except (*DAMAGED, NotImplementedError, RuntimeError) as error:  # an unknown method, a password
         disk.close()
         raise DataError(f"{path}: not a readable zip archive: {error}; expected a whole one") from error
@@ -166,12 +169,6 @@ def _in_one_byte(text: bytes, separator: bytes) -> bytes:
     return text.replace(separator, ONE_BYTE.encode())
 
 
-def _with_quotes_doubled(text: bytes) -> bytes:
-    if b"\\" not in text:
-        return text
-    return re.sub(rb'\\([\\"])', lambda found: b'""' if found[1] == b'"' else b"\\", text)
-
-
 def _converted(stream: BinaryIO, convert: Callable[[bytes, bool], bytes]) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(_Converted(stream, convert), _BUFFER))
 
@@ -190,6 +187,40 @@ class _Lines:
         if len(self._rest) > BLOCK_BYTES:
             raise ValueError(f"a line of more than {BLOCK_BYTES:,} bytes")
         return self._convert(text[:end])
+
+
+class _QuotesDoubled:
+    """Writes a quote inside of a quoted field as two quotes, whatever blocks it comes in.
+
+    Other fields stay as they are: a backslash is text there.
+
+    Args:
+        delimiter: between the fields, one byte.
+    """
+
+    def __init__(self, delimiter: bytes) -> None:
+        mark = re.escape(BYTE_ORDER_MARK)
+        before = rb"(?:\A(?:" + mark + rb")?|(?<=[\r\n" + re.escape(delimiter) + rb"]))"
+        inside = rb'[^"\\]*(?:(?:\\.|"")[^"\\]*)*'
+        self._field = re.compile(before + rb'"' + inside + rb'(?P<end>"?)', re.DOTALL)
+        self._rest = b""
+
+    def __call__(self, block: bytes, last: bool) -> bytes:
+        text = self._rest + block
+        end = len(text) if last else max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+        if b"\\" in text or b'"' in text:
+            for field in self._field.finditer(text, 0, end):
+                if not field["end"] and not last:  # it runs over the end of the block
+                    end = field.start()
+        self._rest = text[end:]
+        if len(self._rest) > BLOCK_BYTES:
+            raise ValueError(f"a line, or a field in quotes, of more than {BLOCK_BYTES:,} bytes")
+        text = text[:end]
+        return text if b"\\" not in text else self._field.sub(_with_quotes_doubled, text)
+
+
+def _with_quotes_doubled(field: re.Match[bytes]) -> bytes:
+    return re.sub(rb'\\([\\"])', lambda found: b'""' if found[1] == b'"' else b"\\", field[0])
 
 
 class _Converted(io.RawIOBase):
@@ -227,28 +258,55 @@ class _Converted(io.RawIOBase):
 class _Observed(io.RawIOBase):
     """A file of which every block that is read is shown to ``observe``; it is closed with this."""
 
-    def __init__(self, file: io.RawIOBase, observe: Callable[[memoryview], None] | None) -> None:
+    def __init__(self, file: io.RawIOBase, observe: Callable[[memoryview], None]) -> None:
         self._file = file
         self._observe = observe
 
     def readable(self) -> bool:
         return True
 
-    def seekable(self) -> bool:
-        return self._file.seekable()
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        return self._file.seek(place, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         count = self._file.readinto(buffer) or 0
-        if self._observe is not None:
-            self._observe(buffer[:count])
+        self._observe(buffer[:count])
         return count
 
     def close(self) -> None:
         self._file.close()
+        super().close()
+
+
+class _ObservedMember(io.RawIOBase):
+    """A file of an archive, of which each byte is shown to ``observe`` once and in order as this is read.
+
+    An archive is read from its end to its beginning and back: what it reads itself tells how far it is alone.
+
+    Args:
+        member: what is read.
+        archive: where it lies.
+        again: the same file, opened once more; it is closed with this.
+        observe: called with every block of the archive, up to its end once the member is read.
+    """
+
+    def __init__(
+        self, member: Any, archive: BinaryIO, again: io.RawIOBase, observe: Callable[[memoryview], None]
+    ) -> None:
+        self._member, self._archive, self._again, self._observe = member, archive, again, observe
+        self._shown = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count: int = self._member.readinto(buffer)
+        end = self._archive.tell() if count else None
+        while (end is None or self._shown < end) and (
+            block := self._again.read(_BUFFER if end is None else min(_BUFFER, end - self._shown))
+        ):
+            self._shown += len(block)
+            self._observe(memoryview(block))
+        return count
+
+    def close(self) -> None:
+        self._member.close()
+        self._again.close()
         super().close()

@@ -165,9 +165,11 @@ def test_a_page_that_the_schema_does_not_name_is_refused_with_the_key_that_does(
         ("[1, 2]", r"interactions: \{item: inview, clicked: clicked\}"),
         ("N1-1 N2-0", r'item: \{column: item, separator: " ", clicked: "-1"\}'),
     ):
-        rows = save([{"user": 1, "time": 1_700_000_000, "item": cell}], tmp_path / "log.jsonl")
-        with pytest.raises(DataError, match=rf"line 1: column 'item': found .*{key}"):
-            read(rows, None, None, TableSpec())
+        of_one = [{"user": 1, "time": 1_700_000_000, "item": str(item)} for item in range(1200)]
+        for before in [], of_one if isinstance(cell, str) else []:
+            rows = save([*before, {**ROW, "item": cell}], tmp_path / "log.jsonl")
+            with pytest.raises(DataError, match=rf"line {len(before) + 1}: column 'item': found .*{key}"):
+                read(rows, None, None, TableSpec())
 
 
 def test_marks_that_are_too_many_to_be_marks_are_refused(tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ PAGE = ".page"
 EMPTY = "pages without an item (left out)"
 NOT_ON_PAGE = "clicked items that are not on their page (left out)"
 
-_LOOKED_AT = 1000  # rows of a chunk, for pages that nobody named
 _MARKS = 10  # of items on pages, at most
 _MARKED = r"^\S+-[01]( +\S+-[01])+\s*$"  # as in MIND
 _LISTED = r"^\[[^\[\]]*,[^\[\]]*\]$"
@@ -52,17 +51,18 @@ def item_ids(values: pl.Series) -> pl.Series:
     if isinstance(values.dtype, pl.List | pl.Array):
         refuse_type(values, f"one item a row; where a row is a page of several, say so, as {_LISTS}")
     if values.dtype == pl.String:
-        head = values.head(_LOOKED_AT)
+        several = values.str.contains(" ", literal=True).fill_null(False)  # few: the pattern is slow
+        rows = several.arg_true()
         refuse(
-            head,
-            head.str.contains(_MARKED).fill_null(False),
+            values,
+            several.scatter(rows, values.gather(rows).str.contains(_MARKED)),
             "one item a row; this seems a page of several, each with 1 or 0 for clicked or not: say so, as "
             "interactions: {item: {column: "
             f'{values.name}, separator: " ", clicked: "-1"}}}} (docs/data.md, A page in a row)',
         )
         refuse(
-            head,
-            head.str.contains(_LISTED).fill_null(False),
+            values,
+            values.str.contains(_LISTED).fill_null(False),
             f"one item a row; this seems a list of several: say so, as {_LISTS}",
         )
     return ids(values)
