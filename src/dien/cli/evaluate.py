@@ -10,7 +10,7 @@ import typer
 from rich.progress import TextColumn
 from rich.table import Table
 
-from dien.cli import checks, options
+from dien.cli import options
 from dien.cli.output import Results, finish, progress, table_of
 
 if TYPE_CHECKING:
@@ -29,16 +29,7 @@ def evaluate(
             "--slices", "Also by length of history, and by whether the history holds the candidate."
         ),
     ] = False,
-    device: Annotated[
-        str,
-        options.option(
-            "--device",
-            "NAME",
-            "Where the model computes: auto (the first GPU of CUDA, else the processor), cpu, cuda, cuda:N "
-            "or mps.",
-            checks.text,
-        ),
-    ] = "auto",
+    device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
     """Print AUC, GAUC, LogLoss and calibration of a run; of synthetic logs also the best possible AUC.

@@ -85,6 +85,18 @@ def moved(metavar: str, what: str) -> Any:
     return option("--data", metavar, f"Where {what} now, if it was moved after training.")
 
 
+Device = Annotated[
+    str,
+    option(
+        "--device",
+        "NAME",
+        "Where the model computes: auto (the first GPU of CUDA, else the processor), cpu, cuda, cuda:N or "
+        "mps.",
+        checks.text,
+    ),
+]
+
+
 def column(name: str, help: str) -> Any:
     """Make an option that names a column."""
     return option(name, "COLUMN", f"Column of {help}.", checks.text)

@@ -54,6 +54,7 @@ def score(
             "known by their features.",
         ),
     ] = None,
+    device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
     """Score a file of requests, which hold raw ids, or what a dataset folder holds.
@@ -83,12 +84,12 @@ def score(
     what = {"REQUESTS": "requests", "--split": "impressions", "--pairs": "pairs"}[chosen[0]]
     with progress("scoring", None, TextColumn("{task.completed:,} " + what)) as advance:
         if split is not None:
-            result = score_split(run, out, data, split=split, progress=advance)
+            result = score_split(run, out, data, split=split, device=device, progress=advance)
         elif pairs is not None:
-            result = score_pairs(run, pairs, out, data, progress=advance)
+            result = score_pairs(run, pairs, out, data, device=device, progress=advance)
         else:
             assert requests is not None
-            result = score_file(Scorer.load(run, catalogue), requests, out, advance)
+            result = score_file(Scorer.load(run, catalogue, device), requests, out, advance)
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
     rows = {what if name == "requests" else name: value for name, value in summary.items()}
     unknown = rows.pop("unknown_values")

@@ -51,6 +51,7 @@ def score_split(
     data: Dataset | Path | str | None = None,
     *,
     split: SplitName = "test",
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> ScoredFile:
     """Score every impression of a split with its own history; memory does not grow with the split.
@@ -63,17 +64,19 @@ def score_split(
         data: the dataset the run was trained on, or one that has grown from it; None where it still lies
             where it was.
         split: which one.
+        device: where the model computes, as ``training.device`` has it.
         progress: called with the number of impressions just scored.
 
     Returns:
         What it came to; a candidate or user is not known where no training row has its id.
 
     Raises:
+        ConfigError: it is no device's name, or there is no such device here.
         RunError: the run is not finished, its dataset has moved, or ``data`` does not go on with it.
         DataError: the dataset cannot be read, or ``out`` not be written.
         ValueError: there is no such split.
     """
-    logged = _Logged(run, data)
+    logged = _Logged(run, data, device)
     scorer, dataset = logged.scorer, logged.dataset
     rows_of = dataset.split(split)
     result = ScoredFile()
@@ -112,6 +115,7 @@ def score_pairs(
     out: Path,
     data: Dataset | Path | str | None = None,
     *,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> ScoredFile:
     """Score a file of users and items; the histories are looked up. Memory does not grow with the file.
@@ -127,14 +131,16 @@ def score_pairs(
         out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each pair, in their order: ``user``, ``item``,
             ``time`` and ``score``, and ``conversion`` where the run predicts them.
         data: as for :func:`score_split`; where histories are looked up.
+        device: likewise.
         progress: called with the number of pairs just scored.
 
     Raises:
+        ConfigError: as for :func:`score_split`.
         RunError: as for :func:`score_split`.
         DataError: the dataset or the file cannot be read, its rows have histories of their own, ``out`` is
             the file, or not be written.
     """
-    logged = _Logged(run, data)
+    logged = _Logged(run, data, device)
     if logged.dataset.info.own_histories:
         raise DataError(
             f"{logged.dataset.path}: each of its rows has a history of its own, so that none can be looked "
@@ -172,12 +178,13 @@ class _Logged:
     Args:
         run: as for :func:`score_split`, like ``data``.
         data: likewise.
+        device: likewise.
     """
 
-    def __init__(self, run: Run | Path | str, data: Dataset | Path | str | None) -> None:
+    def __init__(self, run: Run | Path | str, data: Dataset | Path | str | None, device: str) -> None:
         run = run if isinstance(run, Run) else Run.open(run)
         self.dataset = run.dataset(data)
-        self.scorer = Scorer(run, self.dataset)
+        self.scorer = Scorer(run, self.dataset, device)
         self.read = {"the dataset folder": self.dataset.path}
 
     def expect_order(self, pairs: Path, time: pl.Series) -> None:

@@ -18,6 +18,7 @@ from dien.data.features.columns import concatenated, rows_of
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.readers.messages import shown
 from dien.data.tables import FeatureTable
+from dien.device import device_of
 from dien.errors import RunError, nearest
 from dien.run import Run
 from dien.serving.catalogue import Catalogue, grown
@@ -43,38 +44,42 @@ class Scorer:
         run: a finished run; nothing but its folder is needed.
         data: a dataset that has grown since (``dien prepare ... --append``): its items and users are known by
             their features, also those that came after the run; None for those of the run.
+        device: where the model computes, as ``training.device`` has it; a forked process needs ``cpu``.
 
     Raises:
+        ConfigError: it is no device's name, or there is no such device here.
         RunError: the run is not finished, or the dataset does not go on with the run's.
     """
 
-    def __init__(self, run: Run, data: Dataset | Path | str | None = None) -> None:
+    def __init__(self, run: Run, data: Dataset | Path | str | None = None, device: str = "cpu") -> None:
         if not isinstance(run, Run):
             raise TypeError(
                 f"Scorer: found a {type(run).__name__}, expected a Run; Scorer.load(path) opens a run folder"
             )
-        self.run = run
+        self.run, self.device = run, device_of(device)
         if data is not None:
             data = data if isinstance(data, Dataset) else Dataset.open(data)
         self.catalogue: Catalogue = run if data is None else grown(run, data)
-        self.model = run.load_model()
+        self.model = run.load_model().to(self.device)
         self.fields = RequestFields(run)
 
     def __repr__(self) -> str:
         return f"Scorer({str(self.run.path)!r}: {self.run.config.model.name})"
 
     @classmethod
-    def load(cls, path: Path | str, data: Dataset | Path | str | None = None) -> Scorer:
+    def load(cls, path: Path | str, data: Dataset | Path | str | None = None, device: str = "cpu") -> Scorer:
         """Open a run folder.
 
         Args:
             path: the folder.
             data: as for the scorer.
+            device: likewise.
 
         Raises:
+            ConfigError: as for the scorer.
             RunError: the folder is no finished run, or the dataset does not go on with the run's.
         """
-        return cls(Run.open(path), data)
+        return cls(Run.open(path), data, device)
 
     @property
     def predicts_conversions(self) -> bool:
@@ -225,10 +230,10 @@ class Scorer:
                 )
                 batch = replace(batch, user=batch.user | columns_of(described))
             with torch.inference_mode():
-                prediction = self.model(batch)
-            scores[0, now] = torch.sigmoid(prediction.logits.double()).numpy()
+                prediction = self.model(batch.to(self.device))
+            scores[0, now] = torch.sigmoid(prediction.logits.cpu().double()).numpy()
             if conversions:
-                scores[1, now] = torch.sigmoid(prediction.conversion.double()).numpy()
+                scores[1, now] = torch.sigmoid(prediction.conversion.cpu().double()).numpy()
         if not np.isfinite(scores).all():
             raise RunError(
                 f"{self.run.path}: the model gives a score that is no number (NaN): its weights, or numbers "

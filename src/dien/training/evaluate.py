@@ -19,11 +19,11 @@ from dien.data.batches import Batches, core_for_prefetch, ready
 from dien.data.dataset import Dataset
 from dien.data.ragged import row_of
 from dien.data.tables import SplitName
+from dien.device import device_of
 from dien.errors import RunError
 from dien.models import Model
 from dien.progress import Progress
 from dien.run import Run
-from dien.training.device import device_of
 from dien.training.metrics import Metrics, MetricStream
 from dien.training.slices import SLICES, slices_of
 

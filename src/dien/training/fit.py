@@ -18,6 +18,7 @@ from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.leakage import warn_of_leaking
 from dien.data.tables import SplitName
+from dien.device import device_of
 from dien.errors import DataError, DatasetWarning, RunError
 from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
@@ -26,7 +27,6 @@ from dien.places import owned
 from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.tensors import finite, read_tensors
 from dien.training.checkpoint import has_checkpoint, save_tensors
-from dien.training.device import device_of
 from dien.training.going_on import checkpoints_of
 from dien.training.pretrained import Vectors, read_vectors
 from dien.training.progress import Bar

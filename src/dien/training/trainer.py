@@ -17,6 +17,7 @@ from torch import Tensor
 from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
+from dien.device import device_of
 from dien.errors import ConfigError, RunError
 from dien.files import remove_unfinished
 from dien.models import Model
@@ -33,7 +34,6 @@ from dien.training.checkpoint import (
     save_tensors,
     step_name,
 )
-from dien.training.device import device_of
 from dien.training.evaluate import evaluate_model, evaluation_batches
 from dien.training.going_on import checkpoints_of, fitting_state
 from dien.training.log import TrainingLog

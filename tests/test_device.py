@@ -9,9 +9,10 @@ import torch
 
 from dien.config import TrainConfig, load_config
 from dien.data.dataset import Dataset
+from dien.device import device_of
 from dien.errors import ConfigError
+from dien.serving import scorer
 from dien.training import evaluate, fit
-from dien.training.device import device_of
 from tests.cli.running import dien, ok
 
 
@@ -64,7 +65,7 @@ def test_a_configuration_takes_the_names_of_devices_alone(name: str) -> None:
         load_config(overrides=[f"training.device={name!r}"])
 
 
-def test_training_and_evaluation_compute_on_the_device_that_is_named(
+def test_training_evaluation_and_scoring_compute_on_the_device_that_is_named(
     small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -81,6 +82,17 @@ def test_training_and_evaluation_compute_on_the_device_that_is_named(
     assert evaluate(tmp_path / "run", split="valid", device="cpu").auc == result.valid_auc
     assert asked == ["cpu"] * 3
     assert ok("evaluate", tmp_path / "run", "--split", "valid", "--device", "cpu")["auc"] == result.valid_auc
+    monkeypatch.setattr(scorer, "device_of", noted)
+    requests, pairs = tmp_path / "r.jsonl", tmp_path / "p.jsonl"
+    requests.write_text('{"user": "u1", "history": ["1"], "candidates": ["2"]}\n')
+    pairs.write_text('{"user": "u1", "item": "2"}\n')
+    for of in ([requests], ["--split", "test"], ["--pairs", pairs]):
+        scored = ["score", tmp_path / "run", *of, "--out", tmp_path / "s.jsonl", "--device"]
+        assert ok(*scored, "cpu")["candidates"]
+        assert asked.pop() == "cpu"
+        done = dien(*scored, "cuda:7")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "error: device cuda:7: PyTorch finds" in done.message
     gpus(monkeypatch, 0)
     for name in ("cuda", "meta"):
         done = dien("evaluate", tmp_path / "run", "--device", name)

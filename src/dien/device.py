@@ -7,7 +7,7 @@ import torch
 from dien.config import device_name
 from dien.errors import ConfigError
 
-_ANOTHER = "choose another (training.device, or --device of dien evaluate), or auto"
+_ANOTHER = "choose another (training.device, or --device of dien evaluate and dien score), or auto"
 
 
 def device_of(name: str = "auto") -> torch.device:
