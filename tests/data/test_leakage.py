@@ -9,7 +9,7 @@ from dien.config import load_config
 from dien.data import leakage
 from dien.data.inspection import inspect_data, summary_rows
 from dien.data.leakage import Alone, alone, leaking
-from dien.data.sources.table import prepare
+from dien.data.sources.table import TableSpec, check, infer, prepare
 from dien.training import fit
 from dien.training.compare import compare
 
@@ -214,3 +214,32 @@ def test_what_marks_an_impression_tells_no_label_though_all_its_rows_have_one(tm
     with pytest.warns(UserWarning, match="'played' alone tells the label"):
         data = prepare(log, tmp_path / "DATA", schema=schema)
     assert list(leaking(data.schema, data.splits["train"])) == ["played"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_draft_and_a_check_hold_out_the_rows_of_an_impression_together(tmp_path: Path, named: bool) -> None:
+    label, each = clicks(0.5, n=400), 5
+    page = np.repeat(np.arange(400), each)
+    log = pl.DataFrame(
+        {
+            "user": page % 30,
+            "item": np.random.default_rng(3).integers(0, 37, len(page)),
+            "time": 1_600_000_000 + page * 60,
+            "label": label[page],
+            "mark": [f"m{one}" for one in page],  # one row of a page would tell the others
+            "shade": label[page] * 7.5 + np.random.default_rng(4).random(len(page)),
+        }
+    )
+    if named:
+        log = log.with_columns(pl.Series("request_id", page))
+    log.write_parquet(tmp_path / "log.parquet")
+    draft = infer([tmp_path / "log.parquet"], None, None)
+    assert "mark: it tells the label" not in draft
+    assert "shade: it tells the label" in draft
+    schema = {
+        "interactions": {"label": "label"} | ({"impression": "request_id"} if named else {}),
+        "features": {"context": {"mark": None, "shade": {"kind": "numeric"}}},
+    }
+    with pytest.warns(UserWarning, match="'shade' alone tells the label") as caught:
+        check(TableSpec.of(schema, "schema"), [tmp_path / "log.parquet"])
+    assert len(caught) == 1

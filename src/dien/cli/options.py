@@ -57,6 +57,16 @@ behaviours = option(
 items = option("--items", "FILES", "Table of items and their features.")
 users = option("--users", "FILES", "Table of users and their features.")
 
+SkipBad = Annotated[
+    int,
+    option(
+        "--skip-bad",
+        "N",
+        "Leave out up to N rows that lack a user, an item, a time or a label.",
+        checks.whole(0),
+    ),
+]
+
 
 @dataclass(frozen=True)
 class RunsOptions:

@@ -90,6 +90,7 @@ def check(
     behaviours: Annotated[list[Path] | None, options.behaviours] = None,
     items: Annotated[list[Path] | None, options.items] = None,
     users: Annotated[list[Path] | None, options.users] = None,
+    skip_bad: options.SkipBad = 0,
     as_json: options.Json = False,
 ) -> None:
     """Try a schema on the first rows of your tables, and print what each column becomes.
@@ -101,7 +102,7 @@ def check(
     from dien.data.sources.table.check import check, summary_rows
     from dien.data.sources.table.spec import TableSpec
 
-    checked = check(TableSpec.load(file), interactions, items, users, behaviours)
+    checked = check(TableSpec.load(file), interactions, items, users, behaviours, skip_bad)
     last = f"schema: {file}: dien prepare table takes it on these rows"
     finish({"file": str(file), **checked.to_dict()}, summary_rows(checked), last, as_json)
 

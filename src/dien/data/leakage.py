@@ -56,17 +56,36 @@ class Alone:
 _NOTHING = Alone(0.5, float("inf"), 0)
 
 
-def alone(values: pl.Series, labels: NDArray[np.integer]) -> Alone:
+def alone(
+    values: pl.Series, labels: NDArray[np.integer], impression: NDArray[np.integer] | None = None
+) -> Alone:
     """Measure what a raw column alone says of the label.
 
     Args:
         values: ``[n]`` text, numbers, booleans, or lists of them; null is a value of its own.
         labels: ``[n]`` 1 clicked and 0 not.
+        impression: ``[n]`` as of :func:`alone_by_code`.
     """
     if not isinstance(values.dtype, pl.List | pl.Array):
-        return alone_by_code(_codes(values), np.arange(len(values)), labels)
+        return alone_by_code(_codes(values), np.arange(len(values)), labels, impression)
     lists = values.to_frame("values").with_row_index("row").explode("values")
-    return alone_by_code(_codes(lists["values"]), lists["row"].to_numpy(), labels)
+    return alone_by_code(_codes(lists["values"]), lists["row"].to_numpy(), labels, impression)
+
+
+def shown_together(frame: pl.DataFrame) -> NDArray[np.int64]:
+    """Give each of some raw rows the number of its impression, which is that of its first row.
+
+    Args:
+        frame: columns ``[n]`` that are equal for what was shown together, as the user and the time; a row
+            with a null in one is an impression of its own.
+
+    Returns:
+        ``[n]`` from 0.
+    """
+    row = pl.Series(".row", np.arange(frame.height))  # no column begins with a dot
+    alone = pl.any_horizontal(pl.col(frame.columns).is_null())
+    first = pl.when(alone).then(".row").otherwise(pl.col(".row").first().over(frame.columns))
+    return np.asarray(frame.with_columns(row).select(first).to_series().to_numpy(), np.int64)
 
 
 def alone_by_code(

@@ -92,15 +92,7 @@ def table(
     columns: Annotated[checks.Names | None, options.columns] = None,
     separator: Annotated[str | None, options.separator] = None,
     encoding: Annotated[str | None, options.encoding] = None,
-    skip_bad: Annotated[
-        int,
-        options.option(
-            "--skip-bad",
-            "N",
-            "Leave out up to N rows that lack a user, an item, a time or a label.",
-            checks.whole(0),
-        ),
-    ] = 0,
+    skip_bad: options.SkipBad = 0,
     history: Annotated[
         Literal["clicked", "all"] | None,
         typer.Option(

@@ -7,6 +7,7 @@ import pytest
 from dien.data.sources.table import TableSpec, check
 from dien.data.sources.table.check import summary_rows
 from dien.errors import DataError
+from tests.cli.running import dien, ok
 
 N = 300
 SCHEMA = {
@@ -85,3 +86,14 @@ def test_only_the_first_rows_of_events_are_read(
 ) -> None:
     monkeypatch.setitem(check.__globals__, "HEAD_ROWS", 50)
     assert check(TableSpec.of(SCHEMA, "schema"), [files["log"]], [files["items"]]).rows == 50
+
+
+def test_rows_that_lack_a_value_are_left_out_and_counted_as_when_preparing(tmp_path: Path) -> None:
+    (tmp_path / "schema.yaml").write_text("interactions: {user: user}\n")
+    rows = ["u1,i1,1600000000", ",i1,1600000001", "u2,i2,1600000002"]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    command = "schema", "check", tmp_path / "schema.yaml", "--interactions", tmp_path / "log.csv"
+    assert "line 3: column 'user'" in dien(*command).message
+    found = ok(*command, "--skip-bad", 1)
+    assert (found["rows"], found["excluded"]) == (2, {"rows without user (column 'user')": 1})
+    assert dien(*command, "--skip-bad", -1).returncode == 2

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from dien.data.features import TIME_SINCE
-from dien.data.leakage import alone, in_words
+from dien.data.leakage import alone, in_words, shown_together
 from dien.data.log import Join, Log
 from dien.data.prepare.look import expect_joined
 from dien.data.readers.files import HEAD_ROWS, find
@@ -86,6 +86,7 @@ def check(
     items: Sequence[Path] | None = None,
     users: Sequence[Path] | None = None,
     behaviours: Sequence[Path] | None = None,
+    skip_bad: int = 0,
 ) -> Checked:
     """Read the first rows of up to ten files of events, and all items and users, as prepare does.
 
@@ -95,6 +96,7 @@ def check(
         items: likewise; None where nothing is known of items.
         users: likewise.
         behaviours: a log of behaviours of its own, likewise.
+        skip_bad: how many of these rows may be left out, as of :func:`~dien.data.sources.table.reading.read`.
 
     Returns:
         What the schema makes of them. Few ids that meet, and features of the context that alone tell the
@@ -103,7 +105,7 @@ def check(
     Raises:
         DataError: prepare would refuse the schema or these rows; the first reason.
     """
-    log = read(interactions, items, users, spec, behaviours=behaviours, head=HEAD_ROWS)
+    log = read(interactions, items, users, spec, behaviours=behaviours, head=HEAD_ROWS, skip_bad=skip_bad)
     expect_joined(log.joins)
     tables = {"interactions": interactions, "behaviours": behaviours, "items": items, "users": users}
     given = {name: paths for name, paths in tables.items() if paths is not None}
@@ -155,6 +157,8 @@ def summary_rows(checked: Checked) -> dict[str, str | int | list[str]]:
 def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
     """Say of every feature what the rows hold; warn of those of the context that tell the label."""
     labels = log.events["label"].to_numpy() if "label" in log.events.columns else None
+    of_impression = ["impression"] if "impression" in log.events.columns else ["user", "time"]
+    impression = shown_together(log.events.select(of_impression))
     own = log.events if log.behaviours is None else log.behaviours
     tables = {"item": log.items, "user": log.users, "behaviour": own, "context": log.events}
     for side, name, feature in spec.features.named():
@@ -162,7 +166,7 @@ def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
             continue
         values, auc = tables[side][name], None
         if side == "context" and labels is not None:
-            says = alone(values, labels)
+            says = alone(values, labels, impression)
             auc = says.auc
             if says.tells:
                 warnings.warn(in_words(name, says), stacklevel=4)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.leakage import Alone, alone
+from dien.data.leakage import Alone, alone, shown_together
 from dien.data.sources.table.infer.head import HeadColumn
 from dien.data.sources.table.infer.names import (
     after_the_click,
@@ -47,6 +48,7 @@ def places(
     user: HeadColumn | None,
     item: HeadColumn | None,
     labelled: bool,
+    of_impression: Sequence[HeadColumn] = (),
 ) -> list[Place]:
     """Find the place of every column that has no role.
 
@@ -56,14 +58,33 @@ def places(
         user: the column of users, if it was found.
         item: likewise; None where a row holds several items.
         labelled: whether the log says what was shown and not clicked.
+        of_impression: columns that are equal for what was shown together; none where each row is alone.
     """
-    clicked = None if label is None else _clicks(label)
+    clicked = None if label is None else _Clicks.of(label, of_impression)
     return [_place(column, clicked, user, item, labelled) for column in columns]
+
+
+class _Clicks(NamedTuple):
+    """Labels ``[n]`` of the rows read, -1 where one is missing, and their impressions ``[n]``."""
+
+    label: NDArray[np.int8]
+    impression: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, label: HeadColumn, of_impression: Sequence[HeadColumn]) -> _Clicks:
+        """Read them from their columns."""
+        known = label.values.is_not_null().to_numpy()
+        clicked = np.full(len(known), -1, np.int8)
+        clicked[known] = labels(label.values.drop_nulls()).to_numpy()
+        own = [one.values.alias(str(k)) for k, one in enumerate(of_impression)]
+        if own and all(len(values) == len(clicked) for values in own):
+            return cls(clicked, shown_together(pl.DataFrame(own)))
+        return cls(clicked, np.arange(len(clicked)))
 
 
 def _place(
     column: HeadColumn,
-    clicked: NDArray[np.int8] | None,
+    clicked: _Clicks | None,
     user: HeadColumn | None,
     item: HeadColumn | None,
     labelled: bool,
@@ -78,8 +99,8 @@ def _place(
     if clicked is not None:
         says = _says(column, clicked)
         measured = f"AUC alone {says.auc:.3f} on held-out rows"
-        if word is not None or (says.only_of_clicks and not _one_of_clicks(column, clicked)):
-            return _after(column, clicked, word, says)
+        if word is not None or (says.only_of_clicks and not _one_of_clicks(column, clicked.label)):
+            return _after(column, clicked.label, word, says)
         if says.tells:
             return Place(column, None, f"it tells the label ({measured}): written after the click")
         if of_the_answer(column.name):
@@ -141,17 +162,10 @@ def determines(keys: pl.Series, values: pl.Series) -> bool:
     return alike < 1 and (rows.height - of_keys.height) * float(np.log(alike)) < _CHANCE
 
 
-def _clicks(label: HeadColumn) -> NDArray[np.int8]:
-    """Give the labels ``[n]``; -1 where one is missing."""
-    known = label.values.is_not_null().to_numpy()
-    clicked = np.full(len(known), -1, np.int8)
-    clicked[known] = labels(label.values.drop_nulls()).to_numpy()
-    return clicked
-
-
-def _says(column: HeadColumn, clicked: NDArray[np.int8]) -> Alone:
+def _says(column: HeadColumn, clicked: _Clicks) -> Alone:
     """Measure what a column alone says of the labels that are there."""
-    if len(column.values) != len(clicked) or isinstance(getattr(column.values.dtype, "inner", None), pl.List):
-        return alone(column.values.head(0), clicked[:0])
-    known = clicked >= 0
-    return alone(column.values.filter(pl.Series(known)), clicked[known])
+    values, label = column.values, clicked.label
+    if len(values) != len(label) or isinstance(getattr(values.dtype, "inner", None), pl.List):
+        return alone(values.head(0), label[:0])
+    known = label >= 0
+    return alone(values.filter(pl.Series(known)), label[known], clicked.impression[known])

@@ -70,6 +70,16 @@ class Draft:
         used = {column.name for column in columns if column is not None}
         return [column for column in self.heads["interactions"] if column.name not in used]
 
+    @property
+    def _of_impression(self) -> list[HeadColumn]:
+        """The columns that are equal for what was shown together; none where they are not all there."""
+        named, when = self.roles["impression"].column, self.roles["time"]
+        if named is not None:
+            return [named]
+        own = [self.roles["user"].column, when.column]
+        own += [when.clock] if when.clock is not None else []
+        return [one for one in own if one is not None] if None not in own else []
+
     def _role(self, role: str) -> list[str]:
         column, why = self.roles[role].column, self.roles[role].why
         if column is not None:
@@ -162,7 +172,7 @@ class Draft:
     def _features(self) -> list[str]:
         label, user, item = (self.roles[role].column for role in ("label", "user", "item"))
         page = bool(self.roles["item"].options) or self.roles["clicked"].column is not None
-        found = places(self._rest, label, user, None if page else item, self._labelled)
+        found = places(self._rest, label, user, None if page else item, self._labelled, self._of_impression)
         lines = []
         for side in ("item", "user", "behaviour", "context"):
             lines.append(f"  {side}:")
