@@ -17,7 +17,7 @@ from dien.data.features.indices import Indices, within
 from dien.data.ragged import Column, Ragged, row_of, to_offsets
 from dien.data.readers.literals import with_literals
 from dien.data.readers.messages import refuse_type
-from dien.data.readers.values import WHOLE, evaluated
+from dien.data.readers.values import WHOLE, evaluated, text
 
 
 @register
@@ -38,7 +38,10 @@ class Multi(Indices):
     suffixes: ClassVar[tuple[str, ...]] = ("", ".offsets")
 
     def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:
-        """Read lists, text with a separator between values, or text as ``[4, 0]``: lists of String."""
+        """Read lists, text with a separator between values, or text as ``[4, 0]``: lists of String.
+
+        Whole numbers are lists of one, as they are where they stand in text.
+        """
         expected = (
             f"a list of text, or text with {self.separator!r} between values, or as ['a', 'b']; convert it "
             "or change kind"
@@ -53,11 +56,9 @@ class Multi(Indices):
             if not (inner.is_integer() or isinstance(inner, pl.String | pl.Categorical | pl.Enum | pl.Null)):
                 refuse_type(values, expected)
             lists = values.cast(pl.List(pl.String))
-        elif dtype == pl.Null or isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-            text = values.cast(pl.String)
-            lists = with_literals(text, text.str.split(self.separator), expected)
         else:
-            refuse_type(values, expected)
+            written = text(values, expected)
+            lists = with_literals(written, written.str.split(self.separator), expected)
         known = lists.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != "")))
         return evaluated(pl.when(known.list.len() > 0).then(known))
 

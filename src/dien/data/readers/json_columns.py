@@ -1,9 +1,14 @@
-"""Columns of JSON values: a type that holds them all, and the values as that type."""
+"""Columns of JSON values: a type that holds them all, and the values as that type.
+
+A file is read in chunks, and it must not matter where they end. So a column holds values of one kind in all
+lines: booleans, text and whole numbers, numbers, or lists. A few values of the chunks before stand for these.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -11,80 +16,131 @@ import polars as pl
 import pyarrow as pa
 
 from dien.data.readers.messages import BadValueError, shown
-from dien.data.readers.values import WHOLE
+from dien.data.readers.nulls import LIKELY
+
+_WHOLE = 1 << 53  # below it, floats hold every whole number
+_NUMBER = re.compile(r"\s*(?:[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan|NaN)?\s*")
+"""Text that writes a number, or nothing."""
 
 
-def column_of(name: str, values: Sequence[Any]) -> pl.Series:
+def column_of(
+    name: str, values: Sequence[Any], before: Sequence[Any] = (), *, checked: bool = False
+) -> pl.Series:
     """Make a typed column of JSON values: of text, numbers, booleans, or lists of text or of numbers.
 
-    Text holds what is mixed; in lists only text, whole numbers (3.0, too) and booleans may be mixed.
+    Text holds whole numbers, too; a number with a fraction goes with text that writes numbers alone.
 
     Args:
         name: of the column.
         values: decoded; None is null.
+        before: of the chunks before, as :func:`telling` picks them: these values must go with them.
+        checked: whether each value was held to a type already: then booleans may stand beside others.
 
     Raises:
-        BadValueError: a value is an object, or lists and others are mixed.
+        BadValueError: a value is an object, or of another kind than those before it.
     """
-    dtype = _dtype_of(values)
-    if dtype is not None:
-        return _series(name, values, dtype)
-    alike, mixed = 0, len(values)  # so many from the first on are of one type, and so many are not
+    if _dtype_of([*before, *values], checked=checked) is not None:
+        return _series(name, values, cast(pl.DataType, _dtype_of(values, checked=checked)))
+    alike, mixed = 0, len(values)  # so many from the first on are of one kind, and so many are not
     while mixed - alike > 1:
         middle = (alike + mixed) // 2
-        alike, mixed = (middle, mixed) if _dtype_of(values[:middle]) is not None else (alike, middle)
-    before = _dtype_of(values[:alike])
-    expected = "text, a number, or a list of text or of numbers"
-    if before != pl.Null():
-        expected = "a list of such values" if isinstance(before, pl.List) else "text or a number"
-        expected += ", as in the lines before"
-    objects = isinstance(values[alike], dict | list) and "{" in shown(values[alike])
-    mend = (
-        "name a value inside an object by its dotted name, as device.os"
-        if objects
-        else "write every line alike"
-    )
-    raise BadValueError(alike, shown(values[alike]), f"{expected}; {mend}")
+        fits = _dtype_of([*before, *values[:middle]], checked=checked) is not None
+        alike, mixed = (middle, mixed) if fits else (alike, middle)
+    value = values[alike]
+    known = _dtype_of([*before, *values[:alike]], checked=checked)
+    expected = _expected(known, value)
+    if isinstance(value, dict | list) and "{" in shown(value):
+        mend = "name a value inside an object by its dotted name, as device.os"
+    elif isinstance(value, str) and value in LIKELY:
+        mend = f"say nulls: [{value}] of this table in the schema, where it marks a missing one"
+    else:
+        mend = "write every line alike"
+    raise BadValueError(alike, shown(value), f"{expected}; {mend}")
 
 
-def _dtype_of(values: Sequence[Any], in_list: bool = False) -> pl.DataType | None:
+def telling(values: Sequence[Any]) -> list[Any]:
+    """Pick a few values that go with others just where all of them do."""
+    known = [value for value in values if value is not None]
+    types = set(map(type, known))
+    if types == {list}:
+        return [[value] for value in telling(list(chain.from_iterable(known)))] or [[]]
+    picked = [
+        next((value for value in known if isinstance(value, bool)), None) if bool in types else None,
+        next(_fractions(known), None) if float in types else None,
+        next(_words(known), None) if str in types else None,
+        next((value for value in known if not isinstance(value, bool)), None),
+    ]
+    return [value for value in picked if value is not None]
+
+
+def _expected(known: pl.DataType | None, value: Any) -> str:
+    """Say what a value must be to go with those before it."""
+    as_before = ", as in the lines before"
+    match known:
+        case pl.List():
+            return f"a list of such values{as_before}"
+        case pl.Boolean():
+            return f"true or false{as_before}"
+        case pl.Float64():
+            return f"a number{as_before}"
+        case pl.String() if isinstance(value, float):
+            return f"text or a whole number{as_before}"
+        case pl.String() | pl.Int64():
+            return f"text or a number{as_before}"
+        case _:
+            return "text, a number, or a list of text or of numbers"
+
+
+def _dtype_of(values: Sequence[Any], in_list: bool = False, *, checked: bool = False) -> pl.DataType | None:
     """Find the type of column that holds JSON values, None where none does.
 
     Args:
         values: decoded; None is of every type.
-        in_list: whether they stand in lists.
+        in_list: whether they stand in lists, where booleans are text.
+        checked: as of :func:`column_of`.
     """
     types = set(map(type, values)) - {type(None)}
     if not types:
         return pl.Null()
     if types == {list}:
-        inner = _dtype_of(list(chain.from_iterable(one for one in values if one is not None)), in_list=True)
+        flat = list(chain.from_iterable(one for one in values if one is not None))
+        inner = _dtype_of(flat, in_list=True, checked=checked)
         return None if inner is None else pl.List(inner)
     if types & {list, dict}:
         return None
     if types == {bool} and not in_list:
         return pl.Boolean()
-    if float in types and types <= {int, float} and _fits_floats(values):
+    if bool in types and not in_list and not checked:
+        return None
+    if types == {float}:
         return pl.Float64()
-    if types == {int} and _fits_64_bits(values):
-        return pl.Int64()
-    fractions = in_list and any(type(one) is float and not _is_whole(one) for one in values)
-    return None if fractions else pl.String()
+    if types == {int} or (types == {int, float} and next(_fractions(values), None) is None):
+        return pl.Int64() if _fits_64_bits(values) else pl.String()
+    if float not in types or next(_fractions(values), None) is None:
+        return pl.String()
+    numbers = bool not in types and next(_words(values), None) is None and _fits_floats(values)
+    return pl.Float64() if numbers else None
 
 
-def _is_whole(number: float) -> bool:
-    return number.is_integer() and abs(number) < WHOLE
+def _fractions(values: Sequence[Any]) -> Iterator[float]:
+    """Give the numbers that are not whole, or so large that a float may not hold them."""
+    return (one for one in values if isinstance(one, float) and not (one.is_integer() and abs(one) < _WHOLE))
 
 
-def _fits_floats(values: Sequence[float | None]) -> bool:
+def _words(values: Sequence[Any]) -> Iterator[str]:
+    """Give the text that writes no number."""
+    return (one for one in values if isinstance(one, str) and not _NUMBER.fullmatch(one))
+
+
+def _fits_floats(values: Sequence[Any]) -> bool:
     try:
-        sum(map(float, filter(None, values)))
+        sum(float(value) for value in values if isinstance(value, int))
     except OverflowError:  # an integer beyond all floats
         return False
     return True
 
 
-def _fits_64_bits(values: Sequence[int | None]) -> bool:
+def _fits_64_bits(values: Sequence[float | None]) -> bool:
     known = [value for value in values if value is not None]
     return min(known) >= -(1 << 63) and max(known) < 1 << 63
 
@@ -118,12 +174,23 @@ def _converted(value: Any, dtype: pl.DataType) -> Any:
 
 
 def _text(value: str | int | float | bool | None) -> str | None:
-    """Write a value as JSON does, text without its quotes."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+    """Write a value as JSON does, text without its quotes, whole numbers without a fraction."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(int(value) if isinstance(value, float) else value)
 
 
-def _float(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def _float(value: float | str | None) -> float | None:
+    blank = isinstance(value, str) and not value.strip()
+    return None if value is None or blank else float(value)
 
 
-_CONVERT: dict[type[pl.DataType], Callable[[Any], Any]] = {pl.String: _text, pl.Float64: _float}
+def _int(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+_CONVERT: dict[type[pl.DataType], Callable[[Any], Any]] = {
+    pl.String: _text,
+    pl.Float64: _float,
+    pl.Int64: _int,
+}

@@ -14,9 +14,10 @@ import polars as pl
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
 from dien.data.readers.first_lines import first_bytes
-from dien.data.readers.json_columns import column_of
+from dien.data.readers.json_columns import column_of, telling
 from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
 from dien.data.readers.nested import leaves_of_value, value_inside
+from dien.data.readers.nulls import Nulls, added
 from dien.data.readers.streams import DAMAGED, first_bad_line, open_text, sizes_to
 from dien.data.readers.text_format import Dialect
 from dien.errors import DataError
@@ -51,9 +52,11 @@ class JsonReader:
 
     def __init__(self, file: TableFile, types: Mapping[str, JsonType] | None = None) -> None:
         self.file = file
-        self.kept = told_counts(self.told())
+        self.kept = self._told = told_counts(self.told())
         self._types = types or {}
         self._seen: set[str] = set()
+        self._before: dict[str, list[Any]] = {}  # of each column, what tells the kind of its values so far
+        self._nulls = Nulls(file.nulls)
         self._dialect = Dialect(encoding=file.text.encoding or "utf-8", quoted=False)
 
     def columns(self) -> list[str]:
@@ -97,6 +100,7 @@ class JsonReader:
         """See :class:`~dien.data.readers.reader.Reader`."""
         decoder = msgspec.json.Decoder(self._line_type(columns))
         size = rows or streams.CHUNK_ROWS
+        self._before = {}
         lines = row = pending_bytes = 0
         pending: list[Any] = []
         with open_text(self.file.path, self._dialect, sizes_to(progress)) as raw:
@@ -202,6 +206,7 @@ class JsonReader:
             if name not in self._seen and any(value is not msgspec.UNSET for value in values):
                 self._seen.add(name)
             series.append(self._column(name, values, row))
+        self.kept = added(self._told, self._nulls.counts)
         return pl.DataFrame(series)
 
     def _objects(self, columns: Sequence[str]) -> list[str]:
@@ -245,7 +250,12 @@ class JsonReader:
         """Make a typed column of JSON values; ``row`` is the index of its first in the file."""
         values = [None if value is msgspec.UNSET else value for value in values]
         try:
-            return column_of(name, values)
+            if name in self._types:
+                return column_of(name, values, checked=True)
+            values = self._nulls.out_of_values(values)
+            made = column_of(name, values, self._before.get(name, ()))
+            self._before[name] = telling([*self._before.get(name, ()), *values])
+            return made
         except BadValueError as error:
             said: object = error
             if name in self._types:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
+from typing import Any
 
 import polars as pl
 
@@ -40,15 +41,31 @@ class Nulls:
                 frame = self._out_of(frame, column, column.cast(pl.String).is_in(self._marks))
         return frame
 
+    def out_of_values(self, values: list[Any]) -> list[Any]:
+        """Make text that is a mark None in a column of JSON, whose type such text would decide."""
+        if not self._marks:
+            return values
+        marked = [isinstance(value, str) and value in self._marks for value in values]
+        for value in (value for value, mark in zip(values, marked, strict=True) if mark):
+            self._count(value, 1)
+        return [None if mark else value for value, mark in zip(values, marked, strict=True)]
+
+    def _count(self, mark: str, count: int) -> None:
+        what = f"cells that hold {mark} (read as missing)"
+        self.counts[what] = self.counts.get(what, 0) + count
+
     def _out_of(self, frame: pl.DataFrame, column: pl.Series, marked: pl.Series) -> pl.DataFrame:
         marked = marked.fill_null(False)
         if not marked.any():
             return frame
         for value, count in column.filter(marked).alias("mark").value_counts().iter_rows():
-            mark = value if isinstance(value, str) else self._numbers[float(value)]
-            what = f"cells that hold {mark} (read as missing)"
-            self.counts[what] = self.counts.get(what, 0) + count
+            self._count(value if isinstance(value, str) else self._numbers[float(value)], count)
         return frame.with_columns(pl.when(~marked).then(column).alias(column.name))
+
+
+def added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Add counts to others of the same reasons."""
+    return {what: counts.get(what, 0) + more.get(what, 0) for what in {**counts, **more}}
 
 
 def _number(mark: str) -> float | None:

@@ -15,7 +15,7 @@ from dien.data.readers.csv_text import CsvReader
 from dien.data.readers.files import TableFile
 from dien.data.readers.json_lines import JsonReader, JsonType
 from dien.data.readers.messages import BadValueError, no_column, one_line
-from dien.data.readers.nulls import Nulls
+from dien.data.readers.nulls import Nulls, added
 from dien.data.readers.parquet import ParquetReader
 from dien.data.readers.text_format import Format
 from dien.data.readers.values import with_points
@@ -167,4 +167,4 @@ def read_chunks(
         row += part.height
         if row == head:
             break
-    reader.kept = {**reader.kept, **nulls.counts}
+    reader.kept = added(reader.kept, nulls.counts)

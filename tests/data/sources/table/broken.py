@@ -410,7 +410,10 @@ BROKEN = [
         spec=_TEXT,
     ),
     Broken(
-        "numbers for lists", {"log.parquet": parquet(tags=[1, 2])}, ("'tags'", "list of text"), spec=_MULTI
+        "fractions for lists",
+        {"log.parquet": parquet(tags=[1.0, 2.5])},
+        ("row 2", "'tags'", "list of text"),
+        spec=_MULTI,
     ),
     Broken(
         "lists of floats", {"log.parquet": parquet(tags=[[1.5]])}, ("'tags'", "list of text"), spec=_MULTI

@@ -12,6 +12,7 @@ from dien.data.readers.literals import in_brackets, with_literals
 from dien.data.readers.messages import BadValueError, refuse, refuse_type, shown
 from dien.data.readers.reader import Chunk
 from dien.data.readers.values import cast, evaluated
+from dien.data.readers.values import text as whole_numbers
 
 _LITERAL = r"^\s*[\[(].*[\])]\s*$"  # as Python, JSON and NumPy write a list
 _QUOTED = r"""'[^']*'|"[^"]*\""""
@@ -108,7 +109,9 @@ def lists_of(values: pl.Series, separator: str | None, mend: str) -> pl.Series:
     if dtype == pl.Null:
         return cast(values, pl.List(pl.String()))
     expected = f"a list, or text as [1, 2]; {mend}"
-    if not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+    if separator is not None and dtype.is_numeric():
+        values = whole_numbers(values, expected)  # lists of one
+    elif not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         refuse_type(values, expected)
     text = cast(values, pl.String())
     if separator == " ":
