@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 from dien.cli.commands import app
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
-from dien.data.log import Log
+from dien.data.log import CONVERSION, Log
 from dien.data.prepare import temporal
 from dien.data.writer import write
 from dien.errors import ConfigError, DataError, RunError
@@ -329,6 +330,10 @@ def test_data_that_are_not_one_log_prepared_with_several_seeds_are_refused(
     write(temporal(replace(small_log, users=small_log.users.select("user")), seed=1), tmp_path / "fewer")
     with pytest.raises(DataError, match=r"fewer: features is .*of one and the same log"):
         compare([small_data.path, tmp_path / "fewer"], configs, tmp_path / "out")
+    bought = small_log.events.with_columns(pl.lit(1, pl.Int8).alias(CONVERSION))
+    write(temporal(replace(small_log, events=bought), seed=1), tmp_path / "bought")
+    with pytest.raises(DataError, match=r"bought: conversions is True, in .* False; .*one and the same log"):
+        compare([small_data.path, tmp_path / "bought"], configs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

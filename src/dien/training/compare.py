@@ -272,5 +272,5 @@ def _origin(dataset: Dataset) -> dict[str, Any]:
     info = dataset.info.to_json()
     recipe = {key: value for key, value in info["recipe"].items() if key != "seed"}
     features = [feature.name for feature in dataset.schema.features]
-    weights = dataset.info.weighted
-    return {"recipe": recipe, "features": features, "sources": info["sources"], "weights": weights}
+    of_rows = {"weights": dataset.info.weighted, "conversions": dataset.schema.conversion}
+    return {"recipe": recipe, "features": features, "sources": info["sources"], **of_rows}
