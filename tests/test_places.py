@@ -204,6 +204,27 @@ def test_folders_above_that_were_made_go_again_when_the_work_fails_and_no_others
     assert names(tmp_path) == ["a"]
 
 
+@pytest.mark.parametrize("gone", [1, 3])
+def test_a_new_folder_above_that_another_process_removes_again_is_made_again(
+    gone: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, left = tmp_path / "runs" / "new" / "data", [gone]
+
+    def locked(path: Path, error: type[DataError], real=places.locked):
+        if left[0]:
+            left[0] -= 1
+            places._remove_empty([path.parent, path.parent.parent])  # as a process does that fails now
+        return real(path, error)
+
+    monkeypatch.setattr(places, "locked", locked)
+    put(place, "mine")
+    assert text(place) == "mine"
+    left[0] = 10**6
+    with pytest.raises(DataError, match=r"cannot be written \(No such file"):
+        put(tmp_path / "others" / "new" / "data", "theirs")
+    assert names(tmp_path) == ["runs"]
+
+
 def test_folders_above_a_name_too_long_are_not_left(tmp_path: Path) -> None:
     with (
         pytest.raises(DataError, match="File name too long"),

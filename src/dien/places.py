@@ -10,7 +10,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from dien.lock import even_if_interrupted, hidden_beside, locked
 
 _WORK = ".scratch."
 _RANDOM = r"[0-9a-f]{8}"
+_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,19 @@ def owned(path: Path, error: type[DienError]) -> Iterator[None]:
     Raises:
         DienError: of the type ``error``: another process is at work there, or it cannot be written.
     """
-    with _folders_above(path, error), locked(path, error) as holds:
-        try:
-            if holds:
-                settle(path)
-        except OSError as reason:
-            raise error(_not_written(path, reason)) from reason
-        yield
+    made: list[Path] = []  # the innermost first
+    try:
+        with ExitStack() as stack:
+            holds = _locked_in_folder(path, error, made, stack)
+            try:
+                if holds:
+                    settle(path)
+            except OSError as reason:
+                raise error(_not_written(path, reason)) from reason
+            yield
+    except BaseException:
+        even_if_interrupted(lambda: _remove_empty(made))
+        raise
 
 
 @contextmanager
@@ -125,22 +132,38 @@ def claimed(path: Path, error: type[DienError], replaces: bool = False) -> Itera
         yield place
 
 
-@contextmanager
-def _folders_above(path: Path, error: type[DienError]) -> Iterator[None]:
-    """Make the folders above a path; where the block fails, the new ones that are empty go again."""
-    new = [folder for folder in path.parents if not os.path.lexists(folder)]  # the innermost first
-    try:
+def _locked_in_folder(path: Path, error: type[DienError], made: list[Path], stack: ExitStack) -> bool:
+    """Make the folders above a path and lock it.
+
+    Another process that has made one of them, too, and fails removes it while it is empty: until the lock is
+    in it. Then it is made again.
+
+    Args:
+        path: as of :func:`owned`.
+        error: likewise.
+        made: gets the folders that were not there before.
+        stack: gets the lock.
+
+    Returns:
+        Whether the lock holds.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        new = [folder for folder in path.parents if not os.path.lexists(folder)]
+        made[:] = sorted({*made, *new}, key=lambda folder: -len(folder.parts))
         try:
             make_folder(path.parent)
-            path.lstat()
-        except FileNotFoundError:
-            pass
+            with suppress(FileNotFoundError):
+                path.lstat()
         except OSError as reason:
+            if tries_left and isinstance(reason, FileNotFoundError):
+                continue
             raise error(_not_written(path, reason)) from reason
-        yield
-    except BaseException:
-        even_if_interrupted(lambda: _remove_empty(new))
-        raise
+        try:
+            return stack.enter_context(locked(path, error))
+        except error as raised:
+            if not tries_left or not isinstance(raised.__cause__, FileNotFoundError):
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _remove_empty(folders: list[Path]) -> None:
