@@ -115,6 +115,16 @@ def test_a_backslash_before_a_quote_is_told_and_a_backslash_elsewhere_stays(tmp_
     assert read(path)[0]["title"].to_list() == ["C:\\", 'a "b"']
 
 
+def test_a_backslash_before_a_quote_that_comes_late_is_read_where_the_schema_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "books.csv"
+    plain = "".join(f'"{k}";"Book {k}"\n' for k in range(200))
+    path.write_text('"isbn";"title"\n' + plain + '"X";"The \\"Best\\" &amp; more"\n')
+    with pytest.raises(DataError, match=r"line 202: 3 fields, expected 2 .*; if .* say quote: escaped"):
+        read(path)
+    found, _ = read(path, TextFormat(quoted=True, escaped=True))
+    assert found.row(-1) == ("X", 'The "Best" &amp; more')
+
+
 @settings(max_examples=100)
 @given(
     rows=st.lists(st.tuples(st.text("ab\\N", max_size=3), *[st.text('a\\",\n', max_size=5)] * 2), min_size=1),

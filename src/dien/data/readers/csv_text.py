@@ -199,6 +199,7 @@ class CsvReader:
                     if fields and len(fields) != width:
                         as_in = "as in the header" if named is None else "as columns names"
                         problem = f"{len(fields)} fields, expected {width} {as_in}"
+                        problem += self._maybe_escaped(fields)
                         break
                     line = reader.line_num  # type: ignore[attr-defined]
         except UnicodeError as found:
@@ -221,6 +222,12 @@ class CsvReader:
         raise DataError(
             f"{where}: {problem or one_line(error)}; expected {self._expected()}; mend it"
         ) from error
+
+    def _maybe_escaped(self, fields: Sequence[str]) -> str:
+        """Say how backslashes before quotes are read, where a row has some."""
+        if not self.dialect.quoted or self.dialect.escaped or not any("\\" in field for field in fields):
+            return ""
+        return '; if \\" stands for a quote inside of quotes, say quote: escaped in the schema'
 
     def _expected(self) -> str:
         dialect = self.dialect

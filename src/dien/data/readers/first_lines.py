@@ -65,8 +65,9 @@ def dialect_of(path: Path, said: TextFormat, usual: str | None) -> Dialect:
         if separator != usual:
             told.append(f"{separator_in_words(separator)} between the columns")
     quoted = quoted and len(separator.encode()) == 1  # nobody writes both
-    escaped = quoted and said.quoted is None and _is_escaped(lines, separator)
-    if escaped:
+    escaped = quoted and said.escaped
+    if quoted and said.quoted is None and _is_escaped(lines, separator):
+        escaped = True
         told.append('\\" for a quote inside of quotes')
     return Dialect(separator, encoding, quoted, escaped, tuple(told))
 
@@ -144,6 +145,8 @@ def _separator(lines: list[str], quoted: bool, usual: str | None) -> str:
     best, most = usual or ",", 1
     for separator in (*_SEPARATORS, *(() if usual else (" ",))):
         width = _width(lines, separator, quoted)
+        if quoted and not width and len(separator) == 1 and any('\\"' in line for line in lines):
+            width = _width(lines, separator, quoted, escaped=True)
         if width > most:
             best, most = separator, width
     return best

@@ -22,6 +22,7 @@ class TextFormat:
         separator: between the columns, one or more characters.
         encoding: of the text, as Python names it.
         quoted: whether quotes around a field keep separators and line ends in it; else they are text.
+        escaped: whether a quote inside of quotes is written with a backslash.
         nulls: what marks a missing value, beside an empty field.
         decimal: what stands before the fraction of a number.
     """
@@ -31,6 +32,7 @@ class TextFormat:
     separator: str | None = None
     encoding: str | None = None
     quoted: bool | None = None
+    escaped: bool = False
     nulls: tuple[str, ...] | None = None
     decimal: Literal[".", ","] = "."
 

@@ -108,7 +108,17 @@ WRONG = [
     (feature(bucket=5), ("features.item.one: bucket is no option", "; did you mean buckets?")),
     ({"interactions": {"user": 5}}, ("interactions.user", "string", "5")),
     ({"interactions": {"time_unit": "m"}}, ("interactions.time_unit", "'ms'")),
-    ({"interactions": {"time_format": "%d.%m"}}, ("interactions.time_format: expected a date: no %Y",)),
+    (
+        {"interactions": {"time_format": "%d.%m"}},
+        ("interactions: time_format '%d.%m' has no year", "set time_year"),
+    ),
+    ({"interactions": {"time_format": "%d"}}, ("interactions.time_format: expected a date: no %m",)),
+    (
+        {"interactions": {"time_format": "%m%d%Y", "time_year": 2014}},
+        ("interactions: time_year is of a time_format",),
+    ),
+    ({"behaviours": {"time_year": 2014}}, ("behaviours: time_year is of a time_format that has no year",)),
+    ({"interactions": {"time_format": "%m%d", "time_year": 14}}, ("interactions.time_year: ",)),
     ({"behaviours": {"time_format": "%x"}}, ("behaviours.time_format: %x cannot be read",)),
     (
         {"interactions": {"time_format": "%Y%m%d", "time_unit": "s"}},

@@ -24,7 +24,15 @@ from dien.data.sources.table.forms import (
 from dien.data.sources.table.ready import names_near, ready_or_file
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
-from dien.data.sources.table.time_keys import Order, TimeColumns, TimeFormat, TimeUnit, TimeZone, check_times
+from dien.data.sources.table.time_keys import (
+    Order,
+    TimeColumns,
+    TimeFormat,
+    TimeUnit,
+    TimeYear,
+    TimeZone,
+    check_times,
+)
 from dien.errors import DataError
 from dien.yaml_text import YamlTextError, read_yaml
 
@@ -52,6 +60,7 @@ class Interactions(TableText):
         time_unit: of integers; ``iso`` for text as 2024-01-31T10:00:00Z and for typed times; None to detect
             it from the values of each file.
         time_format: of text whose day and month could be mixed up, as "%d.%m.%Y %H:%M"; None for other text.
+        time_year: of all times, where their format has none, as "%m%d".
         time_zone: of times that name none, as Europe/Berlin; None for UTC.
         label: 1 clicked and 0 shown but not clicked, or what makes this of a column; None where every row is
             a click.
@@ -72,6 +81,7 @@ class Interactions(TableText):
     time: TimeColumns = "time"
     time_unit: TimeUnit | None = None
     time_format: TimeFormat | None = None
+    time_year: TimeYear | None = None
     time_zone: TimeZone | None = None
     label: Annotated[Label | None, BeforeValidator(as_label)] = None
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -144,7 +154,8 @@ class Behaviours(TableText):
         user: who; text or integers.
         item: with what; text or integers; or what says that a row holds several, as all that a user did.
         time: when.
-        time_unit: of the time, as of the interactions; likewise ``time_format`` and ``time_zone``.
+        time_unit: of the time, as of the interactions; likewise ``time_format``, ``time_year`` and
+            ``time_zone``.
     """
 
     user: Text | None = None
@@ -152,6 +163,7 @@ class Behaviours(TableText):
     time: TimeColumns | None = None
     time_unit: TimeUnit | None = None
     time_format: TimeFormat | None = None
+    time_year: TimeYear | None = None
     time_zone: TimeZone | None = None
 
     @model_validator(mode="after")

@@ -12,14 +12,14 @@ from dien.data.sources.table.strict import Strict
 
 
 class TableText(Strict):
-    """How the files of a table are written; what is None is told by their names and first lines.
+    r"""How the files of a table are written; what is None is told by their names and first lines.
 
     Attributes:
         format: of all files, whatever their names.
         columns: names of the columns of files without a header, in their order.
         separator: between the columns of text: one or more characters.
         encoding: of text, as latin-1 or gbk.
-        quote: none where quotes are text.
+        quote: none where quotes are text, escaped where ``\"`` stands for a quote inside of quotes.
         nulls: what marks a missing value, beside an empty field; in place of those that are known in text
             with columns (:data:`~dien.data.readers.nulls.KNOWN`).
         decimal: a comma where numbers of text have one before their fraction, as 10,5.
@@ -29,7 +29,7 @@ class TableText(Strict):
     columns: tuple[Text, ...] | None = None
     separator: Text | None = None
     encoding: Text | None = None
-    quote: Literal["none"] | None = None
+    quote: Literal["none", "escaped"] | None = None
     nulls: tuple[Text, ...] | None = None
     decimal: Literal[",", "."] | None = None
 
@@ -73,7 +73,8 @@ class TableText(Strict):
             columns=self.columns,
             separator=self.separator,
             encoding=self.encoding,
-            quoted=False if self.quote == "none" else None,
+            quoted=None if self.quote is None else self.quote != "none",
+            escaped=self.quote == "escaped",
             nulls=self.nulls,
             decimal=self.decimal or ".",
         )

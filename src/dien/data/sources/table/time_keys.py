@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from dien.data.features import TIME_SINCE
 from dien.data.features.definition import Text
 from dien.data.sources.table.strict import Strict
-from dien.data.sources.table.times import TimeParser, known_format
+from dien.data.sources.table.times import TimeParser, has_year, known_format
 from dien.data.times import known_zone
 from dien.errors import DataError
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 TimeFormat = Annotated[Text, AfterValidator(known_format)]
+TimeYear = Annotated[int, Field(ge=1970, le=2099)]
 TimeZone = Annotated[Text, AfterValidator(known_zone)]
 
 
@@ -57,6 +58,14 @@ def check_times(part: Any) -> None:
     """
     if part.time_format is not None and part.time_unit is not None:
         raise ValueError("time_format and time_unit exclude each other; leave time_unit out")
+    yearless = part.time_format is not None and not has_year(part.time_format)
+    if yearless and part.time_year is None:
+        raise ValueError(
+            f'time_format {part.time_format!r} has no year (%Y or %y); add it, as "%d.%m.%Y %H:%M", or set '
+            "time_year, as 2014, where all times are of one year"
+        )
+    if part.time_year is not None and not yearless:
+        raise ValueError('time_year is of a time_format that has no year, as "%m%d"; leave time_year out')
     for key in "time_unit", "time_format", "time_zone":
         if isinstance(part.time, Order) and getattr(part, key) is not None:
             raise ValueError(f"{key} is of times, and time is {{order: file}}; leave {key} out")
@@ -80,13 +89,15 @@ def parser_of(roles: Any, own: Any = None) -> TimeParser:
     time = roles.time if own is None or own.time is None else own.time
     if own is None:
         unit, format, zone, key = roles.time_unit, roles.time_format, roles.time_zone, "interactions"
+        year = roles.time_year
     else:
         unit, format, zone, key = own.time_unit, own.time_format, own.time_zone, "behaviours"
+        year = own.time_year
         if own.time is None:
             if unit is None and format is None:
-                unit, format = roles.time_unit, roles.time_format
+                unit, format, year = roles.time_unit, roles.time_format, roles.time_year
             zone = zone or roles.time_zone
-    return TimeParser(unit, format=format, zone=zone, columns=columns_of(time), key=key)
+    return TimeParser(unit, format=format, year=year, zone=zone, columns=columns_of(time), key=key)
 
 
 def expect_clock(spec: Any, behaviours: bool) -> None:

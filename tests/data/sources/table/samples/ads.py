@@ -23,7 +23,7 @@ def _taobao_ads(folder: Path, draw: Draw) -> None:
         folder / "user_profile.csv",
         "userid,cms_segid,cms_group_id,final_gender_code,age_level,pvalue_level,shopping_level,occupation,"
         "new_user_class_level ",
-        ((u, 0, u % 9, 1 + u % 2, u % 6, "" if u % 2 else u % 3, 3, 0, u % 4) for u in range(1, 61)),
+        ((u, 0, u % 9, 1 + u % 2, u % 6, "" if u % 2 else u % 3, 3, 0, u % 4) for u in draw.users),
     )
 
 

@@ -25,6 +25,7 @@ class Draw(random.Random):
     def __init__(self, name: str, rows: int) -> None:
         super().__init__(name)
         self.rows = rows
+        self.users = range(1, rows // 10 + 1)
 
 
 Make = Callable[[Path, Draw], int | None]
@@ -43,9 +44,9 @@ def sample(name: str) -> Callable[[Make], Make]:
 
 
 def events(draw: Draw, share: float = 0.4) -> Iterator[tuple[int, int, int, int]]:
-    """Users from 1 to 60, items from 1 to 40, times and random clicks, in order of time."""
+    """A tenth as many users, items from 1 to 40, times and random clicks, in order of time."""
     for k in range(draw.rows):
-        user, item = draw.randrange(1, 61), draw.randrange(1, 41)
+        user, item = draw.choice(draw.users), draw.randrange(1, 41)
         yield user, item, START + k * _SPAN // draw.rows, int(draw.random() < share)
 
 
@@ -55,13 +56,17 @@ def when(time: int, format: str) -> str:
 
 
 def write_text(
-    path: Path, header: str, rows: Iterator[Sequence[Any]] | list[Any], separator: str = ","
+    path: Path,
+    header: str,
+    rows: Iterator[Sequence[Any]] | list[Any],
+    separator: str = ",",
+    encoding: str = "utf-8",
 ) -> None:
     """Write text with columns; without a header where it is empty."""
     path.parent.mkdir(exist_ok=True)
     lines = [header] if header else []
     lines += [separator.join(map(str, row)) for row in rows]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding=encoding)
 
 
 def write_json(path: Path, rows: Iterator[dict[str, Any]]) -> None:

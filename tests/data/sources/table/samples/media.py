@@ -13,12 +13,12 @@ from tests.data.sources.table.samples.making import START, Draw, events, sample,
 def _mind(folder: Path, draw: Draw) -> int:
     candidates = 0
     for part, start in ("train", 0), ("dev", 400_000):
-        past = {u: " ".join(f"N{draw.randrange(1, 41)}" for _ in range(u % 5)) for u in range(1, 61)}
+        past = {u: " ".join(f"N{50_000 + draw.randrange(1, 41)}" for _ in range(u % 5)) for u in draw.users}
 
         def page() -> str:
             shown = draw.sample(range(1, 41), draw.randrange(2, 6))
             clicked = draw.randrange(len(shown))
-            return " ".join(f"N{item}-{int(k == clicked)}" for k, item in enumerate(shown))
+            return " ".join(f"N{50_000 + item}-{int(k == clicked)}" for k, item in enumerate(shown))
 
         rows = [
             (k, f"U{u}", _clock(t - 76_700_000 + start), past[u], page())
@@ -26,7 +26,7 @@ def _mind(folder: Path, draw: Draw) -> int:
         ]
         write_text(folder / f"MINDsmall_{part}" / "behaviors.tsv", "", rows[: draw.rows // 3], "\t")
         news = (
-            (f"N{i}", f"c{i % 4}", f"s{i % 9}", f'the "best of {i}', "", "https://x", "[]", "[]")
+            (f"N{50_000 + i}", f"c{i % 4}", f"s{i % 9}", f'the "best of {i}', "", "https://x", "[]", "[]")
             for i in range(1, 41)
         )
         write_text(folder / f"MINDsmall_{part}" / "news.tsv", "", news, "\t")
@@ -72,11 +72,11 @@ def _eb_nerd(folder: Path, draw: Draw) -> int:
         return {
             "impression_id": 149_000 + k, "article_id": None if k % 3 else shown[0],
             "impression_time": datetime.fromtimestamp(t, timezone.utc).replace(tzinfo=None),
-            "read_time": 12.0, "scroll_percentage": None, "device_type": 1 + draw.randrange(3),
+            "read_time": draw.random() * 60, "scroll_percentage": None, "device_type": 1 + draw.randrange(3),
             "article_ids_inview": shown, "article_ids_clicked": [draw.choice(shown)], "user_id": u,
             "is_sso_user": False, "gender": None, "postcode": None, "age": None,
-            "is_subscriber": u % 4 == 0, "session_id": k, "next_read_time": 8.0,
-            "next_scroll_percentage": 100.0,
+            "is_subscriber": draw.random() < 0.2, "session_id": k, "next_read_time": draw.random() * 90,
+            "next_scroll_percentage": draw.random() * 100,
         }  # fmt: skip
 
     rows = [row(k, u, t) for k, (u, _, t, _) in enumerate(events(draw))]
@@ -102,7 +102,7 @@ def _eb_nerd(folder: Path, draw: Draw) -> int:
 
 def _eb_nerd_history(draw: Draw) -> pl.DataFrame:
     rows = []
-    for u in range(1, 61):
+    for u in draw.users:
         seconds = sorted(START - draw.randrange(1, 2_000_000) for _ in range(u % 6 + 1))
         times = [datetime.fromtimestamp(second, timezone.utc).replace(tzinfo=None) for second in seconds]
         read = [9_000_000 + draw.randrange(1, 41) for _ in times]
@@ -142,7 +142,7 @@ def _kuairand(folder: Path, draw: Draw) -> None:
             for i in range(1, 41)
         ),
     )  # fmt: skip
-    write_text(folder / "user_features_pure.csv", _KUAI_USER, (_kuai_user(u) for u in range(1, 61)))
+    write_text(folder / "user_features_pure.csv", _KUAI_USER, (_kuai_user(u) for u in draw.users))
 
 
 @sample("kuairec")
@@ -156,7 +156,7 @@ def _kuairec(folder: Path, draw: Draw) -> None:
     write_text(folder / "big_matrix.csv", header, (row(u, i, t) for u, i, t, _ in events(draw)))
     categories = ((i, f'"[{i % 7}, {7 + i % 3}]"' if i % 2 else f"[{i % 7}]") for i in range(1, 41))
     write_text(folder / "item_categories.csv", "video_id,feat", categories)
-    write_text(folder / "user_features.csv", _KUAI_USER, (_kuai_user(u) for u in range(1, 61)))
+    write_text(folder / "user_features.csv", _KUAI_USER, (_kuai_user(u) for u in draw.users))
 
 
 @sample("tenrec")
@@ -188,7 +188,64 @@ def _last_fm(folder: Path, draw: Draw) -> None:
         "#id\tgender\tage\tcountry\tregistered",
         (
             (f"user_{u:06}", "mf"[u % 2], "" if u % 3 else 20 + u, "Japan" if u % 2 else "", "Aug 13, 2006")
-            for u in range(1, 61)
+            for u in draw.users
         ),
         "\t",
     )
+
+
+def _kuaisar_tables(folder: Path, draw: Draw) -> None:
+    levels = ["first", "second", "third", "fourth"]
+    header = "item_id,caption,author_id,item_type,upload_time,upload_type,music_id"
+    header += "".join(f",{level}_level_category_id,{level}_level_category_name" for level in levels)
+    header += "".join(f",{level}_level_category_name_en" for level in levels)
+
+    def row(i: int) -> list[Any]:
+        known = [i, f'"[{i}, {i % 9}]"', i % 11, "NORMAL" if i % 5 else "IMAGE_ATLAS", "2023-04-22"]
+        known += ["LongImport" if i % 2 else "UNKNOWN", i % 6]
+        categories = [(i % 4 + 1, "搞笑", "Funny"), (i % 8, "搞笑段子", "Funny joke")]
+        categories += [(0, "empty", "empty")] * 2
+        return [*known, *(cell for one in categories for cell in one[:2]), *(one[2] for one in categories)]
+
+    write_text(folder / "item_features.csv", header, (row(i) for i in range(1, 41)))
+    header = "user_id,onehot_feat1,onehot_feat2,search_active_level,rec_active_level"
+    users = ((u, u % 3, u % 8, u % 6, u % 5) for u in draw.users)
+    write_text(folder / "user_features.csv", header, users)
+
+
+@sample("kuaisar")
+def _kuaisar(folder: Path, draw: Draw) -> None:
+    def row(u: int, i: int, t: int, c: int) -> list[Any]:
+        t += 34_700_000
+        played = float(draw.randrange(1, 60_000) if c else draw.randrange(0, 20_000))
+        likes = [c * int(draw.random() < 0.1) for _ in range(3)]
+        searched = int(draw.random() < 0.05)
+        return [u, i, 10_000.0 + i, played, f"{t}000.0", *likes, 0, searched, c,
+                when(t + 8 * 3600, "%Y-%m-%d %H:%M:%S")]  # fmt: skip
+
+    write_text(
+        folder / "rec_inter.csv",
+        "user_id,item_id,duration_ms,playing_time,timestamp,forward,like,follow,search_item_related,search,"
+        "click,time",
+        (row(*event) for event in events(draw, 0.5)),
+    )
+    _kuaisar_tables(folder, draw)
+
+
+@sample("kuaisar-search")
+def _kuaisar_search(folder: Path, draw: Draw) -> int:
+    rows: list[list[Any]] = []
+    for session, (u, _, t, _) in enumerate(events(draw), 1):
+        t += 34_700_000
+        words, source = f'"[{session % 17}, {session % 5}]"', draw.choice(["USER_INPUT", "HISTORY"])
+        for i in draw.sample(range(1, 41), draw.randrange(2, 6)):
+            shown = [words, i, draw.choice([0, 0, 0, 1, 2]), session, "VIDEO" if i % 5 else "USER", u]
+            rows.append([*shown, f"{t}919", source, when(t + 8 * 3600, "%Y-%m-%d %H:%M:%S")])
+    write_text(
+        folder / "src_inter.csv",
+        "keyword,item_id,click_cnt,search_session_id,item_type,user_id,search_session_timestamp,"
+        "search_source,search_session_time",
+        rows,
+    )
+    _kuaisar_tables(folder, draw)
+    return len(rows)

@@ -1,6 +1,7 @@
 """Ratings and reviews."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.data.sources.table.samples.making import Draw, events, sample, when, write_json, write_text
 
@@ -13,7 +14,7 @@ def _movielens(folder: Path, draw: Draw) -> None:
         folder / "movies.csv",
         "movieId,title,genres",
         (
-            (i, f'"Film {i}, The (1995)"', "(no genres listed)" if i == 9 else f"Drama|g{i % 5}")
+            (i, f'"Film {i}, The (1995)"', "(no genres listed)" if i == 9 else f"Drama|g{i % 5}|h{i % 3}")
             for i in range(1, 41)
         ),
     )
@@ -80,7 +81,35 @@ def _yelp(folder: Path, draw: Draw) -> None:
             {"business_id": f"b_{i:020}", "name": "x", "address": "", "city": f"City {i % 3}", "state": "PA",
              "postal_code": "19107", "latitude": 39.9, "longitude": -75.1, "stars": 4.0, "review_count": 9,
              "is_open": 1, "attributes": None if i % 4 else {"WiFi": "u'free'"}, "hours": None,
-             "categories": None if i % 9 == 0 else f"Restaurants, c{i % 5}"}
+             "categories": None if i % 9 == 0 else f"Restaurants, c{i % 5}, d{i % 3}"}
             for i in range(1, 41)
         ),
     )  # fmt: skip
+
+
+@sample("book-crossing")
+def _book_crossing(folder: Path, draw: Draw) -> int:
+    def cells(*values: Any) -> list[str]:
+        return ["NULL" if value is None else f'"{value}"' for value in values]
+
+    drawn = {(u, f"{i:09}X"): draw.choice([0] * 6 + list(range(1, 11))) for u, i, _, _ in events(draw)}
+    rows = (cells(u, isbn, rating) for (u, isbn), rating in sorted(drawn.items()))
+    names = cells("User-ID", "ISBN", "Book-Rating")
+    write_text(folder / "BX-Book-Ratings.csv", ";".join(names), rows, ";", "latin-1")
+    names = cells("ISBN", "Book-Title", "Book-Author", "Year-Of-Publication", "Publisher",
+                  "Image-URL-S", "Image-URL-M", "Image-URL-L")  # fmt: skip
+    images = ["http://images.amazon.com/a.jpg"] * 3
+    books = [  # quotes in titles come late in the published file, too
+        cells(f"{k:09}X", f"Book {k}" if k > 40 else f'The \\"Best\\" of {k} &amp; more', f"Müller {k % 7}",
+              1980 + k % 9, f"p{k % 5}", *images)
+        for k in range(190, 0, -1)
+    ]  # fmt: skip
+    # As published: the quote that should end the title is text, so the author is in it.
+    title = 'How It All Began (Level 4)\\";Michael Teitelbaum'
+    books.append(cells("078946697X", title, 2000, "DK Publishing", *images))
+    write_text(folder / "BX-Books.csv", ";".join(names), books, ";", "latin-1")
+    places = ["nyc, new york, usa", "köln, nordrhein-westfalen, germany", "porto, v.n.gaia, portugal"]
+    users = (cells(u, places[u % 3], None if u % 3 else 20 + u % 50) for u in draw.users)
+    names = cells("User-ID", "Location", "Age")
+    write_text(folder / "BX-Users.csv", ";".join(names), users, ";", "latin-1")
+    return len(drawn)

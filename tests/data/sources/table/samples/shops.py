@@ -24,7 +24,7 @@ def _rees46(folder: Path, draw: Draw) -> None:
         "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session",
         (
             (when(t - 80_000_000, "%Y-%m-%d %H:%M:%S UTC"), draw.choice(["view"] * 8 + ["cart", "purchase"]),
-             1_003_461 + i, 2_053_013_555_631_882_655 + i % 7, "" if i % 3 else f"electronics.c{i % 7}",
+             1_003_461 + i, 2_053_013_555_631_882_655 + i % 7, f"electronics.c{i % 7}" if i % 3 else "",
              "" if i % 4 == 0 else f"b{i % 9}", f"{i + draw.random():.2f}", 520_088_904 + u,
              f"4d3b30da-a5e4-49df-b1a8-ba5943f1d{u:03}")
             for u, i, t, _ in events(draw)
@@ -63,7 +63,13 @@ def _h_m(folder: Path, draw: Draw) -> None:
         folder / "transactions_train.csv",
         "t_dat,customer_id,article_id,price,sales_channel_id",
         (
-            (when(t - 110_000_000, "%Y-%m-%d"), f"{u:064x}", f"{108_775_000 + i:010}", 0.01 * i, 1 + u % 2)
+            (
+                when(t - 110_000_000, "%Y-%m-%d"),
+                f"{u:064x}",
+                f"{108_775_000 + i:010}",
+                round(0.001 * (9 * i + draw.randrange(3)), 3),
+                1 + draw.randrange(2),
+            )
             for u, i, t, _ in events(draw)
         ),
     )
@@ -72,7 +78,7 @@ def _h_m(folder: Path, draw: Draw) -> None:
         "customer_id,FN,Active,club_member_status,fashion_news_frequency,age,postal_code",
         (
             (f"{u:064x}", "", "", "ACTIVE", "NONE" if u % 2 else "Regularly", 20 + u % 30, f"{u:064x}")
-            for u in range(1, 61)
+            for u in draw.users
         ),
     )
 
@@ -88,7 +94,7 @@ def _ta_feng(folder: Path, draw: Draw) -> None:
         "TRANSACTION_DT,CUSTOMER_ID,AGE_GROUP,PIN_CODE,PRODUCT_SUBCLASS,PRODUCT_ID,AMOUNT,ASSET,SALES_PRICE",
         (
             (day(t - 677_000_000), 1_104_905 + u, ["45-49", "25-29", ""][u % 3], 115, 110_411 + i % 7,
-             4_710_199_010_372 + i, draw.randrange(1, 4), 20 + i, 30 + i)
+             4_710_199_010_372 + i, draw.randrange(1, 4), 20 + i, 30 + i + draw.randrange(3))
             for u, i, t, _ in events(draw)
         ),
     )  # fmt: skip
@@ -108,4 +114,22 @@ def _yoochoose(folder: Path, draw: Draw) -> None:
             )
             for u, i, t, _ in events(draw)
         ),
+    )
+
+
+@sample("tmall")
+def _tmall(folder: Path, draw: Draw) -> None:
+    write_text(
+        folder / "user_log_format1.csv",
+        "user_id,item_id,cat_id,seller_id,brand_id,time_stamp,action_type",
+        (
+            (u, 1000 + i, i % 7, i % 9, "" if i % 8 == 0 else i % 5, when(t + 2_300_000, "%m%d"),
+             draw.choice([0] * 8 + [1, 2, 3]))
+            for u, i, t, _ in sorted(events(draw), key=lambda event: (event[0], event[1]))
+        ),
+    )  # fmt: skip
+    write_text(
+        folder / "user_info_format1.csv",
+        "user_id,age_range,gender",
+        ((u, "" if u % 6 == 0 else u % 9, "" if u % 7 == 0 else u % 3) for u in draw.users),
     )

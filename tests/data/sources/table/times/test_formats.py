@@ -59,6 +59,24 @@ def test_a_format_that_makes_no_time_is_refused(format, says) -> None:
         pattern_of(format)
 
 
+@pytest.mark.parametrize(
+    ("format", "written"),
+    [
+        ("%m%d", ["0829", "1111"]),
+        ("%m%d", [829, 1111]),
+        ("%d.%m.", ["29.8.", "11.11."]),
+        ("%b %d", ["Aug 29", "Nov 11"]),
+    ],
+)
+def test_a_time_without_a_year_is_of_the_year_that_is_named(format, written) -> None:
+    parser = TimeParser(None, format=format, year=2014)
+    days = parser.parse(pl.Series("day", written)).cast(pl.Int64) // 86_400
+    assert days.cast(pl.Date).cast(pl.String).to_list() == ["2014-08-29", "2014-11-11"]
+    pattern_of(parser.times.form)  # of requests, which name the year
+    with pytest.raises(BadValueError, match=rf'as interactions.time_format says, "{format}"'):
+        parser.parse(pl.Series("day", [str(written[0]).replace("8", "13").replace("Aug", "Foo")]))
+
+
 def test_digits_side_by_side_are_never_shared_out_by_guess() -> None:
     parser = TimeParser(None, format="%Y%m%d")
     with pytest.raises(BadValueError, match=r'as interactions.time_format says, "%Y%m%d"'):

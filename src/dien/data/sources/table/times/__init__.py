@@ -9,7 +9,7 @@
 """
 
 from dien.data.sources.table.times.columns import with_times
-from dien.data.sources.table.times.formats import known_format
+from dien.data.sources.table.times.formats import has_year, known_format
 from dien.data.sources.table.times.parser import LAST_TIME, TimeParser
 
-__all__ = ["LAST_TIME", "TimeParser", "known_format", "with_times"]
+__all__ = ["LAST_TIME", "TimeParser", "has_year", "known_format", "with_times"]

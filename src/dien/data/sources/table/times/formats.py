@@ -79,13 +79,23 @@ def _pieces(pieces: list[str]) -> Iterator[str]:
 
 
 def known_format(format: str) -> str:
-    """Check a format of a schema.
+    """Check a format of a schema; it may lack the year, which ``time_year`` says then.
 
     Raises:
         ValueError: as :func:`pattern_of`.
     """
-    pattern_of(format)
+    pattern_of(format if has_year(format) else dated(format))
     return format
+
+
+def has_year(format: str) -> bool:
+    """Whether a format has a year."""
+    return bool({"%Y", "%y"} & set(re.findall(r"%.?", format)))
+
+
+def dated(format: str) -> str:
+    """Put the year before a format that has none: right before digits alone, as in ``%Y%m%d``."""
+    return f"%Y{'' if width_of(format) is not None else ' '}{format}"
 
 
 @lru_cache(64)

@@ -37,6 +37,7 @@ class TimeParser:
         unit: of numbers, or ``iso`` for text and typed times; None to detect it from the values of each file.
         format: of text and of numbers that write a date, as :func:`formats.pattern_of` reads it; None for
             what can be read in one way alone.
+        year: of a format that has none; None of others.
         zone: of times that name none, as Europe/Berlin; None for UTC.
         columns: of the files that hold the time; several are joined with a blank, of none the order of the
             rows is the time.
@@ -55,12 +56,18 @@ class TimeParser:
         unit: str | None,
         *,
         format: str | None = None,
+        year: int | None = None,
         zone: str | None = None,
         columns: Sequence[str] = ("time",),
         key: str = "interactions",
         quiet: bool = False,
     ) -> None:
         self._given, self._zone, self._key, self._quiet = unit, zone, key, quiet
+        self._written = format
+        self._before = ""  # each text of the column
+        if format is not None and year is not None:
+            format = formats.dated(format)
+            self._before = f"{year}{format[2:].removesuffix(self._written or '')}"
         self._format = format
         self._pattern = formats.pattern_of(format) if format is not None else None
         self.columns, self.column = tuple(columns), name_of(columns)
@@ -171,9 +178,10 @@ class TimeParser:
         return numbers.plain_numbers(found.alias(values.name))
 
     def _digits(self, text: pl.Series) -> pl.Series:
-        """Give digits back the zeros before them, where the format has nothing but digits."""
-        width = formats.width_of(self._format or "")
-        return text if width is None else text.str.replace(r"\.0+$", "").str.zfill(width)
+        """Give digits back the zeros before them, where the format has nothing but digits; add the year."""
+        width = formats.width_of(self._written or "")
+        digits = text if width is None else text.str.replace(r"\.0+$", "").str.zfill(width)
+        return evaluated(self._before + pl.lit(digits)) if self._before else digits
 
     def _told(self, form: str) -> None:
         """Note how the file writes times, once, and compare it with the files before."""
@@ -196,7 +204,7 @@ class TimeParser:
     def _from_typed(self, values: pl.Series) -> pl.Series:
         if self._format is not None:
             raise DataError(
-                f"{self._file}: {self._key}.time_format is {self._format!r}, but its times are typed times; "
+                f"{self._file}: {self._key}.time_format is {self._written!r}, but its times are typed times; "
                 "leave it out"
             )
         self._told("iso")
@@ -226,7 +234,7 @@ class TimeParser:
         refuse(
             values,
             found.local.is_null(),
-            f'a time as {self._key}.time_format says, "{self._format}"; mend it, or the format',
+            f'a time as {self._key}.time_format says, "{self._written}"; mend it, or the format',
         )
         return self._absolute(values, found)
 
