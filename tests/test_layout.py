@@ -53,9 +53,9 @@ ALLOWED: dict[str, set[str]] = {
 }
 # The way of the data inside dien.data: each part may import those before it.
 DATA = (
-    "rule_names", "ragged", "random_streams", "spelling", "vocabulary", "readers", "times", "features", "log",
-    "tables", "leakage", "validity", "dataset_info", "dataset", "negative_sampling", "prepare", "writer",
-    "sources", "inspection", "batch", "batch_sampler", "batches",
+    "rule_names", "ragged", "changing", "random_streams", "spelling", "vocabulary", "readers", "times",
+    "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "negative_sampling",
+    "prepare", "writer", "sources", "inspection", "batch", "batch_sampler", "batches",
 )  # fmt: skip
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 

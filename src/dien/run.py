@@ -34,10 +34,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from dien.config import RunConfig, override, read_mapping
-from dien.data.dataset import Dataset, feature_table, load_vocabularies
+from dien.data.changing import Attributes
+from dien.data.dataset import Dataset, attributes, load_vocabularies
 from dien.data.dataset_info import Count, DatasetInfo, expect_timed
 from dien.data.features import Schema, Side
-from dien.data.tables import FeatureTable
 from dien.data.times import FromTime, Times
 from dien.data.validity import wrong_features
 from dien.data.vocabulary import Ids, Vocabulary
@@ -272,12 +272,12 @@ class Run:
         return run_folder(self.path)
 
     @cached_property
-    def items(self) -> FeatureTable:
+    def items(self) -> Attributes:
         """Item features of the item rows."""
         return self._table("items", "item")
 
     @cached_property
-    def users(self) -> FeatureTable:
+    def users(self) -> Attributes:
         """User features of the user rows."""
         return self._table("users", "user")
 
@@ -296,11 +296,11 @@ class Run:
         """Every vocabulary by the feature that owns it."""
         return load_vocabularies(self.folder, self.schema)
 
-    def _table(self, name: str, side: Side) -> FeatureTable:
+    def _table(self, name: str, side: Side) -> Attributes:
         """Read the features of a side whole, and check them: no score is read from beyond a table."""
         # Read, not mapped: a file that is changed or cut short later changes no score and ends no process.
         features = self.schema.of(side)
-        table = feature_table(self.folder, name, features, self._rows(name), mapped=False)
+        table = attributes(self.folder, name, features, self._rows(name), mapped=False)
         for file, what in wrong_features(features, name, table):
             raise self.folder.refusal(file, f"{what} (docs/data-format.md)")
         return table

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dien.data.batch import Batch, Columns
 from dien.data.batch_sampler import BatchSampler
+from dien.data.changing import Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
 from dien.data.negative_sampling import PopularitySampler, negative_sampler
@@ -28,8 +29,8 @@ T = TypeVar("T")
 
 
 def assemble(
-    items: FeatureTable,
-    users: FeatureTable,
+    items: Attributes,
+    users: Attributes,
     *,
     history: NDArray[np.integer],
     offsets: NDArray[np.int64],
@@ -37,6 +38,8 @@ def assemble(
     history_of: NDArray[np.int64],
     user: NDArray[np.integer],
     context: FeatureTable,
+    time: NDArray[np.int64] | None = None,
+    behaviour_time: NDArray[np.int64] | None = None,
     behaviour: FeatureTable | None = None,
     label: NDArray[np.int8] | None = None,
     negatives: NDArray[np.integer] | None = None,
@@ -47,14 +50,17 @@ def assemble(
     """Look up the features of item and user rows. Training and scoring both encode here.
 
     Args:
-        items: item features by item row.
-        users: user features by user row.
+        items: item features by item row; of those that change, the value at the time of the impression, or
+            of the behaviour.
+        users: user features by user row, likewise.
         history: ``[N]`` item rows of the behaviours, history after history.
         offsets: ``[R + 1]`` of the histories.
         target: ``[B]`` item rows of the candidates.
         history_of: ``[B]`` the history of each candidate.
         user: ``[R]`` user rows.
         context: context features ``[R]``.
+        time: ``[R]`` seconds since 1970; read where a feature changes, None for the latest values.
+        behaviour_time: ``[N]`` of the behaviours and their negatives, likewise.
         behaviour: features ``[N]`` of the behaviours themselves; None where there are none.
         label: ``[B]``.
         negatives: ``[N]`` item rows, one other than each behaviour.
@@ -63,14 +69,14 @@ def assemble(
         conversion: ``[B]``, -1 where it is not known; None where the data does not say.
     """
     return Batch(
-        history=_gather(items, history) | columns_of(behaviour or {}),
+        history=_gather(items, history, behaviour_time) | columns_of(behaviour or {}),
         offsets=torch.from_numpy(offsets),
         history_of=torch.from_numpy(history_of),
-        target=_gather(items, target),
-        user=_gather(users, user),
+        target=_gather(items, target, None if time is None else time[history_of]),
+        user=_gather(users, user, time),
         context=columns_of(context),
         label=None if label is None else torch.from_numpy(label.astype(np.float32)),
-        negatives=None if negatives is None else _gather(items, negatives),
+        negatives=None if negatives is None else _gather(items, negatives, behaviour_time),
         user_row=torch.from_numpy(user.astype(np.int64)),
         rows=None if rows is None else torch.from_numpy(rows),
         weight=None if weight is None else torch.from_numpy(weight),
@@ -144,6 +150,7 @@ class Batches:
         by = dataset.info.negatives.by or "popularity"
         self._sampler = negative_sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
+        self._changes = any(feature.changes for feature in dataset.schema.features)
         self._auxiliary_fixed = auxiliary_negatives == "fixed"
         self._order = BatchSampler(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
         self.rows = self._order.rows
@@ -209,6 +216,8 @@ class Batches:
             history_of=history_of,
             user=user,
             context={name: column[chosen] for name, column in split.context.items()},
+            time=split.time[chosen],
+            behaviour_time=behaviours.time[place] if self._changes else None,
             behaviour=self._behaviour(place, np.repeat(split.time[chosen], end - start)),
             label=label,
             negatives=self._negatives(rng, place, history) if self._auxiliary else None,
@@ -294,8 +303,8 @@ def prefetch(batches: Iterable[T], depth: int = 2) -> Iterator[T]:
             yield batch  # type: ignore[misc]  # not the sentinel
 
 
-def _gather(table: FeatureTable, rows: NDArray[np.integer]) -> Columns:
-    return columns_of({name: column[rows] for name, column in table.items()})
+def _gather(table: Attributes, rows: NDArray[np.integer], times: NDArray[np.int64] | None) -> Columns:
+    return columns_of(values_at(table, rows, times))
 
 
 def columns_of(table: FeatureTable) -> Columns:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.changing import Attributes, Changing
 from dien.data.dataset_info import FILE_NAME, DatasetInfo, SplitSizes, expect_timed, first_and_last
 from dien.data.features import TIME_SINCE, Feature, Schema, Side
 from dien.data.features.columns import files_of
+from dien.data.features.definition import MapFile
 from dien.data.ragged import Column
 from dien.data.tables import (
     SPLITS,
@@ -147,9 +149,9 @@ class Dataset(Tables):
             identity=folder.identity,
             info=info,
             schema=schema,
-            items=table("items", "item", n_items),
+            items=attributes(folder, "items", schema.of("item"), n_items),
             popularity=folder.array("items/popularity.npy", np.int64, n_items),
-            users=table("users", "user", n_users),
+            users=attributes(folder, "users", schema.of("user"), n_users),
             behaviours=behaviours,
             splits={name: split(name) for name in SPLITS},
         )
@@ -204,9 +206,10 @@ class Dataset(Tables):
 
         They stay in the page cache of the system while there is room.
         """
-        tables = [vars(self.behaviours), self.behaviours.features, vars(split), split.context]
-        if self.behaviours.unclicked is not None:
-            tables.append(vars(self.behaviours.unclicked))
+        behaviours = self.behaviours
+        tables: list[dict[str, Any]] = [vars(behaviours), behaviours.features, vars(split), split.context]
+        if behaviours.unclicked is not None:
+            tables.append(vars(behaviours.unclicked))
         columns = [column for table in tables for column in table.values() if column is not None]
         for array in (array for column in columns for array in files_of(column).values()):
             release(array)
@@ -240,29 +243,61 @@ class Dataset(Tables):
                 raise self.folder.refusal(f"{name}/{file}.npy", f"{what} {ours}, {FILE_NAME} says {theirs}")
 
 
-def feature_table(
-    folder: Folder, name: str, features: Iterable[Feature], length: int, *, mapped: bool = True
-) -> FeatureTable:
-    """Read the columns of features ``[length]``; ``time_since`` has none.
+def feature_table(folder: Folder, name: str, features: Iterable[Feature], length: int) -> FeatureTable:
+    """Map the columns of features of behaviours or impressions ``[length]``; ``time_since`` has none.
+
+    Args:
+        folder: a dataset folder.
+        name: of the folder in it that has the columns.
+        features: in order.
+        length: of each column.
+
+    Raises:
+        DienError: a file is missing or does not fit; of the folder's kind.
+    """
+    stored = (feature for feature in features if feature.name != TIME_SINCE)
+    return {f.name: f.stored.open(_file_of(folder, name, f, True), length, f.size) for f in stored}
+
+
+def attributes(
+    folder: Folder, name: str, features: Iterable[Feature], rows: int, *, mapped: bool = True
+) -> Attributes:
+    """Read the features of items or users.
 
     Args:
         folder: a dataset or run folder.
         name: of the folder in it that has the columns.
         features: in order.
-        length: of each column.
+        rows: of items or users.
         mapped: whether to map the files, or read them.
 
     Raises:
         DienError: a file is missing or does not fit; of the folder's kind.
     """
 
-    def column(feature: Feature) -> Column:
-        def file(suffix: str, dtype: type[np.generic], *shape: int) -> NDArray[Any]:
-            return folder.array(f"{name}/{feature.name}{suffix}.npy", dtype, *shape, mapped=mapped)
+    def column(feature: Feature) -> Column | Changing:
+        file = _file_of(folder, name, feature, mapped)
+        if not feature.changes:
+            return feature.stored.open(file, rows, feature.size)
+        since = file(".since", np.int64, None)
+        values = feature.stored.open(file, len(since), feature.size)
+        offsets = file(".rows", np.int64, rows + 1)
+        if offsets[0] != 0 or offsets[1] != 1 or offsets[-1] != len(since):
+            raise folder.refusal(
+                f"{name}/{feature.name}.rows.npy",
+                f"begins with {offsets[0]}, {offsets[1]} and ends with {offsets[-1]}, expected 0, 1 and "
+                f"{len(since)}",
+            )
+        return Changing(values, since, offsets)
 
-        return feature.stored.open(file, length, feature.size)
+    return {feature.name: column(feature) for feature in features}
 
-    return {feature.name: column(feature) for feature in features if feature.name != TIME_SINCE}
+
+def _file_of(folder: Folder, name: str, feature: Feature, mapped: bool) -> MapFile:
+    def file(suffix: str, dtype: type[np.generic], *shape: int | None) -> NDArray[Any]:
+        return folder.array(f"{name}/{feature.name}{suffix}.npy", dtype, *shape, mapped=mapped)
+
+    return file
 
 
 def load_vocabularies(folder: Folder, schema: Schema) -> dict[str, Vocabulary]:

@@ -73,6 +73,9 @@ class Log:
         features: definitions of features by name, ``item`` and ``user`` (their ids) among them; the others
             are as usual for their kind. One named ``time_since`` (edges in seconds) asks for that behaviour
             feature, which has no column.
+        changes: features of items and users that change over time, by name: columns ``item`` or ``user``
+            (Int32, rows as above), ``time`` (Int64) and the feature, null where it is unknown from then on;
+            in order of both, and none twice. They are no columns of ``items`` and ``users``.
         behaviours: columns ``user``, ``item``, ``time`` as in ``events``, and one for each feature of
             behaviours, where these have a log of their own: then histories hold nothing else. Where each row
             has a history of its own, the behaviours of all, oldest first, and in both tables a column
@@ -87,6 +90,7 @@ class Log:
     sources: tuple[SourceFile, ...]
     excluded: dict[str, int] = field(default_factory=dict)
     features: Mapping[str, Definition] = field(default_factory=dict)
+    changes: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     behaviours: pl.DataFrame | None = None
     joins: tuple[Join, ...] = ()
     times: Times | None = None

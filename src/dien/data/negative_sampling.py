@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from dien.data.changing import Changing
 from dien.data.ragged import Column, to_offsets
 from dien.data.random_streams import RandomStreams
 from dien.errors import DataError
@@ -47,7 +48,9 @@ class NegativeSampler(Protocol):
         """
 
 
-def negative_sampler(by: str, popularity: Integers, value: Column | None = None) -> NegativeSampler:
+def negative_sampler(
+    by: str, popularity: Integers, value: Column | Changing | None = None
+) -> NegativeSampler:
     """Make the sampler of a rule.
 
     Args:

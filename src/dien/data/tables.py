@@ -11,11 +11,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.changing import Attributes
 from dien.data.features import Schema
 from dien.data.ragged import Column
 
 FeatureTable = dict[str, Column]
-"""Feature name -> its values ``[rows]``; row 0 of items and users is unknown."""
+"""Feature name -> its values ``[rows]``, of behaviours or of impressions."""
 
 SplitName = Literal["train", "valid", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
@@ -108,9 +109,9 @@ class Tables:
     """
 
     schema: Schema
-    items: FeatureTable
+    items: Attributes
     popularity: NDArray[np.int64]
-    users: FeatureTable
+    users: Attributes
     behaviours: Behaviours
     splits: dict[SplitName, Split]
 

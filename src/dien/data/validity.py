@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.changing import Changing
 from dien.data.features import Feature
-from dien.data.ragged import row_of, slices
-from dien.data.tables import FeatureTable, Split, SplitName, Tables, begins, newest_time
+from dien.data.ragged import Column, row_of, slices
+from dien.data.tables import Split, SplitName, Tables, begins, newest_time
 
 Wrong = Iterator[tuple[str, str]]
 """File and what is wrong in it."""
@@ -40,7 +41,7 @@ def wrong_values(data: Tables, splits: Sequence[SplitName], per_positive: int | 
     yield from _rising("behaviours/offsets.npy", behaviours.offsets)
     yield from _range("behaviours/item.npy", behaviours.item, 1, items)
     if all(data.splits[name].start is None for name in splits):  # else each history has its own order
-        yield from _behaviour_times(behaviours.time, behaviours.offsets)
+        yield from _times_of_rows("behaviours/time.npy", behaviours.time, behaviours.offsets)
     if (unclicked := behaviours.unclicked) is not None:
         yield from _range("behaviours/unclicked/item.npy", unclicked.item, 1, items)
         yield from _range("behaviours/unclicked/start.npy", unclicked.start, 0, len(unclicked.item) + 1)
@@ -124,7 +125,7 @@ def _sampled(name: str, split: Split, per_positive: int) -> Wrong:
             )
 
 
-def wrong_features(features: Sequence[Feature], folder: str, table: FeatureTable) -> Wrong:
+def wrong_features(features: Sequence[Feature], folder: str, table: Mapping[str, Column | Changing]) -> Wrong:
     """Find the columns of features that hold what no feature of their kind and size has.
 
     Args:
@@ -136,17 +137,23 @@ def wrong_features(features: Sequence[Feature], folder: str, table: FeatureTable
         As :func:`wrong_values`.
     """
     for feature in features:
-        if feature.name in table and not feature.fits(table[feature.name]):
+        column = table.get(feature.name)
+        if isinstance(column, Changing):
+            yield from _rising(f"{folder}/{feature.name}.rows.npy", column.rows)
+            yield from _times_of_rows(f"{folder}/{feature.name}.since.npy", column.since, column.rows)
+            column = column.values
+        if column is not None and not feature.fits(column):
             yield f"{folder}/{feature.files[0]}", "a value is out of range"
 
 
-def _behaviour_times(time: NDArray[np.int64], offsets: NDArray[np.int64]) -> Wrong:
+def _times_of_rows(file: str, time: NDArray[np.int64], offsets: NDArray[np.int64]) -> Wrong:
+    """Find times ``[M]`` that fall within a row, as within the behaviours of a user."""
     begins = np.unique(offsets)
     for block in slices(len(time) - 1):
         falls = time[block.start + 1 : block.stop + 1] < time[block]
         at = begins[np.searchsorted(begins, block.start + 1) : np.searchsorted(begins, block.stop, "right")]
-        falls[at - block.start - 1] = False  # another user begins
-        yield from _first("behaviours/time.npy", time, slice(block.start + 1, block.stop + 1), falls)
+        falls[at - block.start - 1] = False  # another row begins
+        yield from _first(file, time, slice(block.start + 1, block.stop + 1), falls)
 
 
 def _earlier_than_before(time: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dien.data.changing import Changing
 from dien.data.dataset_info import (
     EXTENDED,
     FILE_NAME,
@@ -24,7 +25,7 @@ from dien.data.dataset_info import (
 )
 from dien.data.features.columns import files_of
 from dien.data.prepare.prepared import Prepared
-from dien.data.tables import FeatureTable
+from dien.data.ragged import Column
 from dien.errors import DataError
 from dien.places import Place, claimed
 
@@ -163,8 +164,8 @@ def arrays_of(prepared: Prepared) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def flat(folder: str, table: FeatureTable) -> dict[str, NDArray[Any]]:
-    """Name the arrays of a feature table, without the suffix; a multi-valued column has two."""
+def flat(folder: str, table: Mapping[str, Column | Changing]) -> dict[str, NDArray[Any]]:
+    """Name the arrays of a feature table, without the suffix; some columns have several."""
     return {
         f"{folder}/{name}{suffix}": array
         for name, column in table.items()

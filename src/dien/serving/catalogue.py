@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dien.data.changing import Attributes, Changing
 from dien.data.dataset import Dataset
 from dien.data.features import Feature
 from dien.data.ragged import Column, Ragged
@@ -23,11 +24,11 @@ class Catalogue(Protocol):
     """Items and users by their raw ids, with their features. A run is one."""
 
     @property
-    def items(self) -> FeatureTable:
+    def items(self) -> Attributes:
         """Item features of the item rows."""
 
     @property
-    def users(self) -> FeatureTable:
+    def users(self) -> Attributes:
         """User features of the user rows."""
 
     @property
@@ -43,8 +44,8 @@ class Catalogue(Protocol):
 class Grown:
     """The catalogue of a dataset that goes on with that of a run, as the run's model can read it."""
 
-    items: FeatureTable
-    users: FeatureTable
+    items: Attributes
+    users: Attributes
     item_ids: Ids
     user_ids: Ids
 
@@ -61,8 +62,8 @@ def grown(run: Run, dataset: Dataset) -> Grown:
     expect_extends(dataset, run, _MEND)
     dataset.check()
     return Grown(
-        items=as_known(run.schema.of("item"), dataset.items),
-        users=as_known(run.schema.of("user"), dataset.users),
+        items=_attributes(run.schema.of("item"), dataset.items),
+        users=_attributes(run.schema.of("user"), dataset.users),
         item_ids=dataset.item_ids,
         user_ids=dataset.user_ids,
     )
@@ -75,14 +76,27 @@ def as_known(features: Iterable[Feature], table: FeatureTable) -> FeatureTable:
         features: of the run; those that ``table`` lacks, as ``time_since``, are passed over.
         table: columns of a dataset that goes on with the run's.
     """
+    return {
+        feature.name: _known(feature, table[feature.name]) for feature in features if feature.name in table
+    }
 
-    def known(feature: Feature) -> Column:
+
+def _attributes(features: Iterable[Feature], table: Attributes) -> Attributes:
+    """Do the same for features of items or users."""
+
+    def known(feature: Feature) -> Column | Changing:
         column = table[feature.name]
-        if isinstance(column, Ragged):
-            values = np.where(column.values < feature.size, column.values, 0).astype(np.int32)
-            return Ragged(values, np.array(column.offsets))
-        if feature.stored.indexed:
-            return np.where(column < feature.size, column, 0).astype(np.int32)
-        return np.array(column, np.float32)
+        if isinstance(column, Changing):
+            return Changing(_known(feature, column.values), np.array(column.since), np.array(column.rows))
+        return _known(feature, column)
 
-    return {feature.name: known(feature) for feature in features if feature.name in table}
+    return {feature.name: known(feature) for feature in features}
+
+
+def _known(feature: Feature, column: Column) -> Column:
+    if isinstance(column, Ragged):
+        values = np.where(column.values < feature.size, column.values, 0).astype(np.int32)
+        return Ragged(values, np.array(column.offsets))
+    if feature.stored.indexed:
+        return np.where(column < feature.size, column, 0).astype(np.int32)
+    return np.array(column, np.float32)

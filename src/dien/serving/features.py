@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -114,7 +115,9 @@ class RequestFields:
         features: of the run, by name.
         context: a field for each feature of the context.
         behaviours: a field for each feature that the entries of a history bring along.
-        times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``.
+        times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``, or
+            features that change over time.
+        changing: names of the latter.
         time: of the request, read as the run's log writes times.
         history_times: of the entries of a history, likewise.
         from_time: the features of the context that follow from it, where a request does not give them.
@@ -141,7 +144,8 @@ class RequestFields:
         self.from_time = {field.name: told[field.name] for field in self.context if field.name in told}
         self.time, self.history_times = replace(TIME, clock=clock), replace(TIMES, clock=clock)
         self.times: tuple[Field, ...] = ()
-        if TIME_SINCE in self.features:
+        self.changing = tuple(f.name for f in run.schema.features if f.changes)
+        if TIME_SINCE in self.features or self.changing:
             self.times = self.history_times, self.time
 
     @property
@@ -155,6 +159,21 @@ class RequestFields:
         """Name the features of the context that no request has, of the fields that no request has."""
         told = () if self.time.name in names else self.from_time
         return tuple(f.name for f in self.context if f.name in names and f.name not in told)
+
+    def warn_of_latest(self, lacking: Collection[str]) -> None:
+        """Warn where features change over time, and no request says at what time they are asked for.
+
+        Args:
+            lacking: fields that no request has.
+        """
+        none = [field.name for field in (self.time, self.history_times) if field.name in lacking]
+        if self.changing and none:
+            warnings.warn(
+                f"{', '.join(self.changing)}: of these, which change over time, the latest values count, as "
+                f"no request has {' and '.join(none)}; add {'it' if len(none) == 1 else 'both'} where "
+                "requests are of the past",
+                stacklevel=3,
+            )
 
     def encode_context(self, given: Mapping[str, Values], requests: int) -> FeatureTable:
         """Encode raw context ``[R]``; a feature that is not given is unknown, or follows from ``time``."""

@@ -10,6 +10,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dien.data.changing import LATEST
+from dien.data.features import TIME_SINCE
 from dien.data.ragged import row_of
 from dien.progress import Progress
 from dien.serving.features import Field
@@ -51,7 +53,9 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
                 progress(table.height)
     if result.requests:
         result.missing_context = fields.lacking(lacking)
-        result.missing_behaviours = _named((*fields.behaviours, *fields.times), lacking)
+        of_since = fields.times if TIME_SINCE in fields.features else ()
+        result.missing_behaviours = _named((*fields.behaviours, *of_since), lacking)
+        fields.warn_of_latest(lacking)
     return result
 
 
@@ -70,6 +74,9 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
         names = (field.name for field in wanted if field.name in table.columns)
         return {name: _entries(table[name], lengths) for name in names}
 
+    when = {name: table[name] for name in ("time",) if name in table.columns}
+    when |= entries(fields.times[:1], lengths)
+    of_time = {name: times.fill_null(LATEST).to_numpy() for name, times in when.items()}
     since = pl.Series([], dtype=pl.Int64)
     if fields.times and {"times", "time"} <= set(table.columns):
         now = table["time"].gather(row_of(lengths))
@@ -90,6 +97,7 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
         behaviours=behaviours,
         candidate_features=items,
         user_features=users,
+        **of_time,
         conversions=scorer.predicts_conversions,
     )
     result.requests += table.height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dien.data.changing import LATEST, Changing, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
 from dien.data.prepare.append import newest_event
@@ -28,7 +30,6 @@ from dien.serving.writing import file_of_scores, lists_of
 
 IMPRESSIONS_AT_ONCE = 1024
 ITEM = Field("item", required=True, known=True)
-_FOREVER = np.iinfo(np.int64).max
 
 _SPLIT = pa.schema(
     [
@@ -168,7 +169,9 @@ def score_pairs(
                 progress(table.height)
     if result.requests:
         result.missing_context = fields.lacking(lacking)
-        result.missing_behaviours = ("time",) if fields.times and "time" in lacking else ()
+        result.missing_behaviours = ("time",) if TIME_SINCE in fields.features and "time" in lacking else ()
+        fields.warn_of_latest(lacking)
+        logged.warn_of_late(result.requests)
     return result
 
 
@@ -186,6 +189,10 @@ class _Logged:
         self.dataset = run.dataset(data)
         self.scorer = Scorer(run, self.dataset, device)
         self.read = {"the dataset folder": self.dataset.path}
+        tables = {**self.scorer.catalogue.items, **self.scorer.catalogue.users}
+        since = {name: column.since for name, column in tables.items() if isinstance(column, Changing)}
+        self._changes = {name: int(seconds.max()) for name, seconds in since.items()}
+        self._late = dict.fromkeys(since, 0)
 
     def expect_order(self, pairs: Path, time: pl.Series) -> None:
         """Refuse times of pairs where the dataset has the numbers of rows in place of times.
@@ -201,6 +208,22 @@ class _Logged:
                 f"times: the numbers of its rows, from 1 to {last}; leave the column out, so that a history "
                 "is all that is known of the user"
             )
+
+    def warn_of_late(self, pairs: int) -> None:
+        """Warn where pairs are later than the last change that is known of a feature, and do not give it.
+
+        Args:
+            pairs: how many there were.
+        """
+        for name, late in self._late.items():
+            if late:
+                warnings.warn(
+                    f"{name} changes over time, and {late:,} of {pairs:,} pairs are later than the last "
+                    f"change of it in {self.dataset.path} (second {self._changes[name]}): the last values "
+                    "count for them; if there are newer ones, give them as a column of the pairs, or add "
+                    "them to the dataset folder (dien prepare ... --append)",
+                    stacklevel=3,
+                )
 
     def known(self, table: FeatureTable) -> FeatureTable:
         """Make what the run does not know, as it came later, unknown."""
@@ -242,7 +265,7 @@ class _Logged:
         for feature in schema.of("behaviour"):
             if feature.name == TIME_SINCE:
                 now = np.repeat(time, end - start)
-                since = np.where(now == _FOREVER, np.nan, now - behaviours.time[place])
+                since = np.where(now == LATEST, np.nan, now - behaviours.time[place])
                 features[TIME_SINCE] = feature.encode(since, {})
         scores = scorer.score_rows(
             user=user,
@@ -254,6 +277,8 @@ class _Logged:
             behaviours=features,
             candidate_features=items,
             user_features=users,
+            time=time,
+            times=np.asarray(behaviours.time[place]),
             conversions=scorer.predicts_conversions,
         )
         result.candidates += len(item)
@@ -277,7 +302,10 @@ class _Logged:
         counts = np.diff(first, append=table.height)
         of_first = {name: values.gather(first) for name, values in given.items()}
         user = catalogue.user_ids.encode(of_first["user"])
-        time = of_first["time"].fill_null(_FOREVER).to_numpy()
+        time = of_first["time"].fill_null(LATEST).to_numpy()
+        for name, last in self._changes.items():
+            late = (table["time"] > last) & (table[name].is_null() if name in given else True)
+            self._late[name] += int(late.sum())
         context = fields.encode_context(of_first, len(first))
         given_items = {field.name: given[field.name] for field in of_items if field.name in given}
         given_users = {field.name: of_first[field.name] for field in fields.user if field.name in given}
@@ -325,7 +353,8 @@ class _Logged:
         feature = self.scorer.run.schema.id_of(side)
         if feature is None:
             return ~np.asarray(rows, bool)
-        return ~feature.stored.known(table[feature.name][rows])
+        ids = values_at({feature.name: table[feature.name]}, rows, None)[feature.name]
+        return ~feature.stored.known(ids)
 
 
 def _with(columns: pa.Schema, scorer: Scorer) -> pa.Schema:

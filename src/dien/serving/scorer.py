@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dien.data.batches import assemble, columns_of
+from dien.data.changing import LATEST, Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated, rows_of
 from dien.data.ragged import ranges, row_of, to_offsets
@@ -112,10 +113,12 @@ class Scorer:
             context: raw value of each context feature: an id, a list of ids (multi-valued) or a number, as
                 when preparing; what is missing or None counts as unknown.
             behaviours: of each behaviour feature, a raw value for each entry of the history; likewise.
-            times: when each entry of the history was, for runs with ``time_since``; unknown without. A time
+            times: when each entry of the history was, for runs with ``time_since``, which is unknown without,
+                or with features that change over time, which have their latest values without. A time
                 is a number since 1970 (its size says the unit), text as 2024-01-31T10:00:00Z, or typed; one
                 without a zone is of that of the log.
-            time: of the request, likewise; a feature ``from_time`` follows from it where it is not given.
+            time: of the request, likewise; a feature ``from_time`` follows from it where it is not given,
+                and what changes over time is as it was then.
             candidate_features: of some item features, a raw value for each candidate: it counts in place of
                 the run's own, which it has for items it knows. None is not given.
             user_features: of some user features, a raw value, likewise.
@@ -159,6 +162,8 @@ class Scorer:
             ),
             candidate_features=fields.encode_described(raw_candidates),
             user_features=fields.encode_described({name: [value] for name, value in raw_user.items()}),
+            time=_or_latest([now]),
+            times=None if given_times is None else _or_latest(given_times[-most:]),
             conversions=conversions,
         )
 
@@ -174,6 +179,8 @@ class Scorer:
         behaviours: FeatureTable,
         candidate_features: Described | None = None,
         user_features: Described | None = None,
+        time: NDArray[np.int64] | None = None,
+        times: NDArray[np.int64] | None = None,
         conversions: bool = False,
     ) -> NDArray[np.float64]:
         """Score ``R`` requests given as rows of the run's tables.
@@ -188,6 +195,9 @@ class Scorer:
             behaviours: encoded behaviour features of the histories, ``time_since`` included.
             candidate_features: item features of candidates ``[B]`` that count in place of the run's.
             user_features: user features ``[R]``, likewise.
+            time: ``[R]`` seconds since 1970 of the requests, where features change; None for their latest
+                values.
+            times: of the histories' entries, likewise.
             conversions: as for :meth:`score`.
 
         Returns:
@@ -219,15 +229,18 @@ class Scorer:
                 history_of=request[now] - first,
                 user=user[first:last],
                 context={name: column[np.arange(first, last)] for name, column in context.items()},
+                time=None if time is None else time[first:last],
+                behaviour_time=None if times is None else times[read],
                 behaviour={name: column[read] for name, column in behaviours.items()},
             )
             if candidate_features:
-                described = _in_place(self.catalogue.items, candidates[now], candidate_features, now)
+                at = None if time is None else time[request[now]]
+                described = _in_place(self.catalogue.items, candidates[now], at, candidate_features, now)
                 batch = replace(batch, target=batch.target | columns_of(described))
             if user_features:
-                described = _in_place(
-                    self.catalogue.users, user[first:last], user_features, slice(first, last)
-                )
+                at = None if time is None else time[first:last]
+                some = slice(first, last)
+                described = _in_place(self.catalogue.users, user[some], at, user_features, some)
                 batch = replace(batch, user=batch.user | columns_of(described))
             with torch.inference_mode():
                 prediction = self.model(batch.to(self.device))
@@ -240,6 +253,10 @@ class Scorer:
                 "of the request, are too large; mend the request or train again"
             )
         return scores if conversions else scores[0]
+
+
+def _or_latest(times: Sequence[int | None]) -> NDArray[np.int64]:
+    return np.array([LATEST if time is None else time for time in times], np.int64)
 
 
 def _given(
@@ -274,11 +291,18 @@ def _expect_entries(name: str, values: Sequence[Any], entries: Sequence[str], be
         )
 
 
-def _in_place(table: FeatureTable, rows: NDArray[np.integer], given: Described, some: slice) -> FeatureTable:
+def _in_place(
+    table: Attributes,
+    rows: NDArray[np.integer],
+    times: NDArray[np.int64] | None,
+    given: Described,
+    some: slice,
+) -> FeatureTable:
     """Take the features of rows that requests give, each where it is given in place of the table's."""
     found: FeatureTable = {}
+    own_values = values_at({name: table[name] for name in given}, rows, times)
     for name, (column, known) in given.items():
-        own, told = table[name][rows], rows_of(column, some)
+        own, told = own_values[name], rows_of(column, some)
         place = np.arange(len(rows))
         found[name] = concatenated([own, told])[np.where(known[some], place + len(rows), place)]
     return found

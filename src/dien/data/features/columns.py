@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.changing import Changing, merged
 from dien.data.ragged import Column, Ragged, to_offsets
 
+CHANGING = (".since", ".rows")
+"""Suffixes of the files that a changing feature has beside those of its values."""
 
-def files_of(column: Column) -> dict[str, NDArray[Any]]:
+
+def files_of(column: Column | Changing) -> dict[str, NDArray[Any]]:
     """Name the arrays of a column by the suffixes of their files."""
+    if isinstance(column, Changing):
+        return files_of(column.values) | dict(zip(CHANGING, (column.since, column.rows), strict=True))
     return {"": column.values, ".offsets": column.offsets} if isinstance(column, Ragged) else {"": column}
 
 
@@ -31,6 +37,12 @@ def concatenated(columns: Sequence[Column]) -> Column:
     """Join columns, row after row."""
     pieces = [pieces_of(column) for column in columns]
     return from_pieces({name: np.concatenate([of[name] for of in pieces]) for name in pieces[0]})
+
+
+def continued(before: Changing, after: Changing) -> Changing:
+    """Put the values of a later table of as many rows or more among those of an earlier one."""
+    source, (since, rows) = merged((before.since, before.rows), (after.since, after.rows))
+    return Changing(concatenated([before.values, after.values])[source], since, rows)
 
 
 def pieces_of(column: Column) -> dict[str, NDArray[Any]]:

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dien.data.features.columns import CHANGING
 from dien.data.features.encoders import Encoder, Encodes
 from dien.data.ragged import Column
 from dien.data.times import FromTime
@@ -38,7 +39,7 @@ def register(kind: _Kind) -> _Kind:
 class MapFile(Protocol):
     """Maps a file of a feature and checks its type and its shape."""
 
-    def __call__(self, suffix: str, dtype: type[np.generic], *shape: int) -> NDArray[Any]:
+    def __call__(self, suffix: str, dtype: type[np.generic], *shape: int | None) -> NDArray[Any]:
         """Map the file named as the feature, then ``suffix``, then ``.npy``.
 
         Raises:
@@ -220,6 +221,7 @@ class Feature:
         pooling: how the embeddings of a multi-valued feature become one; zero where it has no values.
         table: the feature whose embedding table (and vocabulary) it shares; None where it has its own.
         encoder: makes raw values what is stored; None where its vocabulary (that of ``table``) does.
+        changes: whether it changes over time: of an item or a user the value that held at the time counts.
 
     Raises:
         ValueError: there is no such kind or side, or the size is below 1.
@@ -233,6 +235,7 @@ class Feature:
     pooling: Pooling = "mean"
     table: str | None = None
     encoder: Encoder | None = None
+    changes: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -263,7 +266,8 @@ class Feature:
     @property
     def files(self) -> tuple[str, ...]:
         """Names of its files."""
-        return tuple(f"{self.name}{suffix}.npy" for suffix in self.stored.suffixes)
+        suffixes = (*self.stored.suffixes, *(CHANGING if self.changes else ()))
+        return tuple(f"{self.name}{suffix}.npy" for suffix in suffixes)
 
     def encode(
         self, values: pl.Series | Sequence[Any] | NDArray[Any], vocabularies: Mapping[str, Encodes]

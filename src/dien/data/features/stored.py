@@ -22,7 +22,13 @@ def check_stored(features: Sequence[Feature]) -> None:
     seen: dict[str, str] = {}
     by_name = {feature.name: feature for feature in features}
     for place, feature in enumerate(features):
-        problem = _name(feature, seen) or _size(feature) or _table(feature, by_name) or _encoder(feature)
+        problem = (
+            _name(feature, seen)
+            or _changes(feature)
+            or _size(feature)
+            or _table(feature, by_name)
+            or _encoder(feature)
+        )
         if problem:
             raise ValueError(f"features[{place}]: {feature.name!r}: {problem}")
         seen[feature.name.casefold()] = f"features[{place}]"
@@ -34,6 +40,12 @@ def _name(feature: Feature, seen: Mapping[str, str]) -> str | None:
     if feature.side != side:
         return f"is a feature of the {feature.side}, expected one of the {side}"
     return f"{seen[feature.name]} has this name, too" if feature.name in seen else None
+
+
+def _changes(feature: Feature) -> str | None:
+    if feature.changes and (feature.side not in ("item", "user") or feature.name == feature.side):
+        return "changes over time, which features of items and users alone can, but no id"
+    return None
 
 
 def _size(feature: Feature) -> str | None:

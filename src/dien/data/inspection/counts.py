@@ -5,19 +5,21 @@ Memory grows with items, users and vocabularies, never with behaviours, impressi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.changing import Changing, entry_at
 from dien.data.dataset import Dataset
 from dien.data.features import Feature, Side
 from dien.data.features.columns import rows_of
 from dien.data.ragged import Column, slices
-from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, begins, newest_time
+from dien.data.tables import Behaviours, Split, SplitName, begins, newest_time
 
+T = TypeVar("T")
 Place = Literal["target", "history", "user", "context"]
 """Where a feature's values are: of a row's candidate, of a step of a history, of an impression's user or
 of its context. A step counts once for each impression in whose history it is."""
@@ -96,7 +98,7 @@ def count_split(dataset: Dataset, name: SplitName) -> SplitCounts:
     split, behaviours = dataset.splits[name], dataset.behaviours
     n_items, n_users = len(dataset.popularity), len(behaviours.offsets) - 1
 
-    def counts_of(side: Side, place: Place, table: FeatureTable) -> list[tuple[FeatureCounts, Column]]:
+    def counts_of(side: Side, place: Place, table: Mapping[str, T]) -> list[tuple[FeatureCounts, T]]:
         features = [feature for feature in dataset.schema.of(side) if feature.name in table]
         return [(FeatureCounts(feature, place, name), table[feature.name]) for feature in features]
 
@@ -131,8 +133,11 @@ def count_split(dataset: Dataset, name: SplitName) -> SplitCounts:
     histories = counts_of("item", "history", dataset.items)
     owners = counts_of("user", "user", dataset.users)
     for counted, weight in ((targets, items), (histories, history_items), (owners, users)):
-        for counts, column in counted:
-            counts.add_table(column, weight)
+        for of_side, values in counted:
+            if isinstance(values, Changing):
+                of_side.add_table(values.values, _entries(values, of_side.place, behaviours, split))
+            else:
+                of_side.add_table(values, weight)
     return SplitCounts(
         items=items,
         clicks=clicks,
@@ -142,6 +147,28 @@ def count_split(dataset: Dataset, name: SplitName) -> SplitCounts:
         times=(min(times), max(times)) if times else None,
         features=[counts for counts, _ in (*targets, *histories, *own, *owners, *contexts)],
     )
+
+
+def _entries(column: Changing, place: Place, behaviours: Behaviours, split: Split) -> NDArray[np.int64]:
+    """Count how often each value ``[S]`` of a changing feature holds in a place of a split."""
+    counts = np.zeros(len(column.since), np.int64)
+
+    def count(rows: NDArray[np.integer], times: NDArray[np.int64], weight: NDArray[np.int64] | None) -> None:
+        entry = entry_at(column.since, column.rows, rows, times)
+        counts[:] += np.bincount(entry, weight, len(counts)).astype(np.int64)
+
+    if place == "history":
+        for rows in slices(len(behaviours.item)):
+            weight = _occurrences(behaviours, split, rows)
+            count(behaviours.item[rows], behaviours.time[rows], weight)
+        return counts
+    for rows in slices(len(split)):
+        if place == "user":
+            count(split.user[rows], split.time[rows], None)
+            continue
+        offsets = split.offsets[rows.start : rows.stop + 1]
+        count(split.item[offsets[0] : offsets[-1]], np.repeat(split.time[rows], np.diff(offsets)), None)
+    return counts
 
 
 def unknown_shares(dataset: Dataset, split: SplitName) -> dict[Place, dict[str, float]]:

@@ -11,16 +11,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dien.data.changing import Attributes, Changing
 from dien.data.dataset import Dataset
-from dien.data.features.columns import concatenated
+from dien.data.features.columns import concatenated, continued
 from dien.data.log import CONVERSION, WEIGHT, Log
 from dien.data.prepare.catalogue import numbered, with_new_rows
+from dien.data.prepare.changes import Known, later_changes
 from dien.data.prepare.features import Features
 from dien.data.prepare.impressions import Earlier, impressions
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.splits import SplitRule
 from dien.data.ragged import ranges, to_offsets
-from dien.data.tables import Behaviours, FeatureTable, Split, SplitName, Unclicked
+from dien.data.tables import Behaviours, Split, SplitName, Unclicked
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
 
@@ -79,7 +81,7 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         left_out += log.behaviours.height - behaviours.height
     excluded = {**log.excluded, **({_NOT_LATER: left_out} if left_out else {})}
     if later.is_empty():
-        of_new_rows = with_new_rows(dataset, replace(log, excluded=excluded))
+        of_new_rows = with_new_rows(dataset, replace(log, excluded=excluded), newest)
         if of_new_rows is not None and (behaviours is None or behaviours.is_empty()):
             return of_new_rows
         if not left_out and behaviours is not None and behaviours.height:
@@ -97,18 +99,27 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
     user_rows, users = numbered(dataset.user_ids, log.users, "user")
     _warn_if_strange(dataset.item_ids, log.items["item"], item_rows, later["item"])
     _warn_if_strange(dataset.user_ids, log.users["user"], user_rows, later["user"])
+    changes, left = later_changes(
+        log.changes,
+        {"item": item_rows, "user": user_rows},
+        {"item": len(dataset.item_ids), "user": len(dataset.user_ids)},
+        newest,
+    )
+    excluded |= left
     log = replace(
         log,
         events=_renumbered(later, item_rows, user_rows),
         behaviours=None if behaviours is None else _renumbered(behaviours, item_rows, user_rows),
         items=items,
         users=users,
+        changes=changes,
         excluded=excluded,
     )
     earlier = Earlier(
         features=Features(dataset.schema, tuple(dataset.info.dropped_features), dataset.vocabularies),
         behaviours=_extended(np.diff(dataset.behaviours.offsets), users.height + 1),
         popularity=_extended(dataset.popularity, items.height + 1),
+        changing=_known_changes(dataset),
     )
     new = impressions(log, split, earlier=earlier, history=dataset.info.recipe.history, **options)
     return _joined(dataset, new, newest)
@@ -236,11 +247,24 @@ def _interleaved(
     return concatenated([first, second])[order]
 
 
-def _known_rows_as_before(old: FeatureTable, new: FeatureTable, rows: int) -> FeatureTable:
-    """Keep the features of the rows that were there before; take those of new rows."""
-    return {
-        name: concatenated([old[name], column[np.arange(rows, len(column))]]) for name, column in new.items()
-    }
+def _known_rows_as_before(old: Attributes, new: Attributes, rows: int) -> Attributes:
+    """Keep the features of the rows that were there before; take those of new rows, and later changes."""
+    joined: Attributes = {}
+    for name, column in new.items():
+        before = old[name]
+        if isinstance(before, Changing) and isinstance(column, Changing):
+            joined[name] = continued(before, column)
+        elif not isinstance(before, Changing) and not isinstance(column, Changing):
+            joined[name] = concatenated([before, column[np.arange(rows, len(column))]])
+    return joined
+
+
+def _known_changes(dataset: Dataset) -> Known:
+    """List the changing features of a dataset, with the values that are known."""
+    kinds = {feature.name: feature.stored for feature in dataset.schema.features}
+    tables = {**dataset.items, **dataset.users}
+    changing = {name: column for name, column in tables.items() if isinstance(column, Changing)}
+    return {name: (column, kinds[name].known(column.values)) for name, column in changing.items()}
 
 
 def _unclicked(old: Behaviours, new: Behaviours, interleaved: Any) -> Unclicked | None:

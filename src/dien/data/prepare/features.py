@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dien.data.changing import Attributes, Changing
 from dien.data.features import TIME_SINCE, Definition, Feature, Numeric, Schema, Side
 from dien.data.features.encoders import Intervals, Scaled, signed_log
 from dien.data.features.indices import Indices
 from dien.data.features.rules import check_names, check_shared
 from dien.data.log import Log
+from dien.data.prepare.changes import known_values, lines_of
 from dien.data.prepare.events import Events
 from dien.data.readers.values import LARGEST
 from dien.data.tables import FeatureTable
@@ -34,12 +36,14 @@ class Occurrences:
         user: ``[users]`` of each user row.
         context: ``[E]`` of each event's context; integers.
         behaviour: ``[E]`` of each event as a behaviour.
+        changing: of each changing feature by name: ``[S]`` of each of its values.
     """
 
     item: NDArray[np.integer]
     user: NDArray[np.integer]
     context: NDArray[np.integer]
     behaviour: NDArray[np.integer]
+    changing: Mapping[str, NDArray[np.integer]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ class Features:
     schema: Schema
     dropped: tuple[str, ...]
     vocabularies: dict[str, Vocabulary]
-    items: FeatureTable = field(default_factory=dict)
-    users: FeatureTable = field(default_factory=dict)
+    items: Attributes = field(default_factory=dict)
+    users: Attributes = field(default_factory=dict)
 
     def encode(self, events: pl.DataFrame, side: Side) -> FeatureTable:
         """Encode the columns of some events for the context or for behaviours."""
@@ -78,12 +82,14 @@ class _Column:
         definition: of the feature.
         values: ``[n]`` raw.
         counts: ``[n]`` how often each counts in the training rows.
+        changes: whether it changes over time.
     """
 
     side: Side
     definition: Definition
     values: pl.Series
     counts: NDArray[np.integer]
+    changes: bool = False
 
     @property
     def name(self) -> str:
@@ -96,15 +102,16 @@ class _Column:
 
     def known(self) -> NDArray[np.bool_]:
         """Mark the rows ``[n]`` that hold a value of it."""
-        values = self.values
-        if values.dtype.is_float():
-            values = values.fill_nan(None)
-        known = values.list.len() > 0 if isinstance(values.dtype, pl.List) else values.is_not_null()
-        return known.fill_null(False).to_numpy()
+        return known_values(self.values)
 
     def any_known(self) -> bool:
         """Whether a training row holds a value of it."""
         return bool(((self.counts > 0) & self.known()).any())
+
+    def text(self) -> str:
+        """Say what it holds, and of what."""
+        changes = ", which changes over time" if self.changes else ""
+        return f"{self.values.dtype} of the {self.side}{changes}"
 
     def why_unknown(self) -> str:
         """Say why a model would know no value of it."""
@@ -146,7 +153,8 @@ def fit_features(
             dropped.append(column.name)
             warnings.warn(f"feature {column.name} is left out: {column.why_unknown()}", stacklevel=3)
             continue
-        features.append(column.definition.feature(column.name, column.side, size, encoder))
+        made = column.definition.feature(column.name, column.side, size, encoder)
+        features.append(replace(made, changes=column.changes))
         if isinstance(encoder, Scaled):
             _warn_of_outliers(column, encoder)
     if (since := log.features.get(TIME_SINCE)) is not None:
@@ -163,15 +171,17 @@ def _encoded(
 ) -> Features:
     """Encode items and users."""
     made = Features(schema, dropped, {name: vocabularies[name] for name in schema.vocabularies})
-    sides: tuple[tuple[Side, pl.DataFrame, FeatureTable], ...] = (
+    sides: tuple[tuple[Side, pl.DataFrame, Attributes], ...] = (
         ("item", log.items, made.items),
         ("user", log.users, made.users),
     )
     for side, table, into in sides:
         for feature in schema.of(side):
-            values = table[feature.name]
+            changes = log.changes.get(feature.name)
+            values = (table if changes is None else changes)[feature.name]
             unknown = pl.Series(feature.name, [None], dtype=values.dtype)
-            into[feature.name] = feature.encode(pl.concat([unknown, values]), made.vocabularies)
+            column = feature.encode(pl.concat([unknown, values]), made.vocabularies)
+            into[feature.name] = column if changes is None else Changing(column, *lines_of(log, changes))
     return made
 
 
@@ -185,12 +195,12 @@ def _extended(
         if feature.name == TIME_SINCE:
             continue
         column = by_name.get(feature.name)
-        if column is None or column.side != feature.side or not feature.raw.holds(column.values.dtype):
+        as_before = column is not None and (column.side, column.changes) == (feature.side, feature.changes)
+        if column is None or not as_before or not feature.raw.holds(column.values.dtype):
             raise DataError(
                 f"feature {feature.name} of the earlier log: expected a {feature.raw.kind} column of the "
                 f"{feature.side}; found "
-                f"{'none' if column is None else f'{column.values.dtype} of the {column.side}'}; "
-                "prepare with the same schema"
+                f"{'none' if column is None else column.text()}; prepare with the same schema"
             )
         owners[feature.name] = feature.vocabulary or ""
     later = _counted(owners, columns)
@@ -214,6 +224,10 @@ def _columns(log: Log, events: Events, occurrences: Occurrences) -> list[_Column
     for side, table, counts in sides:
         names = (side, *(column for column in table.columns if column != side))
         columns += [_Column(side, log.definition(table[name]), table[name], counts) for name in names]
+    for name, changes in log.changes.items():
+        side = "item" if "item" in changes.columns else "user"
+        values, counts = changes[name], occurrences.changing[name][1:]
+        columns.append(_Column(side, log.definition(values), values, counts, changes=True))
     for values in events.features:
         definition = log.definition(values)
         of_behaviour = definition.side == "behaviour"

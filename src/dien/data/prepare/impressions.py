@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dien.data.dataset_info import Recipe
 from dien.data.leakage import warn_of_leaking
 from dien.data.log import Log
+from dien.data.prepare.changes import Known, count_changing
 from dien.data.prepare.events import Events, History
 from dien.data.prepare.features import Features, fit_features
 from dien.data.prepare.histories import behaviours_of
@@ -32,11 +33,13 @@ class Earlier:
         features: its features, to keep and to extend.
         behaviours: ``[users]`` how many each user had.
         popularity: ``[items]`` its training behaviours.
+        changing: its values of changing features.
     """
 
     features: Features
     behaviours: NDArray[np.int64]
     popularity: NDArray[np.int64]
+    changing: Known
 
 
 def impressions(
@@ -117,7 +120,11 @@ def impressions(
             f"first {warmup} behaviours (warmup) and within max_train_rows ({max_train_rows}); change one of "
             "them"
         )
-    features = fit_features(log, events, training.occurrences, earlier.features if earlier else None)
+    changing, told = count_changing(
+        log, events, training.held, training.occurrences.context, earlier.changing if earlier else {}
+    )
+    occurrences = replace(training.occurrences, changing=changing)
+    features = fit_features(log, events, occurrences, earlier.features if earlier else None)
     popularity = training.popularity if earlier is None else training.popularity + earlier.popularity
     behaviours = behaviours_of(
         events,
@@ -153,5 +160,5 @@ def impressions(
         ),
         split_rule=split.text(),
         negatives=origin,
-        excluded=training.excluded,
+        excluded=training.excluded | told,
     )

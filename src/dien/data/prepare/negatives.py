@@ -31,9 +31,10 @@ def sampler_of(by: str, features: Features, popularity: NDArray[np.int64]) -> Ne
         DataError: the rule names no categorical item feature; the message names those there are.
     """
     if by not in ("popularity", "uniform") and not _is_categorical(features, by):
+        fit = ", ".join(name for name in features.items if _is_categorical(features, name))
         raise DataError(
-            f"negatives by {by!r}: expected popularity, uniform or a categorical feature of "
-            f"items: {', '.join(name for name in features.items if _is_categorical(features, name))}"
+            f"negatives by {by!r}: expected popularity, uniform or a categorical feature of items that does "
+            f"not change: {fit}"
         )
     return negative_sampler(by, popularity, features.items.get(by))
 
@@ -89,4 +90,5 @@ def positive_of(lengths: NDArray[np.int64], per_positive: int) -> NDArray[np.int
 
 
 def _is_categorical(features: Features, name: str) -> bool:
-    return any(f.name == name and f.stored.indexed and f.stored.one_value for f in features.schema.of("item"))
+    kinds = {f.name: f.stored for f in features.schema.of("item") if not f.changes}
+    return name in kinds and kinds[name].indexed and kinds[name].one_value

@@ -44,6 +44,11 @@ def paper(log: Log, *, seed: int = 0, targets: Literal["last", "all"] = "last") 
     Raises:
         DataError: the log cannot be used, or has too few users to train with.
     """
+    if log.changes:
+        raise DataError(
+            f"feature {next(iter(log.changes))}: changes over time, which the recipe paper does not know; "
+            "prepare a table (dien prepare table)"
+        )
     events = Events.of(log)
     behaviours = behaviours_of(events, unclicked=False)
     counts = np.diff(behaviours.offsets)  # [U]

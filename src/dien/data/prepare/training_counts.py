@@ -22,7 +22,8 @@ class TrainingCounts:
     """What the training impressions of a log hold.
 
     Attributes:
-        occurrences: what vocabularies count.
+        occurrences: what vocabularies count, but for features that change.
+        held: ``[E]`` whether the item of each event counts.
         popularity: ``[items]`` training behaviours.
         rows: training rows (candidates).
         kept: ``[training impressions]`` which of them ``max_train_rows`` keeps; None for all.
@@ -30,6 +31,7 @@ class TrainingCounts:
     """
 
     occurrences: Occurrences
+    held: NDArray[np.bool_]
     popularity: NDArray[np.int64]
     rows: int
     kept: NDArray[np.bool_] | None
@@ -51,7 +53,8 @@ def count_training(
     items, users = len(events.item_ids), len(events.user_ids)
     item, popularity = np.zeros(items, np.int64), np.zeros(items, np.int64)
     user = np.zeros(users, np.int64)
-    context, behaviour = np.zeros(len(events), np.int32), np.zeros(len(events), bool)
+    context = np.zeros(len(events), np.int32)
+    held, behaviour = np.zeros((2, len(events)), bool)
     excluded = {_WARM_UP: 0, _NO_SPLIT: 0, _OVER: 0}
     kept = None
     for begin, part, shown, split in split_events.slices():
@@ -60,6 +63,7 @@ def count_training(
         training = (split_of_event == TRAIN) | _read_in_training(part, shown, split)
         item += np.bincount(part.item[training], minlength=items)
         popularity += np.bincount(part.item[training & part.behaviour], minlength=items)
+        held[begin : begin + len(part)] = training
         behaviour[begin : begin + len(part)] = training & part.behaviour
         warm = shown.past >= warmup
         excluded[_WARM_UP] += int(shown.lengths[~warm].sum())
@@ -75,6 +79,7 @@ def count_training(
         user += np.bincount(part.user, context[begin : begin + len(part)], users).astype(np.int64)
     return TrainingCounts(
         occurrences=Occurrences(item, user, context, behaviour),
+        held=held,
         popularity=popularity,
         rows=int(context.sum(dtype=np.int64)),
         kept=kept,
