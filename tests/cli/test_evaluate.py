@@ -1,8 +1,11 @@
 """The command that evaluates: what of the features of a split is not known."""
 
+import numpy as np
 import pytest
 
 from dien.data.dataset import Dataset
+from dien.data.ragged import ranges
+from dien.data.tables import begins
 from dien.run import Run
 from tests.cli.running import dien, ok
 
@@ -18,6 +21,11 @@ def test_values_that_are_missing_or_not_known_are_printed_by_feature(
         "context": {"hour": (split.context["hour"] == 0).mean()},
     }
     assert set(found) == {*expected, "history"}
+    begin = np.maximum(begins(small_data.behaviours, split), split.end - small_run.config.model.max_history)
+    read = small_data.behaviours.item[ranges(begin, split.end - begin)]
+    assert found["history"] == pytest.approx(
+        {name: (small_data.items[name][read] == 0).mean() for name in ("item", "category")}
+    )
     for place, shares in expected.items():
         assert found[place] == pytest.approx(shares)
     assert found["user"]["age"] > 0  # of two users in three it is missing

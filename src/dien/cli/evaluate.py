@@ -38,37 +38,30 @@ def evaluate(
 
         dien evaluate runs/shop --slices
     """
-    from dien.data.inspection.counts import unknown_shares
     from dien.run import Run
-    from dien.training import base_rate, evaluate_slices, truth_share
-    from dien.training import evaluate as evaluate_run
+    from dien.training import base_rate, truth_share
+    from dien.training.evaluate import evaluate_in_detail
     from dien.training.metrics import OF_CONVERSIONS
 
     opened = Run.open(run)
-    dataset = opened.dataset(data)
-    parts: dict[str, Metrics] = {}
     with progress("evaluating", None, TextColumn("{task.completed:,} rows")) as advance:
-        if slices:
-            parts = evaluate_slices(opened, dataset, split=split, device=device, progress=advance)
-            whole = parts.pop("all")
-        else:
-            whole = evaluate_run(opened, dataset, split=split, device=device, progress=advance)
+        found = evaluate_in_detail(opened, data, split=split, slices=slices, device=device, progress=advance)
+    whole = found.whole
     metrics = whole.to_dict() | base_rate(opened.info.dataset, whole)
     metrics |= truth_share(opened.info.dataset, split, whole.auc)
     if (weight := opened.info.dataset["sizes"].get("splits", {}).get(split, {}).get("weight")) is not None:
         metrics["sum_of_weights"] = weight
-    unknown = unknown_shares(dataset, split)
-    result = {"run": str(run), "split": split, **metrics, "unknown": unknown}
+    result = {"run": str(run), "split": split, **metrics, "unknown": found.unknown}
     metrics |= {name: value for name, value in whole.flat().items() if value is not None}
     for name in OF_CONVERSIONS:
         metrics.pop(name, None)
     if slices:
-        result["slices"] = {name: part.to_dict() for name, part in parts.items()}
+        result["slices"] = {name: part.to_dict() for name, part in found.slices.items()}
         if not as_json:
-            Results().print(_table(parts), "")
+            Results().print(_table(found.slices), "")
     if whole.note is None:
         metrics.pop("note", None)
-    for place, shares in unknown.items():
+    for place, shares in found.unknown.items():
         metrics |= {f"unknown {name} ({place})": f"{share:.1%}" for name, share in shares.items() if share}
     finish(result, metrics, f"run folder: {run}", as_json)
 

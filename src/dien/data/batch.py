@@ -10,7 +10,8 @@ from torch import Tensor
 
 from dien.packed import Packed
 
-Columns = dict[str, Tensor | Packed]
+Values = Tensor | Packed
+Columns = dict[str, Values]
 """Feature name -> values, one for each item, user or impression: int64 indices (categorical), float32
 numbers, NaN where missing (numeric), or packed int64 indices (multi)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from dien.progress import Progress
 from dien.run import Run
 from dien.training.metrics import Metrics, MetricStream
 from dien.training.slices import SLICES, slices_of
+from dien.training.unknown import UnknownShares
 
 EVALUATION_ROWS = 1024
 
@@ -60,6 +61,64 @@ def evaluate(
         return evaluate_model(model, batches, progress)
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What one pass over a split finds.
+
+    Attributes:
+        whole: metrics of all rows.
+        slices: metrics of each slice of :func:`~dien.training.slices.slices_of` that has any row; empty where
+            they were not asked for.
+        unknown: share of the values that are unknown or missing, by place and feature
+            (:class:`~dien.training.unknown.UnknownShares`).
+    """
+
+    whole: Metrics
+    slices: dict[str, Metrics]
+    unknown: dict[str, dict[str, float]]
+
+
+def evaluate_in_detail(
+    run: Run | Path | str,
+    data: Dataset | Path | str | None = None,
+    *,
+    split: SplitName = "test",
+    slices: bool = False,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Evaluated:
+    """Evaluate a finished run on a split, and say what of it is unknown, in one pass.
+
+    Args:
+        run: as for :func:`evaluate`, like the others.
+        data: likewise.
+        split: which rows.
+        slices: whether parts of the split are evaluated, too.
+        device: likewise.
+        progress: called with the number of rows just scored.
+
+    Raises:
+        ConfigError: as :func:`evaluate`.
+        RunError: likewise.
+        DataError: likewise.
+    """
+    run, model, dataset, batches = _open(run, data, split, device)
+    everyone, parts = _Streams(), defaultdict[str, MetricStream](MetricStream)
+    unknown = UnknownShares(dataset.schema)
+
+    def add(batch: Batch, scored: _Scored) -> None:
+        everyone.add(batch, scored)
+        unknown.add(batch)
+        for name, chosen in slices_of(batch, dataset.schema).items() if slices else ():
+            if chosen.any():
+                parts[name].update(*scored.of(chosen))
+
+    with _finite(run):
+        _score(model, batches, add, progress)
+    of_slices = {name: parts[name].compute() for name in SLICES if name in parts}
+    return Evaluated(everyone.compute(), of_slices, unknown.shares())
+
+
 def evaluate_slices(
     run: Run | Path | str,
     data: Dataset | Path | str | None = None,
@@ -85,18 +144,8 @@ def evaluate_slices(
         RunError: likewise.
         DataError: likewise.
     """
-    run, model, dataset, batches = _open(run, data, split, device)
-    everyone, slices = _Streams(), defaultdict[str, MetricStream](MetricStream)
-
-    def add(batch: Batch, scored: _Scored) -> None:
-        everyone.add(batch, scored)
-        for name, chosen in slices_of(batch, dataset.schema).items():
-            if chosen.any():
-                slices[name].update(*scored.of(chosen))
-
-    with _finite(run):
-        _score(model, batches, add, progress)
-    return {"all": everyone.compute()} | {name: slices[name].compute() for name in SLICES if name in slices}
+    found = evaluate_in_detail(run, data, split=split, slices=True, device=device, progress=progress)
+    return {"all": found.whole, **found.slices}
 
 
 def _open(

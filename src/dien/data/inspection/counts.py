@@ -171,21 +171,6 @@ def _entries(column: Changing, place: Place, behaviours: Behaviours, split: Spli
     return counts
 
 
-def unknown_shares(dataset: Dataset, split: SplitName) -> dict[Place, dict[str, float]]:
-    """Say what share of the values in a split is unknown to a model, or missing, by place and feature.
-
-    Numbers and hashed ids are left out: of them every value is known.
-
-    Returns:
-        Of each place with such features, of targets, histories, users and contexts; empty without rows.
-    """
-    shares: dict[Place, dict[str, float]] = {}
-    for counts in count_split(dataset, split).features:
-        if counts.feature.vocabulary is not None and counts.rows:
-            shares.setdefault(counts.place, {})[counts.feature.name] = counts.unknown / counts.rows
-    return shares
-
-
 def _occurrences(behaviours: Behaviours, split: Split, rows: slice) -> NDArray[np.int64]:
     """Count the histories of a split that hold each of some behaviours.
 
