@@ -15,6 +15,7 @@ from dien.ops import (
     auxiliary_loss,
     gather_rows,
     linear,
+    matches,
     mlp_attention,
     reset_before_gru_layer,
     segment_softmax,
@@ -40,6 +41,9 @@ ATTENTION = (numbers(N, H), numbers(B, H), numbers(B, W), numbers(W, H), numbers
 INDICES = [torch.tensor([8, 0, 8]), torch.tensor([1, 1, 0])]
 ADAM = (numbers(V, H), torch.tensor([1, 4, 6]), numbers(3, H), numbers(V, H), numbers(V, H).square())
 
+VALUES_OF = (torch.tensor([3, 1, 3, 0, 2, 2]), torch.tensor([0, 2, 2, 3, 5, 6]), torch.tensor([0, 3, 5]))
+MATCHES = (*VALUES_OF, torch.tensor([3, 2, 1, 0, 3]), torch.tensor([0, 2, 3, 5]), torch.tensor([0, 1, 1]))
+
 DIRECT: dict[str, tuple[Any, ...]] = {
     "attention_gru": (*GRU, *REST, True, True),
     "attention_gru_backward": (
@@ -53,6 +57,7 @@ DIRECT: dict[str, tuple[Any, ...]] = {
     "gather_rows": ([numbers(V, H), numbers(2, D)], [*INDICES, *INDICES], [0, 1]),
     "linear": (numbers(N, D), numbers(H, D), numbers(H)),
     "linear_backward": (numbers(N, H), numbers(N, D), numbers(H, D), True, True, True),
+    "matches": MATCHES,
     "mlp_attention": (*ATTENTION, TAIL, "prelu"),
     "mlp_attention_backward": (*ATTENTION, TAIL, "prelu", numbers(P)),
     "reset_before_gru": (*GRU, *REST, "all"),
@@ -90,6 +95,7 @@ PUBLIC: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         ([numbers(V, H), numbers(2, D)], INDICES, INDICES),
     ),
     "linear": (linear, (numbers(N, D), numbers(H, D), numbers(H))),
+    "matches": (matches, (torch.tensor([3, 1, 3, 0, 2]), *MATCHES[2:3], torch.tensor([3, 2, 0]), MATCHES[5])),
     "mlp_attention": (
         lambda *a: mlp_attention(*a[:6], MLPTail.of("prelu", a[6])),
         (numbers(N, H), numbers(B, H), STARTS, LENGTHS, numbers(W, 4 * H), numbers(W), TAIL),

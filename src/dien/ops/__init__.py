@@ -4,6 +4,7 @@ from dien.ops.attention_gru import attention_gru, attention_gru_layer
 from dien.ops.attention_gru.reset_before import reset_before_gru_layer
 from dien.ops.auxiliary_loss import auxiliary_loss
 from dien.ops.linear import linear
+from dien.ops.matches import matches
 from dien.ops.mlp_attention import mlp_attention
 from dien.ops.rows import adam_rows, gather_rows, sum_by_row
 from dien.ops.segment import segment_softmax, segment_sum
@@ -15,6 +16,7 @@ __all__ = [
     "auxiliary_loss",
     "gather_rows",
     "linear",
+    "matches",
     "mlp_attention",
     "reset_before_gru_layer",
     "segment_softmax",

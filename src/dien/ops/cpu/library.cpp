@@ -3,8 +3,8 @@
 #include "cpu/interface.h"
 #include "cpu/row.h"
 
-// To be raised with every change of an exported function or of a structure it takes, here and in library.py:
-// a library built from older sources is refused.
+// To be raised with every change of an exported function or of a structure it takes, here and in library.py: a library
+// built from older sources is refused. One that lacks a function is refused by the newest of them.
 EXPORT int32_t dien_interface() { return 7; }
 
 // How many sets of instructions this processor has.

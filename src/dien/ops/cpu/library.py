@@ -60,6 +60,7 @@ class Library:
         self.functions = ctypes.CDLL(str(file))
         if self.functions.dien_interface() != INTERFACE:
             raise OSError(f"{file} was built from other sources")
+        _ = self.functions.dien_matches  # the newest function: an AttributeError in a library without it
         self.instruction_sets = INSTRUCTION_SETS[: self.functions.dien_instruction_sets()]
         self.pool = _torch_pool()
         self.backends = [Backend(self, isa) for isa in range(len(self.instruction_sets))]
