@@ -74,8 +74,9 @@ class Log:
             are as usual for their kind. One named ``time_since`` (edges in seconds) asks for that behaviour
             feature, which has no column.
         changes: features of items and users that change over time, by name: columns ``item`` or ``user``
-            (Int32, rows as above), ``time`` (Int64) and the feature, null where it is unknown from then on;
-            in order of both, and none twice. They are no columns of ``items`` and ``users``.
+            (Int32, rows as above), ``time`` (Int64, 0 for what has always held) and the feature, null where
+            it is unknown from then on; in order of both, and none twice. They are no columns of ``items``
+            and ``users``.
         behaviours: columns ``user``, ``item``, ``time`` as in ``events``, and one for each feature of
             behaviours, where these have a log of their own: then histories hold nothing else. Where each row
             has a history of its own, the behaviours of all, oldest first, and in both tables a column

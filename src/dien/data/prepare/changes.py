@@ -115,9 +115,9 @@ def later_changes(
         side = side_of(frame)
         moved = frame.with_columns(pl.Series(side, rows[side][frame[side].to_numpy() - 1]))
         found = moved.filter((pl.col("time") > newest) | (pl.col(side) >= known[side])).sort(side, "time")
-        if moved.height > found.height:
-            told = f"values of {name} not later than the dataset, of {side}s that it has"
-            excluded[told] = moved.height - found.height
+        left = moved.filter((pl.col("time") <= newest) & (pl.col("time") > 0) & (pl.col(side) < known[side]))
+        if left.height:
+            excluded[f"values of {name} not later than the dataset, of {side}s that it has"] = left.height
         later[name] = found
     return later, excluded
 

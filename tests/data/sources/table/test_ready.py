@@ -138,8 +138,8 @@ def test_a_name_of_neither_a_file_nor_a_ready_schema_is_answered_with_those_like
 
 
 def test_prepare_of_python_takes_the_name_of_a_ready_schema(tmp_path: Path) -> None:
-    samples.write("retailrocket", tmp_path)
-    data = prepare(tmp_path / "events.csv", tmp_path / "data", schema="retailrocket")
+    samples.write("rees46", tmp_path)
+    data = prepare(tmp_path / "2019-Oct.csv", tmp_path / "data", schema="rees46")
     assert data.info.sizes.behaviours == samples.ROWS
 
 
@@ -157,6 +157,7 @@ _TO_WRITE = {
     "last-fm-1k": r"--columns user,item,time",
     "book-crossing": r"say it as encoding in the schema",
     "mind": r"--columns user,item,time",
+    "retailrocket": r"or \{time: COLUMN\} where",
     "taobao-userbehavior": r"--columns user,item,time",
     "tenrec": r"interactions\.time of the schema is \?\?\?",
     "yoochoose": r"--columns user,item,time",

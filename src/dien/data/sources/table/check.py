@@ -34,6 +34,7 @@ class CheckedFeature:
         values: distinct values, without unknown ones.
         unknown: share of the rows of its table without a value; None where there are no rows.
         auc: of the context: what it alone says of the label, on held-out rows; None of others.
+        changes: whether it changes over time.
     """
 
     side: str
@@ -43,6 +44,7 @@ class CheckedFeature:
     values: int
     unknown: float | None
     auc: float | None = None
+    changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,9 @@ def summary_rows(checked: Checked) -> dict[str, str | int | list[str]]:
         of = "the time" if one.column is None else one.column
         unknown = "" if one.unknown is None else f", {one.unknown:.1%} unknown"
         auc = "" if one.auc is None else f", AUC alone {one.auc:.3f}"
-        rows[f"features.{one.side}.{one.name}"] = f"{one.kind} of {of}, {one.values:,} values{unknown}{auc}"
+        changes = ", changes over time" if one.changes else ""
+        values = f"{one.values:,} values{unknown}{auc}{changes}"
+        rows[f"features.{one.side}.{one.name}"] = f"{one.kind} of {of}, {values}"
     for join in checked.joins:
         rows[f"{join.side}s with a row in their table"] = f"{join.met:,} of {join.ids:,}"
     for table, columns in checked.not_read.items():
@@ -164,7 +168,7 @@ def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
     for side, name, feature in spec.features.named():
         if name == TIME_SINCE:
             continue
-        values, auc = tables[side][name], None
+        values, auc = log.changes.get(name, tables[side])[name], None
         if side == "context" and labels is not None:
             says = alone(values, labels, impression)
             auc = says.auc
@@ -180,6 +184,7 @@ def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
             values=(values.explode() if lists else values).drop_nulls().n_unique(),
             unknown=missing / len(values) if len(values) else None,
             auc=auc,
+            changes=name in log.changes,
         )
 
 

@@ -94,7 +94,8 @@ def read_events(
             timed[name] = told, Codes(counts.spelling)
         else:
             column = feature.column or name
-            parsers[name] = column, _feature_parser(feature, counts.spelling)
+            precision = pl.Float32() if feature.from_ is None else pl.Float64()  # as in a table of items
+            parsers[name] = column, feature_parser(feature, counts.spelling, precision)
             wanted.setdefault(column, f"features.{side}.{name}")
     for layout in layouts:
         wanted = {**layout.wanted, **wanted}
@@ -134,10 +135,15 @@ def as_they_are(values: pl.Series) -> pl.Series:
     return values
 
 
-def _feature_parser(feature: Definition, spelling: Spelling) -> Parse:
-    """Make a parser of a feature of events: they are many, so text is encoded."""
+def feature_parser(feature: Definition, spelling: Spelling, precision: pl.DataType) -> Parse:
+    """Make a parser of a feature of many rows, so that text is encoded.
+
+    Args:
+        feature: its definition.
+        spelling: gives categories their one spelling.
+        precision: of numbers.
+    """
     codes = Codes(spelling)
-    precision = pl.Float32() if feature.from_ is None else pl.Float64()  # as in a table of items or users
 
     def parse(values: pl.Series) -> pl.Series:
         parsed = feature.parse(values, precision)

@@ -13,6 +13,7 @@ from dien.data.readers.files import TableFile, find, first_rows
 from dien.data.readers.text_format import TextFormat
 from dien.data.sources.table.attributes import latest_of_each
 from dien.data.sources.table.behaviours import read_behaviours
+from dien.data.sources.table.changes import read_changes
 from dien.data.sources.table.counts import Counts
 from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.interactions import read_interactions
@@ -105,10 +106,15 @@ def read(
     if behaviours is not None:
         of_histories = read_behaviours(files["behaviours"], spec, codes, counts)
     tables: dict[Side, pl.DataFrame] = {}
+    changes: dict[str, pl.DataFrame] = {}
     for side in _TABLES:
-        table = pl.DataFrame({side: codes[side].values()})
-        if files[side]:
+        part = spec.items if side == "item" else spec.users
+        if files[side] and part.time is None:
             table = read_side(side, files[side], spec, codes[side], counts)
+        else:
+            if files[side]:
+                changes |= read_changes(side, files[side], spec, codes[side], counts)
+            table = pl.DataFrame({side: codes[side].values()})
         of_log = spec.features.of_interactions(side)
         if interactions is None:
             table = table.with_columns(pl.lit(None, one.dtype).alias(name) for name, one in of_log.items())
@@ -123,6 +129,7 @@ def read(
         sources=tuple(file.source() for part in files.values() for file in part),
         excluded=counts.found(),
         features=spec.definitions(),
+        changes=changes,
         behaviours=of_histories,
         joins=tuple(counts.joins),
         times=times.times if interactions is not None else None,

@@ -70,7 +70,8 @@ def read_side(
             raise DataError(
                 f"{_place(starts, second)}: column {key!r}: {name!r} has a row already "
                 f"({_place(starts, first)}); expected one row for each {side}; remove one, or say "
-                f"{side}s: {{keep: first}} (or last) in the schema"
+                f"{side}s: {{keep: first}} (or last) in the schema, or {{time: COLUMN}} where a column says "
+                "from when on a row holds"
             )
     missing = row_of == height
     counts.add(f"{side}s without a row in the {side}s table (kept)", missing[:before].sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
@@ -22,6 +22,7 @@ from dien.data.sources.table.forms import (
     as_label,
 )
 from dien.data.sources.table.ready import names_near, ready_or_file
+from dien.data.sources.table.side_keys import Items, Users
 from dien.data.sources.table.strict import Strict, problems
 from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.time_keys import (
@@ -181,40 +182,6 @@ class Behaviours(TableText):
         return self.item.column if isinstance(self.item, Page) else self.item
 
 
-class Items(TableText):
-    """The items' table.
-
-    Attributes:
-        item: its key column.
-        keep: which row counts of an item that has several; None where that is an error.
-    """
-
-    item: Text = "item"
-    keep: Literal["first", "last"] | None = None
-
-    @property
-    def key(self) -> str:
-        """The column of ids."""
-        return self.item
-
-
-class Users(TableText):
-    """The users' table.
-
-    Attributes:
-        user: its key column.
-        keep: which row counts of a user who has several; None where that is an error.
-    """
-
-    user: Text = "user"
-    keep: Literal["first", "last"] | None = None
-
-    @property
-    def key(self) -> str:
-        """The column of ids."""
-        return self.user
-
-
 class TableSpec(Strict):
     """What the columns of interactions, items and users mean."""
 
@@ -340,7 +307,8 @@ class TableSpec(Strict):
     @model_validator(mode="after")
     def _commas_have_one_meaning(self) -> TableSpec:
         own = self.behaviours if self.behaviours != Behaviours() else self.interactions
-        tables = {"item": self.items, "user": self.users, "behaviour": own, "context": self.interactions}
+        tables: dict[str, TableText] = {"item": self.items, "user": self.users}
+        tables |= {"behaviour": own, "context": self.interactions}
         lists: list[tuple[str, TableText, Any]] = [
             ("interactions.item", self.interactions, self.interactions.item),
             ("interactions.history", self.interactions, self.interactions.history),

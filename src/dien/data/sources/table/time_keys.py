@@ -110,6 +110,20 @@ def expect_clock(spec: Any, behaviours: bool) -> None:
     Raises:
         DataError: naming it.
     """
+    history = spec.interactions.history
+    for table in "items", "users":
+        if getattr(spec, table).time is None:
+            continue
+        if isinstance(spec.interactions.time, Order):
+            raise DataError(
+                f"{table}.time says from when on a row holds, and interactions.time is {{order: file}}, "
+                f"which tells no time; name a column of times there, or leave {table}.time out"
+            )
+        if history is not None and history.time is None and table == "items":
+            raise DataError(
+                "items.time says from when on a row holds, and what stands in histories has no time; name "
+                "its column (interactions.history.time), or leave items.time out"
+            )
     if not isinstance(spec.interactions.time, Order):
         return
     only = "interactions.time is {order: file}"

@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tests.data.sources.table.samples.making import Draw, events, sample, when, write_text
+from tests.data.sources.table.samples.making import START, Draw, events, sample, when, write_text
 
 
 @sample("taobao-userbehavior")
@@ -41,6 +41,19 @@ def _retailrocket(folder: Path, draw: Draw) -> None:
     rows = [row(u, i, t) for u, i, t, _ in events(draw)]
     draw.shuffle(rows)
     write_text(folder / "events.csv", "timestamp,visitorid,event,itemid,transactionid", rows)
+    properties: list[list[Any]] = []
+    for i in range(1, 41):
+        week = (START - 217_000_000 + 300_000 * draw.randrange(4)) * 1000
+        properties += [
+            [week, i, "categoryid", 1000 + i % 7],
+            [week, i, "888", "1116713 960601 n277.200"],
+            [week, i, "790", f"n{i * 240}.000"],
+        ]
+        for k in range(1 + 3 * (i % 2)):  # of every other item it changes
+            properties.append([week + 300_000_000 * k, i, "available", (i + k) % 2])
+    draw.shuffle(properties)
+    for part, some in ((1, properties[::2]), (2, properties[1::2])):
+        write_text(folder / f"item_properties_part{part}.csv", "timestamp,itemid,property,value", some)
 
 
 @sample("h-m")
