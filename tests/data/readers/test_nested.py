@@ -70,15 +70,36 @@ def test_a_dotted_name_is_the_value_inside_in_parquet_and_in_json_alike(
             assert set(reader.columns()) == set(COLUMNS)
 
 
-def test_a_key_with_a_dot_of_its_own_goes_before_a_value_inside(tmp_path: Path) -> None:
+def test_a_key_with_dots_is_read_and_counted_beside_lines_where_it_stands_inside(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"a.b": 1, "a": {"b": 2}}\n{"a": {"b": 3}}\n{"a": null}\n{}\n{"a": {"$oid": "x"}}')
-    (frame,) = open_table(find([path])[0]).chunks(["a.b", "a.$oid"])
-    assert frame["a.b"].to_list() == [1, 3, None, None, None]
-    assert frame["a.$oid"].to_list() == [None, None, None, None, "x"]
-    pl.DataFrame({"a.b": [1], "a": [{"b": 2}]}).write_parquet(tmp_path / "a.parquet")
-    (frame,) = open_table(find([tmp_path / "a.parquet"])[0]).chunks(["a.b"])
-    assert frame["a.b"].to_list() == [1]
+    path.write_text(
+        '{"a.b": 1}\n{"a": {"b": 3}}\n{"a": null}\n{}\n{"a": {"$oid": "x"}}\n{"a": {"b": 4, "c.d": {"e": 5}}}'
+    )
+    reader = open_table(find([path])[0])
+    assert reader.columns() == ["a.b", "a.$oid", "a.c.d.e"]
+    frame = pl.concat(chunk.cast(pl.String) for chunk in reader.chunks(reader.columns(), rows=2))
+    assert frame["a.b"].to_list() == ["1", "3", None, None, None, "4"]
+    assert frame["a.$oid"].to_list() == [None, None, None, None, "x", None]
+    assert frame["a.c.d.e"].to_list() == [None] * 5 + ["5"]
+    assert reader.kept == {"values of 'a.b' at the key 'a.b', not at 'a' as most (read alike)": 1}
+    pl.DataFrame({"a": [{"b.c": 1, "d": [{"e.f": 2}]}]}).write_parquet(tmp_path / "a.parquet")
+    reader = open_table(find([tmp_path / "a.parquet"])[0])
+    (frame,) = reader.chunks(reader.columns())
+    assert frame.to_dicts() == [{"a.b.c": 1, "a.d.e.f": [2]}]
+
+
+@pytest.mark.parametrize(
+    "row", [{"a.b": 1, "a": {"b": 2}}, {"a": {"b.c": 1, "b": {"c": 2}}}, {"a.b": {"c": 1}, "a": {"b.c": 2}}]
+)
+def test_a_name_with_dots_that_stands_for_two_values_is_refused(row: dict[str, Any], tmp_path: Path) -> None:
+    pl.DataFrame([row]).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame([{**row, "x": 1}]).write_ndjson(tmp_path / "a.jsonl")
+    name = "a.b" if "b" in row["a"] and "a.b" in row else "a.b.c"
+    for path in (tmp_path / "a.parquet", tmp_path / "a.jsonl"):
+        reader = open_table(find([path])[0])
+        assert reader.columns().count(name) == 1
+        with pytest.raises(DataError, match=f"column '{name}': found two values of this name.*rename"):
+            list(reader.chunks([name]))
 
 
 def test_what_is_no_object_where_a_dot_stands_is_an_error_with_its_line(tmp_path: Path) -> None:

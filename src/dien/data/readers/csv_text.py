@@ -83,6 +83,10 @@ class CsvReader:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return column in self.columns()
 
+    def may_have(self, column: str) -> bool:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return self.has(column)
+
     def told(self) -> tuple[str, ...]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return self.dialect.told

@@ -15,9 +15,11 @@ from dien.data.readers import streams
 from dien.data.readers.files import TableFile
 from dien.data.readers.first_lines import first_bytes
 from dien.data.readers.json_columns import column_of, telling
+from dien.data.readers.json_inside import Inside, NotInsideError, keys_before
 from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
-from dien.data.readers.nested import leaves_of_value, value_inside
+from dien.data.readers.nested import leaves_of_value
 from dien.data.readers.nulls import Nulls, added
+from dien.data.readers.parameters import are_parameters
 from dien.data.readers.streams import DAMAGED, first_bad_line, open_text, sizes_to
 from dien.data.readers.text_format import Dialect
 from dien.errors import DataError
@@ -57,12 +59,13 @@ class JsonReader:
         self._seen: set[str] = set()
         self._before: dict[str, list[Any]] = {}  # of each column, what tells the kind of its values so far
         self._nulls = Nulls(file.nulls)
+        self._inside = Inside(self._values_of)
         self._dialect = Dialect(encoding=file.text.encoding or "utf-8", quoted=False)
 
     def columns(self) -> list[str]:
         """See :class:`~dien.data.readers.reader.Reader`."""
         decode = msgspec.json.Decoder(dict[str, Any]).decode
-        names: dict[str, bool] = {}  # whether a line has more than null for it
+        names: dict[str, bool] = {}  # whether a line has more than null, or an empty list, for it
         number = 0
         with open_text(self.file.path, self._dialect) as raw:
             try:
@@ -70,8 +73,8 @@ class JsonReader:
                     number += 1
                     if not line.isspace():
                         for key, value in decode(line.removeprefix(streams.BYTE_ORDER_MARK)).items():
-                            for name in leaves_of_value(key, value):
-                                names[name] = names.get(name, False) or value is not None
+                            for name in _names(key, value):
+                                names[name] = names.get(name, False) or value not in (None, [])
             except (msgspec.DecodeError, RecursionError) as error:
                 self._damaged(number, error)
             except UnicodeError as error:
@@ -85,6 +88,10 @@ class JsonReader:
     def has(self, column: str) -> bool:
         """See :class:`~dien.data.readers.reader.Reader`."""
         return column in self._seen
+
+    def may_have(self, column: str) -> bool:
+        """See :class:`~dien.data.readers.reader.Reader`."""
+        return True  # a line may lack a key
 
     def told(self) -> tuple[str, ...]:
         """See :class:`~dien.data.readers.reader.Reader`."""
@@ -194,30 +201,38 @@ class JsonReader:
     def _frame(self, objects: list[Any], columns: Sequence[str], row: int) -> pl.DataFrame:
         """Make typed columns of decoded lines; ``row`` is the index of the first in the file."""
         series = []
+        others = self._objects(columns)
         for i, name in enumerate(columns):
             values = [getattr(one, f"f{i}") for one in objects]
-            if self._may_stand_inside(name, columns):
-                key, *path = name.split(".")
-                of_key = (columns, "f") if key in columns else (self._objects(columns), "o")
-                attribute = f"{of_key[1]}{of_key[0].index(key)}"
-                whole = [getattr(one, attribute) for one in objects]
-                inside = self._inside(name, values, whole, path, row)
+            at = {}
+            for key in self._keys_before(name, columns):
+                field = f"f{columns.index(key)}" if key in columns else f"o{others.index(key)}"
+                at[key] = [getattr(one, field) for one in objects]
+            if at:
+                inside = self._taken(name, values, at, row)
                 values = self._converted(name, values, inside, row) if name in self._types else inside
             if name not in self._seen and any(value is not msgspec.UNSET for value in values):
                 self._seen.add(name)
             series.append(self._column(name, values, row))
-        self.kept = added(self._told, self._nulls.counts)
+        self.kept = added(self._told, {**self._nulls.counts, **self._inside.counts})
         return pl.DataFrame(series)
 
     def _objects(self, columns: Sequence[str]) -> list[str]:
         """Name the keys whose objects are read for a value inside, those that are columns left out."""
-        dotted = [name for name in columns if self._may_stand_inside(name, columns)]
-        return [key for key in dict.fromkeys(name.split(".")[0] for name in dotted) if key not in columns]
+        keys = dict.fromkeys(key for name in columns for key in self._keys_before(name, columns))
+        return [key for key in keys if key not in columns]
 
-    def _may_stand_inside(self, name: str, columns: Sequence[str]) -> bool:
-        """Whether a column may be a value of an object; of a key that holds a typed value it is none."""
-        key = name.split(".")[0]
-        return "." in name and not (name in self._types and key in columns)
+    def _keys_before(self, name: str, columns: Sequence[str]) -> list[str]:
+        """Name the keys that may hold a value of a name with dots; what holds a typed value has none."""
+        return [key for key in keys_before(name) if not (name in self._types and key in columns)]
+
+    def _values_of(self, key: str) -> Iterator[Any]:
+        """Give the values of a key of all lines, as far as they can be read."""
+        decode = msgspec.json.Decoder(dict[str, Any]).decode
+        with open_text(self.file.path, self._dialect) as raw, suppress(ValueError, RecursionError, *DAMAGED):
+            for line in raw:
+                if not line.isspace():
+                    yield decode(line.removeprefix(streams.BYTE_ORDER_MARK)).get(key)
 
     def _converted(self, name: str, own: list[Any], inside: list[Any], row: int) -> list[Any]:
         """Check what was found inside objects, as the decoder did with the keys of lines."""
@@ -233,18 +248,15 @@ class JsonReader:
             ) from error
         return values
 
-    def _inside(self, name: str, own: list[Any], whole: list[Any], path: list[str], row: int) -> list[Any]:
-        """Take values inside objects, where a line has no key of the whole name."""
-        values = []
+    def _taken(self, name: str, own: list[Any], at: Mapping[str, list[Any]], row: int) -> list[Any]:
+        """Take values inside objects; ``row`` is the index of the first in the file."""
         try:
-            for value, objects in zip(own, whole, strict=True):
-                values.append(value if value is not msgspec.UNSET else value_inside(objects, path))
-        except ValueError as error:
+            return self._inside.take(name, own, at)
+        except NotInsideError as error:
+            place = self.place(row + error.index)
             raise DataError(
-                f"{self.file.path}: {self.place(row + len(values))}: column {name!r}: found {error}; "
-                f"expected an object, or a list of objects, before .{'.'.join(path)}; write every line alike"
+                f"{self.file.path}: {place}: column {name!r}: {error}; write every line alike"
             ) from error
-        return values
 
     def _column(self, name: str, values: list[Any], row: int) -> pl.Series:
         """Make a typed column of JSON values; ``row`` is the index of its first in the file."""
@@ -296,3 +308,10 @@ class JsonReader:
             f"{self.file.path}: the compressed file is truncated or damaged after line {line} ({error}); "
             "expected a whole file, write it again"
         ) from error
+
+
+def _names(key: str, value: Any) -> Iterator[str]:
+    """Name the values inside the value of a key of a line."""
+    if are_parameters(value):
+        return (f"{key}.{entry['key']}" for entry in value)
+    return leaves_of_value(key, value)

@@ -1,4 +1,7 @@
-"""Values inside objects and structs, named with dots: ``device.category``; of a list of objects, lists."""
+"""Values inside objects and structs, named with dots: ``device.category``; of a list of objects, lists.
+
+A key may have dots itself. So a name can stand for several values: then it is refused.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +13,51 @@ import polars as pl
 import pyarrow as pa
 
 from dien.data.readers.messages import shown
+from dien.data.readers.parameters import entry_type
 
 
 def leaves_of_type(name: str, kind: pa.DataType) -> Iterator[str]:
     """Name the values inside a column of an Arrow type; one without structs is itself the only one."""
     inner = kind.value_type if _is_list(kind) else kind
-    if not pa.types.is_struct(inner):
+    if not pa.types.is_struct(inner) or entry_type(kind) is not None:
         yield name
         return
     for field in (inner.field(i) for i in range(inner.num_fields)):
         yield from leaves_of_type(f"{name}.{field.name}", field.type)
 
 
-def type_of(kind: pa.DataType, path: Sequence[str]) -> pa.DataType | None:
-    """Find the type of a value inside a type; of a list of structs, a list. None where there is none."""
+def paths_of_type(kind: pa.DataType, parts: Sequence[str]) -> Iterator[list[str]]:
+    """Find the fields that lead to a value inside a type.
+
+    Args:
+        kind: the type.
+        parts: of a name with dots; several may be one field.
+
+    Returns:
+        The names of the fields, in each way in which the name can be read.
+    """
+    if not parts:
+        yield []
+        return
+    kind = kind.value_type if _is_list(kind) else kind
+    if not pa.types.is_struct(kind):
+        return
+    for end in range(1, len(parts) + 1):
+        if kind.get_field_index(field := ".".join(parts[:end])) >= 0:
+            yield from ([field, *rest] for rest in paths_of_type(kind.field(field).type, parts[end:]))
+
+
+def type_of(kind: pa.DataType, path: Sequence[str]) -> pa.DataType:
+    """Give the type of a value inside a type by its fields; of a list of structs, a list."""
     if not path:
         return kind
     if _is_list(kind):
-        inner = type_of(kind.value_type, path)
-        return None if inner is None else pa.list_(inner)
-    if not pa.types.is_struct(kind) or kind.get_field_index(path[0]) < 0:
-        return None
+        return pa.list_(type_of(kind.value_type, path))
     return type_of(kind.field(path[0]).type, path[1:])
 
 
 def inside(values: pl.Series, path: Sequence[str]) -> pl.Series:
-    """Take a value inside each struct of a column ``[n]``."""
+    """Take a value inside each struct of a column ``[n]`` by its fields."""
     if not path:
         return values
     if isinstance(values.dtype, pl.Array):
@@ -67,8 +89,13 @@ def leaves_of_value(name: str, value: Any) -> Iterator[str]:
 def value_inside(value: Any, path: Sequence[str]) -> Any:
     """Take a value inside one of JSON; of a list of objects, a list. UNSET where a key is missing.
 
+    Args:
+        value: as it was decoded.
+        path: the parts of a name with dots; several may be one key.
+
     Raises:
-        ValueError: there is something else where an object is expected; the message says what.
+        ValueError: there is something else where an object is expected, or the name stands for several
+            values; the message says what.
     """
     if not path or value is None or value is msgspec.UNSET:
         return value
@@ -76,8 +103,33 @@ def value_inside(value: Any, path: Sequence[str]) -> Any:
         found = [value_inside(one, path) for one in value]
         return [None if one is msgspec.UNSET else one for one in found]
     if not isinstance(value, dict):
-        raise ValueError(shown(value))
-    return value_inside(value.get(path[0], msgspec.UNSET), path[1:])
+        raise ValueError(
+            f"found {shown(value)}; expected an object, or a list of objects, before .{'.'.join(path)}"
+        )
+    if len(path) == 1:
+        return value.get(path[0], msgspec.UNSET)
+    keys = {end: ".".join(path[:end]) for end in range(1, len(path) + 1)}
+    return the_only({key: value_inside(value[key], path[end:]) for end, key in keys.items() if key in value})
+
+
+def the_only(found: dict[str, Any]) -> Any:
+    """Take the value that a name stands for.
+
+    Args:
+        found: by the key that the name begins with; UNSET where the rest of the name is not there.
+
+    Raises:
+        ValueError: there are several.
+    """
+    there = {key: value for key, value in found.items() if value is not None and value is not msgspec.UNSET}
+    if len(there) > 1:
+        first, second, *_ = map(repr, there)
+        raise ValueError(
+            f"found two values of this name, one at the key {first} and one at {second}; expected one, "
+            "rename a key"
+        )
+    values = list(there.values()) or [value for value in found.values() if value is None]
+    return values[0] if values else msgspec.UNSET
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -36,14 +36,17 @@ class Reader(Protocol):
     kept: dict[str, int]
 
     def columns(self) -> list[str]:
-        """Name its columns: those of JSON lines are the keys of the first lines.
+        """Name its columns: those of JSON lines, and of lists of keys and values, are keys of the first rows.
 
         Raises:
             DataError: the file is damaged, or two columns have one name.
         """
 
     def has(self, column: str) -> bool:
-        """Tell whether a column is there; of JSON lines, whether a line read so far has the key."""
+        """Tell whether a column is there; of what rows may lack, whether one read so far has it."""
+
+    def may_have(self, column: str) -> bool:
+        """Tell whether a column may be there: a row may lack a key of JSON lines, or of keys and values."""
 
     def told(self) -> tuple[str, ...]:
         """Name what its first bytes alone tell: its format, its encoding, what is between the columns."""

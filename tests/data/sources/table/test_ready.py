@@ -1,14 +1,18 @@
 """Ready schemas: each reads a sample of its data set, whole, by the command that its file begins with."""
 
+import json
 import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.data.sources.table import TableSpec, check, infer, prepare
+from dien.data.sources.table import TableSpec, check, infer, prepare, read
 from dien.data.sources.table.ready import READY, about
 from dien.errors import DataError
 from dien.yaml_text import parse_yaml
@@ -147,6 +151,37 @@ def test_the_list_has_every_ready_schema_in_a_line() -> None:
     lines = dien("schema", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(READY)
     assert ok("schema", "list")["schemas"]["mind"]["about"].startswith("MIND, Microsoft News")
+
+
+def test_an_export_of_ga4_as_json_is_the_same_log_as_one_of_parquet(tmp_path: Path) -> None:
+    samples.write("ga4", tmp_path, 60)
+    (tmp_path / "json").mkdir()
+    for path in sorted((tmp_path / "events").iterdir()):
+        rows = pa.parquet.read_table(path).to_pylist()
+        text = "".join(json.dumps(as_bigquery_writes(row)) + "\n" for row in rows)
+        (tmp_path / "json" / f"{path.stem}.json").write_text(text)
+    schema: dict[str, Any] = parse_yaml(READY["ga4"].read_text())
+    schema["features"]["context"] |= {
+        "session": {"column": "event_params.ga_session_id"},
+        "value": {"column": "event_params.value", "kind": "numeric"},
+    }
+    one, other = (
+        read([tmp_path / name], None, None, TableSpec.of(schema, "test")) for name in ("events", "json")
+    )
+    plain = pl.col(pl.Categorical).cast(pl.String)
+    assert one.events.select(pl.col("*")).with_columns(plain).equals(other.events.with_columns(plain))
+    assert one.items.equals(other.items)
+    assert one.excluded == other.excluded
+    assert one.events["value"].drop_nulls().unique().to_list() == [9.5]
+
+
+def as_bigquery_writes(value: Any) -> Any:
+    """Leave out nulls, and write whole numbers as text, as BigQuery does in JSON."""
+    if isinstance(value, dict):
+        return {key: as_bigquery_writes(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [as_bigquery_writes(one) for one in value]
+    return str(value) if isinstance(value, int) else value
 
 
 # What stands in the way of a draft, and which line of it, or which option, is to be written.

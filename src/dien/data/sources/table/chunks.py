@@ -59,7 +59,7 @@ def chunks(
         counts: what is left out or odd, rows that lack such a value and files without rows among it.
     """
     complete: TableFile | None = None  # a file that has all columns
-    json_readers: list[tuple[Reader, list[str]]] = []
+    late: list[tuple[Reader, list[str]]] = []  # what rows may lack is missing where none of any file has it
     row = 0  # among those of all files
     for file in files:
         if times is not None:
@@ -70,9 +70,9 @@ def chunks(
             name: value for name, value in file.partition.items() if name in wanted and name not in found
         }
         inside = [name for name in wanted if name not in partition]
-        missing = [name for name in inside if name not in found and not reader.has(name)]
-        if missing and file.format != "jsonl":  # a line may lack a key
-            raise _missing(reader, missing[0], wanted, complete)
+        for name in inside:
+            if name not in found and not reader.may_have(name):
+                raise _missing(reader, name, wanted, complete)
         rows = 0
         for chunk in read_chunks(reader, inside, counts.progress):
             constant = (pl.lit(value, pl.String).alias(name) for name, value in partition.items())
@@ -86,15 +86,15 @@ def chunks(
         counts.add_all(reader.kept)
         if not rows:
             counts.add("files without rows", 1)
-        elif file.format == "jsonl":
-            json_readers.append((reader, inside))
+        elif file.format == "jsonl" or not set(inside) <= set(found):
+            late.append((reader, inside))
         else:
             complete = file
     if times is not None:
         times.end(counts.excluded)
-    for reader, inside in json_readers:
+    for reader, inside in late:
         for name in inside:
-            if not any(other.has(name) for other, _ in json_readers):
+            if not any(other.has(name) for other, _ in late):
                 raise _missing(reader, name, wanted, complete)
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tests.data.sources.table.samples import ads, media, reviews, shops
+from tests.data.sources.table.samples import ads, analytics, media, reviews, shops
 from tests.data.sources.table.samples.making import ROWS, SAMPLES, Draw
 
-__all__ = ["ROWS", "SAMPLES", "ads", "media", "reviews", "shops", "write"]
+__all__ = ["ROWS", "SAMPLES", "ads", "analytics", "media", "reviews", "shops", "write"]
 
 
 def write(name: str, folder: Path, rows: int = ROWS) -> int:

@@ -16,7 +16,7 @@ from dien.data.readers.nulls import KNOWN
 from dien.data.readers.reader import open_table
 from dien.data.sources.table.infer.head import HeadColumn, head_of
 from dien.data.sources.table.infer.histories import find_history
-from dien.data.sources.table.infer.pages import FoundObjects, find_objects, find_page
+from dien.data.sources.table.infer.pages import FoundObjects, find_baskets, find_objects, find_page
 from dien.data.sources.table.infer.roles import Found, find_click, find_role, named, with_clock
 from dien.data.sources.table.infer.words import in_comment
 from dien.data.sources.table.infer.writing import ROLES, Draft
@@ -79,6 +79,9 @@ def _roles(heads: dict[str, list[HeadColumn]], given: Mapping[str, str], path: P
     if "item" not in given and "label" not in given and find_role("label", events, None).column is None:
         objects = find_objects(events)
         found |= _page(events) if objects is None else _objects(objects)
+        if "item" not in found and find_role("item", events, heads.get("items")).column is None:
+            objects = find_baskets(events)
+            found |= {} if objects is None else _objects(objects)
         events = heads["interactions"] = events if objects is None else objects.columns
     for role in ROLES:
         used = {one.column.name for one in found.values() if one.column is not None}
@@ -109,10 +112,9 @@ def _page(events: Sequence[HeadColumn]) -> dict[str, Found]:
 
 def _objects(page: FoundObjects) -> dict[str, Found]:
     """Give the roles of the fields of objects, each an item of a page."""
-    return {
-        "item": Found(page.item, "a page: each row lists what was shown", {"column": page.item.name}),
-        "label": Found(page.label, "of each item of the page"),
-    }
+    what = "what was shown" if page.label is not None else "items, each of them a click"
+    item = Found(page.item, f"a page: each row lists {what}", {"column": page.item.name})
+    return {"item": item, **({"label": Found(page.label, "of each item of the page")} if page.label else {})}
 
 
 def _read(paths: Sequence[Path], said: TableText) -> tuple[list[HeadColumn], list[str]]:

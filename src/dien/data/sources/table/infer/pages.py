@@ -64,12 +64,12 @@ class FoundObjects:
     Attributes:
         columns: all of them: the fields of the objects, and what the page says in each of its rows.
         item: the field that is the item.
-        label: the field that is the label.
+        label: the field that is the label; None where every item is a click.
     """
 
     columns: list[HeadColumn]
     item: HeadColumn
-    label: HeadColumn
+    label: HeadColumn | None
 
 
 def find_objects(columns: Sequence[HeadColumn]) -> FoundObjects | None:
@@ -85,6 +85,18 @@ def find_objects(columns: Sequence[HeadColumn]) -> FoundObjects | None:
                 found = {column.name: column for column in rows}
                 if accepts(labels, found[label.name].values) and accepts(ids, found[item.name].values):
                     return FoundObjects(rows, found[item.name], found[label.name])
+    return None
+
+
+def find_baskets(columns: Sequence[HeadColumn]) -> FoundObjects | None:
+    """Find the list of objects that are items without a label, as those of an order."""
+    for item in columns:
+        prefix, _, field = item.name.rpartition(".")
+        if prefix and item.lists and letters(field) in ROLES["item"]:
+            rows = [_unfolded(column, item) for column in columns]
+            found = next(column for column in rows if column.name == item.name)
+            if found.known and accepts(ids, found.values):
+                return FoundObjects(rows, found, None)
     return None
 
 

@@ -165,7 +165,8 @@ def _refusal(role: str, column: HeadColumn) -> str | None:
             case "user" | "item" | "impression":
                 if column.times or values.dtype == pl.Boolean:
                     return f"holds {'times' if column.times else 'booleans'}"
-                if values.dtype.is_float() and (values != values.floor()).any():
+                numbers = values.dtype.is_float() and (values != values.floor()).any()
+                if numbers and not (is_id(column.name) and _is_text(column)):  # GA4 writes 1234.5678
                     return "holds floats"
                 column.parse(ids)
             case "time":
@@ -182,6 +183,11 @@ def _refusal(role: str, column: HeadColumn) -> str | None:
     except (BadValueError, DataError, pl.exceptions.PolarsError) as error:
         return str(error)
     return None
+
+
+def _is_text(column: HeadColumn) -> bool:
+    """Whether a column stands in its files as text."""
+    return all(part.dtype in (pl.String, pl.Null) for _, part in column.parts)
 
 
 def find_key(side: str, name: str | None, table: Sequence[HeadColumn]) -> Found:

@@ -108,12 +108,14 @@ class Draft:
     @property
     def _labelled(self) -> bool:
         """Whether the log says what was shown and not clicked."""
-        return any(self.roles[role].column for role in ("label", "clicked")) or bool(
-            self.roles["item"].options
+        return any(self.roles[role].column for role in ("label", "clicked")) or (
+            "clicked" in self.roles["item"].options
         )
 
     def _other_labels(self) -> list[str]:
         """Say how kinds of events, or ratings, make a label, where a column seems to hold them."""
+        if self.roles["item"].options:  # the label of a page is a list
+            return []
         for column in self._rest:
             known = column.values.drop_nulls()
             if (
@@ -171,7 +173,7 @@ class Draft:
 
     def _features(self) -> list[str]:
         label, user, item = (self.roles[role].column for role in ("label", "user", "item"))
-        page = bool(self.roles["item"].options) or self.roles["clicked"].column is not None
+        page = "clicked" in self.roles["item"].options or self.roles["clicked"].column is not None
         found = places(self._rest, label, user, None if page else item, self._labelled, self._of_impression)
         lines = []
         for side in ("item", "user", "behaviour", "context"):
