@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
 # The way of the data inside dien.data: each part may import those before it.
 DATA = (
     "rule_names", "ragged", "changing", "random_streams", "spelling", "vocabulary", "readers", "times",
+    "log_form",
     "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "negative_sampling",
     "prepare", "writer", "sources", "inspection", "batch", "batch_sampler", "batches",
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.progress import TextColumn
 
-from dien.cli import options
+from dien.cli import checks, options
 from dien.cli.output import finish, progress
 
 
@@ -54,6 +54,28 @@ def score(
             "known by their features.",
         ),
     ] = None,
+    file_format: Annotated[
+        Literal["csv", "tsv", "jsonl", "parquet"] | None,
+        typer.Option(
+            "--format", help="Kind of the file to score, where its name does not say it.", show_default=False
+        ),
+    ] = None,
+    columns: Annotated[
+        checks.Names | None,
+        options.option(
+            "--columns", "NAMES", "Names of its columns, with commas, where it has no header.", checks.names
+        ),
+    ] = None,
+    separator: Annotated[
+        str | None,
+        options.option(
+            "--separator", "TEXT", "What is between its columns, as ';', '::' or '\\t'.", checks.separator
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        options.option("--encoding", "NAME", "Encoding of its text, as latin-1 or gbk.", checks.encoding),
+    ] = None,
     device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
@@ -67,6 +89,7 @@ def score(
 
         dien score runs/shop --pairs pairs.csv --out scores.csv
     """
+    from dien.data.readers.text_format import TextFormat
     from dien.serving import Scorer, score_file, score_pairs, score_split
 
     given = {"REQUESTS": requests, "--split": split, "--pairs": pairs}
@@ -80,19 +103,25 @@ def score(
         )
     if catalogue is not None and requests is None:
         raise typer.BadParameter(f"--catalogue is of REQUESTS; with {chosen[0]} give --data, which is both")
+    text = TextFormat(format=file_format, columns=columns, separator=separator, encoding=encoding)
+    if split is not None and text != TextFormat():
+        raise typer.BadParameter(
+            "--format, --columns, --separator and --encoding are of a file; with --split leave them out"
+        )
     started = time.perf_counter()
     what = {"REQUESTS": "requests", "--split": "impressions", "--pairs": "pairs"}[chosen[0]]
     with progress("scoring", None, TextColumn("{task.completed:,} " + what)) as advance:
         if split is not None:
             result = score_split(run, out, data, split=split, device=device, progress=advance)
         elif pairs is not None:
-            result = score_pairs(run, pairs, out, data, device=device, progress=advance)
+            result = score_pairs(run, pairs, out, data, device=device, text=text, progress=advance)
         else:
             assert requests is not None
-            result = score_file(Scorer.load(run, catalogue, device), requests, out, advance)
+            result = score_file(Scorer.load(run, catalogue, device), requests, out, advance, text=text)
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
     rows = {what if name == "requests" else name: value for name, value in summary.items()}
     unknown = rows.pop("unknown_values")
+    rows |= {f"as in the log: {name}": value for name, value in rows.pop("as_in_log").items()}
     rows |= {f"times written as {form}": count for form, count in rows.pop("times").items()}
     rows |= {f"unknown values of {name}": count for name, count in unknown.items()}
     finish({"scores": str(out), **summary}, rows, f"scores: {out}", as_json)

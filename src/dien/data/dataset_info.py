@@ -17,6 +17,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from dien.data.features import KINDS, Schema
+from dien.data.log_form import LogForm
 from dien.data.readers.source_file import SourceFile
 from dien.data.tables import SPLITS, Split, SplitName
 from dien.data.times import FromTime, Times
@@ -189,6 +190,8 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         times: how the log writes its times; None where the source does not say, as in a folder of an earlier
             version.
         from_time: the features of the context that follow from the time.
+        log: how the files of one's own log are written; None where the source does not say, as in a folder of
+            an earlier version.
     """
 
     format: int
@@ -205,6 +208,7 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     truth: Truth | None = None
     times: Times | None = None
     from_time: dict[str, FromTime] = {}
+    log: LogForm | None = None
 
     def __post_init__(self) -> None:
         for name, span in self.time.items():

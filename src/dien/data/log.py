@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from dien.data.features import KINDS, Definition
+from dien.data.log_form import LogForm
 from dien.data.readers.source_file import SourceFile
 from dien.data.times import FromTime, Times
 from dien.errors import DataError
@@ -83,6 +84,7 @@ class Log:
             :data:`HISTORY` (Int64): events of one history are of one user and one time.
         joins: how the ids of the events meet those of the tables of items and users that were read.
         times: how the files write the times of ``events``; None where the source does not say.
+        form: how the files of the events are written, likewise.
     """
 
     events: pl.DataFrame
@@ -95,6 +97,7 @@ class Log:
     behaviours: pl.DataFrame | None = None
     joins: tuple[Join, ...] = ()
     times: Times | None = None
+    form: LogForm | None = None
 
     def from_time(self, names: Iterable[str]) -> dict[str, FromTime]:
         """Tell which of these features follow from the time."""

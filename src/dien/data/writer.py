@@ -196,6 +196,7 @@ def _info(prepared: Prepared) -> DatasetInfo:
         truth=prepared.truth,
         times=prepared.times,
         from_time=prepared.from_time,
+        log=prepared.form,
     )
 
 

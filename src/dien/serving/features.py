@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.features import TIME_SINCE, Feature, Side
+from dien.data.features import TIME_SINCE, Definition, Feature, Side
+from dien.data.log_form import LogForm
 from dien.data.ragged import Column
 from dien.data.tables import FeatureTable
 from dien.data.times import FromTime, Times
@@ -46,6 +47,7 @@ class Field:
         of_history: whether it is a list with an entry for each item of the history.
         of_candidates: whether it is a list with an entry for each candidate.
         clock: reads its values, where they are times.
+        definition: reads its values as those of a log, where they are no fields of requests.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Field:
     of_history: bool = False
     of_candidates: bool = False
     clock: Clock = UNKNOWN
+    definition: Definition | None = None
 
     @property
     def dtype(self) -> pl.DataType:
@@ -154,6 +157,12 @@ class RequestFields:
         features = *self.context, *self.behaviours, *self.candidates, *self.user
         times = self.times or ((self.time,) if self.from_time else ())
         return USER, HISTORY, CANDIDATES, *features, *times
+
+    def as_in_log(self, field: Field, log: LogForm | None) -> Field:
+        """Have the values of a feature read as those of a log, with its own separator."""
+        raw, said = self.features[field.name].raw, {} if log is None else log.separators
+        own = field.name in said and "separator" in raw.model_fields
+        return replace(field, definition=raw.model_validate({"separator": said[field.name]} if own else {}))
 
     def lacking(self, names: Collection[str]) -> tuple[str, ...]:
         """Name the features of the context that no request has, of the fields that no request has."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dien.data.changing import LATEST
 from dien.data.features import TIME_SINCE
 from dien.data.ragged import row_of
+from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.progress import Progress
 from dien.serving.features import Field
 from dien.serving.requests import read_requests
@@ -21,7 +22,14 @@ from dien.serving.scorer import Scorer
 from dien.serving.writing import file_of_scores, lists_of
 
 
-def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | None = None) -> ScoredFile:
+def score_file(
+    scorer: Scorer,
+    requests: Path,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    text: TextFormat = NOTHING_SAID,
+) -> ScoredFile:
     """Score every request of a file; memory does not grow with it.
 
     Args:
@@ -35,6 +43,7 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
             ``scores``, and ``conversions`` (the probability that a click leads to one) where the run predicts
             them; in CSV all but the first as JSON.
         progress: called with the number of requests just scored.
+        text: how the text of the file is written, as far as it is said.
 
     Raises:
         DataError: a file cannot be read or written, ``out`` is the file of requests or one of the run, or a
@@ -45,7 +54,7 @@ def score_file(scorer: Scorer, requests: Path, out: Path, progress: Progress | N
     columns = _CONVERSIONS if scorer.predicts_conversions else _SCORES
     of_others = {"the file of requests": requests}
     with file_of_scores(out, columns, of_others=of_others, run=scorer.run.path) as write:
-        for table in read_requests(requests, fields.all, result.times):
+        for table in read_requests(requests, fields.all, result.times, text=text):
             lacking = [name for name in lacking if name not in table.columns]
             scores = _score(scorer, table, result)
             write(table.with_columns(**scores))

@@ -17,6 +17,7 @@ from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
 from dien.data.prepare.append import newest_event
 from dien.data.ragged import ranges, row_of
+from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.tables import FeatureTable, SplitName, begins
 from dien.errors import DataError
 from dien.progress import Progress
@@ -26,6 +27,7 @@ from dien.serving.features import USER, Described, Field
 from dien.serving.requests import read_requests
 from dien.serving.scored import ScoredFile, by_column, described
 from dien.serving.scorer import Scorer
+from dien.serving.times import Clock
 from dien.serving.writing import file_of_scores, lists_of
 
 IMPRESSIONS_AT_ONCE = 1024
@@ -117,6 +119,7 @@ def score_pairs(
     data: Dataset | Path | str | None = None,
     *,
     device: str = "auto",
+    text: TextFormat = NOTHING_SAID,
     progress: Progress | None = None,
 ) -> ScoredFile:
     """Score a file of users and items; the histories are looked up. Memory does not grow with the file.
@@ -124,15 +127,20 @@ def score_pairs(
     The history of a pair is what its user did strictly before its time: not at the same second either, as
     when preparing. Without a time it is all that the dataset has of the user.
 
+    A file that is cut from the log is read as it was when preparing: the columns under their names, the
+    features with their separators, the text as the schema says.
+
     Args:
         run: a finished run or its folder.
         pairs: Parquet, JSON lines or CSV with ``user``, ``item`` and maybe ``time`` (as in requests), and
             the run's context features, and features of items and users that count in place of the dataset's:
-            one value each (lists where multi-valued).
+            one value each (lists where multi-valued); or with the columns of the log in their place.
         out: ``.parquet``, ``.jsonl`` or ``.csv``, a row for each pair, in their order: ``user``, ``item``,
             ``time`` and ``score``, and ``conversion`` where the run predicts them.
         data: as for :func:`score_split`; where histories are looked up.
         device: likewise.
+        text: how the text of the file is written; what is not said is as in the log, where the columns are
+            found so.
         progress: called with the number of pairs just scored.
 
     Raises:
@@ -147,9 +155,10 @@ def score_pairs(
             f"{logged.dataset.path}: each of its rows has a history of its own, so that none can be looked "
             "up for a pair; give requests with their histories (dien score RUN REQUESTS)"
         )
-    scorer, fields = logged.scorer, logged.scorer.fields
+    scorer, fields, log = logged.scorer, logged.scorer.fields, logged.dataset.info.log
     of_items = [replace(field.entry, of_candidates=False) for field in fields.candidates]
-    wanted = [USER, ITEM, *fields.context, *of_items, *fields.user, fields.time]
+    features = [fields.as_in_log(field, log) for field in (*fields.context, *of_items, *fields.user)]
+    wanted = [USER, ITEM, *features, replace(fields.time, clock=Clock(logged.dataset.info.times))]
     lacking = {field.name for field in (*fields.context, fields.time)}
     result = ScoredFile()
     with file_of_scores(
@@ -158,7 +167,9 @@ def score_pairs(
         of_others={"the file of pairs": pairs, **logged.read},
         run=scorer.run.path,
     ) as write:
-        for table in read_requests(pairs, wanted, result.times):
+        for table in read_requests(
+            pairs, wanted, result.times, text=text, log=log, as_in_log=result.as_in_log
+        ):
             lacking -= set(table.columns)
             if "time" in table.columns:
                 logged.expect_order(pairs, table["time"])

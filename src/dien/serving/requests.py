@@ -14,6 +14,7 @@ with a header alone, and Parquet without rows, are whole files of no request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,14 +24,16 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from dien.data.log_form import LogForm
 from dien.data.ragged import row_of, to_offsets
-from dien.data.readers.files import table_file
 from dien.data.readers.json_columns import column_of
 from dien.data.readers.json_lines import JsonType
-from dien.data.readers.messages import BadValueError, no_column, refuse, refuse_type, shown
-from dien.data.readers.reader import open_table, read_chunks
-from dien.data.readers.values import WHOLE
+from dien.data.readers.messages import BadValueError, refuse, refuse_type, shown
+from dien.data.readers.reader import Chunk, open_table, read_chunks
+from dien.data.readers.text_format import NOTHING_SAID, TextFormat
+from dien.data.readers.values import WHOLE, evaluated
 from dien.errors import DataError, nearest
+from dien.serving.columns import Found, find_columns, lacks
 from dien.serving.features import Field
 
 REQUESTS_AT_ONCE = 4096
@@ -41,7 +44,13 @@ _LEAVES: dict[str, Any] = {"id": _ID, "category": _ID | bool, "number": float, "
 
 
 def read_requests(
-    path: Path, fields: Sequence[Field], times: dict[str, int] | None = None
+    path: Path,
+    fields: Sequence[Field],
+    times: dict[str, int] | None = None,
+    *,
+    text: TextFormat = NOTHING_SAID,
+    log: LogForm | None = None,
+    as_in_log: dict[str, str] | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Read requests some thousand at a time.
 
@@ -50,6 +59,10 @@ def read_requests(
         fields: what to look for; each that is not required may be missing. ``history`` and ``candidates``
             come before what has a value for each of their items.
         times: counts how many times are written in which way, where it is given.
+        text: how the text of the file is written, as far as it is said.
+        log: how the run's log is written, where the file may be cut from it
+            (:func:`~dien.serving.columns.find_columns`).
+        as_in_log: gets what was found so.
 
     Yields:
         Tables with a column for each field that the file has, of its type.
@@ -57,59 +70,97 @@ def read_requests(
     Raises:
         DataError: the file, its row and column, what was found, what was expected.
     """
-    file = table_file(path, path.parent)
+    found = find_columns(path, fields, text, log)
+    file, places = found.file, found.columns
     if file.format == "atomic":
         raise DataError(f"{path}: an atomic file; expected requests as .parquet, .jsonl or .csv; convert it")
-    types = {field.name: JsonType(_json_type(field), _expected(field), field.required) for field in fields}
-    reader = open_table(file, types)
     is_empty = file.format == "jsonl"  # until a line is read; its columns are known once all are
-    found = reader.columns()
     _refuse_pairs(path, found, fields)
     _refuse_misspelt(path, found, fields)
     if file.format == "jsonl":
-        wanted = list(fields)
-    else:
-        if not found:
-            raise _no_content(path)
-        wanted = [field for field in fields if field.required or field.name in found]
-        for field in wanted:
-            if field.name not in found:
-                mend = f"every row has it ({field.expected}): rename a column, or add it"
-                raise no_column(path, field.name, found, mend)
-    for chunk in read_chunks(reader, [field.name for field in wanted], rows=REQUESTS_AT_ONCE):
+        used = {column for of in places.values() for column in of}
+        places = {
+            field.name: places.get(field.name, (field.name,))
+            for field in fields
+            if field.name in places or field.name not in used  # a key may come with a later line
+        }
+    elif not found.names:
+        raise _no_content(path)
+    if as_in_log is not None:
+        as_in_log |= found.as_in_log
+    wanted = [field for field in fields if field.name in places]
+    for field in fields:
+        if field.required and field not in wanted:
+            raise lacks(found, field, log)
+    types = {
+        places[field.name][0]: JsonType(_json_type(field), _expected(field), field.required)
+        for field in wanted
+        if field.definition is None and len(places[field.name]) == 1
+    }
+    reader = open_table(file, types)
+    names = list(dict.fromkeys(column for field in wanted for column in places[field.name]))
+    for chunk in read_chunks(reader, names, rows=REQUESTS_AT_ONCE):
         is_empty = False
         columns: dict[str, pl.Series] = {}
         for field in wanted:
-            if reader.has(field.name):
+            if all(map(reader.has, places[field.name])):
                 beside = columns[field.beside] if field.beside else None
                 is_text = file.format == "csv"
                 parse = partial(_parse, field=field, is_text=is_text, beside=beside, times=times)
-                columns[field.name] = chunk.parse(field.name, parse)
+                joined, column = _joined(chunk, places[field.name])
+                columns[field.name] = joined.parse(column, parse)
         yield pl.DataFrame(columns)
     if is_empty:
         raise _no_content(path)
 
 
-def _refuse_pairs(path: Path, found: Sequence[str], fields: Sequence[Field]) -> None:
+def _joined(chunk: Chunk, parts: tuple[str, ...]) -> tuple[Chunk, str]:
+    """Join the columns of a time with a blank, and name the column that it is then.
+
+    Raises:
+        DataError: a part is missing where another is there.
+    """
+    if len(parts) == 1:
+        return chunk, parts[0]
+    texts = [chunk.frame[part].cast(pl.String).str.strip_chars() for part in parts]
+    known = pl.DataFrame(texts).select(pl.any_horizontal(pl.all().is_not_null())).to_series()
+    for part, values in zip(parts, texts, strict=True):
+
+        def expect_whole(_: pl.Series, values: pl.Series = values) -> pl.Series:
+            refuse(
+                values,
+                known & values.is_null(),
+                f"a value, as {' and '.join(parts)} are one time; fill it in",
+            )
+            return values
+
+        chunk.parse(part, expect_whole)
+    name = " + ".join(parts)
+    time = evaluated(pl.concat_str(texts, separator=" ")).alias(name)
+    return replace(chunk, frame=chunk.frame.with_columns(time)), name
+
+
+def _refuse_pairs(path: Path, found: Found, fields: Sequence[Field]) -> None:
     """Refuse pairs of user and item where requests are expected, and the other way round."""
     wanted = {field.name for field in fields if field.required}
     for kind, own, of_the_other in (
         ("pairs of user and item", "item", "--pairs: their histories are looked up in the dataset folder"),
         ("requests with a history each", "history", "dien score RUN REQUESTS, without --pairs"),
     ):
-        if own in found and own not in wanted and not (wanted - {"user"}) & set(found):
+        if own in found.names and own not in wanted and not (wanted - {"user"}) & set(found.columns):
             raise DataError(
-                f"{path}: found {', '.join(found)}: {kind}, where others are expected; score them by "
+                f"{path}: found {', '.join(found.names)}: {kind}, where others are expected; score them by "
                 f"{of_the_other}"
             )
 
 
-def _refuse_misspelt(path: Path, found: Sequence[str], fields: Sequence[Field]) -> None:
+def _refuse_misspelt(path: Path, found: Found, fields: Sequence[Field]) -> None:
     """Refuse a column that is read by nobody and called nearly as a field that the file lacks."""
     names = {field.name for field in fields}
-    lacking = {name.casefold(): name for name in names.difference(found)}
-    for column in found:
-        if column not in names and (close := nearest(column.strip().casefold(), lacking)) is not None:
+    known = names.union(*found.columns.values())
+    lacking = {name.casefold(): name for name in names.difference(found.names, found.columns)}
+    for column in found.names:
+        if column not in known and (close := nearest(column.strip().casefold(), lacking)) is not None:
             raise DataError(
                 f"{path}: column {column!r}: no field of this run; did you mean {lacking[close]!r}? rename "
                 "it, or leave it out"
@@ -135,6 +186,8 @@ def _parse(
     Raises:
         BadValueError: a value is not what it must be.
     """
+    if field.definition is not None:
+        return field.definition.parse(values, pl.Float64()).alias(field.name)
     expected = _expected(field, is_text)
     if is_text:
         values = _from_text(values, field)

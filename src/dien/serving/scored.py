@@ -32,6 +32,8 @@ class ScoredFile:
         times: how times are written, and how many are so: ``seconds``, ``milliseconds``, ``text``, ...
         unknown_values: by feature, values that requests give and the run does not know, where there are any;
             those in lists, too.
+        as_in_log: of pairs, what was read as in the log and not by the names of fields: a field and its
+            column, or a key of the text (``encoding``, ...) and its value.
     """
 
     requests: int = 0
@@ -46,6 +48,7 @@ class ScoredFile:
     missing_behaviours: tuple[str, ...] = ()
     times: dict[str, int] = field(default_factory=dict)
     unknown_values: dict[str, int] = field(default_factory=dict)
+    as_in_log: dict[str, str] = field(default_factory=dict)
 
     def count_unknown(
         self, features: Mapping[str, Feature], given: Mapping[str, pl.Series], found: Mapping[str, Column]

@@ -234,6 +234,7 @@ def _joined(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
         splits=splits,
         recipe=msgspec.structs.replace(new.recipe, appended_after=newest),
         sources=(*dataset.info.sources, *new.sources),
+        form=new.form or dataset.info.log,
     )
 
 

@@ -70,6 +70,7 @@ def with_new_rows(dataset: Dataset, log: Log, newest: int) -> Prepared | None:
         truth=info.truth,
         times=info.times,
         from_time=info.from_time,
+        form=info.log,
     )
 
 

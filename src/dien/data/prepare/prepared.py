@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dien.data.dataset_info import Negatives, Recipe, Truth
 from dien.data.log import Log
+from dien.data.log_form import LogForm
 from dien.data.prepare.events import Events
 from dien.data.prepare.features import Features
 from dien.data.prepare.look import Looked, look_at, warn_of_splits
@@ -36,6 +37,7 @@ class Prepared(Tables):
         looked: what was seen of the log, of an append the new one; None where it was not read.
         times: how the log writes its times; None where the source does not say.
         from_time: the features of the context that follow from the time.
+        form: how the files of the log are written; None where the source does not say.
     """
 
     dropped: tuple[str, ...]
@@ -51,6 +53,7 @@ class Prepared(Tables):
     looked: Looked | None = None
     times: Times | None = None
     from_time: dict[str, FromTime] = field(default_factory=dict)
+    form: LogForm | None = None
 
     @classmethod
     def of(
@@ -92,4 +95,5 @@ class Prepared(Tables):
             looked=looked,
             times=log.times,
             from_time=log.from_time(feature.name for feature in features.schema.of("context")),
+            form=log.form,
         )

@@ -115,6 +115,19 @@ def first_bad_line(path: Path, encoding: str) -> tuple[int, bytes]:
     return number, b""
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether a file, packed or plain, is UTF-8 from its first byte to its last; False of one not read."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with open_stream(path) as raw:
+            while block := raw.read(BLOCK_BYTES):
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except (UnicodeError, *DAMAGED):
+        return False
+    return True
+
+
 def sizes_to(progress: Progress | None) -> Callable[[memoryview], None] | None:
     """Make an observer of blocks that reports their sizes."""
     return None if progress is None else lambda block: progress(len(block))

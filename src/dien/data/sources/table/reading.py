@@ -15,6 +15,7 @@ from dien.data.sources.table.attributes import latest_of_each
 from dien.data.sources.table.behaviours import read_behaviours
 from dien.data.sources.table.changes import read_changes
 from dien.data.sources.table.counts import Counts
+from dien.data.sources.table.form_of import form_of
 from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.interactions import read_interactions
 from dien.data.sources.table.own_histories import OwnHistories
@@ -133,6 +134,7 @@ def read(
         behaviours=of_histories,
         joins=tuple(counts.joins),
         times=times.times if interactions is not None else None,
+        form=form_of(spec) if interactions is not None else None,
     )
 
 

@@ -1,0 +1,181 @@
+"""Pairs that are cut from one's own log: read as they are, with its columns, its times and its text."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.cli.running import dien, ok
+
+from dien.config import load_config
+from dien.data.sources.table import prepare
+from dien.errors import DataError
+from dien.run import Run
+from dien.serving import ScoredFile, score_pairs
+from dien.training import fit
+
+SCHEMA = {
+    "interactions": {
+        "user": "uid",
+        "item": "sku",
+        "time": ["day", "clock"],
+        "time_format": "%d.%m.%Y %H:%M",
+        "time_zone": "Europe/Berlin",
+        "encoding": "latin-1",
+        "decimal": ",",
+        "nulls": ["-"],
+    },
+    "features": {
+        "item": {"price": {"kind": "numeric", "from": "interactions"}},
+        "context": {
+            "device": {"column": "gerät"},
+            "wanted": {"kind": "multi", "separator": "/", "column": "tags"},
+            "context_time": {"column": "time"},
+            "hour": {"from_time": "hour", "zone": "Europe/Berlin"},
+        },
+    },
+}
+
+
+def log_rows() -> list[dict[str, str]]:
+    return [
+        {
+            "uid": f"ü{k % 6}", "sku": f"s{k % 9}",
+            "day": f"{1 + k // 10:02}.03.2024", "clock": f"{k % 10:02}:30",
+            "gerät": ["app", "web", "-"][k % 3], "tags": ["a/b", "c", ""][k % 3], "time": str(k % 4),
+            "price": f"{k % 9},5", "unused": "x",
+        }
+        for k in range(120)
+    ]  # fmt: skip
+
+
+def written(rows: list[dict[str, str]], path: Path, separator: str = ";", header: bool = True) -> Path:
+    """Write rows as the log has them."""
+    lines = [separator.join(row.values()) for row in rows]
+    lines = [separator.join(rows[0]), *lines] if header else lines
+    path.write_bytes(("\n".join(lines) + "\n").encode("latin-1"))
+    return path
+
+
+def trained(log: Path, schema: dict[str, Any], folder: Path) -> Run:
+    data = prepare(log, folder / "data", schema=schema)
+    config = load_config(model="sum-pooling", overrides=["training.epochs=1", "model.max_history=9"])
+    return Run.open(fit(data, config, folder / "run", show_progress=False).run)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("cut")
+    return trained(written(log_rows(), folder / "log.csv"), SCHEMA, folder)
+
+
+def scores_of(run: Run, pairs: Path, **said: Any) -> tuple[list[float], ScoredFile]:
+    out = pairs.with_name("scores.jsonl")
+    result = score_pairs(run, pairs, out, **said)
+    return [json.loads(line)["score"] for line in out.read_text().splitlines()], result
+
+
+@pytest.fixture(scope="module")
+def by_name(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """Scores of the log's rows, written by the names of the fields."""
+    pairs = tmp_path_factory.mktemp("named") / "pairs.jsonl"
+    lines = []
+    for row in log_rows():
+        day, month, year = row["day"].split(".")
+        line: dict[str, Any] = {"user": row["uid"], "item": row["sku"], "context_time": row["time"]}
+        line |= {"time": f"{year}-{month}-{day}T{row['clock']}:00+01:00"}
+        line |= {"device": None if row["gerät"] == "-" else row["gerät"]}
+        line |= {"price": float(row["price"].replace(",", "."))}
+        line |= {"wanted": list(filter(None, row["tags"].split("/")))}
+        lines.append(json.dumps(line) + "\n")
+    pairs.write_text("".join(lines))
+    scores, result = scores_of(run, pairs)
+    assert result.as_in_log == {"nulls": "-", "decimal": ","}
+    assert (result.requests, result.unknown_users, result.times) == (120, 0, {"text": 120})
+    return scores
+
+
+AS_IN_LOG = {
+    "user": "uid", "item": "sku", "time": "day + clock", "device": "gerät", "wanted": "tags",
+    "context_time": "time",
+}  # fmt: skip
+
+
+def test_rows_of_the_log_score_as_the_same_by_the_names_of_the_fields(
+    run: Run, by_name: list[float], tmp_path: Path
+) -> None:
+    scores, result = scores_of(run, written(log_rows(), tmp_path / "pairs.csv"))
+    assert scores == pytest.approx(by_name, abs=1e-6)
+    assert result.as_in_log == {**AS_IN_LOG, "encoding": "latin-1", "nulls": "-", "decimal": ","}
+    assert (result.unknown_users, result.unknown_candidates, result.missing_context) == (0, 0, ())
+    assert len(set(scores)) > 9
+    assert result.described_candidates == result.requests == 120
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_log_of_text_may_be_cut_into_another_format(
+    run: Run, by_name: list[float], tmp_path: Path, kind: str
+) -> None:
+    rows = [row | {"gerät": None if row["gerät"] == "-" else row["gerät"]} for row in log_rows()]
+    table = pl.DataFrame(rows).with_columns(pl.col("price").str.replace(",", ".").cast(pl.Float64))
+    pairs = tmp_path / f"pairs.{kind}"
+    table.write_parquet(pairs) if kind == "parquet" else table.write_ndjson(pairs)
+    scores, result = scores_of(run, pairs)
+    assert scores == pytest.approx(by_name, abs=1e-6)
+    assert result.as_in_log == AS_IN_LOG | ({"nulls": "-", "decimal": ","} if kind == "jsonl" else {})
+
+
+def test_what_is_said_of_the_text_goes_before_the_log(run: Run, by_name: list[float], tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("\n".join("|".join(row.values()) for row in log_rows()) + "\n", encoding="utf-8")
+    columns = ",".join(log_rows()[0])
+    found = ok(
+        *("score", run.path, "--pairs", pairs, "--out", tmp_path / "s.jsonl", "--columns", columns),
+        *("--separator", "|", "--encoding", "utf-8"),
+    )
+    assert found["as_in_log"] == {**AS_IN_LOG, "nulls": "-", "decimal": ","}
+    scores = [json.loads(line)["score"] for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert scores == pytest.approx(by_name, abs=1e-6)
+
+
+def test_a_file_without_a_header_has_the_columns_of_the_log_and_one_with_a_header_its_own(
+    tmp_path: Path,
+) -> None:
+    rows = [f"u{k % 5}::i{k % 7}::{k % 6}::{1_600_000_000 + k * 60}" for k in range(90)]
+    (tmp_path / "ratings.dat").write_text("\n".join(rows) + "\n")
+    names = ["user", "item", "stars", "at"]
+    schema = {"interactions": {"columns": names, "separator": "::", "time": "at"}}
+    run = trained(tmp_path / "ratings.dat", schema, tmp_path)
+    (tmp_path / "cut.dat").write_text("\n".join(rows[80:]) + "\n")
+    scores, result = scores_of(run, tmp_path / "cut.dat")
+    assert result.requests == 10
+    assert result.as_in_log == {"time": "at", "columns": ", ".join(names), "separator": "::"}
+    lines = [line.split("::") for line in rows[80:]]
+    (tmp_path / "named.csv").write_text(
+        "user,item,time\n" + "".join(f"{user},{item},{time}\n" for user, item, _, time in lines)
+    )
+    named, result = scores_of(run, tmp_path / "named.csv")
+    assert result.as_in_log == {}
+    assert named == pytest.approx(scores, abs=1e-6)
+
+
+def test_a_column_that_could_be_two_fields_and_half_a_time_are_refused(run: Run, tmp_path: Path) -> None:
+    rows = log_rows()[:3]
+    cases = [
+        ([{k: v for k, v in row.items() if k not in ("day", "clock")} for row in rows],
+         r"column 'time': in the log it is the feature context_time, and the time is 'day \+ clock'"),
+        ([{k: v for k, v in row.items() if k != "clock"} for row in rows],
+         r"no column 'clock'; .*the time is joined of day and clock, as in the log"),
+        ([*rows[:2], rows[2] | {"clock": "-"}], r"line 4: column 'clock': found nothing; expected a value"),
+        ([{k: v for k, v in row.items() if k != "sku"} for row in rows],
+         r"no column 'item'; .*its name may also be that of the log, 'sku'"),
+    ]  # fmt: skip
+    for wrong, said in cases:
+        with pytest.raises(DataError, match=said):
+            scores_of(run, written(wrong, tmp_path / "pairs.csv"))
+
+
+def test_the_text_of_a_split_cannot_be_said(run: Run, tmp_path: Path) -> None:
+    done = dien("score", run.path, "--split", "test", "--encoding", "gbk", "--out", tmp_path / "s.jsonl")
+    assert (done.returncode, "with --split leave them out" in done.message) == (2, True)
