@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -215,6 +214,8 @@ def _read(folder: Folder, name: str, schema: dict[str, type[pl.DataType]], size:
         raise folder.refusal(name, f"{len(table)} {table.columns[0]}s, expected {size}")
     if read[0].null_count > 1 or _some_twice(read[0]):
         raise folder.refusal(name, "a value is there twice, or null in another than the first row")
+    import pyarrow.compute as pc  # a tenth of a second that only reading needs
+
     if "count" in schema and (read["count"].null_count or pc.min(read["count"]).as_py() < 0):
         raise folder.refusal(name, "a count is missing or below 0")
     return table
@@ -222,5 +223,7 @@ def _read(folder: Folder, name: str, schema: dict[str, type[pl.DataType]], size:
 
 def _some_twice(values: pa.ChunkedArray) -> bool:
     """Whether a value is there twice; by Arrow, whose sort needs less memory than a set of the values."""
+    import pyarrow.compute as pc
+
     ordered = values.cast(pa.large_string()).combine_chunks().sort()
     return bool(pc.any(pc.equal(ordered[1:], ordered[:-1])).as_py())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,22 +55,17 @@ class Impressions:
 def group(events: Events) -> Impressions:
     """Group events into impressions: those of one user, time and context, or of one name in the log."""
     E = len(events)
-    first = first_of_moment(events) if events.history is None else first_of_history(events)
-    before: NDArray[np.int64] = np.cumsum(events.behaviour) - events.behaviour  # [E] behaviours before each
-    start = np.maximum.accumulate(
-        np.where(first, np.arange(E), 0)
-    )  # [E] first event of the moment, or history
-    number = np.cumsum(first) - 1  # [E] impression of each event
-    if events.impression is not None:
-        named = _joint(events.user.astype(np.int64), events.impression)
-        number = named if events.history is None else _joint(named, number)
-    for name in events.context:
-        number = _joint(number, events.features[name].rank("dense").fill_null(0).to_numpy())
     candidate = np.arange(E) if events.shown is None else events.shown.nonzero()[0]  # [C] in event order
-    number, event = _by_first_event(number[candidate])
-    event = candidate[event]
-    user_start = np.maximum.accumulate(np.where(first_of_user(events), np.arange(E), 0))  # [E]
-    end, begin = before[start[event]], before[user_start[event]]
+    start = _latest(first_of_moment(events) if events.history is None else first_of_history(events))  # [E]
+    head = _heads(events, start)[candidate]  # [C]
+    shown = np.empty(E, np.int64)  # [E] of a head: the first candidate of its impression
+    shown[head[::-1]] = candidate[::-1]  # of several the one that is written last
+    event = candidate[shown[head] == candidate]  # [I]
+    place = np.empty(E, np.int64)
+    place[event] = np.arange(len(event))
+    number = place[shown[head]]  # [C] impression of each candidate
+    before: NDArray[np.int64] = np.cumsum(events.behaviour) - events.behaviour  # [E] behaviours before each
+    end, begin = before[start[event]], before[_latest(first_of_user(events))[event]]
     if events.history is not None:
         end, begin = before[event], end
     return Impressions(
@@ -84,16 +80,48 @@ def group(events: Events) -> Impressions:
     )
 
 
-def _joint(left: NDArray[np.int64], right: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Give each distinct combination of two columns ``[E]`` a number."""
-    values, codes = np.unique(right, return_inverse=True)
-    return np.unique(left * len(values) + codes, return_inverse=True)[1]
+def _heads(events: Events, start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the first event of each event's impression ``[E]``, candidate or not.
+
+    Args:
+        events: of whole users.
+        start: ``[E]`` the first event of the moment, or of the history.
+    """
+    head: NDArray[np.int64] = start
+    if events.impression is not None:
+        keys: list[NDArray[Any]] = [events.user, events.impression]
+        if events.history is not None:
+            keys.append(start)
+        begins = np.ones(len(events), bool)  # what was shown together mostly stands together
+        begins[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
+        runs = begins.nonzero()[0]
+        head = runs[_first_with([key[runs] for key in keys])][np.cumsum(begins) - 1]
+    differs = np.zeros(len(events), bool)
+    for name in events.context:
+        column = events.features[name]
+        differs |= column.ne_missing(column.gather(head)).to_numpy()
+    if not differs.any():
+        return head
+    mixed = np.zeros(len(events), bool)  # [E] of a head: whether its events are of several contexts
+    mixed[head[differs]] = True
+    rows = mixed[head].nonzero()[0]
+    ranks = [events.features[name].gather(rows).rank("dense").fill_null(0) for name in events.context]
+    head = head.copy()
+    head[rows] = rows[_first_with([head[rows], *(rank.to_numpy() for rank in ranks)])]
+    return head
 
 
-def _by_first_event(number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Renumber impressions ``[E]`` by their first events, and give these ``[I]``."""
-    _, event, number = np.unique(number, return_index=True, return_inverse=True)
-    order = np.argsort(event)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return rank[number], event[order]
+def _latest(first: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give each event ``[E]`` the latest one, up to itself, that is marked."""
+    latest: NDArray[np.int64] = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    return latest
+
+
+def _first_with(keys: list[NDArray[Any]]) -> NDArray[np.int64]:
+    """Find the first row ``[n]`` that has the same keys, columns ``[n]``, as each one."""
+    order = np.lexsort(keys)  # stable: of rows with the same keys the first one stands first
+    begins = np.ones(len(order), bool)
+    begins[1:] = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+    first = np.empty(len(order), np.int64)
+    first[order] = order[_latest(begins)]
+    return first

@@ -24,13 +24,16 @@ class Codes:
         self.spelling = spelling
         self._dtype = pl.Categorical(pl.Categories.random())
         self._column = pl.Series([], dtype=self._dtype)  # Polars forgets categories that no column uses
+        self._size = 0
 
     def __len__(self) -> int:
-        return len(self.values())
+        return self._size
 
     def categories(self, text: pl.Series) -> pl.Series:
         """Convert a column of text to categories."""
         made: pl.Series = self.spelling(text).cast(self._dtype)
+        last: int | None = made.to_physical().max()  # type: ignore[assignment]  # of integers
+        self._size = max(self._size, 0 if last is None else last + 1)
         return made
 
     def encode(self, text: pl.Series) -> pl.Series:
@@ -39,7 +42,10 @@ class Codes:
 
     def values(self) -> pl.Series:
         """List all text by code."""
-        return self._dtype.categories.to_series()
+        # not of the categories themselves, which hand them out one by one, as objects of Python
+        codes = pl.int_range(self._size, dtype=pl.UInt32, eager=True)
+        text: pl.Series = codes.cat.to(self._dtype).cast(pl.String)
+        return text
 
 
 def ids(values: pl.Series) -> pl.Series:
