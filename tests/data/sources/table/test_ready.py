@@ -192,7 +192,6 @@ _TO_WRITE = {
     "last-fm-1k": r"--columns user,item,time",
     "book-crossing": r"say it as encoding in the schema",
     "mind": r"--columns user,item,time",
-    "retailrocket": r"or \{time: COLUMN\} where",
     "taobao-userbehavior": r"--columns user,item,time",
     "tenrec": r"interactions\.time of the schema is \?\?\?",
     "yoochoose": r"--columns user,item,time",

@@ -23,6 +23,9 @@ from dien.data.sources.table.values import labels
 
 _A_HISTORY = "it seems to hold a history: each row has what its user did before"
 _CHANCE = float(np.log(1e-6))
+_PAIRS = 20  # rows of an item after another one: so few tell nothing
+_STAYS = 0.8  # of them: so many have the value of the row before
+_BY_CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,15 @@ def places(
         of_impression: columns that are equal for what was shown together; none where each row is alone.
     """
     clicked = None if label is None else _Clicks.of(label, of_impression)
-    return [_place(column, clicked, user, item, labelled) for column in columns]
+    found: list[Place] = []
+    for column in columns:
+        place = _place(column, clicked, user, item, labelled)
+        changing = place.each is None and place.side in ("context", "behaviour") and not column.problem
+        if changing and after_the_click(column.name) is None and changes_rarely(item, column):
+            found += _of_both(column, labelled)
+        else:
+            found.append(place)
+    return found
 
 
 class _Clicks(NamedTuple):
@@ -160,6 +171,34 @@ def determines(keys: pl.Series, values: pl.Series) -> bool:
     share = rows["value"].value_counts(normalize=True)["proportion"]
     alike = float((share**2).sum())  # how often two rows have one value, were they drawn by chance
     return alike < 1 and (rows.height - of_keys.height) * float(np.log(alike)) < _CHANCE
+
+
+def changes_rarely(item: HeadColumn | None, column: HeadColumn) -> bool:
+    """Whether each item mostly has the value that it had in the row before, as of a price; and some change.
+
+    Args:
+        item: the column of items; None where a row holds several.
+        column: another one, in the same rows, which are taken to be in order of time.
+    """
+    if item is None or column.lists or len(item.values) != len(column.values) or column.distinct < 2:
+        return False
+    rows = pl.DataFrame({"key": item.values, "value": column.values}).drop_nulls()
+    rows = rows.sort("key", maintain_order=True)
+    same_key = pl.col("key") == pl.col("key").shift()
+    alike = rows.filter(same_key.fill_null(False)).height
+    stays = rows.filter((same_key & (pl.col("value") == pl.col("value").shift())).fill_null(False)).height
+    share = rows["value"].value_counts(normalize=True)["proportion"]
+    by_chance = float((share**2).sum())  # how often two rows have one value, were they drawn by chance
+    return alike >= _PAIRS and _STAYS * alike <= stays < alike and by_chance < _BY_CHANCE
+
+
+def _of_both(column: HeadColumn, labelled: bool) -> list[Place]:
+    """Place what an item has for a while: of past clicks, and of what is shown where that is in the log."""
+    why = "an item has it for a while and then another: the value at the time"
+    if labelled:
+        return [Place(column, "behaviour", why), Place(column, "context", f"{why}, of what is shown")]
+    table = "a table of items with times (items: {time: COLUMN}) gives it to candidates, too"
+    return [Place(column, "behaviour", f"{why}; {table}")]
 
 
 def _says(column: HeadColumn, clicked: _Clicks) -> Alone:

@@ -11,6 +11,7 @@ import polars as pl
 
 from dien.data.features.rules import RESERVED, TIME_SINCE
 from dien.data.readers.messages import listed
+from dien.data.sources.table.infer.changes import FoundChanges, find_changes
 from dien.data.sources.table.infer.head import HeadColumn
 from dien.data.sources.table.infer.histories import beside
 from dien.data.sources.table.infer.kinds import kind_of, refusal
@@ -91,7 +92,7 @@ class Draft:
                 named = f"[{named}, {plain(clock.name)}]"
             line = f"  {role}: {named}  # {why}; {contents(column)}"
             timed = role == "time" and clock is None
-            return [line, *(_of_times(column, self.roles[role].format) if timed else [])]
+            return [line, *(of_times(column, self.roles[role].format) if timed else [])]
         if role == "label" and not self._labelled:
             return self._other_labels()
         if role not in REQUIRED:
@@ -168,8 +169,26 @@ class Draft:
         return [
             f"{side}s:",
             f"  {side}: {plain(found.column.name)}  # {found.why}; {contents(found.column)}",
+            *self._changes(side, find_changes(found.column, table)),
             *self.ways[f"{side}s"],
         ]
+
+    def _changes(self, side: str, found: FoundChanges | None) -> list[str]:
+        """Say from when on the rows of a table hold, where they say it; and take its features from there."""
+        if found is None or found.time.column is None:
+            return []
+        self.heads[f"{side}s"][:] = found.columns
+        time = found.time.column
+        why = f"{found.time.why}; {side}s have several rows, each holds from its time on"
+        lines = [f"  time: {plain(time.name)}  # {why}; {contents(time)}", *of_times(time, found.time.format)]
+        if found.property is not None and found.value is not None:
+            others = in_comment(listed(found.others), 150) if found.others else ""
+            left = f"; {len(found.others):,} others are not read, as {others}" if others else ""
+            lines += [
+                f"  property: {plain(found.property.name)}  # features are named as its values{left}",
+                f"  value: {plain(found.value.name)}  # of the property",
+            ]
+        return [*lines, f"  # before: first  # if what never changes of {side}s has one row, of any time"]
 
     def _features(self) -> list[str]:
         label, user, item = (self.roles[role].column for role in ("label", "user", "item"))
@@ -239,7 +258,7 @@ def _once(place: Place, side: str) -> Place:
     return Place(place.column, None, f"the table of {side}s has it, too")
 
 
-def _of_times(column: HeadColumn, format: str | None) -> list[str]:
+def of_times(column: HeadColumn, format: str | None) -> list[str]:
     """Say how times are written; of those that are odd there is a warning that names their file."""
     times = TimeParser(None, format=format)
     row = 0
