@@ -266,3 +266,37 @@ def test_a_log_of_behaviours_and_other_histories_do_not_go_together():
         impressions(log, ByTime(0.5, 0.75))
     with pytest.raises(DataError, match="prepare every part of a log alike"):
         impressions(replace(log, behaviours=None), ByTime(0.5, 0.75), history="behaviours")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_impressions_whose_candidates_differ_in_their_context_are_counted_and_warned_of(named, monkeypatch):
+    log = random_log(users=20, items=15, events=600, labelled=True)
+    page = np.arange(600) // 3
+    events = log.events.with_columns(
+        pl.Series("user", [f"u{one % 20}" for one in page]),
+        pl.Series("time", 1_600_000_000 + page * 60),
+        pl.Series("device", [f"d{one % 2}" for one in page]),
+        pl.Series("position", [f"p{k % 3 if k // 3 % 4 else 0}" for k in range(600)]),  # alike in one of four
+        pl.Series("seen", [["a"] if k < 30 or k % 3 else ["a", "b"] for k in range(600)]),
+    )
+    if named:
+        events = events.with_columns(pl.Series("impression", page))
+    log = replace(log, events=events)
+    monkeypatch.setattr(events_module, "EVENTS_AT_ONCE", 100)
+    with pytest.warns(UserWarning, match="differs among the candidates of") as caught:
+        prepared = impressions(log, ByTime(0.6, 0.8), warmup=0)
+    said = [str(one.message) for one in caught if "differs among" in str(one.message)]
+    assert len(said) == 2
+    assert said[0].startswith(
+        "context feature 'position' differs among the candidates of 150 of 200 impressions"
+    )
+    assert "each value makes an impression of its own" in said[0]
+    assert "'seen'" in said[1]
+    assert "the first one's counts for all" in said[1]
+    assert prepared.excluded["impressions divided, as position differs in them"] == 150
+    assert (
+        prepared.excluded["impressions of which the first candidate's list counts, as seen differs in them"]
+        == 190
+    )
+    assert not any("device" in what for what in prepared.excluded)
+    assert sum(len(split) for split in prepared.splits.values()) == 150 * 3 + 50

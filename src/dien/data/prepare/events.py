@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dien.data.features import Definition
 from dien.data.log import CONVERSION, HISTORY, WEIGHT, YEAR_10000, Log
 from dien.data.vocabulary import Ids
 from dien.errors import DataError
@@ -47,6 +46,7 @@ class Events:
         features: columns ``[E]`` of the context and of behaviours.
         context: names of the context features with one value each; events of one moment that differ in one of
             them are different impressions.
+        lists: names of those with several values, which tell no impressions apart.
         user_ids: row 0 is unknown, then the log's users in its order.
         item_ids: row 0 is unknown, then the log's items in its order.
         ordered: whether times are the numbers of rows: the log has an order and no time.
@@ -68,6 +68,7 @@ class Events:
     conversion: NDArray[np.int8] | None
     features: pl.DataFrame
     context: tuple[str, ...]
+    lists: tuple[str, ...]
     user_ids: Ids
     item_ids: Ids
     shown: NDArray[np.bool_] | None = None
@@ -106,6 +107,8 @@ class Events:
         order = np.lexsort((time, user)) if own is None else _by_history(user, time, own, shown)  # stable
         clicked = clicked[order]
         features = events.select(pl.exclude(*_NOT_FEATURES))
+        defined = {column.name: log.definition(column) for column in features}
+        of_context = {name: one for name, one in defined.items() if one.side in (None, "context")}
         return cls(
             user=user[order],
             item=_encode(events["item"], item_ids, "items")[order],
@@ -122,7 +125,8 @@ class Events:
             if CONVERSION in events.columns
             else None,
             features=features[order] if features.width else features,
-            context=tuple(column.name for column in features if _separates(log.definition(column))),
+            context=tuple(name for name, one in of_context.items() if one.one_value),
+            lists=tuple(name for name, one in of_context.items() if not one.one_value),
             user_ids=user_ids,
             item_ids=item_ids,
             shown=None if shown is None else shown[order],
@@ -224,10 +228,6 @@ def first_of_user(events: Events) -> NDArray[np.bool_]:
     first = np.ones(len(events), bool)
     first[1:] = np.diff(events.user) != 0
     return first
-
-
-def _separates(definition: Definition) -> bool:
-    return definition.one_value and definition.side in (None, "context")
 
 
 def _check(log: Log) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,47 @@ class Impressions:
         )
 
 
+@dataclass(frozen=True)
+class Differing:
+    """Impressions whose candidates differ in a feature of the context, which they should share.
+
+    Attributes:
+        impressions: how many there are, before the context tells some apart.
+        by: of how many each feature differs, those with several values among them: of these the first
+            candidate's counts.
+    """
+
+    impressions: int = 0
+    by: dict[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Differing) -> Differing:
+        by = {name: self.by.get(name, 0) + other.by.get(name, 0) for name in {**self.by, **other.by}}
+        return Differing(self.impressions + other.impressions, by)
+
+    @classmethod
+    def of(cls, events: Events) -> Differing:
+        """Count them in events of whole users."""
+        if not (events.context or events.lists):
+            return cls()
+        candidate = _candidates(events)
+        head = _heads(events, _starts(events))[candidate]  # [C]
+        first = np.empty(len(events), np.int64)  # [E] of a head: the first candidate
+        first[head[::-1]] = candidate[::-1]  # of several the one that is written last
+        by = {}
+        for name in (*events.context, *events.lists):
+            column = events.features[name]
+            differs = column.gather(candidate).ne_missing(column.gather(first[head])).to_numpy()
+            marked = np.zeros(len(events), bool)
+            marked[head[differs]] = True
+            by[name] = int(marked.sum())
+        return cls(int((first[head] == candidate).sum()), by)
+
+
 def group(events: Events) -> Impressions:
     """Group events into impressions: those of one user, time and context, or of one name in the log."""
     E = len(events)
-    candidate = np.arange(E) if events.shown is None else events.shown.nonzero()[0]  # [C] in event order
-    start = _latest(first_of_moment(events) if events.history is None else first_of_history(events))  # [E]
-    head = _heads(events, start)[candidate]  # [C]
+    candidate, start = _candidates(events), _starts(events)
+    head = _by_context(events, _heads(events, start))[candidate]  # [C]
     shown = np.empty(E, np.int64)  # [E] of a head: the first candidate of its impression
     shown[head[::-1]] = candidate[::-1]  # of several the one that is written last
     event = candidate[shown[head] == candidate]  # [I]
@@ -80,8 +115,18 @@ def group(events: Events) -> Impressions:
     )
 
 
+def _candidates(events: Events) -> NDArray[np.int64]:
+    """List the candidates ``[C]`` in the order of the events."""
+    return np.arange(len(events)) if events.shown is None else events.shown.nonzero()[0]
+
+
+def _starts(events: Events) -> NDArray[np.int64]:
+    """Find the first event of the moment of each ``[E]`` or, where rows carry their own, of its history."""
+    return _latest(first_of_moment(events) if events.history is None else first_of_history(events))
+
+
 def _heads(events: Events, start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find the first event of each event's impression ``[E]``, candidate or not.
+    """Find the first event that was shown with each ``[E]``, candidate or not, whatever its context.
 
     Args:
         events: of whole users.
@@ -96,6 +141,16 @@ def _heads(events: Events, start: NDArray[np.int64]) -> NDArray[np.int64]:
         begins[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
         runs = begins.nonzero()[0]
         head = runs[_first_with([key[runs] for key in keys])][np.cumsum(begins) - 1]
+    return head
+
+
+def _by_context(events: Events, head: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the first event with the same context among those that were shown together ``[E]``.
+
+    Args:
+        events: of whole users.
+        head: ``[E]`` the first event of those.
+    """
     differs = np.zeros(len(events), bool)
     for name in events.context:
         column = events.features[name]

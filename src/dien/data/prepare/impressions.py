@@ -16,7 +16,7 @@ from dien.data.prepare.changes import Known, count_changing
 from dien.data.prepare.events import Events, History
 from dien.data.prepare.features import Features, fit_features
 from dien.data.prepare.histories import behaviours_of
-from dien.data.prepare.look import expect_joined
+from dien.data.prepare.look import expect_joined, warn_of_differing
 from dien.data.prepare.negatives import REAL, sampled, sampler_of
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.rows import make_splits
@@ -142,6 +142,7 @@ def impressions(
         scratch=scratch,
     )
     warn_of_leaking(features.schema, splits["train"])
+    differing = warn_of_differing(training.differing, events)
     return Prepared.of(
         log,
         events,
@@ -160,5 +161,5 @@ def impressions(
         ),
         split_rule=split.text(),
         negatives=origin,
-        excluded=training.excluded | told,
+        excluded=training.excluded | told | differing,
     )

@@ -12,6 +12,7 @@ import polars as pl
 from dien.data.dataset_info import Recipe
 from dien.data.log import ENOUGH_MEET, Join, Log
 from dien.data.prepare.events import Events
+from dien.data.prepare.grouping import Differing
 from dien.data.prepare.splits import in_words
 from dien.data.ragged import slices
 from dien.data.tables import Behaviours, Split, SplitName, begins
@@ -22,6 +23,7 @@ _NOT_KNOWN = ("", "-", "?", "none", "nil", "unknown", "Unknown", "UNKNOWN")
 """Ids that say that there is none; those that programs write, as NA, a table does not take at all."""
 _DEFAULTS = ("0", "-1")  # an id as others in a log that numbers its users from 0
 _SHARE_OF_NONE = 0.01
+_MANY_DIFFER = 0.1  # of the impressions
 _SHARE_OF_ONE = 0.2
 _ROWS_OF_ONE = 1_000
 _TIMES_THE_MEAN = 10  # so that five users of a small log are not odd
@@ -70,6 +72,32 @@ class Histories:
         if not len(split):
             return cls(None, None, None)
         return cls(total / len(split), longest, empty / len(split))
+
+
+def warn_of_differing(differing: Differing, events: Events) -> dict[str, int]:
+    """Warn of features of the context that differ among the candidates of an impression, and count them.
+
+    Returns:
+        For the report: how many impressions each feature divides, and of how many the first candidate's list
+        counts.
+    """
+    counts = {}
+    for name, count in differing.by.items():
+        divides = name in events.context
+        what = "divided, as" if divides else "of which the first candidate's list counts, as"
+        counts[f"impressions {what} {name} differs in them"] = count
+        if count > _MANY_DIFFER * differing.impressions:
+            becomes = "the first one's counts for all"
+            if divides:
+                becomes = "each value makes an impression of its own, which reads the history once more"
+            warnings.warn(
+                f"context feature {name!r} differs among the candidates of {count:,} of "
+                f"{differing.impressions:,} impressions: {becomes}; a request has one value for all "
+                "its candidates; if it is of the item, as a price, define it under features.item with "
+                "{from: interactions}; else take it out, or score each candidate in a request of its own",
+                stacklevel=3,
+            )
+    return {what: count for what, count in counts.items() if count}
 
 
 def expect_joined(joins: tuple[Join, ...]) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dien.data.prepare.events import Events
 from dien.data.prepare.features import Occurrences
-from dien.data.prepare.grouping import Impressions
+from dien.data.prepare.grouping import Differing, Impressions
 from dien.data.prepare.splits import NO_SPLIT, TRAIN, SplitEvents
 
 _WARM_UP = "events in a user's warm-up"
@@ -28,6 +28,8 @@ class TrainingCounts:
         rows: training rows (candidates).
         kept: ``[training impressions]`` which of them ``max_train_rows`` keeps; None for all.
         excluded: events and rows that were left out, by reason.
+        differing: impressions of all splits whose candidates differ in their context; none of a log without
+            labels, where nothing says what was shown together.
     """
 
     occurrences: Occurrences
@@ -36,6 +38,7 @@ class TrainingCounts:
     rows: int
     kept: NDArray[np.bool_] | None
     excluded: dict[str, int]
+    differing: Differing
 
 
 def count_training(
@@ -56,8 +59,10 @@ def count_training(
     context = np.zeros(len(events), np.int32)
     held, behaviour = np.zeros((2, len(events)), bool)
     excluded = {_WARM_UP: 0, _NO_SPLIT: 0, _OVER: 0}
-    kept = None
+    kept, differing = None, Differing()
     for begin, part, shown, split in split_events.slices():
+        if events.labelled:
+            differing += Differing.of(part)
         split_of_event = np.full(len(part), NO_SPLIT, np.int8)
         split_of_event[shown.candidate] = np.repeat(split, shown.lengths)
         training = (split_of_event == TRAIN) | _read_in_training(part, shown, split)
@@ -84,6 +89,7 @@ def count_training(
         rows=int(context.sum(dtype=np.int64)),
         kept=kept,
         excluded=excluded,
+        differing=differing,
     )
 
 
