@@ -187,7 +187,6 @@ def as_bigquery_writes(value: Any) -> Any:
 # What stands in the way of a draft, and which line of it, or which option, is to be written.
 _TO_WRITE = {
     "amazon-2018": r"say items: \{keep: first\}",
-    "avazu": r"interactions\.time of the schema is \?\?\?",
     "criteo-attribution": r"interactions\.item of the schema is \?\?\?",
     "last-fm-1k": r"--columns user,item,time",
     "book-crossing": r"say it as encoding in the schema",

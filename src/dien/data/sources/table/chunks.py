@@ -80,7 +80,7 @@ def chunks(
             whole = replace(chunk, frame=chunk.frame.with_columns(*constant))
             whole = counts.incomplete.left_out(whole, required)
             if times is not None:
-                whole = replace(whole, frame=with_times(whole, times.columns, row))
+                whole = replace(whole, frame=with_times(whole, times.columns, row, times.clock))
             yield whole
         row += rows
         counts.add_all(reader.kept)

@@ -11,7 +11,7 @@ from dien.data.features import TIME_SINCE
 from dien.data.features.definition import Text
 from dien.data.sources.table.strict import Strict
 from dien.data.sources.table.times import TimeParser, has_year, known_format
-from dien.data.times import known_zone
+from dien.data.times import UNITS, known_zone
 from dien.errors import DataError
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
@@ -58,6 +58,11 @@ def check_times(part: Any) -> None:
     """
     if part.time_format is not None and part.time_unit is not None:
         raise ValueError("time_format and time_unit exclude each other; leave time_unit out")
+    if not isinstance(part.time, str | Order | None) and part.time_unit in UNITS and len(part.time) > 2:
+        raise ValueError(
+            "time_unit of several columns is of the second of two, which counts from the start of the day; "
+            "name two, as time: [date, timeframe], or leave time_unit out"
+        )
     yearless = part.time_format is not None and not has_year(part.time_format)
     if yearless and part.time_year is None:
         raise ValueError(

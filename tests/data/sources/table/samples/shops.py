@@ -130,6 +130,25 @@ def _yoochoose(folder: Path, draw: Draw) -> None:
     )
 
 
+@sample("diginetica")
+def _diginetica(folder: Path, draw: Draw) -> None:
+    write_text(
+        folder / "train-item-views.csv",
+        "sessionId;userId;itemId;timeframe;eventdate",
+        (
+            (u, "NA" if u % 4 else 9000 + u, 81_000 + i, t % 86_400 * 1000 + 309, when(t, "%Y-%m-%d"))
+            for u, i, t, _ in events(draw)
+        ),
+        ";",
+    )
+    write_text(
+        folder / "product-categories.csv",
+        "itemId;categoryId",
+        ((81_000 + i, i % 7) for i in range(1, 41)),
+        ";",
+    )
+
+
 @sample("tmall")
 def _tmall(folder: Path, draw: Draw) -> None:
     write_text(

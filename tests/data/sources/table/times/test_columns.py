@@ -1,5 +1,7 @@
 import warnings
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -54,6 +56,50 @@ def test_what_cannot_be_joined_is_refused_with_its_place(tmp_path) -> None:
             _read(tmp_path, schema, log=pl.DataFrame({**good, **change}))
     with pytest.raises(DataError, match=r"no column 'at'.*interactions.time names it"):
         _read(tmp_path, schema, log=pl.DataFrame(good).drop("at"))
+
+
+@pytest.mark.parametrize(("unit", "per_second"), [("s", 1), ("ms", 1000), ("us", 10**6), ("ns", 10**9)])
+@pytest.mark.parametrize("day", ["2023-11-15", 20231115, date(2023, 11, 15), datetime(2023, 11, 15)])
+def test_the_second_of_two_columns_may_count_from_the_start_of_the_day(
+    unit: str, per_second: int, day: Any, tmp_path: Path
+) -> None:
+    of_day = [0, 27_000, 86_399]
+    frame = pl.DataFrame({"user": [1] * 3, "item": [1, 2, 3], "day": [day] * 3})
+    frame = frame.with_columns(at=pl.Series([second * per_second for second in of_day]))
+    schema = {"interactions": {"time": ["day", "at"], "time_unit": unit}}
+    expected = [1_700_006_400 + second for second in of_day]
+    as_text = frame.with_columns(pl.col("at").cast(pl.String))
+    for one in frame, as_text, frame.with_columns(pl.col("at").cast(pl.Float64)):
+        assert _read(tmp_path, schema, log=one)["time"].to_list() == expected
+    zone = {"interactions": {**schema["interactions"], "time_zone": "Europe/Berlin"}}
+    assert _read(tmp_path, zone, log=frame)["time"].to_list() == [second - 3600 for second in expected]
+
+
+def test_what_is_no_count_of_a_day_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    good = {"user": [1], "item": [2], "day": ["2023-11-15"]}
+    schema = {"interactions": {"time": ["day", "at"], "time_unit": "ms"}}
+    for at, says in (
+        (
+            86_400_000,
+            r"'at': found 86400000; expected milliseconds from the start of the day, less than 86,4",
+        ),
+        (-1, "found -1; expected milliseconds from the start"),
+        (
+            "07:30",
+            "found '07:30'; expected milliseconds.*take it out where the column writes the time of the",
+        ),
+        (None, "found nothing; expected a part of the time"),
+    ):
+        with pytest.raises(DataError, match=f"row 1: column .*{says}"):
+            _read(tmp_path, schema, log=pl.DataFrame({**good, "at": [at]}))
+    with pytest.raises(
+        DataError, match=r"where at counts from the start of the day, say interactions.time_unit: ms"
+    ):
+        _read(
+            tmp_path, {"interactions": {"time": ["day", "at"]}}, log=pl.DataFrame({**good, "at": [526_309]})
+        )
+    with pytest.raises(DataError, match="time_unit of several columns is of the second of two"):
+        TableSpec.of({"interactions": {"time": ["day", "at", "x"], "time_unit": "ms"}}, "schema")
 
 
 def _ordered(rows: int) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from dien.data.sources.table.infer.head import HeadColumn, accepts
 from dien.data.sources.table.infer.names import ROLES, is_id, letters, of_a_kind_of_event
 from dien.data.sources.table.infer.words import contents
 from dien.data.sources.table.times import TimeParser
+from dien.data.sources.table.times.compact_dates import formats_of
 from dien.data.sources.table.times.formats import suggested
 from dien.data.sources.table.values import ids, labels
 from dien.errors import DataError
@@ -24,6 +25,7 @@ _SHOWN = ("impression", "impressions", "imp", "shown", "show", "display", "expos
 _CLICKED = ("click", "clicks", "clicked", "clk")
 _FEW = 20  # so few values are no users and no items
 _CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?$"
+_MILLISECONDS = ("timeframe", "milliseconds", "millisecond", "timeofdayms", "msofday")  # as Diginetica's
 _YEAR_1990 = 631_152_000  # seconds since 1970
 _EXPECTED = {
     "time": "times",
@@ -42,6 +44,7 @@ class Found:
         why: how it was found, or why those of its name were not taken.
         options: keys of the role, where it needs more than the name of its column.
         clock: the column of the time of the day, where ``column`` has days alone.
+        clock_unit: of that column, where it counts from the start of the day.
         format: the ``time_format`` that its times need.
         clicks: the values that are clicks, where the column of the label holds kinds of events.
     """
@@ -50,6 +53,7 @@ class Found:
     why: str
     options: Mapping[str, str] = field(default_factory=dict)
     clock: HeadColumn | None = None
+    clock_unit: str | None = None
     format: str | None = None
     clicks: tuple[str, ...] = ()
 
@@ -84,6 +88,8 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
     fitting = [column for column in columns if fits(role, column)]
     if role == "time":  # small numbers only where there is nothing better
         fitting = [c for c in fitting if _are_moments(c)] or fitting
+    if role in REQUIRED:  # a column that most rows lack only where there is nothing better
+        fitting = [c for c in fitting if 2 * c.known >= c.values.len()] or fitting
     by_name = {letters(column.name): column for column in reversed(fitting)}
     keys = {other.name for other in table or () if other.distinct == other.values.len()}
     for name in ROLES.get(role, ()):
@@ -133,12 +139,20 @@ def with_clock(found: Found, columns: Sequence[HeadColumn]) -> Found:
         return found
     for column in columns:
         text = column.values.drop_nulls()
+        if letters(column.name) in _MILLISECONDS and len(text) == len(days.values) and _of_a_day(text):
+            why = f"{found.why}, and the milliseconds from its start"
+            return replace(found, why=why, clock=column, clock_unit="ms")
         if text.dtype != pl.String or len(text) != len(days.values) or not text.str.contains(_CLOCK).all():
             continue
         joined = pl.select(pl.concat_str([days.values.cast(pl.String), text], separator=" ")).to_series()
         if accepts(TimeParser(None, quiet=True).parse, joined):
             return replace(found, why=f"{found.why}, and the time of the day", clock=column)
     return found
+
+
+def _of_a_day(values: pl.Series) -> bool:
+    """Whether values are whole numbers, as milliseconds of a day are."""
+    return bool(values.dtype.is_integer() and values.is_between(0, 86_400_000 - 1).all())
 
 
 def candidates(role: str, columns: Sequence[HeadColumn]) -> list[str]:
@@ -208,7 +222,7 @@ def _of_a_format(columns: Sequence[HeadColumn], names: Sequence[str] | None) -> 
     """Find a column of times that one ``time_format`` alone reads; without names, by its values."""
     why = "by its name" if names is not None else "by its values alone, which look like times: check it"
     for column in columns:
-        if names is None or letters(column.name) in names:
+        if letters(column.name) in names if names is not None else not is_id(column.name):
             format = _format_of(column)
             if format is not None and _are_moments(column, format):
                 return Found(column, why, format=format)
@@ -216,12 +230,16 @@ def _of_a_format(columns: Sequence[HeadColumn], names: Sequence[str] | None) -> 
 
 
 def _format_of(column: HeadColumn) -> str | None:
-    """Give the only format that reads text whose day and month could be mixed up; None of others."""
-    text = column.values.drop_nulls()
-    if column.times or text.dtype != pl.String or text.is_empty():
+    """Give the only format that reads what could be read in several ways; None of others."""
+    values = column.values.drop_nulls()
+    if column.times or values.is_empty():
         return None
-    found = suggested(text, text[0])
-    if len(found) != 1 or not accepts(TimeParser(None, format=found[0], quiet=True).parse, text):
+    found: list[str] = []
+    if values.dtype == pl.String:
+        found = suggested(values, values[0])
+    elif values.dtype.is_integer() and not fits("time", column):
+        found = formats_of(values.cast(pl.Int64, strict=False))
+    if len(found) != 1 or not accepts(TimeParser(None, format=found[0], quiet=True).parse, values):
         return None
     return found[0]
 

@@ -92,7 +92,10 @@ class Draft:
                 named = f"[{named}, {plain(clock.name)}]"
             line = f"  {role}: {named}  # {why}; {contents(column)}"
             timed = role == "time" and clock is None
-            return [line, *(of_times(column, self.roles[role].format) if timed else [])]
+            more = []
+            if clock is not None and (unit := self.roles[role].clock_unit) is not None:
+                more = [f"  time_unit: {unit}  # of {in_comment(clock.name)}, from the start of the day"]
+            return [line, *(of_times(column, self.roles[role].format) if timed else more)]
         if role == "label" and not self._labelled:
             return self._other_labels()
         if role not in REQUIRED:

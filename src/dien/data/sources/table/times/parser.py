@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ class TimeParser:
 
     Args:
         unit: of numbers, or ``iso`` for text and typed times; None to detect it from the values of each file.
+            Of two columns that are joined it is of the second, which counts from the start of the day.
         format: of text and of numbers that write a date, as :func:`formats.pattern_of` reads it; None for
             what can be read in one way alone.
         year: of a format that has none; None of others.
@@ -47,6 +49,7 @@ class TimeParser:
     Attributes:
         columns: as given.
         column: the one that it parses (:func:`columns.with_times`).
+        clock: unit of the second of two columns, where it counts from the start of the day; else None.
         kept: what was odd and yet read, and how often.
         without_zone: whether a time named no zone.
     """
@@ -62,7 +65,9 @@ class TimeParser:
         key: str = "interactions",
         quiet: bool = False,
     ) -> None:
-        self._given, self._zone, self._key, self._quiet = unit, zone, key, quiet
+        self.clock = unit if len(columns) == 2 and unit in UNITS else None
+        self._given = unit if self.clock is None else None
+        self._zone, self._key, self._quiet = zone, key, quiet
         self._written = format
         self._before = ""  # each text of the column
         if format is not None and year is not None:
@@ -223,6 +228,9 @@ class TimeParser:
                 mend = formats.advice(could_be, self._key)
                 refuse(values, bad, f"a time whose day and month cannot be mixed up, as 2024-01-31; {mend}")
             mend = f"mend it, or set time_unit for numbers, or {self._key}.time_format for another order"
+            if len(self.columns) == 2 and re.search(r" \d+$", str(given[bad.arg_max() or 0])):
+                count = f"{self.columns[1]} counts from the start of the day"
+                mend = f"where {count}, say {self._key}.time_unit: ms (or s)"
             refuse(values, bad, f"{_EXAMPLES}; {mend}")
         return self._absolute(values, found)
 
