@@ -103,7 +103,7 @@ def clocks(ledger: Ledger, most: int | None) -> ExitStack:
         (torch.Tensor, "backward", "backward", torch.Tensor.backward),
         (RowAdam, "step", "optimiser", RowAdam.step),
         (RowAdam, "zero_grad", "optimiser", RowAdam.zero_grad),
-        (trainer, "evaluate_model", "validation", trainer.evaluate_model),
+        (trainer, "validate_model", "validation", trainer.validate_model),
         (trainer, "save_tensors", "checkpoints and weights", trainer.save_tensors),
         (Trainer, "_save_checkpoint", "checkpoints and weights", Trainer._save_checkpoint),
     ):

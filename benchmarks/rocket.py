@@ -94,6 +94,8 @@ def speeds(runs: dict[str, Run], data: Dataset, passes: int, count: int) -> dict
 class Beside(nn.Module):
     """The booster that was trained beside a light net, whose embeddings it reads."""
 
+    calibration = None  # that of the run is the light net's
+
     def __init__(self, run: Run) -> None:
         super().__init__()
         model = run.load_model(training=True)

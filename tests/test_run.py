@@ -19,6 +19,9 @@ from dien.config import load_config
 from dien.data.dataset import Dataset
 from dien.errors import DataError, RunError
 from dien.run import Run, differences
+from dien.tensors import read_tensors
+from dien.training import evaluate
+from dien.training.checkpoint import save_tensors
 
 
 @pytest.fixture
@@ -241,3 +244,24 @@ def test_weights_that_do_not_fit_or_cannot_be_read_are_named(run: Path) -> None:
     (run / "model.safetensors").unlink()
     with pytest.raises(RunError, match=r"model.safetensors: missing.*train again"):
         Run.open(run).load_model()
+
+
+def test_a_calibration_that_is_none_is_named(run: Path) -> None:
+    weights, texts = read_tensors(Run.open(run).folder, "model.safetensors")
+    damaged = texts["calibration"].replace('"scale": ', '"scale": -')
+    save_tensors(run / "model.safetensors", weights, {"calibration": damaged})
+    with pytest.raises(RunError, match=r"model.safetensors: its calibration: .*scale is -.*above 0"):
+        Run.open(run).load_model()
+
+
+def test_weights_of_an_earlier_version_without_a_calibration_score_as_they_did(run: Path) -> None:
+    weights, _ = read_tensors(Run.open(run).folder, "model.safetensors")
+    calibrated = evaluate(run)
+    save_file(weights, run / "model.safetensors")
+    assert Run.open(run).load_model().calibration is None
+    bare = evaluate(run)
+    assert bare.uncalibrated is None
+    assert calibrated.uncalibrated is not None
+    assert (bare.auc, bare.gauc) == (calibrated.auc, calibrated.gauc)
+    assert bare.log_loss == calibrated.uncalibrated.log_loss != calibrated.log_loss
+    assert bare.calibration == calibrated.uncalibrated.calibration

@@ -54,6 +54,7 @@ class Limits:
             f"training.epochs={self.epochs}",
             f"training.patience={self.patience}",
             "training.negatives=stored",
+            "training.calibration=none",  # the peers have none
             f"model.max_history={max_history}",
         ]
 

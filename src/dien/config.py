@@ -86,7 +86,11 @@ class TrainConfig(Strict):
         epochs: at most so many passes over the training rows.
         patience: stop after so many validations without a better ``metric``.
         metric: of the validation split, by which the best weights are chosen: the highest ``auc`` or
-            ``gauc``, the lowest ``log_loss`` or ``calibration_error``.
+            ``gauc``, the lowest ``log_loss`` or ``calibration_error``. The latter two are those after
+            calibration.
+        calibration: ``platt`` fits the scale and the shift of the log odds on the validation split (Platt
+            scaling), with the weights of each validation: scores are probabilities then, in the same order
+            as before. ``none`` leaves the scores as the model gives them.
         validation_steps: validate every so many steps, too; null for each epoch's end alone.
         negatives: ``redrawn`` samples the negatives of training rows anew each epoch, ``stored`` keeps those
             of the preparation. Data with real negatives is always ``stored``.
@@ -112,6 +116,7 @@ class TrainConfig(Strict):
     epochs: Count = 10
     patience: Count = 2
     metric: Literal["auc", "gauc", "log_loss", "calibration_error"] = "auc"
+    calibration: Literal["platt", "none"] = "platt"
     validation_steps: Count | None = None
     negatives: Literal["redrawn", "stored"] = "redrawn"
     auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn"

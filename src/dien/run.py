@@ -10,7 +10,7 @@
       items/, users/, vocabularies/   as in the dataset folder (docs/data-format.md)
       metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
       checkpoints/         the newest, to go on from, and the weights of the best epoch
-      model.safetensors    those weights, once training has ended: all that scoring reads
+      model.safetensors    those weights with their calibration, once training has ended: what scoring reads
       booster.safetensors  the teacher's (the booster), with Rocket Launching: only a warm start reads it
       result.json          the result of training, written last: there is one when the run is finished
       test.json            metrics of the test split, where dien compare has made the run
@@ -33,6 +33,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from dien.calibration import from_texts
 from dien.config import RunConfig, override, read_mapping
 from dien.data.changing import Attributes
 from dien.data.dataset import Dataset, attributes, load_vocabularies
@@ -233,7 +234,7 @@ class Run:
             )
 
     def load_model(self, *, training: bool = False) -> Model:
-        """Build the model with its trained weights, in evaluation mode.
+        """Build the model with its trained weights and its calibration, in evaluation mode.
 
         Args:
             training: whether to load what only training needs as well, as the booster of Rocket Launching;
@@ -257,9 +258,14 @@ class Run:
             parts[training_weights(only)] = {name: parts[WEIGHTS].pop(name) for name in apart}
         weights: dict[str, Tensor] = {}
         for file, expected in parts.items():
-            found, _ = read_tensors(self.folder, file)
+            found, texts = read_tensors(self.folder, file)
             expect_tensors(self.folder, file, found, expected)
             weights |= found
+            if file == WEIGHTS:
+                try:
+                    model.calibration = from_texts(texts)
+                except (ValueError, RecursionError) as error:
+                    raise self.folder.refusal(file, f"its calibration: {error}") from error
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:

@@ -29,7 +29,8 @@ def test_a_candidate_scores_alike_alone_among_two_hundred_and_as_a_row_of_the_te
     batches = Batches(small_data, "test", batch_size=64, max_history=scorer.run.config.model.max_history)
     with torch.inference_mode():
         logits = torch.cat([scorer.model(batches.batch(0, i)).logits for i in range(len(batches))])
-    expected = torch.sigmoid(logits.double()).numpy()
+    assert scorer.calibration is not None
+    expected = torch.sigmoid(scorer.calibration.clicks(logits.double())).numpy()
 
     items, users = small_data.item_ids, small_data.user_ids
     rng = np.random.default_rng(0)
@@ -97,7 +98,9 @@ def test_raw_values_of_every_kind_score_as_the_rows_that_were_prepared_from_them
         rich_data, "test", batch_size=10**6, max_history=rich_scorer.run.config.model.max_history
     )
     with torch.inference_mode():
-        expected = torch.sigmoid(rich_scorer.model(batches.batch(0, 0)).logits.double()).numpy()
+        logits = rich_scorer.model(batches.batch(0, 0)).logits.double()
+    assert rich_scorer.calibration is not None
+    expected = torch.sigmoid(rich_scorer.calibration.clicks(logits)).numpy()
     scored = np.concatenate([rich_scorer.score(**request) for request in rich_requests])
     np.testing.assert_allclose(scored, expected, atol=1e-6)
 

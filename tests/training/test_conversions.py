@@ -104,22 +104,28 @@ def test_what_is_recorded_of_the_target_is_its_own_loss(data: Dataset) -> None:
 def test_both_metrics_are_those_of_the_rows_they_are_about(data: Dataset, run: Run) -> None:
     found, split = evaluate(run), data.splits["test"]
     batch = Batches(data, "test", batch_size=10**9, max_history=50).batch(0, 0)
+    model = run.load_model()
+    calibration = model.calibration
+    assert calibration is not None
+    assert calibration.conversions is not None
     with torch.no_grad():
-        prediction = run.load_model()(batch)
+        prediction = model(batch)
     user = np.repeat(split.user, np.diff(split.offsets))
     assert split.conversion is not None
     known, clicked = split.conversion >= 0, split.label == 1
-    p = (prediction.logits.sigmoid() * prediction.conversion.sigmoid()).double()
-    for metrics, odds, chosen in (
-        (found.conversion, prediction.conversion, known & clicked),
-        (found.click_and_conversion, torch.log(p / (1 - p)), known),
+    p = calibration.clicks(prediction.logits.double()).sigmoid()
+    p *= calibration.conversions(prediction.conversion.double()).sigmoid()
+    for metrics, odds, chosen, platt in (
+        (found.conversion, prediction.conversion, known & clicked, calibration.conversions),
+        (found.click_and_conversion, torch.log(p / (1 - p)), known, None),
     ):
         stream = MetricStream()
         stream.update(odds.numpy()[chosen], split.conversion[chosen], user[chosen])
-        for name, value in stream.compute().to_dict().items():
-            assert getattr(metrics, name) == (value if value is None else pytest.approx(value, rel=1e-4)), (
-                name
-            )
+        assert metrics is not None
+        measured, expected = metrics.flat(), stream.compute(platt).flat()
+        assert measured.keys() == expected.keys()
+        for name, value in expected.items():
+            assert measured[name] == (value if value is None else pytest.approx(value, rel=1e-3)), name
     assert found.conversion is not None
     assert found.conversion.auc is not None
     assert found.conversion.auc > 0.9  # the category decides
@@ -143,7 +149,7 @@ def test_the_scorer_gives_both_probabilities(data: Dataset, run: Run, tmp_path: 
         assert table.columns == ["user", "candidates", "scores", "conversions"]
         row = table.row(1, named=True)
         values = [json.loads(row[c]) if suffix == ".csv" else row[c] for c in ("scores", "conversions")]
-        np.testing.assert_allclose(values, both, rtol=1e-6)
+        np.testing.assert_allclose(values, both, rtol=1e-4)
 
 
 def test_a_split_and_pairs_have_both_probabilities(data: Dataset, run: Run, tmp_path: Path) -> None:
@@ -158,7 +164,7 @@ def test_a_split_and_pairs_have_both_probabilities(data: Dataset, run: Run, tmp_
     found = pl.read_csv(tmp_path / "pairs.csv")
     assert found.columns == ["user", "item", "time", "score", "conversion"]
     for one, all_of_them in (("score", "scores"), ("conversion", "conversions")):
-        np.testing.assert_allclose(found[one].to_list(), row[all_of_them], rtol=1e-5)
+        np.testing.assert_allclose(found[one].to_list(), row[all_of_them], rtol=1e-3)
 
 
 def test_a_run_that_does_not_predict_conversions_says_so(small_run: Run) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from msgspec import structs
 
+from dien.calibration import Platt
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.errors import RunError
@@ -22,13 +23,15 @@ from dien.training import (
 from dien.training.metrics import Metrics, MetricStream
 
 
-def all_at_once(scores: np.ndarray, dataset: Dataset, split: str, **options: bool) -> Metrics:
+def all_at_once(
+    scores: np.ndarray, dataset: Dataset, split: str, platt: Platt | None = None, **options: bool
+) -> Metrics:
     """Metrics of a whole split in one batch; the stream itself is tested in test_metrics."""
     rows = dataset.splits[split]  # type: ignore[index]
     user = np.repeat(rows.user, np.diff(rows.offsets))
     stream = MetricStream(**options)
     stream.update(scores.astype(np.float32), rows.label, user)
-    return stream.compute()
+    return stream.compute(platt)
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
@@ -41,9 +44,11 @@ def test_every_row_of_the_split_counts_once_with_its_stored_candidates(
         logits = model(batches.batch(0, 0)).logits.numpy()
     rows: list[int] = []
     result = evaluate(small_run.path, split=split, progress=rows.append)  # type: ignore[arg-type]
-    expected = all_at_once(logits, small_data, split)
-    for name, value in expected.to_dict().items():
-        assert getattr(result, name) == (pytest.approx(value, rel=1e-5) if value is not None else None), name
+    assert model.calibration is not None
+    expected, found = all_at_once(logits, small_data, split, model.calibration.clicks).flat(), result.flat()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == (pytest.approx(value, rel=1e-5) if value is not None else None), name
     assert sum(rows) == result.rows == len(small_data.splits[split].item)  # type: ignore[index]
 
 
@@ -101,8 +106,9 @@ def test_the_mean_score_is_that_of_the_model(small_data: Dataset, small_run: Run
     model, most = small_run.load_model(), small_run.config.model.max_history
     with torch.no_grad():
         scores = [
-            torch.sigmoid(model(batch).logits.double())
-            for batch in evaluation_batches(small_data, "test", most).epoch(0)
+            model(batch).logits.double() for batch in evaluation_batches(small_data, "test", most).epoch(0)
         ]
+    assert model.calibration is not None
+    scores = [torch.sigmoid(model.calibration.clicks(logits)) for logits in scores]
     found = base_rate(small_run.info.dataset, evaluate(small_run))
     assert found["mean_score"] == pytest.approx(torch.cat(scores).mean().item(), rel=1e-6)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from msgspec import structs
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
@@ -18,7 +19,7 @@ from dien.data.log import WEIGHT, Log
 from dien.data.prepare import temporal
 from dien.data.tables import Split
 from dien.data.writer import write
-from dien.errors import DataError, RunError
+from dien.errors import DataError, DatasetWarning, RunError
 from dien.lock import locked
 from dien.models import DIEN
 from dien.run import Run
@@ -246,3 +247,65 @@ def test_a_damaged_result_is_named_with_its_field(small_run: Run, tmp_path: Path
     (run.path / "result.json").write_text(json.dumps({**result, "epochs": "three"}))
     with pytest.raises(RunError, match=r"result\.json: not as dien train writes it .*epochs"):
         fit(Dataset.open(run.info.data), run.config, run.path, resume=True, show_progress=False)
+
+
+def test_the_calibration_of_the_best_weights_is_kept_with_them_and_fits_the_validation_split(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    config = config_of("training.epochs=3", "training.patience=3")
+    result = fit(small_data, config, tmp_path / "run", show_progress=False)
+    model = Run.open(tmp_path / "run").load_model()
+    assert result.calibration == model.calibration
+    assert model.calibration is not None
+    valid = evaluate(tmp_path / "run", split="valid")
+    assert valid.calibration == pytest.approx(1, abs=1e-6)
+    labels = small_data.splits["valid"].label
+    assert model.calibration.click_rate == pytest.approx(labels.mean())
+    assert result.valid_log_loss == valid.log_loss
+    assert valid.uncalibrated is not None
+    assert valid.log_loss is not None
+    assert valid.uncalibrated.log_loss is not None
+    assert valid.log_loss < valid.uncalibrated.log_loss
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    best = next(r for r in records if r["kind"] == "epoch" and r["epoch"] == result.best_epoch)
+    assert best["valid_log_loss"] == valid.log_loss
+    assert best["valid_uncalibrated_log_loss"] == valid.uncalibrated.log_loss
+
+
+def test_without_calibration_the_weights_are_the_same_and_the_scores_as_the_model_gives_them(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    for kind in ("platt", "none"):
+        config = config_of("training.epochs=2", f"training.calibration={kind}")
+        fit(small_data, config, tmp_path / kind, show_progress=False)
+    platt, none = (load_file(tmp_path / kind / "model.safetensors") for kind in ("platt", "none"))
+    assert all(torch.equal(platt[name], none[name]) for name in platt)
+    assert Run.open(tmp_path / "none").load_model().calibration is None
+    with_it, without = evaluate(tmp_path / "platt"), evaluate(tmp_path / "none")
+    assert (with_it.auc, with_it.gauc) == (without.auc, without.gauc)
+    assert with_it.uncalibrated is not None
+    assert with_it.uncalibrated.log_loss == without.log_loss
+
+
+def test_too_few_rows_to_calibrate_are_warned_of_and_leave_the_scores_as_they_are(
+    small_log: Log, tmp_path: Path
+) -> None:
+    write(temporal(replace(small_log, events=small_log.events.head(300)), negatives=3), tmp_path / "data")
+    message = r"valid has \d\d clicks and \d+ non-clicks, too few to calibrate scores \(50 of each\)"
+    with pytest.warns(DatasetWarning, match=message):
+        result = fit(tmp_path / "data", config_of("training.epochs=1"), tmp_path / "run", show_progress=False)
+    assert result.calibration is None
+    assert evaluate(tmp_path / "run").uncalibrated is None
+
+
+def test_a_run_that_an_earlier_version_began_is_not_calibrated_and_says_so(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    config = config_of("training.epochs=2", "training.calibration=none")
+    fit(small_data, config, tmp_path / "run", show_progress=False)
+    (tmp_path / "run/result.json").unlink()
+    kept = (tmp_path / "run/config.yaml").read_text().splitlines(keepends=True)
+    (tmp_path / "run/config.yaml").write_text("".join(line for line in kept if "calibration" not in line))
+    with pytest.warns(UserWarning, match="begun by an earlier version of dien, so its scores are not calib"):
+        result = fit(small_data, config_of("training.epochs=2"), tmp_path / "run", resume=True)
+    assert result.calibration is None

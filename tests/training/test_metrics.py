@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_auroc
 
-from dien.training.metrics import CALIBRATION_BINS, MetricStream
+from dien.calibration import Platt
+from dien.training.metrics import MetricStream
+from dien.training.probabilities import CALIBRATION_BINS
 
 Row = tuple[float, int, int]
 # Of 16 bits: a score so near 0 that its probability rounds to 0.5 is on either side of a bin's edge.
@@ -99,6 +101,59 @@ def test_weights_that_are_all_alike_change_no_metric(rows: list[Row], weight: fl
         assert found == bare
     for name in ("auc", "gauc", "log_loss", "calibration", "calibration_error"):
         assert found[name] == (None if bare[name] is None else pytest.approx(bare[name], rel=1e-6)), name
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(scores, st.integers(0, 1), st.integers(1, 3)), min_size=1, max_size=60), st.booleans()
+)
+def test_deciles_hold_every_row_once_in_the_order_of_the_scores(
+    rows: list[tuple[float, int, int]], weighted: bool
+) -> None:
+    score, label, weight = map(np.array, zip(*rows, strict=True))
+    stream, platt = MetricStream(), Platt(0.5, 0.25)
+    each = weight.astype(np.float32) if weighted else None
+    stream.update(score.astype(np.float32), label, np.zeros(len(rows), int), each)
+    found = stream.compute(platt).deciles
+    assert found is not None
+    weight = weight if weighted else np.ones(len(rows))
+    order = np.argsort(score, kind="stable")
+    p = 1 / (1 + np.exp(-platt(score.astype(np.float64))))
+    done = 0
+    for decile in found:
+        chosen = order[done : done + decile.rows]
+        assert decile.mean_score == pytest.approx(np.average(p[chosen], weights=weight[chosen]))
+        assert decile.click_rate == pytest.approx(np.average(label[chosen], weights=weight[chosen]))
+        observed = (label * weight)[chosen].sum()
+        ratio = (p * weight)[chosen].sum() / observed if observed else None
+        assert decile.calibration == (None if ratio is None else pytest.approx(ratio))
+        done += decile.rows
+        assert done == len(rows) or score[order[done]] > score[chosen].max()  # level scores are together
+    assert done == len(rows)
+    if len(set(score)) == len(rows) >= 10:
+        assert len(found) == 10
+        assert max(d.rows for d in found) - min(d.rows for d in found) <= 1
+
+
+def test_scores_that_are_calibrated_rank_as_before_and_tell_both_log_losses() -> None:
+    rng = np.random.default_rng(3)
+    score = rng.normal(size=3000).astype(np.float32)
+    label = (rng.random(3000) < 1 / (1 + np.exp(1 - score / 2))).astype(int)
+    stream, bare = MetricStream(), MetricStream()
+    for one in (stream, bare):
+        one.update(score, label, np.arange(3000) // 30)
+    found, before = stream.compute(stream.fit()), bare.compute()
+    assert (found.auc, found.gauc) == (before.auc, before.gauc)
+    assert found.uncalibrated is not None
+    for name in ("log_loss", "calibration", "calibration_error"):
+        assert getattr(found.uncalibrated, name) == getattr(before, name)
+        assert found.flat()[f"uncalibrated_{name}"] == getattr(before, name)
+    assert found.log_loss is not None
+    assert before.log_loss is not None
+    assert found.log_loss < before.log_loss - 0.01
+    assert found.calibration == pytest.approx(1)
+    assert before.uncalibrated is None
+    assert "uncalibrated_log_loss" not in before.flat()
 
 
 @pytest.mark.parametrize("decimals", [1, 6])

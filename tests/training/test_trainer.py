@@ -116,11 +116,11 @@ def test_the_programs_own_handler_of_sigterm_is_called_and_back_afterwards(
     def own(number: int, _: Any) -> None:
         heard.append(number)
 
-    def terminated(*_: Any) -> Metrics:
+    def terminated(*_: Any) -> tuple[Metrics, None]:
         signal.raise_signal(signal.SIGTERM)
-        return metrics_with(0.6)
+        return metrics_with(0.6), None
 
-    monkeypatch.setattr(trainer, "evaluate_model", terminated)
+    monkeypatch.setattr(trainer, "validate_model", terminated)
     before = signal.signal(signal.SIGTERM, own)
     try:
         with pytest.raises(SystemExit):
@@ -189,11 +189,11 @@ def test_training_stops_on_validation_auc_and_keeps_the_best_weights(
 ) -> None:
     seen: list[dict[str, torch.Tensor]] = []
 
-    def evaluated(model: torch.nn.Module, *_: Any) -> Metrics:
+    def evaluated(model: torch.nn.Module, *_: Any) -> tuple[Metrics, None]:
         seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        return metrics_with(scores[len(seen) - 1])
+        return metrics_with(scores[len(seen) - 1]), None
 
-    monkeypatch.setattr(trainer, "evaluate_model", evaluated)
+    monkeypatch.setattr(trainer, "validate_model", evaluated)
     config = config_of("training.epochs=5", "training.patience=2", "training.batch_size=1024")
     result = fit(small_data, config, tmp_path / "run", show_progress=False)
     assert (result.epochs, result.best_epoch, result.valid_auc) == (epochs, best, scores[best - 1])

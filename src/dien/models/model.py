@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dien.calibration import Calibration
 from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import MLP
@@ -79,11 +80,14 @@ class Model(nn.Module):
             in a file of their own (``NAME.safetensors`` of the run folder). Empty where there is none.
         predicts_conversions: whether it has a second head where the data has conversions
             (:func:`conversion_head`).
+        calibration: what makes its logits log odds that hold, where a run has fitted it; None elsewhere. The
+            logits of :meth:`forward` are without it.
     """
 
     config: ModelConfig
     training_only: ClassVar[str] = ""
     predicts_conversions: ClassVar[bool] = False
+    calibration: Calibration | None = None
 
     @property
     def sparse_gradients(self) -> bool:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from dien.calibration import Platt
 from dien.data.batches import assemble, columns_of
 from dien.data.changing import LATEST, Attributes, values_at
 from dien.data.dataset import Dataset
@@ -46,13 +48,24 @@ class Scorer:
         data: a dataset that has grown since (``dien prepare ... --append``): its items and users are known by
             their features, also those that came after the run; None for those of the run.
         device: where the model computes, as ``training.device`` has it; a forked process needs ``cpu``.
+        base_rate: the share of clicks among all that is shown, where the log has another: because negatives
+            were sampled, or a part of them left out. Scores are then probabilities of a click on what is
+            shown (docs/requests.md, "What a score means"). None is the log's own.
 
     Raises:
         ConfigError: it is no device's name, or there is no such device here.
-        RunError: the run is not finished, or the dataset does not go on with the run's.
+        RunError: the run is not finished, or the dataset does not go on with the run's; or a base rate is
+            given and the run has no calibration to start from.
+        ValueError: the base rate is not above 0 and below 1.
     """
 
-    def __init__(self, run: Run, data: Dataset | Path | str | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        run: Run,
+        data: Dataset | Path | str | None = None,
+        device: str = "cpu",
+        base_rate: float | None = None,
+    ) -> None:
         if not isinstance(run, Run):
             raise TypeError(
                 f"Scorer: found a {type(run).__name__}, expected a Run; Scorer.load(path) opens a run folder"
@@ -62,25 +75,41 @@ class Scorer:
             data = data if isinstance(data, Dataset) else Dataset.open(data)
         self.catalogue: Catalogue = run if data is None else grown(run, data)
         self.model = run.load_model().to(self.device)
+        self.calibration = self.model.calibration
+        if base_rate is not None:
+            if self.calibration is None:
+                raise RunError(
+                    f"{run.path}: has no calibration, so that no click rate is known that its scores stand "
+                    "for, and none can be put in its place; train again with training.calibration=platt"
+                )
+            self.calibration = self.calibration.for_base_rate(base_rate)
         self.fields = RequestFields(run)
 
     def __repr__(self) -> str:
         return f"Scorer({str(self.run.path)!r}: {self.run.config.model.name})"
 
     @classmethod
-    def load(cls, path: Path | str, data: Dataset | Path | str | None = None, device: str = "cpu") -> Scorer:
+    def load(
+        cls,
+        path: Path | str,
+        data: Dataset | Path | str | None = None,
+        device: str = "cpu",
+        base_rate: float | None = None,
+    ) -> Scorer:
         """Open a run folder.
 
         Args:
             path: the folder.
             data: as for the scorer.
             device: likewise.
+            base_rate: likewise.
 
         Raises:
             ConfigError: as for the scorer.
-            RunError: the folder is no finished run, or the dataset does not go on with the run's.
+            RunError: the folder is no finished run, or as for the scorer.
+            ValueError: as for the scorer.
         """
-        return cls(Run.open(path), data, device)
+        return cls(Run.open(path), data, device, base_rate)
 
     @property
     def predicts_conversions(self) -> bool:
@@ -244,9 +273,11 @@ class Scorer:
                 batch = replace(batch, user=batch.user | columns_of(described))
             with torch.inference_mode():
                 prediction = self.model(batch.to(self.device))
-            scores[0, now] = torch.sigmoid(prediction.logits.cpu().double()).numpy()
+            clicks = None if self.calibration is None else self.calibration.clicks
+            scores[0, now] = _probabilities(prediction.logits, clicks)
             if conversions:
-                scores[1, now] = torch.sigmoid(prediction.conversion.cpu().double()).numpy()
+                of_conversions = None if self.calibration is None else self.calibration.conversions
+                scores[1, now] = _probabilities(prediction.conversion, of_conversions)
         if not np.isfinite(scores).all():
             raise RunError(
                 f"{self.run.path}: the model gives a score that is no number (NaN): its weights, or numbers "
@@ -257,6 +288,13 @@ class Scorer:
 
 def _or_latest(times: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([LATEST if time is None else time for time in times], np.int64)
+
+
+def _probabilities(logits: Tensor, platt: Platt | None) -> NDArray[np.float64]:
+    """Turn log odds ``[B]`` of a model into probabilities."""
+    logits = logits.cpu().double()
+    found: NDArray[np.float64] = torch.sigmoid(logits if platt is None else platt(logits)).numpy()
+    return found
 
 
 def _given(

@@ -186,4 +186,20 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
         mode = new.stat().st_mode
         plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         save_file(plain, new, with_checksum(plain, metadata or {}))
+        _order_texts(new)
         new.chmod(mode)  # safetensors makes files private
+
+
+def _order_texts(path: Path) -> None:
+    """Put the texts of a safetensors file in order, so that the same weights are the same bytes.
+
+    The library writes them in a random one. The header keeps its length.
+    """
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))

@@ -191,7 +191,7 @@ def compare(
             look()
             todo = [run.job for run in waiting.values()]
             for dataset in datasets if todo else []:
-                warn_of(dataset)
+                warn_of(dataset, whole.values())
             run_all(todo, min(jobs or cores(), len(todo) or 1), ended, look)
         return write() if waiting else comparison
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dien.calibration import AS_IT_IS, Calibration
 from dien.data.batch import Batch
 from dien.data.batches import Batches, core_for_prefetch, ready
 from dien.data.dataset import Dataset
@@ -39,7 +40,7 @@ def evaluate(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Metrics:
-    """Evaluate a finished run.
+    """Evaluate a finished run, with the calibration that was fitted to it.
 
     Args:
         run: the run or its folder.
@@ -103,7 +104,8 @@ def evaluate_in_detail(
         DataError: likewise.
     """
     run, model, dataset, batches = _open(run, data, split, device)
-    everyone, parts = _Streams(), defaultdict[str, MetricStream](MetricStream)
+    calibration = model.calibration
+    everyone, parts = _Streams(calibration), defaultdict[str, MetricStream](MetricStream)
     unknown = UnknownShares(dataset.schema)
 
     def add(batch: Batch, scored: _Scored) -> None:
@@ -115,8 +117,9 @@ def evaluate_in_detail(
 
     with _finite(run):
         _score(model, batches, add, progress)
-    of_slices = {name: parts[name].compute() for name in SLICES if name in parts}
-    return Evaluated(everyone.compute(), of_slices, unknown.shares())
+    of_clicks = None if calibration is None else calibration.clicks
+    of_slices = {name: parts[name].compute(of_clicks) for name in SLICES if name in parts}
+    return Evaluated(everyone.compute(calibration), of_slices, unknown.shares())
 
 
 def evaluate_slices(
@@ -184,12 +187,32 @@ def evaluation_batches(dataset: Dataset, split: SplitName, max_history: int) -> 
 def evaluate_model(model: Model, batches: Batches, progress: Progress | None = None) -> Metrics:
     """Evaluate a model on batches, in evaluation mode, and leave its mode as it was.
 
+    Its scores are calibrated as ``model.calibration`` says, which the model of a run has.
+
     Raises:
         FloatingPointError: a score is not finite.
     """
-    streams = _Streams()
+    streams = _Streams(model.calibration)
     _score(model, batches, streams.add, progress)
-    return streams.compute()
+    return streams.compute(model.calibration)
+
+
+def validate_model(
+    model: Model, batches: Batches, progress: Progress | None = None
+) -> tuple[Metrics, Calibration | None]:
+    """Fit the calibration of a model on batches, and evaluate it there with that, in one pass.
+
+    Returns:
+        The metrics, and the calibration; None where there are too few clicks or non-clicks to fit it. Metrics
+        of click and conversion together are without it.
+
+    Raises:
+        FloatingPointError: a score is not finite.
+    """
+    streams = _Streams(None)
+    _score(model, batches, streams.add, progress)
+    calibration = streams.fit()
+    return streams.compute(calibration), calibration
 
 
 class _Scored(NamedTuple):
@@ -218,9 +241,14 @@ class _Scored(NamedTuple):
 
 
 class _Streams:
-    """Metrics of clicks and, where the model predicts them, of conversions."""
+    """Metrics of clicks and, where the model predicts them, of conversions.
 
-    def __init__(self) -> None:
+    Args:
+        calibration: of the scores, where it is known beforehand: click and conversion together need it then.
+    """
+
+    def __init__(self, calibration: Calibration | None) -> None:
+        self._known = calibration
         self._clicks = MetricStream()
         self._conversions: tuple[MetricStream, MetricStream] | None = None  # of clicks, and of all rows
 
@@ -233,21 +261,35 @@ class _Streams:
         of_clicks, of_all = self._conversions
         known = ~np.isnan(scored.converted)
         of_clicks.update(*scored.of(known & (scored.labels == 1), scored.conversion, scored.converted))
-        both = _log_odds_of_both(scored.scores, scored.conversion)
-        of_all.update(*scored.of(known, both, scored.converted))
+        click, conversion = scored.scores.astype(np.float64), scored.conversion.astype(np.float64)
+        if self._known is not None:
+            click = self._known.clicks(click)
+            conversion = (self._known.conversions or AS_IT_IS)(conversion)
+        of_all.update(*scored.of(known, _log_odds_of_both(click, conversion), scored.converted))
 
-    def compute(self) -> Metrics:
+    def fit(self) -> Calibration | None:
+        """Find the calibration of clicks, and that of conversions; ends the streams."""
+        clicks, click_rate = self._clicks.fit(), self._clicks.click_rate
+        if clicks is None or click_rate is None:
+            return None
+        conversions = None if self._conversions is None else self._conversions[0].fit()
+        return Calibration(clicks, click_rate, conversions)
+
+    def compute(self, calibration: Calibration | None) -> Metrics:
         """Compute the metrics of all rows so far; ends the streams."""
-        clicks = self._clicks.compute()
+        clicks = self._clicks.compute(None if calibration is None else calibration.clicks)
         if self._conversions is None:
             return clicks
-        of_clicks, of_all = (stream.compute() for stream in self._conversions)
-        return replace(clicks, conversion=of_clicks, click_and_conversion=of_all)
+        of_clicks, of_all = self._conversions
+        return replace(
+            clicks,
+            conversion=of_clicks.compute(None if calibration is None else calibration.conversions),
+            click_and_conversion=of_all.compute(),
+        )
 
 
-def _log_odds_of_both(click: NDArray[np.float32], conversion: NDArray[np.float32]) -> NDArray[np.float32]:
+def _log_odds_of_both(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float32]:
     """Give the log odds that two things both happen, from those of each."""
-    a, b = click.astype(np.float64), conversion.astype(np.float64)
     yes, no = -np.logaddexp(0, -a), -np.logaddexp(0, a)
     odds: NDArray[np.float64] = yes - np.logaddexp(0, -b) - np.logaddexp(no, yes - np.logaddexp(0, b))
     return odds.astype(np.float32)

@@ -11,8 +11,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from dien.calibration import Calibration, from_texts
 from dien.config import RunConfig
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
@@ -28,6 +30,7 @@ from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
 from dien.tensors import finite, read_tensors
 from dien.training.checkpoint import has_checkpoint, save_tensors
 from dien.training.going_on import checkpoints_of
+from dien.training.platt import FEWEST
 from dien.training.pretrained import Vectors, read_vectors
 from dien.training.progress import Bar
 from dien.training.records import load, text_of
@@ -49,12 +52,14 @@ class FitResult:
         best_epoch: the one whose weights were kept, or in which they were, from 1.
         valid_auc: its AUC on the validation split.
         valid_gauc: its GAUC.
-        valid_log_loss: its LogLoss.
+        valid_log_loss: its LogLoss, after calibration.
         stopped: why it ended: ``epochs`` (as many as were asked for) or ``patience`` (nothing got better).
         parameters: trained numbers, without those that only training needs, as a teacher's.
         steps: training steps.
         seconds: of this call; a run that was resumed took longer.
         rows_per_second: candidates trained on, validation left out, whether or not it was resumed.
+        calibration: what was fitted on the validation split; None with ``training.calibration=none``, or
+            where that split has too few clicks or non-clicks.
     """
 
     run: str
@@ -68,6 +73,7 @@ class FitResult:
     steps: int
     seconds: float
     rows_per_second: float | None = None  # unknown of a run that an earlier version trained
+    calibration: Calibration | None = None  # likewise
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -118,7 +124,7 @@ def fit(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
-    warn_of_no_validation(dataset)
+    warn_of_validation(dataset, calibrated=config.training.calibration != "none")
     out, started = Path(out), time.perf_counter()
     expect_heads(config.model, dataset.schema)
     with core_for_prefetch():
@@ -162,7 +168,7 @@ def _trained(
                 trainer.close()
     state = trainer.state
     assert state.best is not None
-    best, _ = read_tensors(checkpoints_of(run.folder), state.best_file)
+    best, texts = read_tensors(checkpoints_of(run.folder), state.best_file)
     for name, tensor in best.items():
         if not finite(tensor):  # by the last step, where nothing validates
             raise RunError(
@@ -172,7 +178,14 @@ def _trained(
     if only := trainer.model.training_only:
         split_off = {name: best.pop(name) for name in list(best) if name.startswith(only + ".")}
         save_tensors(run.path / training_weights(only), split_off)
-    save_tensors(run.path / WEIGHTS, best)
+    save_tensors(run.path / WEIGHTS, best, texts)
+    calibration = from_texts(texts)
+    if calibration is None and config.training.calibration != "none" and min(_labels(dataset)) >= FEWEST:
+        warnings.warn(
+            f"{run.path}: was begun by an earlier version of dien, so its scores are not calibrated: they "
+            "are as the model gives them",
+            stacklevel=3,
+        )
     result = FitResult(
         run=str(run.path),
         epochs=state.epochs,
@@ -185,6 +198,7 @@ def _trained(
         steps=state.steps,
         seconds=round(time.perf_counter() - started, 3),
         rows_per_second=round(state.timed_rows / state.timed_seconds, 1) if state.timed_seconds else None,
+        calibration=calibration,
     )
     write_text(run.path / RESULT, text_of(result))
     return result
@@ -266,8 +280,8 @@ def _repeatable(seed: int) -> Iterator[None]:
             torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
-def warn_of_no_validation(dataset: Dataset) -> None:
-    """Warn where nothing chooses the epoch."""
+def warn_of_validation(dataset: Dataset, *, calibrated: bool) -> None:
+    """Warn where nothing chooses the epoch, or calibration is asked for and has too few rows."""
     if not len(dataset.splits["valid"]):
         warnings.warn(
             f"{dataset.path}: valid is empty, so there is no AUC, nothing stops training early, and the "
@@ -276,6 +290,22 @@ def warn_of_no_validation(dataset: Dataset) -> None:
             DatasetWarning,
             stacklevel=3,
         )
+    elif calibrated and min(labels := _labels(dataset)) < FEWEST:
+        warnings.warn(
+            f"{dataset.path}: valid has {labels[1]} clicks and {labels[0]} non-clicks, too few to calibrate "
+            f"scores ({FEWEST} of each): they will be as the model gives them; prepare the data again so "
+            "that valid has more rows, or set training.calibration=none",
+            DatasetWarning,
+            stacklevel=3,
+        )
+
+
+def _labels(dataset: Dataset) -> tuple[int, int]:
+    """Count the non-clicks and the clicks of the validation split that have weight."""
+    rows = dataset.splits["valid"]
+    counted = np.ones(len(rows.label), bool) if rows.weight is None else rows.weight > 0
+    clicks = int(np.count_nonzero(counted & (rows.label == 1)))
+    return int(np.count_nonzero(counted)) - clicks, clicks
 
 
 def _created(

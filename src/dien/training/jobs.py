@@ -29,7 +29,7 @@ from dien.lock import locked
 from dien.models.registry import Registered, models, register
 from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
-from dien.training.fit import READ, FitResult, fit, read_result, warn_of_no_validation
+from dien.training.fit import READ, FitResult, fit, read_result, warn_of_validation
 from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.records import load, text_of
@@ -116,13 +116,13 @@ def expect_importable(configs: Iterable[RunConfig]) -> None:
                 )
 
 
-def warn_of(dataset: Dataset) -> None:
-    """Warn once of what is odd in a dataset; the processes of :func:`run_all` do not repeat it."""
+def warn_of(dataset: Dataset, configs: Iterable[RunConfig]) -> None:
+    """Warn once of what is odd in a dataset for runs; the processes of :func:`run_all` do not repeat it."""
     try:
         dataset.check(READ)
     except DataError:  # each run will say it
         return
-    warn_of_no_validation(dataset)
+    warn_of_validation(dataset, calibrated=any(config.training.calibration != "none" for config in configs))
     warn_of_leaking(dataset.schema, dataset.splits["train"])
 
 

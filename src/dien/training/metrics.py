@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dien.calibration import AS_IT_IS, Platt
+from dien.training.platt import fit_platt
+from dien.training.probabilities import Decile, Probabilities, deciles, probabilities
+from dien.training.spool import CHUNK, OF_SCORE, Spool, weights_of
 
 METRICS = {
     "auc": "AUC",
@@ -23,9 +28,6 @@ OF_CONVERSIONS = {
     "click_and_conversion": "click and conversion together, over all rows",
 }
 """Metrics of the second label, as :class:`Metrics` has them, and what tables call them."""
-
-CALIBRATION_BINS = 20
-CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Metrics:
             conversion is known: a positive is a conversion; None where the model does not predict it.
         click_and_conversion: of the probability of both together, over all rows but those whose conversion is
             not known; likewise.
+        uncalibrated: of scores that are calibrated: LogLoss and expected over observed clicks without that;
+            None of others.
+        deciles: expected and observed clicks of each tenth of the rows, from the lowest scores up; fewer
+            where many scores are alike. None for scores that are no probabilities.
     """
 
     auc: float | None
@@ -65,20 +71,28 @@ class Metrics:
     note: str | None = None
     conversion: Metrics | None = None
     click_and_conversion: Metrics | None = None
+    uncalibrated: Probabilities | None = None
+    deciles: tuple[Decile, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; without conversions where there are none."""
+        """Plain data for JSON; without conversions and the like where there are none."""
         data = asdict(self)
-        for name in OF_CONVERSIONS:
-            if data.pop(name) is not None:
+        for name in (*OF_CONVERSIONS, "uncalibrated", "deciles"):
+            if data[name] is None:
+                del data[name]
+            elif name in OF_CONVERSIONS:
                 data[name] = getattr(self, name).to_dict()
         return data
 
     def flat(self) -> dict[str, Any]:
-        """Plain data in one level: ``conversion_auc`` is the AUC of conversions."""
+        """Plain data in one level, without deciles: ``conversion_auc`` is the AUC of conversions."""
         data = self.to_dict()
+        data.pop("deciles", None)
+        data |= {f"uncalibrated_{key}": value for key, value in data.pop("uncalibrated", {}).items()}
         for name in OF_CONVERSIONS:
-            data |= {f"{name}_{key}": value for key, value in data.pop(name, {}).items()}
+            if data.pop(name, None) is not None:
+                of = getattr(self, name).flat()
+                data |= {f"{name}_{key}": value for key, value in of.items()}
         return data
 
 
@@ -98,9 +112,7 @@ class MetricStream:
         self._rows = self._positives = 0
         self._weighted = False
         self._weight = self._weight_of_clicks = 0.0
-        self._log_loss = 0.0
-        self._bins = np.zeros((2, CALIBRATION_BINS))  # expected and observed clicks
-        self._spools = _Spool(), _Spool()  # scores of non-clicks and of clicks
+        self._spools = Spool(), Spool()  # scores of non-clicks and of clicks
         self._users = _UserAUC()
 
     def update(
@@ -131,37 +143,35 @@ class MetricStream:
         self._weighted = weight is not None
         self._weight += len(scores) if weight is None else float(weight.sum())
         self._weight_of_clicks += float((clicked if weight is None else weight[clicked]).sum())
-        spooled: NDArray[Any] = scores if weight is None else _keys(scores, weight)
         for spool, chosen in zip(self._spools, (~clicked, clicked), strict=True):
-            spool.write(spooled[chosen])
+            spool.write(scores[chosen], None if weight is None else weight[chosen])
         self._users.update(scores, clicked, users, weight)
-        if self._probabilities:
-            logits = scores.astype(np.float64)
-            odds = np.exp(-np.abs(logits))
-            losses = np.maximum(logits, 0) - logits * clicked + np.log1p(odds)
-            self._log_loss += float((losses if weight is None else losses * weight).sum())
-            expected = np.where(logits >= 0, 1, odds) / (1 + odds)
-            bin_of = np.minimum((expected * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-            observed: NDArray[Any] = clicked
-            if weight is not None:
-                expected, observed = expected * weight, clicked * weight
-            self._bins[0] += np.bincount(bin_of, expected, CALIBRATION_BINS)
-            self._bins[1] += np.bincount(bin_of, observed, CALIBRATION_BINS)
 
-    def compute(self) -> Metrics:
-        """Compute the metrics of all rows so far; ends the stream."""
+    @property
+    def click_rate(self) -> float | None:
+        """The share of clicks, by weight; None without rows."""
+        return self._weight_of_clicks / self._weight if self._weight else None
+
+    def fit(self) -> Platt | None:
+        """Find the calibration of least LogLoss (:func:`~dien.training.platt.fit_platt`); ends the stream."""
+        return fit_platt(*self._spools)
+
+    def compute(self, calibration: Platt | None = None) -> Metrics:
+        """Compute the metrics of all rows so far; ends the stream.
+
+        Args:
+            calibration: of the scores; None takes them as they are. AUC and GAUC are the same either way.
+        """
         rows, positives = self._rows, self._positives
         auc = None
         if all(spool.rows for spool in self._spools):
             auc = (_weighted_auc if self._weighted else _auc)(*(spool.sorted() for spool in self._spools))
         gauc, users = self._users.compute()
-        expected, observed = self._bins
-        log_loss = calibration = calibration_error = None
-        if self._probabilities and self._weight:
-            log_loss = self._log_loss / self._weight
-            clicks = self._weight_of_clicks
-            calibration = float(expected.sum() / clicks) if clicks else None
-            calibration_error = float(np.abs(expected - observed).sum() / self._weight)
+        measured, bare, tenths = Probabilities(), None, None
+        if self._probabilities:
+            measured = probabilities(*self._spools, calibration or AS_IT_IS)
+            bare = None if calibration is None else probabilities(*self._spools, AS_IT_IS)
+            tenths = deciles(*self._spools, calibration or AS_IT_IS)
         note = None
         if auc is None:
             which = "there are no rows" if not rows else f"every label is {int(positives > 0)}"
@@ -170,27 +180,19 @@ class MetricStream:
             note = f"no AUC: {which}"
         elif gauc is None:
             note = "no GAUC: no user has both clicks and non-clicks"
-        return Metrics(auc, gauc, log_loss, calibration, calibration_error, rows, positives, users, note)
-
-
-class _Spool:
-    """Scores in a temporary file."""
-
-    def __init__(self) -> None:
-        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # removed when closed or killed
-        self.rows = 0
-
-    def write(self, scores: NDArray[Any]) -> None:
-        self._file.write(scores.tobytes())
-        self.rows += len(scores)
-        self._kind = scores.dtype
-
-    def sorted(self) -> NDArray[Any]:
-        """Sort in place, in the file: the pages are the system's to keep in memory or not."""
-        self._file.flush()
-        scores = np.memmap(self._file, self._kind, "r+")
-        scores.sort()
-        return scores
+        return Metrics(
+            auc,
+            gauc,
+            measured.log_loss,
+            measured.calibration,
+            measured.calibration_error,
+            rows,
+            positives,
+            users,
+            note,
+            uncalibrated=bare,
+            deciles=tenths,
+        )
 
 
 def _auc(negatives: NDArray[np.float32], positives: NDArray[np.float32]) -> float:
@@ -203,14 +205,6 @@ def _auc(negatives: NDArray[np.float32], positives: NDArray[np.float32]) -> floa
     return ordered / (2 * len(positives) * len(negatives))
 
 
-def _keys(scores: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Put score and weight of each row into one number that rises with the score, so that both are sorted."""
-    bits = (scores + np.float32(0)).view(np.uint32)  # -0 is level with 0
-    rising = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
-    keys: NDArray[np.uint64] = rising.astype(np.uint64) << np.uint64(32)
-    return keys | weights.astype(np.float32).view(np.uint32)
-
-
 def _weighted_auc(negatives: NDArray[np.uint64], positives: NDArray[np.uint64]) -> float:
     """AUC of rising keys, as :func:`_auc`; a pair counts as the product of its rows' weights."""
     file = tempfile.TemporaryFile()  # noqa: SIM115
@@ -218,22 +212,17 @@ def _weighted_auc(negatives: NDArray[np.uint64], positives: NDArray[np.uint64]) 
         file, np.float64, "w+", shape=len(negatives) + 1
     )  # weight of the non-clicks before each
     for start in range(0, len(negatives), CHUNK):
-        weights = _weights(negatives[start : start + CHUNK])
+        weights = weights_of(negatives[start : start + CHUNK])
         below[start + 1 : start + 1 + len(weights)] = below[start] + np.cumsum(weights)
     ordered = clicks = 0.0
     for start in range(0, len(positives), CHUNK):
         chunk = positives[start : start + CHUNK]
-        of_score = np.uint64(0xFFFFFFFF)
-        first = np.searchsorted(negatives, chunk & ~of_score, "left")
-        end = np.searchsorted(negatives, chunk | of_score, "right")
-        weights = _weights(chunk)
+        first = np.searchsorted(negatives, chunk & ~OF_SCORE, "left")
+        end = np.searchsorted(negatives, chunk | OF_SCORE, "right")
+        weights = weights_of(chunk)
         ordered += float(weights @ (below[first] + below[end]))
         clicks += float(weights.sum())
     return ordered / 2 / (clicks * float(below[-1]))
-
-
-def _weights(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-    return keys.astype(np.uint32).view(np.float32).astype(np.float64)
 
 
 class _UserAUC:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dien.calibration import Calibration, to_texts
 from dien.data.batch import Batch
 from dien.data.batches import Batches, ready
 from dien.data.dataset import Dataset
@@ -34,7 +35,7 @@ from dien.training.checkpoint import (
     save_tensors,
     step_name,
 )
-from dien.training.evaluate import evaluate_model, evaluation_batches
+from dien.training.evaluate import evaluate_model, evaluation_batches, validate_model
 from dien.training.going_on import checkpoints_of, fitting_state
 from dien.training.log import TrainingLog
 from dien.training.metrics import METRICS, Metrics
@@ -235,13 +236,14 @@ class Trainer:
         state.epochs = state.steps // steps_an_epoch
         state.timed_rows += self._epoch_rows
         state.timed_seconds += seconds
-        valid = self._evaluate(stop_if_asked)
+        valid, calibration = self._evaluate(stop_if_asked)
         better = state.best is None or is_better(valid, state.best, settings.metric)
         if better:
             state.best_epoch = self._epoch
             state.best, state.waited = valid, 0
             state.best_file = best_name(state.steps)
-            save_tensors(self._folder / state.best_file, self.model.state_dict())
+            best = self._folder / state.best_file
+            save_tensors(best, self.model.state_dict(), to_texts(calibration))
         else:
             state.waited += 1
         if state.waited >= settings.patience:
@@ -271,8 +273,8 @@ class Trainer:
             )
         )
 
-    def _evaluate(self, stop_if_asked: Callable[[], None]) -> Metrics:
-        """Compute the metrics of the validation split."""
+    def _evaluate(self, stop_if_asked: Callable[[], None]) -> tuple[Metrics, Calibration | None]:
+        """Compute the metrics of the validation split, and the calibration that is fitted on it."""
         self._bar.begin("validation", self._valid_rows)
 
         def advance(rows: int) -> None:
@@ -280,7 +282,9 @@ class Trainer:
             stop_if_asked()
 
         try:
-            return evaluate_model(self.model, self._valid, advance)
+            if self._settings.calibration == "none":
+                return evaluate_model(self.model, self._valid, advance), None
+            return validate_model(self.model, self._valid, advance)
         except FloatingPointError as error:
             raise self._diverged(str(error)) from error
 

@@ -158,7 +158,7 @@ def tune(
             content = write()
             look()
             if todo:
-                warn_of(dataset)
+                warn_of(dataset, [config])
                 run_all(todo, min(jobs or cores(), SIDE_BY_SIDE * seeds), ended, look)
                 content = write()
         return content
