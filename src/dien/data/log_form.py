@@ -43,7 +43,7 @@ class LogText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             encoding=self.encoding,
             quoted=False if self.quote == "none" else None,
             nulls=self.nulls,
-            decimal=self.decimal or ".",
+            decimal=self.decimal,
         )
 
 

@@ -1,6 +1,7 @@
 """Lists and numbers as programs write them into text."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from dien.data.features import Multi
 from dien.data.readers.messages import BadValueError
-from dien.data.readers.values import with_points
+from dien.data.readers.values import as_plain_numbers, floats
 from dien.data.sources.table import TableSpec, infer, read
 from dien.errors import DataError
 
@@ -48,11 +49,66 @@ def test_a_list_of_something_else_is_refused_with_its_row(cell: str) -> None:
 
 @given(st.lists(st.none() | st.from_regex(r"[ +-]?[0-9]{1,3}[,.]?[0-9]{0,3}", fullmatch=True) | words))
 def test_a_decimal_comma_becomes_a_point_in_numbers_alone(cells: list[str | None]) -> None:
-    found = with_points(pl.DataFrame({"x": pl.Series(cells, dtype=pl.String), "n": range(len(cells))}))
+    frame = pl.DataFrame({"x": pl.Series(cells, dtype=pl.String), "n": range(len(cells))})
+    found, grouped = as_plain_numbers(frame, ",")
+    points = 0
     for cell, made in zip(cells, found["x"], strict=True):
-        head, comma, tail = (cell or "").strip(" ").lstrip("+-").partition(",")
-        is_number = comma and head.isdigit() and tail.isdigit() and head.isascii() and tail.isascii()
-        assert made == (cell.replace(",", ".") if is_number and cell else cell)
+        head, sign, tail = (
+            re.sub(r"^ *[+-]?", "", cell or "").rstrip(" ").partition("," if "," in (cell or "") else ".")
+        )
+        is_number = head.isdigit() and tail.isdigit() and head.isascii() and tail.isascii()
+        point = bool(sign == "." and is_number and len(tail) == 3)
+        points += point
+        assert made == (
+            cell.replace(".", "").replace(",", ".") if cell and is_number and (sign == "," or point) else cell
+        )
+    assert grouped == points
+
+
+@given(st.lists(st.floats(-1e9, 1e9).map(lambda number: round(number, 2)) | st.integers(-(10**9), 10**9)))
+def test_numbers_with_something_between_thousands_are_read_where_decimal_is_said(
+    numbers: list[float],
+) -> None:
+    english = [f"{number:,}" for number in numbers]
+    german = [text.translate(str.maketrans(",.", ".,")) for text in english]
+    for cells, decimal in (english, "."), (german, ","):
+        frame = pl.DataFrame({"x": pl.Series(cells, dtype=pl.String)})
+        found, grouped = as_plain_numbers(frame, decimal)
+        assert floats(found["x"], "numbers").to_list() == pytest.approx(numbers)
+        assert grouped == sum(abs(number) >= 1000 for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("2.007,75", r"say decimal: ',' of this table"),
+        ("1,234.50", r"say decimal: '.' of this table in the schema, where commas stand between thousands"),
+        ("1,234", r"say decimal: ',' .*, or decimal: '.' of"),
+        ("1,5", "say decimal: ','"),
+        ("12,34,5", "a number"),
+    ],
+)
+def test_a_number_with_commas_is_refused_with_the_key_that_reads_it(cell: str, says: str) -> None:
+    with pytest.raises(BadValueError, match=f"found {cell!r}; expected a number.*{says}|expected {says}$"):
+        floats(pl.Series(["1.5", cell]), "a number")
+
+
+@pytest.mark.parametrize(
+    ("cells", "line"),
+    [
+        (["2.007,75", "3,5", "12"], '  decimal: ","  # as in price'),
+        (["1,234.50", "1,000", "3"], '  decimal: "."  # as in price'),
+        (["1,234", "5"], '  # decimal: "," or ".": say which, if price shall be numbers; 1,234 may be both'),
+        (["1,2,3", "5"], None),
+    ],
+)
+def test_what_begins_a_fraction_is_drafted_where_it_can_be_one_alone(
+    cells: list[str], line: str | None, tmp_path: Path
+) -> None:
+    rows = [f"u{k % 3};i{k % 4};{1_700_000_000 + k};{cells[k % len(cells)]}" for k in range(40)]
+    (tmp_path / "log.csv").write_text("\n".join(["user;item;time;price", *rows]))
+    draft = infer([tmp_path / "log.csv"], None, None)
+    assert (line in draft.splitlines()) if line else ("decimal" not in draft)
 
 
 LOG = "user;item;time;price\n" + "".join(

@@ -18,7 +18,7 @@ from dien.data.readers.messages import BadValueError, no_column, one_line
 from dien.data.readers.nulls import Nulls, added
 from dien.data.readers.parquet import ParquetReader
 from dien.data.readers.text_format import Format
-from dien.data.readers.values import with_points
+from dien.data.readers.values import as_plain_numbers
 from dien.errors import DataError
 from dien.forks import expect_polars
 from dien.progress import Progress
@@ -141,6 +141,12 @@ class Chunk:
         return f"{self.reader.file.path}: {self.reader.place(row)}"
 
 
+_GROUPS = {
+    ",": "points between thousands (1.234 is read as 1234, in every column)",
+    ".": "commas between thousands (1,234 is read as 1234, in every column)",
+}
+
+
 def is_pattern(name: str) -> bool:
     """Whether Polars takes a column's name for a pattern of names: such a column cannot be read."""
     return name == "*" or (name.startswith("^") and name.endswith("$"))
@@ -152,7 +158,7 @@ def read_chunks(
     """Read some columns of a file as chunks that know their place; see :meth:`Reader.chunks`.
 
     What marks a missing value (``reader.file.nulls``) is null in them, and counted in ``reader.kept``;
-    numbers have a point before their fraction.
+    numbers have a point before their fraction, and nothing between thousands.
 
     Raises:
         DataError: the file is damaged, or the name of a column is one that stands for others.
@@ -162,12 +168,16 @@ def read_chunks(
             raise DataError(
                 f"{reader.file.path}: column {name!r}: a column named * or ^...$ cannot be read; rename it"
             )
-    row, head, nulls = 0, reader.file.head, Nulls(reader.file.nulls)
+    row, grouped, head, nulls = 0, 0, reader.file.head, Nulls(reader.file.nulls)
     for frame in reader.chunks(columns, progress, rows):
         part = frame if head is None else frame.head(head - row)
-        part = with_points(part) if reader.file.text.decimal == "," else part
+        if (decimal := reader.file.text.decimal) is not None:
+            part, count = as_plain_numbers(part, decimal)
+            grouped += count
         yield Chunk(reader, nulls.out_of(part), row)
         row += part.height
         if row == head:
             break
     reader.kept = added(reader.kept, nulls.counts)
+    if grouped:
+        reader.kept = added(reader.kept, {f"numbers with {_GROUPS[reader.file.text.decimal or '']}": grouped})

@@ -24,7 +24,8 @@ class TextFormat:
         quoted: whether quotes around a field keep separators and line ends in it; else they are text.
         escaped: whether a quote inside of quotes is written with a backslash.
         nulls: what marks a missing value, beside an empty field.
-        decimal: what stands before the fraction of a number.
+        decimal: what stands before the fraction of a number; the other one of comma and point may stand
+            between its thousands then. None where numbers have a point and nothing between thousands.
     """
 
     format: Literal["parquet", "csv", "tsv", "jsonl"] | None = None
@@ -34,7 +35,7 @@ class TextFormat:
     quoted: bool | None = None
     escaped: bool = False
     nulls: tuple[str, ...] | None = None
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ","] | None = None
 
     def __post_init__(self) -> None:
         if self.encoding is not None and not is_encoding(self.encoding):

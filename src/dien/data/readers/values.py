@@ -29,6 +29,11 @@ def text(values: pl.Series, expected: str = "text or whole numbers") -> pl.Serie
 
 
 _WITH_COMMA = r"^\s*[+-]?\d+,\d+\s*$"
+_GROUPED = {
+    ".": r"^\s*[+-]?\d{1,3}(?:\.\d{3})+(?:,\d+)?\s*$",  # 1.234,5
+    ",": r"^\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*$",  # 1,234.5
+}
+"""Numbers with something between thousands, by what it is."""
 
 WHOLE = 1 << 53
 """Below it floats hold every whole number."""
@@ -75,8 +80,8 @@ def floats(values: pl.Series, expected: str) -> pl.Series:
         bad = found.is_null() & given.is_not_null()
         if bad.any() and (mark := given.filter(bad)[0]) in LIKELY:
             expected += f", or say nulls: [{mark}] of this table in the schema, where it marks a missing one"
-        elif bad.any() and re.match(_WITH_COMMA, given.filter(bad)[0]):
-            expected += ", or say decimal: ',' of this table in the schema, where the comma begins a fraction"
+        elif bad.any():
+            expected += _of_commas(given.filter(bad)[0])
         refuse(values, bad, expected)
     elif dtype.is_numeric() or dtype == pl.Null:
         found = values.cast(pl.Float64)
@@ -86,13 +91,39 @@ def floats(values: pl.Series, expected: str) -> pl.Series:
     return filled
 
 
-def with_points(frame: pl.DataFrame) -> pl.DataFrame:
-    """Write cells of text that are a number with a decimal comma with a point instead."""
+def _of_commas(text: str) -> str:
+    """Say which ``decimal`` reads a number with a comma; empty of other text."""
+    comma = re.match(_WITH_COMMA, text) or re.match(_GROUPED["."], text)
+    ways = ["decimal: ',' of this table in the schema, where the comma begins a fraction"] if comma else []
+    if re.match(_GROUPED[","], text):
+        ways.append("decimal: '.' of this table in the schema, where commas stand between thousands")
+    return f", or say {', or '.join(ways)}" if ways else ""
+
+
+def as_plain_numbers(frame: pl.DataFrame, decimal: str) -> tuple[pl.DataFrame, int]:
+    """Write numbers in cells of text with a point before their fraction, and nothing between thousands.
+
+    Args:
+        frame: some rows of a file.
+        decimal: what stands before the fraction, a comma or a point; the other one may stand between
+            thousands.
+
+    Returns:
+        The rows, and how many numbers had something between thousands.
+    """
+    between, count = "." if decimal == "," else ",", 0
     for column in frame.iter_columns():
-        if column.dtype == pl.String and (found := column.str.contains(_WITH_COMMA).fill_null(False)).any():
-            point = column.str.replace(",", ".", literal=True)
-            frame = frame.with_columns(pl.when(found).then(point).otherwise(column).alias(column.name))
-    return frame
+        if column.dtype != pl.String:
+            continue
+        grouped = column.str.contains(_GROUPED[between]).fill_null(False)
+        comma = column.str.contains(_WITH_COMMA).fill_null(False) & (decimal == ",")
+        if not (grouped | comma).any():
+            continue
+        count += int(grouped.sum())
+        plain = pl.when(grouped).then(column.str.replace_all(between, "", literal=True)).otherwise(column)
+        plain = pl.when(grouped | comma).then(plain.str.replace(",", ".", literal=True)).otherwise(column)
+        frame = frame.with_columns(plain.alias(column.name))
+    return frame, count
 
 
 def evaluated(made: pl.Expr) -> pl.Series:

@@ -234,7 +234,9 @@ def test_a_comma_does_not_both_begin_a_fraction_and_stand_between_values(
     }
     if where == "interactions.history":
         tables.pop("behaviours")
-    with pytest.raises(DataError, match=rf"{where}\.separator is the comma that decimal"):
-        TableSpec.of({**schema, **tables}, "schema")
-    plain = {name: {**table, "decimal": "."} for name, table in tables.items()}
+    for decimal in ",", ".":
+        said = {name: {**table, "decimal": decimal} for name, table in tables.items()}
+        with pytest.raises(DataError, match=rf"{where}\.separator is the comma that decimal"):
+            TableSpec.of({**schema, **said}, "schema")
+    plain = {name: {**table, "decimal": None} for name, table in tables.items()}
     TableSpec.of({**schema, **plain}, "schema")

@@ -318,10 +318,10 @@ class TableSpec(Strict):
             table = tables[side] if feature.from_ is None else self.interactions
             lists.append((f"features.{side}.{name}", table, feature))
         for where, table, one in lists:
-            if table.decimal == "," and getattr(one, "separator", None) == ",":
+            if table.decimal is not None and getattr(one, "separator", None) == ",":
                 raise ValueError(
-                    f"{where}.separator is the comma that decimal of its table names; write "
-                    "lists with another separator, or numbers with a point"
+                    f"{where}.separator is the comma that decimal of its table gives a meaning in numbers; "
+                    "write lists with another separator, or numbers with a point alone"
                 )
         return self
 

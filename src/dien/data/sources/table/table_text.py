@@ -22,7 +22,8 @@ class TableText(Strict):
         quote: none where quotes are text, escaped where ``\"`` stands for a quote inside of quotes.
         nulls: what marks a missing value, beside an empty field; in place of those that are known in text
             with columns (:data:`~dien.data.readers.nulls.KNOWN`).
-        decimal: a comma where numbers of text have one before their fraction, as 10,5.
+        decimal: a comma where numbers of text have one before their fraction, as 10,5 or 1.234,5; a point
+            where they have commas between thousands, as 1,234.5.
     """
 
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
@@ -76,5 +77,5 @@ class TableText(Strict):
             quoted=None if self.quote is None else self.quote != "none",
             escaped=self.quote == "escaped",
             nulls=self.nulls,
-            decimal=self.decimal or ".",
+            decimal=self.decimal,
         )

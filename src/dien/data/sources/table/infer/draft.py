@@ -26,6 +26,12 @@ from dien.data.sources.table.table_text import TableText
 from dien.errors import DataError
 from dien.yaml_text import parse_yaml
 
+_NUMBERS = {
+    ",": r"^\s*[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?\s*$",
+    ".": r"^\s*[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?\s*$",
+}
+"""Numbers by what begins their fraction."""
+
 
 def infer(
     interactions: Sequence[Path],
@@ -128,21 +134,26 @@ def _read(paths: Sequence[Path], said: TableText) -> tuple[list[HeadColumn], lis
         beside = in_comment(listed(column.name for column in marked), 150)
         said = said.model_copy(update={"nulls": nulls})
         lines.append(f"  nulls: {json.dumps(nulls)}  # what stands beside numbers in {beside}")
-    commas = [column for column in columns if said.decimal is None and _with_commas(column.values)]
-    if commas:
-        columns = head_of(paths, said.model_copy(update={"decimal": ","}).text())
-        named = in_comment(listed(column.name for column in commas), 150)
-        lines.append(f'  decimal: ","  # as in {named}')
+    commas = {column.name: sign for column in columns if (sign := _decimal(column.values)) is not None}
+    if said.decimal is None and commas:
+        named, signs = in_comment(listed(commas), 150), set(commas.values())
+        if len(signs) == 1 and signs <= {",", "."}:
+            columns = head_of(paths, said.model_copy(update={"decimal": signs.pop()}).text())
+            lines.append(f'  decimal: "{next(iter(commas.values()))}"  # as in {named}')
+        else:
+            lines.append(
+                f'  # decimal: "," or ".": say which, if {named} shall be numbers; 1,234 may be both'
+            )
     return columns, lines
 
 
-def _with_commas(values: pl.Series) -> bool:
-    """Whether a column holds numbers alone, some of them with a decimal comma."""
+def _decimal(values: pl.Series) -> str | None:
+    """Tell what begins a fraction where a column holds numbers with commas; ? where it can be either."""
     known = values.drop_nulls()
-    if known.dtype != pl.String or known.is_empty():
-        return False
-    numbers = known.str.contains(r"^\s*[+-]?\d+(,\d+)?\s*$")
-    return bool(numbers.all()) and bool(known.str.contains(",", literal=True).any())
+    if known.dtype != pl.String or not known.str.contains(",", literal=True).any():
+        return None
+    ways = [sign for sign, pattern in _NUMBERS.items() if known.str.contains(pattern).all()]
+    return ways[0] if len(ways) == 1 else "?" if ways else None
 
 
 def _text_lines(paths: Sequence[Path], said: TableText) -> list[str]:
