@@ -12,7 +12,7 @@ from dien.config import load_config
 from dien.data.sources.table import prepare
 from dien.errors import DataError
 from dien.run import Run
-from dien.serving import ScoredFile, score_pairs
+from dien.serving import ScoredFile, score_pairs, score_split
 from dien.training import fit
 
 SCHEMA = {
@@ -179,3 +179,48 @@ def test_a_column_that_could_be_two_fields_and_half_a_time_are_refused(run: Run,
 def test_the_text_of_a_split_cannot_be_said(run: Run, tmp_path: Path) -> None:
     done = dien("score", run.path, "--split", "test", "--encoding", "gbk", "--out", tmp_path / "s.jsonl")
     assert (done.returncode, "with --split leave them out" in done.message) == (2, True)
+
+
+def test_a_grown_folder_with_named_impressions_and_changes_scores_a_split_and_its_rows_of_the_log_alike(
+    tmp_path: Path,
+) -> None:
+    page = [k // 3 for k in range(600)]
+    log = pl.DataFrame(
+        {
+            "uid": [f"u{p % 15}" for p in page],
+            "sku": [f"s{k % 31}" for k in range(600)],
+            "ts": [1_700_000_000 + p * 3600 for p in page],
+            "page": [f"p{p}" for p in page],
+            "click": [k % 3 == p % 3 for k, p in enumerate(page)],
+            "dev": [["app", "web"][p % 2] for p in page],
+        }
+    )
+    plans = log.select("uid", pl.col("ts").alias("since"), plan=pl.col("ts") // 500_000)
+    schema = {
+        "interactions": {"user": "uid", "item": "sku", "time": "ts", "impression": "page", "label": "click"},
+        "users": {"user": "uid", "time": "since"},
+        "features": {
+            "user": {"plan": None},
+            "context": {"device": {"column": "dev"}, "hour": {"from_time": "hour"}},
+            "behaviour": {"time_since": None},
+        },
+    }
+    data, first = tmp_path / "data", log[:450]
+    prepare(first, data, users=plans[:450], schema=schema)
+    config = load_config(overrides=["training.epochs=1", "model.hidden_size=4", "model.max_history=6"])
+    run = Run.open(fit(data, config, tmp_path / "run", show_progress=False).run)
+    prepare(log[450:], data, users=plans, schema=schema, append=True)
+    new_users = pl.DataFrame({"uid": ["u99"], "since": [1_700_000_000], "plan": [1]})
+    grown = prepare(None, data, users=new_users, schema=schema, append=True)
+    assert grown.info.log is not None
+    assert grown.info.log.columns["device"] == ("dev",)
+
+    score_split(run, tmp_path / "split.parquet", data)
+    split = pl.read_parquet(tmp_path / "split.parquet").explode("candidates", "scores", "labels")
+    rows = split.select(uid="user", sku="candidates", ts="time", score="scores")
+    cut = rows.join(log, on=["uid", "sku", "ts"], how="left", maintain_order="left").drop("score")
+    cut.write_csv(tmp_path / "cut.csv")
+    scores, result = scores_of(run, tmp_path / "cut.csv", data=data)
+    assert result.as_in_log == {"user": "uid", "item": "sku", "time": "ts", "device": "dev"}
+    assert len(scores) > 10
+    assert scores == pytest.approx(split["scores"].to_list(), abs=1e-6)
