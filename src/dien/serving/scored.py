@@ -23,7 +23,7 @@ class ScoredFile:
         candidates: of all requests.
         unknown_candidates: candidates the run does not know.
         unknown_users: requests whose user the run does not know.
-        behaviours: entries of all histories.
+        behaviours: entries of all histories; of a split and of pairs, of those as the model reads them.
         unknown_behaviours: those whose item the run does not know.
         described_candidates: candidates of which the request gives a feature (docs/requests.md).
         described_users: users, likewise.
