@@ -60,6 +60,7 @@ class Definition(BaseModel):
         column: its column in the tables it is read from; None for the feature's name.
         from_: of an item or a user (key ``from``): where it is read from, the interactions; None for the
             table of items or users.
+        changes: whether what is read from there changes over time: the value that held at the time counts.
         width: of its embedding; None for the model's.
 
     Class attributes:
@@ -83,6 +84,7 @@ class Definition(BaseModel):
     side: Side | None = None
     column: Text | None = None
     from_: Literal["interactions"] | None = Field(default=None, alias="from")
+    changes: bool = False
     width: Annotated[int, Field(gt=0, le=65_536)] | None = None
 
     @model_validator(mode="before")
@@ -101,6 +103,15 @@ class Definition(BaseModel):
             mend = f"did you mean {close}?" if close else f"expected some of {', '.join(options)}"
             raise ValueError(f"{key} is no option of a {cls.kind} feature; {mend}")
         return data
+
+    @model_validator(mode="after")
+    def _changes_in_the_log(self) -> Definition:
+        if self.changes and self.from_ is None:
+            raise ValueError(
+                "changes is of what is read from the interactions ({from: interactions, changes: true}); of "
+                "a table of items its times say it (items.time)"
+            )
+        return self
 
     # A raw column
 

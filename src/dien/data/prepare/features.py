@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dien.data.changing import Attributes, Changing
 from dien.data.features import TIME_SINCE, Definition, Feature, Numeric, Schema, Side
+from dien.data.features.columns import CHANGING
 from dien.data.features.encoders import Intervals, Scaled, signed_log
 from dien.data.features.indices import Indices
 from dien.data.features.rules import check_names, check_shared
@@ -310,6 +311,13 @@ def _check(log: Log, columns: list[_Column]) -> None:
         check_shared(defined)
     except ValueError as error:
         raise DataError(str(error)) from error
+    for name in log.changes:
+        for suffix in CHANGING:
+            if name + suffix in defined:
+                raise DataError(
+                    f"feature {name + suffix}: a file of {name}, which changes over time, has this name; "
+                    "rename the column"
+                )
     for column in columns:
         if column.definition.side not in (None, column.side):
             raise DataError(

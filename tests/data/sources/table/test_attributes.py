@@ -3,11 +3,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dien.data.changing import Changing
 from dien.data.sources.table import TableSpec, read
 from dien.data.sources.table.prepare import prepare
 from dien.errors import DataError
@@ -117,3 +119,72 @@ def test_only_items_and_users_have_features_from_elsewhere(side: str) -> None:
         TableSpec.of({"features": {side: {"a": {"from": "interactions"}}}}, "test")
     with pytest.raises(DataError, match=r"features.item.a.from: .*'interactions' \(found 'log'\)"):
         TableSpec.of({"features": {"item": {"a": {"from": "log"}}}}, "test")
+
+
+CHANGING = {"item": {"cate": {"from": "interactions", "changes": True}}}
+EVENTS = st.lists(
+    st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(0, 6), st.none() | st.sampled_from("ab")),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(EVENTS, st.booleans())
+def test_what_changes_has_the_value_that_rows_told_by_then_and_the_first_one_before(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[Any, ...]], labelled: bool
+) -> None:
+    begin = 1_700_000_000
+    rows = [
+        {"user": user, "item": item, "time": begin + time, "cate": cate} | ({"label": 1} if labelled else {})
+        for user, item, time, cate in events
+    ]
+    schema = {"interactions": {"label": "label"} if labelled else {}, "features": CHANGING}
+    file = save(rows, tmp_path_factory.mktemp("log") / "log.jsonl")
+    log = read(file, None, None, TableSpec.of(schema, "test"))
+    kept: dict[tuple[Any, ...], Any] = {}
+    for user, item, time, cate in events:
+        kept.setdefault((user, item, time), cate)
+    ids = log.items["item"].to_list()
+    frame = log.changes["cate"]
+    assert frame.equals(frame.sort("item", "time"))
+    for item in ids:
+        told = [(t, cate) for (_, i, t), cate in kept.items() if str(i) == item and cate is not None]
+        told = sorted(told, key=lambda one: one[0])
+        own = frame.filter(pl.col("item") == ids.index(item) + 1)
+        for now in range(8):
+            # Where all rows are clicks, one tells nothing of itself.
+            known = [cate for t, cate in told if t < now + labelled]
+            wanted = known[-1] if known else told[0][1] if told else None
+            by_then = own.filter(pl.col("time") <= begin + now)["cate"].to_list()
+            if not known and told:  # of the first second the last row counts
+                wanted = [cate for t, cate in told if t == told[0][0]][-1]
+            assert (by_then[-1] if by_then else None) == wanted
+
+
+def test_changes_are_of_items_and_users_and_of_the_log(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="changes is of what is read from the interactions"):
+        TableSpec.of({"features": {"item": {"price": {"changes": True}}}}, "test")
+    history = {"interactions": {"history": "past"}, "features": CHANGING}
+    with pytest.raises(DataError, match=r"features.item.cate: changes over time.*interactions.history.time"):
+        TableSpec.of(history, "test")
+    log = pl.DataFrame(
+        {
+            "user": [1, 2] * 6,
+            "item": ["a", "b", "b", "a"] * 3,
+            "time": range(1_700_000_000, 1_700_000_012),
+            "cate": ["x", "y"] * 3 + ["y", "x"] * 3,
+        }
+    )
+    data = prepare(log, tmp_path / "data", schema={"features": CHANGING}, split="last")
+    assert [feature.name for feature in data.schema.features if feature.changes] == ["cate"]
+    later = log.with_columns(pl.col("time") + 100)
+    before = data.items["cate"]
+    assert isinstance(before, Changing)
+    grown = prepare(later, tmp_path / "data", schema={"features": CHANGING}, append=True).items["cate"]
+    assert isinstance(grown, Changing)
+    for row in (1, 2):
+        for second in (1_600_000_000, 1_700_000_006, 1_700_000_013):
+            when = np.array([second])
+            assert grown.at(np.array([row]), when) == before.at(np.array([row]), when)
+    assert grown.since.max() > 1_700_000_100

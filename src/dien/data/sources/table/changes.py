@@ -67,9 +67,12 @@ def read_changes(
     _expect_zone(side, part, times, spec)
     if part.property is not None:
         table.tell_of_properties(files)
-    changes = {name: _ordered(side, name, parts, features[name], counts) for name, parts in read.items()}
+    changes = {name: ordered(side, name, parts, features[name], counts) for name, parts in read.items()}
     if part.before == "first":
-        changes = {name: _from_the_start(side, name, frame, counts) for name, frame in changes.items()}
+        for name, frame in changes.items():
+            told = f"{side}s whose first {name} holds before its time, too (as {side}s.before says)"
+            counts.add(told, frame[side].n_unique())
+            changes[name] = from_the_start(side, frame)
     if before:
         has_row = np.zeros(len(codes), bool)
         for rows_of_chunk in table.seen:
@@ -179,7 +182,7 @@ def _rows_of(chunk: Chunk, chosen: pl.Series) -> Chunk:
     return replace(chunk, frame=chunk.frame.filter(chosen), row=rows[chosen.to_numpy()])
 
 
-def _ordered(
+def ordered(
     side: Side, name: str, parts: Sequence[pl.DataFrame], feature: Definition, counts: Counts
 ) -> pl.DataFrame:
     """Put the values of a feature in order of rows and time, and leave out what does not change it."""
@@ -197,12 +200,9 @@ def _ordered(
     return found
 
 
-def _from_the_start(side: Side, name: str, frame: pl.DataFrame, counts: Counts) -> pl.DataFrame:
+def from_the_start(side: Side, frame: pl.DataFrame) -> pl.DataFrame:
     """Let the first value of each item or user hold before its time, too."""
     first = frame.unique(side, keep="first", maintain_order=True).with_columns(time=pl.lit(0, pl.Int64))
-    counts.add(
-        f"{side}s whose first {name} holds before its time, too (as {side}s.before says)", first.height
-    )
     both = pl.concat([frame, first]).sort(side, "time", maintain_order=True)
     return both.unique([side, "time"], keep="first", maintain_order=True)
 

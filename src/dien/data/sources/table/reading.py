@@ -11,7 +11,7 @@ from dien.data.features import Side
 from dien.data.log import Log
 from dien.data.readers.files import TableFile, find, first_rows
 from dien.data.readers.text_format import TextFormat
-from dien.data.sources.table.attributes import latest_of_each
+from dien.data.sources.table.attributes import changes_of_each, latest_of_each, no_changes
 from dien.data.sources.table.behaviours import read_behaviours
 from dien.data.sources.table.changes import read_changes
 from dien.data.sources.table.counts import Counts
@@ -118,9 +118,12 @@ def read(
             table = pl.DataFrame({side: codes[side].values()})
         of_log = spec.features.of_interactions(side)
         if interactions is None:
-            table = table.with_columns(pl.lit(None, one.dtype).alias(name) for name, one in of_log.items())
+            static = {name: one.dtype for name, one in of_log.items() if not one.changes}
+            table = table.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in static.items())
+            changes |= no_changes(side, of_log)
         elif of_log:
             table = table.hstack(latest_of_each(events, in_histories, side, of_log, table.height, counts))
+            changes |= changes_of_each(events, in_histories, side, of_log, counts)
             events = events.drop(of_log)
         tables[side] = table
     return Log(

@@ -291,6 +291,12 @@ class TableSpec(Strict):
                     f"interactions.history.features.{name}: is no feature; define it under "
                     "features.behaviour, or under features.item with {from: interactions}"
                 )
+        for name, feature in of_items.items():
+            if feature.changes and history.time is None:
+                raise ValueError(
+                    f"features.item.{name}: changes over time, and what stands in histories has no time; "
+                    "name its column (interactions.history.time), or leave changes out"
+                )
         for name in own:
             if name == TIME_SINCE and (history.time is None or roles.ordered):
                 raise ValueError(

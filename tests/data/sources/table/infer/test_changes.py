@@ -94,18 +94,15 @@ def test_one_row_of_each_item_or_rows_alike_are_not_drafted_so(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_an_attribute_of_the_log_that_changes_is_no_feature_of_items(labelled: bool, tmp_path: Path) -> None:
+def test_an_attribute_of_the_log_that_changes_is_drafted_with_the_value_at_the_time(
+    labelled: bool, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(2)
     item = log()["item_id"].to_numpy()
     price = (item * 7 % 13) * 10 + np.arange(N) // 300  # each item has two, one after the other
     more = {"price": price} | ({"clicked": rng.integers(0, 2, N)} if labelled else {})
     schema, text = drafted(log(**more), None, tmp_path)
-    features = schema["features"]
-    assert not features["item"]
-    assert "price" in features["behaviour"]
+    assert schema["features"]["item"] == {
+        "price": {"from": "interactions", "changes": True, "kind": "numeric"}
+    }
     assert "an item has it for a while and then another" in text
-    if labelled:
-        assert features["context"] == {"context_price": {"column": "price", "kind": "numeric"}}
-    else:
-        assert not features["context"]
-        assert "a table of items with times" in text

@@ -262,10 +262,11 @@ def test_a_column_that_items_or_users_determine_is_theirs_and_is_read_from_the_l
     path, draft = save(of_log, tmp_path / "log.csv"), tmp_path / "schema.yaml"
     draft.write_text(text := infer([path], None, None))
     features = yaml.safe_load(text)["features"]
-    assert features["item"] == {"category_id": {"from": "interactions", "kind": "categorical"}}
+    assert features["item"] == {
+        "category_id": {"from": "interactions", "kind": "categorical"},
+        "nearly": {"from": "interactions", "changes": True, "kind": "categorical"},
+    }
     assert features["user"] == {"age": {"from": "interactions", "kind": "categorical"}}
-    assert "nearly" in features["behaviour"]
-    assert features["context"]["context_nearly"]["column"] == "nearly"
     assert "left out: name: almost every row has another value" in text
     made = read([path], None, None, TableSpec.load(draft))
     assert made.items["category_id"].null_count() == 0

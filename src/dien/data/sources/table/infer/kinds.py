@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -54,7 +55,7 @@ def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:
     return {"kind": "categorical"}, "few values" if column.distinct <= _FEW else "text"
 
 
-def refusal(side: str, name: str, options: dict[str, str], column: HeadColumn) -> str:
+def refusal(side: str, name: str, options: Mapping[str, str | bool], column: HeadColumn) -> str:
     """Try a feature on the rows that were read, by what prepare parses it with; empty where it takes all."""
     try:
         spec = TableSpec.of({"features": {side: {name: options}}}, "draft")

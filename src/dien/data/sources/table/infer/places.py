@@ -37,12 +37,14 @@ class Place:
         side: whose feature it is; None leaves it out.
         why: the reason; empty where it is the usual place.
         each: of an attribute of items or users, the same with a row for each of them.
+        changes: whether it is an attribute of items that changes over time.
     """
 
     column: HeadColumn
     side: str | None
     why: str = ""
     each: HeadColumn | None = None
+    changes: bool = False
 
 
 def places(
@@ -52,6 +54,7 @@ def places(
     item: HeadColumn | None,
     labelled: bool,
     of_impression: Sequence[HeadColumn] = (),
+    timed: bool = True,
 ) -> list[Place]:
     """Find the place of every column that has no role.
 
@@ -62,16 +65,16 @@ def places(
         item: likewise; None where a row holds several items.
         labelled: whether the log says what was shown and not clicked.
         of_impression: columns that are equal for what was shown together; none where each row is alone.
+        timed: whether what items have at a time can be told.
     """
     clicked = None if label is None else _Clicks.of(label, of_impression)
     found: list[Place] = []
     for column in columns:
         place = _place(column, clicked, user, item, labelled)
-        changing = place.each is None and place.side in ("context", "behaviour") and not column.problem
+        changing = timed and place.each is None and place.side is not None and not column.problem
         if changing and after_the_click(column.name) is None and changes_rarely(item, column):
-            found += _of_both(column, labelled)
-        else:
-            found.append(place)
+            place = Place(column, "item", "an item has it for a while and then another", changes=True)
+        found.append(place)
     return found
 
 
@@ -190,15 +193,6 @@ def changes_rarely(item: HeadColumn | None, column: HeadColumn) -> bool:
     share = rows["value"].value_counts(normalize=True)["proportion"]
     by_chance = float((share**2).sum())  # how often two rows have one value, were they drawn by chance
     return alike >= _PAIRS and _STAYS * alike <= stays < alike and by_chance < _BY_CHANCE
-
-
-def _of_both(column: HeadColumn, labelled: bool) -> list[Place]:
-    """Place what an item has for a while: of past clicks, and of what is shown where that is in the log."""
-    why = "an item has it for a while and then another: the value at the time"
-    if labelled:
-        return [Place(column, "behaviour", why), Place(column, "context", f"{why}, of what is shown")]
-    table = "a table of items with times (items: {time: COLUMN}) gives it to candidates, too"
-    return [Place(column, "behaviour", f"{why}; {table}")]
 
 
 def _says(column: HeadColumn, clicked: _Clicks) -> Alone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 from dien.data.sources.table.infer.head import HeadColumn
 
@@ -32,6 +33,7 @@ def plain(text: str) -> str:
     return text if word and not special else json.dumps(text)
 
 
-def inside(options: dict[str, str]) -> str:
+def inside(options: Mapping[str, str | bool]) -> str:
     """Write options as a YAML mapping on one line."""
-    return "{" + ", ".join(f"{key}: {plain(value)}" for key, value in options.items()) + "}"
+    written = {key: str(v).lower() if isinstance(v, bool) else plain(v) for key, v in options.items()}
+    return "{" + ", ".join(f"{key}: {value}" for key, value in written.items()) + "}"

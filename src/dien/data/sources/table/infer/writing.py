@@ -196,7 +196,9 @@ class Draft:
     def _features(self) -> list[str]:
         label, user, item = (self.roles[role].column for role in ("label", "user", "item"))
         page = "clicked" in self.roles["item"].options or self.roles["clicked"].column is not None
-        found = places(self._rest, label, user, None if page else item, self._labelled, self._of_impression)
+        timed = self.roles["time"].column is not None and self.roles["history"].column is None
+        one = None if page else item
+        found = places(self._rest, label, user, one, self._labelled, self._of_impression, timed)
         lines = []
         for side in ("item", "user", "behaviour", "context"):
             lines.append(f"  {side}:")
@@ -226,9 +228,12 @@ class Draft:
     def _feature(self, side: str, place: Place) -> str:
         """Write the line of a feature, or why it is left out."""
         column = place.column
-        options, why = kind_of(place.each or column)
+        kind, why = kind_of(place.each or column)
+        options: dict[str, str | bool] = {**kind}
         if place.each is not None and "kind" in options:
             options = {"from": "interactions", **options}
+        if place.changes and "kind" in options:
+            options = {"from": "interactions", "changes": True, **options}
         if place.side is None and not column.problem:
             options, why = {}, place.why
         elif place.why and "kind" in options:
