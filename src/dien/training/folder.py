@@ -10,8 +10,8 @@ from typing import Any
 
 from dien.config import RunConfig, override
 from dien.errors import ConfigError, RunError
-from dien.files import is_unfinished, make_folder, remove_unfinished
-from dien.lock import locked
+from dien.files import is_unfinished, remove_unfinished
+from dien.places import owned
 from dien.run import differences
 
 
@@ -41,10 +41,9 @@ def one_command(
     try:
         if out.exists() and not file.exists() and _holds_something(out):
             raise RunError(f"{out}: exists and holds no {name}; choose another --out")
-        make_folder(out.parent)
     except OSError as error:
         raise RunError(f"{out}: cannot be written ({error})") from error
-    with locked(out, RunError):
+    with owned(out, RunError):
         try:
             (out / "runs").mkdir(parents=True, exist_ok=True)
             remove_unfinished(out)
