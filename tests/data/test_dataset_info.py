@@ -74,6 +74,12 @@ def test_a_wrong_field_of_a_feature_is_named_with_its_file(folder, change, messa
         (lambda info: info["sizes"]["splits"].pop("valid"), r"expected train, valid, test - at `\$.sizes`"),
         (lambda info: info["negatives"].update(sampled=None), r"got `null` - at `\$.negatives.sampled`"),
         (lambda info: info.update(auxiliary_negatives="none"), r"at `\$.auxiliary_negatives`"),
+        (lambda info: info.update(log={"columns": {"user": []}}), r"length >= 1 - at `\$.log.columns"),
+        (
+            lambda info: info.update(log={"columns": {}, "text": {"encoding": "base64"}}),
+            r"encoding 'base64'; expected one of Python, .*at `\$.log.text",
+        ),
+        (lambda info: info.update(log={"columns": {}, "separators": {"a": ""}}), r"length >= 1 - at `\$.log"),
         *(
             (
                 lambda info, name=name: info.update(from_time={name: {"what": "hour", "zone": "UTC"}}),

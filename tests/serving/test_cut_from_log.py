@@ -224,3 +224,26 @@ def test_a_grown_folder_with_named_impressions_and_changes_scores_a_split_and_it
     assert result.as_in_log == {"user": "uid", "item": "sku", "time": "ts", "device": "dev"}
     assert len(scores) > 10
     assert scores == pytest.approx(split["scores"].to_list(), abs=1e-6)
+
+
+def test_rows_of_an_atomic_file_score_by_its_fields(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    rows = [f"u{k % 5}\ti{k % 7}\t{1_600_000_000 + k}\t{'a b' if k % 2 else 'c'}\n" for k in range(80)]
+    header = "user_id:token\titem_id:token\ttimestamp:float\ttags:token_seq\n"
+    (folder / "log.inter").write_text(header + "".join(rows))
+    ok("prepare", "recbole", folder, "--out", tmp_path / "data")
+    config = load_config(model="sum-pooling", overrides=["training.epochs=1"])
+    run = Run.open(fit(tmp_path / "data", config, tmp_path / "run", show_progress=False).run)
+    (tmp_path / "cut.inter").write_text(header + "".join(rows[60:]))
+    scores, result = scores_of(run, tmp_path / "cut.inter")
+    assert result.as_in_log == {"user": "user_id", "item": "item_id", "time": "timestamp"}
+    assert (result.missing_context, result.unknown_values) == ((), {})
+    cells = (row.rstrip("\n").split("\t") for row in rows[60:])
+    (tmp_path / "named.jsonl").write_text(
+        "".join(
+            json.dumps({"user": user, "item": item, "time": int(time), "tags": tags.split()}) + "\n"
+            for user, item, time, tags in cells
+        )
+    )
+    assert scores == pytest.approx(scores_of(run, tmp_path / "named.jsonl")[0], abs=1e-6)

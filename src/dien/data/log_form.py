@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -31,7 +31,7 @@ class LogText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decimal: Literal[",", "."] | None = None
 
     def __post_init__(self) -> None:
-        assert self.said  # it checks the separator and the encoding
+        _ = self.said  # which checks the separator and the encoding
 
     @property
     def said(self) -> TextFormat:
@@ -57,6 +57,6 @@ class LogForm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         text: what the schema says of the files.
     """
 
-    columns: dict[str, tuple[str, ...]]
-    separators: dict[str, str] = {}
+    columns: dict[str, Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]]
+    separators: dict[str, Annotated[str, msgspec.Meta(min_length=1)]] = {}
     text: LogText = LogText()

@@ -72,7 +72,7 @@ def read_requests(
     """
     found = find_columns(path, fields, text, log)
     file, places = found.file, found.columns
-    if file.format == "atomic":
+    if file.format == "atomic" and log is None:
         raise DataError(f"{path}: an atomic file; expected requests as .parquet, .jsonl or .csv; convert it")
     is_empty = file.format == "jsonl"  # until a line is read; its columns are known once all are
     _refuse_pairs(path, found, fields)
@@ -105,7 +105,7 @@ def read_requests(
         for field in wanted:
             if all(map(reader.has, places[field.name])):
                 beside = columns[field.beside] if field.beside else None
-                is_text = file.format == "csv"
+                is_text = file.format in ("csv", "atomic")
                 parse = partial(_parse, field=field, is_text=is_text, beside=beside, times=times)
                 joined, column = _joined(chunk, places[field.name])
                 columns[field.name] = joined.parse(column, parse)
