@@ -4,6 +4,7 @@ import bz2
 import csv
 import gzip
 import io
+import lzma
 import zipfile
 from pathlib import Path
 
@@ -246,9 +247,6 @@ def test_json_lines_and_parquet_are_told_by_their_content(tmp_path: Path) -> Non
         assert bool(reader.kept) == ("json" not in name)
     pl.DataFrame({"user": [1]}).write_parquet(tmp_path / "part-00000")
     assert read(tmp_path / "part-00000")[0]["user"].to_list() == [1]
-    (tmp_path / "log.json").write_text('[{"user": 1}]')
-    with pytest.raises(DataError, match=r"line 1.*JSON array.*jq"):
-        read(tmp_path / "log.json")
 
 
 def test_any_name_is_read_as_the_format_that_is_said(tmp_path: Path) -> None:
@@ -320,3 +318,29 @@ def test_a_separator_that_stands_in_most_names_is_named(tmp_path: Path) -> None:
     path.write_text("user;price,eur;time\n1;2,5;1700000000\n")
     with pytest.raises(DataError, match=r"if ';' is between the columns.*--separator"):
         table_read([path], None, None, TableSpec())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("log.xlsx", b"PK\3\4", r"an Excel workbook.*read_excel\('log.xlsx'\).to_csv\('log.csv'"),
+        ("log.csv.xz", lzma.compress(b"user\n1\n"), "packed by xz.*: xz -dk log.csv.xz$"),
+        ("log.csv", lzma.compress(b"user\n1\n"), "packed by xz.*: xz -dk log.csv$"),
+        ("my log.tar.gz", gzip.compress(b"x"), "an archive of files.*: tar -xf 'my log.tar.gz'$"),
+        ("log.feather", b"ARROW1", r"read_ipc\('log.feather'\).write_parquet\('log.parquet'\)"),
+    ],
+)
+def test_a_kind_of_file_that_is_not_read_is_refused_with_the_line_that_converts_it(
+    name: str, content: bytes, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{name}: .*{says}"):
+        read(tmp_path / name)
+
+
+def test_a_workbook_by_another_name_is_refused_as_what_it_is(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "log.csv", "w") as archive:
+        archive.writestr("[Content_Types].xml", "x")
+        archive.writestr("xl/workbook.xml", "x")
+    with pytest.raises(DataError, match="an Excel workbook, which is not read"):
+        read(tmp_path / "log.csv")

@@ -1,12 +1,17 @@
 """Lines of JSON that are held to types."""
 
+import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from dien.data.readers import json_lines
 from dien.data.readers.files import table_file
 from dien.data.readers.json_lines import JsonReader, JsonType
+from dien.data.readers.reader import open_table
 from dien.errors import DataError
 
 
@@ -46,3 +51,55 @@ def test_a_typed_key_is_read_inside_of_an_object_too(tmp_path: Path) -> None:
         path.write_text(f'{{"id": 1}}\n\n{{"id": 2, "a": {value}}}')
         with pytest.raises(DataError, match=f"line 3: column 'a.b': found {found}; expected"):
             list(JsonReader(table_file(path, tmp_path), types).chunks(["id", "a.b"]))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("a.json", "utf-8-sig"), ("a.json.gz", "utf-8"), ("a.txt", "utf-8")]
+)
+def test_an_array_of_objects_is_read_as_lines_are(
+    indent: int | None, name: str, encoding: str, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [{"user": "é\n", "n": [1, 2], "at": {"x": k}} for k in range(5)]
+    content = json.dumps(rows, indent=indent, ensure_ascii=False).encode(encoding)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    reader = open_table(table_file(path, tmp_path))
+    assert reader.columns() == ["user", "n", "at.x"]
+    seen: list[int] = []
+    frame = pl.concat(reader.chunks(reader.columns(), seen.append, rows=2))
+    assert frame.rows() == [("é\n", [1, 2], k) for k in range(5)]
+    assert sum(seen) == path.stat().st_size
+    assert reader.place(3) == "element 4"
+
+
+def rows_of_x(path: Path) -> list[pl.DataFrame]:
+    reader = open_table(table_file(path, path.parent))
+    return list(reader.chunks(reader.columns() or ["x"]))
+
+
+def test_an_array_that_cannot_be_read_is_refused_with_its_element(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+
+    def refused(content: str) -> str:
+        path.write_text(content)
+        with pytest.raises(DataError) as error:
+            rows_of_x(path)
+        assert str(error.value).startswith(f"{path}: ")
+        return str(error.value)
+
+    assert "element 2: " in refused('[{"x": 1}, 3]')
+    assert "element 3: column 'x': found 'a'; expected a number" in refused('[{"x": 1.5}, {}, {"x": "a"}]')
+    for content in '[{"x": 1}', "[1]\n[2]", '[{"x": 1},]':
+        assert (
+            "expected an array of objects, or one object a line; mend it, or write lines, as jq"
+            in refused(content)
+        )
+    path.write_text("[]")
+    assert list(open_table(table_file(path, tmp_path)).chunks(["x"])) == []
+    monkeypatch.setattr(json_lines, "LARGEST_ARRAY", 20)
+    assert "a JSON array of more than 0 MiB; expected a smaller one" in refused(
+        '[{"x": 1}, {"x": 2}, {"x": 3}]'
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import glob
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from dien.data.readers.nulls import KNOWN
 from dien.data.readers.source_file import SourceFile, source_file
 from dien.data.readers.streams import BYTE_ORDER_MARK, members
 from dien.data.readers.text_format import NOTHING_SAID, Format, TextFormat
+from dien.data.readers.unread import not_read
 from dien.errors import DataError
 
 _FORMATS: dict[str, Format] = {
@@ -196,6 +198,8 @@ def table_file(path: Path, root: Path, text: TextFormat = NOTHING_SAID) -> Table
         found = _by_content(path, text) if told and size else _FORMATS.get(suffix)
     if size == 0 and (told or found not in ("jsonl", None)):  # no line is no row
         raise DataError(f"{path}: the file is empty (0 bytes); write it again, or remove it")
+    if found is None and (other := not_read(path, suffix)) is not None:
+        raise DataError(other)
     if found is None:
         raise DataError(
             f"{path}: unknown kind of file; {_EXPECTED}; or move it out of the folder, or convert it"
@@ -237,7 +241,7 @@ def _by_content(path: Path, text: TextFormat) -> Format | None:
     head = first_bytes(path)
     if head.startswith(b"PAR1"):
         return "parquet"
-    if head.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[{")):
+    if re.match(rb"\s*(?:\{|\[\s*\{)", head.removeprefix(BYTE_ORDER_MARK)):
         return "jsonl"
     of_utf16 = text.encoding is not None or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if b"\0" in head and not of_utf16:

@@ -1,10 +1,12 @@
-"""Files of JSON objects, one a line, in chunks."""
+"""Files of JSON objects, one a line or in one array, in chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any, BinaryIO, NoReturn
 
@@ -13,7 +15,6 @@ import polars as pl
 
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
-from dien.data.readers.first_lines import first_bytes
 from dien.data.readers.json_columns import column_of, telling
 from dien.data.readers.json_inside import Inside, NotInsideError, keys_before
 from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
@@ -26,6 +27,10 @@ from dien.errors import DataError
 from dien.progress import Progress
 
 _FIRST_LINES = 100  # whose keys are the columns
+_FIRST_BYTES = 1 << 10
+_BY_LINES = "write lines, as jq -c '.[]' FILE > NEW.jsonl does"
+LARGEST_ARRAY = 1 << 28
+"""Bytes of an array of objects, which is read as a whole."""
 _BLOCK = 1 << 20  # bytes decoded at once; their objects take some times as many
 
 
@@ -47,6 +52,8 @@ class JsonType:
 class JsonReader:
     """JSON objects, one a line, compressed or plain; a key that a line lacks is null there.
 
+    An array of objects is read as if each of them were a line.
+
     Args:
         file: what to read.
         types: what keys must hold; a key without a type may hold anything.
@@ -67,7 +74,7 @@ class JsonReader:
         decode = msgspec.json.Decoder(dict[str, Any]).decode
         names: dict[str, bool] = {}  # whether a line has more than null, or an empty list, for it
         number = 0
-        with open_text(self.file.path, self._dialect) as raw:
+        with self._open() as raw:
             try:
                 for line in islice(raw, _FIRST_LINES):
                     number += 1
@@ -110,7 +117,7 @@ class JsonReader:
         self._before = {}
         lines = row = pending_bytes = 0
         pending: list[Any] = []
-        with open_text(self.file.path, self._dialect, sizes_to(progress)) as raw:
+        with self._open(sizes_to(progress)) as raw:
             for block in self._blocks(raw):
                 try:
                     objects = decoder.decode_lines(block)
@@ -137,12 +144,52 @@ class JsonReader:
     def place(self, row: int) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""
         index = -1
-        with open_text(self.file.path, self._dialect) as raw:
+        with self._open() as raw:
             for number, line in enumerate(raw, 1):
                 index += not line.isspace()
                 if index == row:
-                    return f"line {number}"
+                    return f"{self._unit} {number}"
         return f"row {row + 1}"
+
+    @cached_property
+    def _is_array(self) -> bool:
+        with (
+            open_text(self.file.path, self._dialect, errors="replace") as raw,
+            suppress(UnicodeError, *DAMAGED),
+        ):
+            return raw.read(_FIRST_BYTES).removeprefix(streams.BYTE_ORDER_MARK).lstrip()[:1] == b"["
+        return False
+
+    @property
+    def _unit(self) -> str:
+        """What an object is, for errors."""
+        return "element" if self._is_array else "line"
+
+    def _open(self, observe: Callable[[memoryview], None] | None = None) -> BinaryIO:
+        """Open the objects, one a line."""
+        raw = open_text(self.file.path, self._dialect, observe)
+        if not self._is_array:
+            return raw
+        with raw:
+            try:
+                text = raw.read(LARGEST_ARRAY + 1)
+            except UnicodeError as error:
+                self._damaged(first_bad_line(self.file.path, self._dialect.encoding)[0], error, "line")
+            except DAMAGED as error:
+                self._truncated(0, error)
+        if len(text) > LARGEST_ARRAY:
+            raise DataError(
+                f"{self.file.path}: a JSON array of more than {LARGEST_ARRAY >> 20} MiB; expected a smaller "
+                f"one, or one object a line; {_BY_LINES}"
+            )
+        try:
+            objects = msgspec.json.decode(text.removeprefix(streams.BYTE_ORDER_MARK), type=list[msgspec.Raw])
+            return io.BytesIO(b"\n".join(msgspec.json.format(bytes(one), indent=-1) for one in objects))
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise DataError(
+                f"{self.file.path}: {one_line(error)}; expected an array of objects, or one object a line; "
+                f"mend it, or {_BY_LINES}"
+            ) from error
 
     def _blocks(self, raw: BinaryIO) -> Iterator[bytes]:
         """Blocks of whole lines."""
@@ -229,7 +276,7 @@ class JsonReader:
     def _values_of(self, key: str) -> Iterator[Any]:
         """Give the values of a key of all lines, as far as they can be read."""
         decode = msgspec.json.Decoder(dict[str, Any]).decode
-        with open_text(self.file.path, self._dialect) as raw, suppress(ValueError, RecursionError, *DAMAGED):
+        with self._open() as raw, suppress(ValueError, RecursionError, *DAMAGED):
             for line in raw:
                 if not line.isspace():
                     yield decode(line.removeprefix(streams.BYTE_ORDER_MARK)).get(key)
@@ -282,25 +329,24 @@ class JsonReader:
             for name, typed in self._types.items():
                 if name not in found and typed.required:
                     raise DataError(
-                        f"{self.file.path}: line {number}: no key {name!r}; found {listed(found)}; "
+                        f"{self.file.path}: {self._unit} {number}: no key {name!r}; found {listed(found)}; "
                         f"expected {typed.expected}"
                     ) from error
                 try:
                     msgspec.convert(found.get(name), typed.type if name in found else Any)
                 except msgspec.ValidationError:
                     raise DataError(
-                        f"{self.file.path}: line {number}: column {name!r}: found {shown(found[name])}; "
-                        f"expected {typed.expected}"
+                        f"{self.file.path}: {self._unit} {number}: column {name!r}: found "
+                        f"{shown(found[name])}; expected {typed.expected}"
                     ) from error
         self._damaged(number, error)
 
-    def _damaged(self, line: int, error: Exception) -> NoReturn:
-        mend = "mend or remove the line"
-        if line == 1 and first_bytes(self.file.path).removeprefix(streams.BYTE_ORDER_MARK)[:1] == b"[":
-            mend = "this is a JSON array: write one object a line, as jq -c '.[]' FILE > NEW.jsonl does"
+    def _damaged(self, number: int, error: Exception, unit: str = "") -> NoReturn:
+        unit = unit or self._unit
         raise DataError(
-            f"{self.file.path}: line {line}: {one_line(error)}; expected one JSON object in "
-            f"{self._dialect.encoding.upper()} a line; {mend}"
+            f"{self.file.path}: {unit} {number}: {one_line(error)}; expected one JSON object in "
+            f"{self._dialect.encoding.upper()} a{'n' if unit == 'element' else ''} {unit}; mend or remove "
+            f"the {unit}"
         ) from error
 
     def _truncated(self, line: int, error: Exception) -> NoReturn:

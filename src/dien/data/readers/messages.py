@@ -24,7 +24,7 @@ class BadValueError(Exception):
 
     def __init__(self, index: int, found: str, expected: str) -> None:
         super().__init__(f"found {found}; expected {expected}")
-        self.index = index
+        self.index, self.found, self.expected = index, found, expected
 
 
 def shown(value: object) -> str:

@@ -14,7 +14,7 @@ from dien.data.readers.atomic import AtomicReader
 from dien.data.readers.csv_text import CsvReader
 from dien.data.readers.files import TableFile
 from dien.data.readers.json_lines import JsonReader, JsonType
-from dien.data.readers.messages import BadValueError, no_column, one_line
+from dien.data.readers.messages import BadValueError, listed, no_column, one_line, shown
 from dien.data.readers.nulls import Nulls, added
 from dien.data.readers.parquet import ParquetReader
 from dien.data.readers.text_format import Format
@@ -128,6 +128,10 @@ class Chunk:
             if self.frame[column].is_null().all() and not self.reader.has(column):
                 found, mend = self.reader.columns(), "name the right one, or add it to the file"
                 raise no_column(self.reader.file.path, column, found, mend) from error
+            if (mark := self._mark(column, error.index)) is not None:
+                error = BadValueError(
+                    error.index, f"{mark}, which marks a missing value (key nulls)", error.expected
+                )
             raise DataError(f"{self.place(error.index)}: column {column!r}: {error}") from error
         except pl.exceptions.PolarsError as error:
             raise DataError(
@@ -135,10 +139,29 @@ class Chunk:
                 "expected other values"
             ) from error
 
+    def _mark(self, column: str, index: int) -> str | None:
+        """Find the mark that stands in a file where a row of the chunk is null; None where there is none."""
+        file = self.reader.file
+        there = file.nulls and index < self.frame.height and self.reader.may_have(column)
+        if not there or self.frame[column][index] is not None:
+            return None
+        if file.format == "jsonl":  # its marks are taken away before the values have a type
+            return f"nothing, or {listed(file.nulls)}"
+        row, first = self._row(index), 0
+        for frame in self.reader.chunks([column]):
+            if first <= row < first + frame.height:
+                value = frame[column][row - first]
+                return None if value is None else shown(value)
+            first += frame.height
+        return None
+
+    def _row(self, index: int) -> int:
+        """Give the index in the file of a row of the chunk."""
+        return self.row + index if isinstance(self.row, int) else int(self.row[index])
+
     def place(self, index: int) -> str:
         """Say where a row of the chunk is found: file and row."""
-        row = self.row + index if isinstance(self.row, int) else int(self.row[index])
-        return f"{self.reader.file.path}: {self.reader.place(row)}"
+        return f"{self.reader.file.path}: {self.reader.place(self._row(index))}"
 
 
 _GROUPS = {

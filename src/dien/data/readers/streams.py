@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from dien.data.readers.text_format import ONE_BYTE, Dialect
+from dien.data.readers.unread import not_read
 from dien.errors import DataError
 from dien.progress import Progress
 
@@ -30,6 +31,7 @@ DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
 _BUFFER = 1 << 20  # bytes read from disk at once
 _MAGIC = re.compile(
     rb"(?P<gzip>\x1f\x8b)|(?P<bz2>BZh[1-9](1AY&SY|\x17rE8P\x90))|(?P<zstd>\x28\xb5\x2f\xfd)|(?P<zip>PK[\3\5])"
+    rb"|(?P<xz>\xfd7zXZ)"
 )
 
 
@@ -57,6 +59,9 @@ def open_stream(path: Path, observe: Callable[[memoryview], None] | None = None)
     raw = io.BufferedReader(_Observed(disk, observe) if observe is not None else disk, _BUFFER)
     if magic is None:
         return cast(BinaryIO, raw)
+    if magic["xz"]:
+        raw.close()
+        raise DataError(str(not_read(path, ".xz")))
     if magic["zstd"]:
         unpacked: Any = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
     else:
@@ -154,6 +159,8 @@ def _member(path: Path, observe: Callable[[memoryview], None] | None) -> BinaryI
         disk.close()
         raise DataError(f"{path}: not a readable zip archive: {error}; expected a whole one") from error
     disk.close()
+    if "xl/workbook.xml" in names:
+        raise DataError(str(not_read(path, ".xlsx")))
     raise DataError(
         f"{path}: a zip archive of {len(names)} files ({', '.join(names[:3])}...); expected one; unpack it"
     )

@@ -101,7 +101,7 @@ BROKEN = [
     Broken("folder without files", {"log": None}, ("log", "without data files", ".parquet")),
     Broken("folder of hidden files", {"log/_SUCCESS": b"x"}, ("without data files",), interactions=("log",)),
     Broken("glob that matches nothing", {"a.csv": GOOD}, ("no file matches",), interactions=("b*.csv",)),
-    Broken("unknown suffix", {"log.xlsx": b"PK"}, ("log.xlsx", "unknown kind", ".csv", ".gz", "format: csv")),
+    Broken("unknown suffix", {"log.docx": b"PK"}, ("log.docx", "unknown kind", ".csv", ".gz", "format: csv")),
     Broken("no suffix and no text", {"log": b"MZ\0"}, ("log", "unknown kind")),
     Broken(
         "folder with a stranger",
@@ -223,7 +223,7 @@ BROKEN = [
     Broken("JSON line cut off", {"log.jsonl": _LINE + b"\n" + _LINE[:20]}, ("line 3", "JSON")),
     Broken("two JSON objects in a line", {"log.jsonl": _LINE + _LINE.strip() + _LINE}, ("line 2", "JSON")),
     Broken("JSON object over lines", {"log.jsonl": _LINE.replace(b", ", b",\n")}, ("line 1", "JSON")),
-    Broken("JSON array of objects", {"log.jsonl": b"[" + _LINE.strip() + b"]"}, ("line 1", "object")),
+    Broken("JSON array of numbers", {"log.jsonl": b"[1, 2]"}, ("element 1", "expected one JSON object")),
     Broken(
         "JSON key that no line has",
         {"log.jsonl": _LINE},

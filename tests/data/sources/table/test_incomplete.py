@@ -205,3 +205,20 @@ def test_marks_may_be_written_without_quotes(tmp_path: Path) -> None:
     path = tmp_path / "schema.yaml"
     path.write_text("items: {nulls: [NA, NULL, \\N, -1]}\n")
     assert TableSpec.load(path).items.nulls == ("NA", "NULL", "null", "Null", "\\N", "-1")
+
+
+def test_a_mark_of_what_is_missing_is_named_where_a_value_must_be_there(tmp_path: Path) -> None:
+    for users, says in (
+        (["a", "", "NULL"], "line 3: column 'user': found nothing; expected an id"),
+        (
+            ["a", "b", "NULL"],
+            "line 4: column 'user': found 'NULL', which marks a missing value .key nulls.; ex",
+        ),
+    ):
+        rows = [{**row, "user": user} for row, user in zip(rows_of(3), users, strict=True)]
+        with pytest.raises(DataError, match=says):
+            read([log(rows, tmp_path)], None, None, spec())
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"line 3: .* found nothing, or NULL, which marks a missing value"):
+        read([path], None, None, spec({"nulls": ["NULL"]}))

@@ -64,7 +64,7 @@ def test_every_rule_of_a_feature_reaches_the_log() -> None:
         (lambda: Interactions(lable="x"), r"^Interactions: lable: unknown key; did you mean label\?"),
         (
             lambda: TableSpec(items={"id": "x"}),
-            r"^TableSpec: items.id: unknown key; expected one of item, keep, format,",
+            r"^TableSpec: items.id: unknown key; expected one of item, format,",
         ),
         (
             lambda: Interactions(threshold=4),

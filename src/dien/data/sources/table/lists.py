@@ -30,9 +30,9 @@ class Unfolded(Chunk):
 
     of: NDArray[np.int64]
 
-    def place(self, index: int) -> str:
-        """Say where a row of the chunk is found: file and row."""
-        return super().place(int(self.of[index]) if index < len(self.of) else index)
+    def _row(self, index: int) -> int:
+        """Give the index in the file of a row of the chunk."""
+        return super()._row(int(self.of[index]) if index < len(self.of) else index)
 
 
 def are_written(values: pl.Series) -> bool:

@@ -267,7 +267,7 @@ def test_a_column_that_items_or_users_determine_is_theirs_and_is_read_from_the_l
         "nearly": {"from": "interactions", "changes": True, "kind": "categorical"},
     }
     assert features["user"] == {"age": {"from": "interactions", "kind": "categorical"}}
-    assert "left out: name: almost every row has another value" in text
+    assert "left out: name: text of which few values come twice" in text
     made = read([path], None, None, TableSpec.load(draft))
     assert made.items["category_id"].null_count() == 0
 

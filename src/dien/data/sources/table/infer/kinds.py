@@ -51,7 +51,7 @@ def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:
                     "separator": separator,
                 }, f"text with {separator!r} between few values"
         if column.distinct > 0.8 * len(values) and len(values) > _FEW:
-            return {}, "almost every row has another value: it says nothing about the next"
+            return {}, "text of which few values come twice: there is nothing to learn of one"
     return {"kind": "categorical"}, "few values" if column.distinct <= _FEW else "text"
 
 

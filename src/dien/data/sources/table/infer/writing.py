@@ -167,7 +167,12 @@ class Draft:
         found = find_key(side, None if owner is None else owner.name, table)
         if found.column is None:
             others = in_comment(listed(candidates(side, table)), 150)
-            return [f"{side}s:", f"  {side}: {BLANK}  # fill in the key of the {side}s: one of {others}"]
+
+            file = in_comment(str(table[0].parts[0][0])) if table else "no column"
+            return [
+                f"{side}s:",
+                f"  {side}: {BLANK}  # fill in the key of the {side}s ({file}): one of {others}",
+            ]
         self.heads[f"{side}s"].remove(found.column)
         return [
             f"{side}s:",
