@@ -13,7 +13,8 @@ from dien import DataError, Dataset, prepare
 from dien.data.batches import Batches
 from dien.data.inspection import inspect_data
 from dien.data.inspection.counts import _occurrences
-from dien.data.sources.table import TableSpec, read
+from dien.data.readers import streams
+from dien.data.sources.table import TableSpec, own_histories, read
 from dien.data.tables import SPLITS, no_leak
 
 START = 1_700_000_000
@@ -167,6 +168,41 @@ def test_rows_that_follow_each_other_with_one_history_share_it(tmp_path: Path) -
     ]
     data = prepare(save(apart, tmp_path / "b.jsonl"), tmp_path / "b", schema=SCHEMA, split="column")
     assert (len(data.splits["train"]), len(data.splits["test"])) == (2, 2)
+
+
+@settings(max_examples=10, deadline=None)
+@given(ROWS, st.booleans(), st.integers(1, 4))
+def test_histories_are_the_same_in_chunks_of_any_size_and_what_rows_share_is_kept_once(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], timed: bool, chunk: int
+) -> None:
+    folder = tmp_path_factory.mktemp("chunks")
+    spec = TableSpec.of(TIMED if timed else SCHEMA, "test")
+    # each row three times, at one time
+    thrice = [row for row in written(rows, ["train", "test"]) for _ in range(3)]
+    pl.DataFrame(thrice).write_csv(folder / "log.csv")
+    whole = read([folder / "log.csv"], None, None, spec)
+    kept: list[int] = []
+
+    class Counted(own_histories.Columns):
+        def add(self, name: str, part: pl.Series) -> None:
+            kept.extend(part.to_list() if name == "item" else [])
+            super().add(name, part)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "CHUNK_ROWS", chunk)
+        patch.setattr(own_histories, "Columns", Counted)
+        found = read([folder / "log.csv"], None, None, spec)
+    assert whole.behaviours is not None
+    assert found.behaviours is not None
+    for part in ("behaviours", "events"):  # in chunks items are numbered in another order
+        one, other = (
+            getattr(log, part).with_columns(log.items["item"].gather(getattr(log, part)["item"] - 1))
+            for log in (found, whole)
+        )
+        assert one.to_dicts() == other.to_dicts()
+    assert found.excluded == whole.excluded
+    assert kept == found.behaviours["item"].to_list()
+    assert found.excluded[own_histories.SAME] >= 2 * len(rows)
 
 
 def test_a_page_and_its_history_may_stand_in_one_row_as_in_mind(tmp_path: Path) -> None:
