@@ -109,7 +109,7 @@ def test_a_ready_schema_reads_its_data_set_by_the_command_in_its_file(
     assert row_of(name, arguments, data) in PAGE.read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.parametrize("name", ["taobao-ads", "mind"])
+@pytest.mark.parametrize("name", ["taobao-ads", "mind", "retailrocket"])
 def test_random_clicks_of_a_sample_are_trained_evaluated_and_scored_without_a_leak(
     name: str, tmp_path: Path
 ) -> None:
