@@ -41,6 +41,7 @@ def events_of_some_users(draw: st.DrawFn) -> Events:
         conversion=None,
         features=pl.DataFrame(named),
         context=tuple(draw(st.sets(st.sampled_from(sorted(named))))),
+        lists=(),
         user_ids=_NO_IDS,
         item_ids=_NO_IDS,
         shown=~behaviour if own or draw(st.booleans()) else None,
