@@ -311,3 +311,18 @@ def test_the_recipe_of_the_paper_refuses_what_changes_over_time() -> None:
 def test_negatives_are_not_drawn_by_a_feature_that_changes() -> None:
     with pytest.raises(DataError, match=r"feature of items that does not change: item$"):
         impressions(with_changes(small_log(), SHELVES), ByTime(7, 8), negatives_by="shelf")
+
+
+@pytest.mark.parametrize(
+    "shelves",
+    [
+        pl.DataFrame({"item": [2, 1], "time": [1, 1], "shelf": ["top", "low"]}),
+        pl.DataFrame({"item": [1, 1], "time": [1, 1], "shelf": ["top", "low"]}),
+        pl.DataFrame({"item": [0, 1], "time": [1, 1], "shelf": ["top", "low"]}),
+        pl.DataFrame({"item": [1, 3], "time": [1, 1], "shelf": ["top", "low"]}),
+    ],
+)
+def test_changes_that_are_not_in_order_or_of_no_item_are_refused(shelves: pl.DataFrame) -> None:
+    log = replace(small_log(), changes={"shelf": shelves.cast({"item": pl.Int32})})
+    with pytest.raises(DataError, match=r"feature shelf: its changes are not in order.*from 1 to 2"):
+        impressions(log, ByTime(7, 8), negatives=1)

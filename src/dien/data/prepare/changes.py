@@ -13,6 +13,7 @@ from dien.data.features import Side
 from dien.data.log import Log
 from dien.data.prepare.events import Events
 from dien.data.ragged import slices, to_offsets
+from dien.errors import DataError
 
 Known = Mapping[str, tuple[Changing, NDArray[np.bool_]]]
 """By feature: its values in an earlier log, and which of them ``[S]`` are known."""
@@ -29,12 +30,22 @@ def lines_of(log: Log, changes: pl.DataFrame) -> Lines:
     Args:
         log: the log; its items or users have the rows.
         changes: of the feature, as in the log.
+
+    Raises:
+        DataError: they are not in order of rows and times, or name a row that there is not.
     """
     side = side_of(changes)
     table = log.items if side == "item" else log.users
-    lengths = np.bincount(changes[side].to_numpy(), minlength=table.height + 1)
+    row, time = changes[side].to_numpy(), changes["time"].cast(pl.Int64).to_numpy()
+    falls = (np.diff(row) < 0) | ((np.diff(row) == 0) & (np.diff(time) <= 0))
+    if falls.any() or (len(row) and not 1 <= row[0] <= row[-1] <= table.height):
+        raise DataError(
+            f"feature {changes.columns[-1]}: its changes are not in order; expected rows of {side}s from 1 "
+            f"to {table.height}, each row's times rising; sort by {side} and time, and keep one of each"
+        )
+    lengths = np.bincount(row, minlength=table.height + 1)
     lengths[0] = 1
-    return np.append(np.zeros(1, np.int64), changes["time"].cast(pl.Int64).to_numpy()), to_offsets(lengths)
+    return np.append(np.zeros(1, np.int64), time), to_offsets(lengths)
 
 
 def count_changing(
