@@ -159,11 +159,17 @@ def test_scores_never_replace_their_requests(rich_scorer: Scorer, tmp_path: Path
     assert (tmp_path / "r.jsonl").read_text() == text
 
 
-def test_scores_never_replace_a_file_of_the_run(rich_scorer: Scorer, tmp_path: Path) -> None:
+def test_scores_never_replace_a_file_of_the_run_or_lie_in_its_dataset_folder(
+    rich_scorer: Scorer, tmp_path: Path
+) -> None:
     (tmp_path / "r.jsonl").write_text(json.dumps(GOOD) + "\n")
     for name in ("items/ids.parquet", "metrics.jsonl", "metrics.csv"):
         with pytest.raises(DataError, match="is a place of files of the run; choose another path"):
             score_file(rich_scorer, tmp_path / "r.jsonl", rich_scorer.run.path / name)
+    data = Path(str(rich_scorer.run.info.data))
+    for scorer in (rich_scorer, Scorer(rich_scorer.run, data)):
+        with pytest.raises(DataError, match=f"lies in the dataset folder {data}; choose another path"):
+            score_file(scorer, tmp_path / "r.jsonl", data / "scores.jsonl")
     score_file(rich_scorer, tmp_path / "r.jsonl", rich_scorer.run.path / "scores.jsonl")
     (rich_scorer.run.path / "scores.jsonl").unlink()
 

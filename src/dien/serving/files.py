@@ -46,13 +46,16 @@ def score_file(
         text: how the text of the file is written, as far as it is said.
 
     Raises:
-        DataError: a file cannot be read or written, ``out`` is the file of requests or one of the run, or a
-            request is not as expected; nothing is left at ``out`` then but what was there before.
+        DataError: a file cannot be read or written, ``out`` is the file of requests or one of the run or its
+            dataset folder, or a request is not as expected; nothing is left at ``out`` then but what was
+            there before.
     """
     result, fields = ScoredFile(), scorer.fields
     lacking = [field.name for field in fields.all]
     columns = _CONVERSIONS if scorer.predicts_conversions else _SCORES
     of_others = {"the file of requests": requests}
+    folders = [scorer.run.info.data, None if scorer.data is None else scorer.data.path]
+    of_others |= {f"the dataset folder {folder}": Path(folder) for folder in folders if folder is not None}
     with file_of_scores(out, columns, of_others=of_others, run=scorer.run.path) as write:
         for table in read_requests(requests, fields.all, result.times, text=text):
             lacking = [name for name in lacking if name not in table.columns]

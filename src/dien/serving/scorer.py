@@ -73,6 +73,7 @@ class Scorer:
         self.run, self.device = run, device_of(device)
         if data is not None:
             data = data if isinstance(data, Dataset) else Dataset.open(data)
+        self.data = data
         self.catalogue: Catalogue = run if data is None else grown(run, data)
         self.model = run.load_model().to(self.device)
         self.calibration = self.model.calibration
