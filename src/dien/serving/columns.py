@@ -61,6 +61,9 @@ def find_columns(path: Path, fields: Sequence[Field], said: TextFormat, log: Log
             continue
         try:
             file = table_file(path, path.parent, text)
+            if file.format == "atomic" and log is None:
+                expected = "requests as .parquet, .jsonl or .csv"
+                raise DataError(f"{path}: an atomic file; expected {expected}; convert it")
             reader = open_table(file)
             names = tuple(reader.columns())
             no_header = no_header or bool(reader.doubt())

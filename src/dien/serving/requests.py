@@ -72,8 +72,6 @@ def read_requests(
     """
     found = find_columns(path, fields, text, log)
     file, places = found.file, found.columns
-    if file.format == "atomic" and log is None:
-        raise DataError(f"{path}: an atomic file; expected requests as .parquet, .jsonl or .csv; convert it")
     is_empty = file.format == "jsonl"  # until a line is read; its columns are known once all are
     _refuse_pairs(path, found, fields)
     _refuse_misspelt(path, found, fields)
