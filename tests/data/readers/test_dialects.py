@@ -344,3 +344,18 @@ def test_a_workbook_by_another_name_is_refused_as_what_it_is(tmp_path: Path) -> 
         archive.writestr("xl/workbook.xml", "x")
     with pytest.raises(DataError, match="an Excel workbook, which is not read"):
         read(tmp_path / "log.csv")
+
+
+def test_a_line_for_excel_is_no_header(tmp_path: Path) -> None:
+    for separator in ",", ";", "\t":
+        (tmp_path / "log.csv").write_text(f"sep={separator}\nuser{separator}item\n1{separator}2\n")
+        with pytest.raises(DataError, match=r"line 1: 'sep=.*' is for Excel, and no header; take it out"):
+            read(tmp_path / "log.csv")
+
+
+def test_json_lines_of_utf_16_are_told_by_their_mark(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes('{"user": "é"}\n{"user": "中"}\n'.encode("utf-16"))
+    found, reader = read(path)
+    assert found["user"].to_list() == ["é", "中"]
+    assert reader.kept == {"files with UTF-16 text (told by their first lines)": 1}

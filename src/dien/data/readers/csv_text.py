@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -61,6 +62,8 @@ class CsvReader:
             except (csv.Error, ValueError, *DAMAGED) as error:
                 self._damaged(error)
         named = self.file.text.columns
+        if re.fullmatch("sep=.?", line := self.dialect.separator.join(first)):
+            raise DataError(f"{self.file.path}: line 1: {line!r} is for Excel, and no header; take it out")
         if named is None:
             if len(set(first)) < len(first) and (doubt := self._no_header()):
                 raise DataError(f"{self.file.path}: {doubt}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import glob
 import re
 import zipfile
@@ -14,7 +13,7 @@ from urllib.parse import unquote
 
 from msgspec import structs
 
-from dien.data.readers.first_lines import first_bytes
+from dien.data.readers.first_lines import first_bytes, is_utf16
 from dien.data.readers.nulls import KNOWN
 from dien.data.readers.source_file import SourceFile, source_file
 from dien.data.readers.streams import BYTE_ORDER_MARK, members
@@ -243,7 +242,7 @@ def _by_content(path: Path, text: TextFormat) -> Format | None:
         return "parquet"
     if re.match(rb"\s*(?:\{|\[\s*\{)", head.removeprefix(BYTE_ORDER_MARK)):
         return "jsonl"
-    of_utf16 = text.encoding is not None or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    of_utf16 = text.encoding is not None or is_utf16(head)
     if b"\0" in head and not of_utf16:
         return None
     return "csv"

@@ -39,6 +39,11 @@ def first_bytes(path: Path) -> bytes:
     return found
 
 
+def is_utf16(head: bytes) -> bool:
+    """Whether the first bytes of a file are the mark of UTF-16."""
+    return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
 def dialect_of(path: Path, said: TextFormat, usual: str | None) -> Dialect:
     """Find out how a text file is written.
 
@@ -54,7 +59,7 @@ def dialect_of(path: Path, said: TextFormat, usual: str | None) -> Dialect:
     encoding = said.encoding
     if encoding is None:
         encoding = "utf-8"
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if is_utf16(head):
             encoding = "utf-16"
             told.append("UTF-16 text")
     lines = _lines(head, encoding)

@@ -15,6 +15,7 @@ import polars as pl
 
 from dien.data.readers import streams
 from dien.data.readers.files import TableFile
+from dien.data.readers.first_lines import first_bytes, is_utf16
 from dien.data.readers.json_columns import column_of, telling
 from dien.data.readers.json_inside import Inside, NotInsideError, keys_before
 from dien.data.readers.messages import BadValueError, listed, one_line, shown, told_counts
@@ -67,7 +68,13 @@ class JsonReader:
         self._before: dict[str, list[Any]] = {}  # of each column, what tells the kind of its values so far
         self._nulls = Nulls(file.nulls)
         self._inside = Inside(self._values_of)
-        self._dialect = Dialect(encoding=file.text.encoding or "utf-8", quoted=False)
+
+    @cached_property
+    def _dialect(self) -> Dialect:
+        encoding = self.file.text.encoding
+        if encoding is None:
+            encoding = "utf-16" if is_utf16(first_bytes(self.file.path)) else "utf-8"
+        return Dialect(encoding=encoding, quoted=False)
 
     def columns(self) -> list[str]:
         """See :class:`~dien.data.readers.reader.Reader`."""
@@ -102,7 +109,9 @@ class JsonReader:
 
     def told(self) -> tuple[str, ...]:
         """See :class:`~dien.data.readers.reader.Reader`."""
-        return ("JSON lines",) if self.file.told else ()
+        found = ("JSON lines",) if self.file.told else ()
+        utf16 = self.file.text.encoding is None and self._dialect.encoding == "utf-16"
+        return (*found, "UTF-16 text") if utf16 else found
 
     def doubt(self) -> str:
         """See :class:`~dien.data.readers.reader.Reader`."""

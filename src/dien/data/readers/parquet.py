@@ -75,7 +75,7 @@ class ParquetReader:
         try:
             for batch in self._parquet.iter_batches(rows or streams.CHUNK_ROWS, columns=whole):
                 self._check(batch)
-                table = without_maps(pa.Table.from_batches([batch]).select(whole))
+                table = _in_utc(without_maps(pa.Table.from_batches([batch]).select(whole)))
                 frame = cast(pl.DataFrame, pl.from_arrow(table))
                 plain = whole == list(columns) and not any(map(self._is_parameter, columns))
                 yield frame if plain else self._frame(frame, places, row)
@@ -203,6 +203,15 @@ class ParquetReader:
             f"{self.file.path}: not a readable Parquet file: {one_line(error)}; "
             "it is truncated, damaged or of another kind, write it again"
         ) from error
+
+
+def _in_utc(table: pa.Table) -> pa.Table:
+    """Give times in a zone such as +05:30, which Polars does not know, in UTC: they are the same."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and (field.type.tz or "")[:1] in ("+", "-"):
+            times = table[field.name].cast(pa.timestamp(field.type.unit, "UTC"))
+            table = table.set_column(index, field.name, times)
+    return table
 
 
 def _readable(kind: pa.DataType) -> bool:

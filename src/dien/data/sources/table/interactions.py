@@ -9,6 +9,7 @@ import polars as pl
 from dien.data.features import TIME_SINCE, Side
 from dien.data.log import CONVERSION, HISTORY, WEIGHT
 from dien.data.readers.files import TableFile, in_words
+from dien.data.sources.table.blanks import count_blanks
 from dien.data.sources.table.counts import Counts
 from dien.data.sources.table.duplicates import candidates_of, first_of_each
 from dien.data.sources.table.event_rows import Role, as_they_are, read_events, rows_in
@@ -77,6 +78,8 @@ def read_interactions(
         raise DataError(f"{where}: no interaction; expected at least one row with a click")
     count_likely_nulls(where, "user", roles.user, codes["user"], events["user"], roles.nulls, counts)
     count_likely_nulls(where, "item", roles.item_column, codes["item"], events["item"], roles.nulls, counts)
+    count_blanks(where, "user", roles.user, codes["user"], counts)
+    count_blanks(where, "item", roles.item_column, codes["item"], counts)
     _expect_a_click(events, roles, label, where)
     if label is not None:
         label.warn()

@@ -4,12 +4,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.data.readers.messages import BadValueError
-from dien.data.sources.table import infer
+from dien.data.sources.table import TableSpec, infer, read
 from dien.data.sources.table.times import TimeParser
 from dien.data.times import Times
 from dien.errors import DataError
@@ -114,3 +116,13 @@ def test_a_zone_that_no_time_needs_is_said() -> None:
         parser.parse(pl.Series(values))
         with pytest.warns(UserWarning, match="time_zone is Europe/Berlin, but no time needs it"):
             parser.end({})
+
+
+@pytest.mark.parametrize("zone", ["+05:30", "-03:00", "Europe/Berlin", "UTC"])
+def test_typed_times_of_any_zone_are_the_moments_that_they_are(zone: str, tmp_path: Path) -> None:
+    times = pa.array([1_700_000_000_000, 1_700_000_060_000], pa.timestamp("ms", zone))
+    pa.parquet.write_table(
+        pa.table({"user": ["u", "v"], "item": ["i", "j"], "time": times}), tmp_path / "a.parquet"
+    )
+    made = read([tmp_path / "a.parquet"], None, None, TableSpec())
+    assert made.events["time"].to_list() == [1_700_000_000, 1_700_000_060]
