@@ -90,15 +90,19 @@ class Differing:
 
 def group(events: Events) -> Impressions:
     """Group events into impressions: those of one user, time and context, or of one name in the log."""
-    E = len(events)
     candidate, start = _candidates(events), _starts(events)
-    head = _by_context(events, _heads(events, start))[candidate]  # [C]
-    shown = np.empty(E, np.int64)  # [E] of a head: the first candidate of its impression
-    shown[head[::-1]] = candidate[::-1]  # of several the one that is written last
-    event = candidate[shown[head] == candidate]  # [I]
-    place = np.empty(E, np.int64)
-    place[event] = np.arange(len(event))
-    number = place[shown[head]]  # [C] impression of each candidate
+    head = _by_context(events, _heads(events, start))  # [E]
+    if events.shown is not None:
+        first = np.empty(len(events), np.int64)  # [E] of a head: the first candidate of its impression
+        first[head[candidate][::-1]] = np.arange(len(candidate))[::-1]  # of several the one written last
+        head = first[head[candidate]]  # [C] of each candidate, among them
+    begins = head == np.arange(len(candidate))
+    event = candidate[begins]  # [I]
+    number = (np.cumsum(begins) - 1)[head]  # [C] impression of each candidate
+    lengths = np.bincount(number, minlength=len(event))
+    if (number[1:] < number[:-1]).any():
+        candidate = candidate[np.argsort(number, kind="stable")]
+    del head, begins, number  # as long as the events: there is room for what follows
     before: NDArray[np.int64] = np.cumsum(events.behaviour) - events.behaviour  # [E] behaviours before each
     end, begin = before[start[event]], before[_latest(first_of_user(events))[event]]
     if events.history is not None:
@@ -109,8 +113,8 @@ def group(events: Events) -> Impressions:
         time=events.time[event],
         end=end,
         past=end - begin,
-        lengths=np.bincount(number, minlength=len(event)),
-        candidate=candidate[np.argsort(number, kind="stable")],
+        lengths=lengths,
+        candidate=candidate,
         column=None if events.split is None else events.split[event],
     )
 
