@@ -130,3 +130,15 @@ def test_a_mark_of_a_missing_value_is_no_click_and_is_refused_unless_it_is_said_
     spec = TableSpec.of({"interactions": {"label": {"column": "at", "known": True}}}, "schema")
     with pytest.raises(DataError, match=rf"line 3: column 'at': found '{mark}'.*nulls: \[{mark}\]"):
         read([path], None, None, spec)
+
+
+def test_of_many_kinds_of_events_some_are_kept_and_a_named_one_is_found_however_late_it_comes() -> None:
+    parser = LabelParser(Interactions(label={"column": "event", "is": ["2999", "buy"]}))
+    for start in range(0, 3000, 500):
+        parser.parse(pl.Series("event", range(start, start + 500)))
+    with pytest.warns(
+        UserWarning, match=r"names 'buy', .* found 0, 1, .*, 19 and more than 980 more"
+    ) as said:
+        parser.warn()
+    assert len(said) == 1
+    assert len(parser._seen) < 2000

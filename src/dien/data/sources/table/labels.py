@@ -15,6 +15,7 @@ from dien.data.sources.table.values import at_least, labels
 from dien.data.spelling import respelt, spelling_of
 
 _SHOWN = 20  # values of a column that a warning names at most
+_COUNTED = 1000  # and counts at most: a column of ids, named by mistake, has millions
 
 NOT_NAMED = "labels without a value (kept, not clicked)"
 """What the report calls rows whose kind of event is not given."""
@@ -32,6 +33,8 @@ class LabelParser:
         self._label: Label = roles.label
         self._threshold = roles.threshold
         self._marks_said = roles.nulls is not None
+        self._clicks = [spelling_of(name) for name in roles.label.is_ or ()]
+        self._clicked: set[str] = set()  # which of these occurred
         self._seen: dict[str, None] = {}
         self.without = 0
         """Rows without a kind of event."""
@@ -44,7 +47,7 @@ class LabelParser:
                 the label of it, the column holds lists, or a mark of what is missing would be a click.
         """
         if self._label.is_ is not None:
-            return self._one_of(values, self._label.is_)
+            return self._one_of(values)
         if self._label.known:
             if not self._marks_said:
                 _expect_no_marks(values)
@@ -68,7 +71,7 @@ class LabelParser:
     def warn(self) -> None:
         """Warn of each kind of event that means a click and never occurred."""
         for name in self._label.is_ or ():
-            if spelling_of(name) not in self._seen:
+            if spelling_of(name) not in self._clicked:
                 warnings.warn(
                     f"interactions.label.is names {name!r}, which column {self._label.column!r} never holds; "
                     f"found {self._found()}; mend the name, or take it out of the list",
@@ -76,18 +79,22 @@ class LabelParser:
                 )
 
     def _found(self) -> str:
-        found = list(self._seen)
-        return listed(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+        more = min(len(self._seen), _COUNTED) - _SHOWN
+        least = "more than " if len(self._seen) > _COUNTED else ""
+        return listed(list(self._seen)[:_SHOWN]) + (f" and {least}{more} more" if more > 0 else "")
 
-    def _one_of(self, values: pl.Series, clicks: tuple[str, ...]) -> pl.Series:
+    def _one_of(self, values: pl.Series) -> pl.Series:
         """Mark the rows whose kind of event is one of some."""
         expected = "one kind of event, as text or a whole number; mend interactions.label.column"
         found = cast(values, pl.String()) if values.dtype == pl.Boolean else text(values, expected)
         kinds = respelt(found.str.strip_chars())[0]
-        self._seen |= dict.fromkeys(kinds.drop_nulls().unique(maintain_order=True))
+        different = kinds.drop_nulls().unique(maintain_order=True)
+        self._clicked.update(different.filter(different.is_in(self._clicks)))
+        if len(self._seen) <= _COUNTED:
+            self._seen |= dict.fromkeys(different.head(_COUNTED + 1))
         missing = (kinds.is_null() | (kinds == "")).fill_null(True)
         self.without += int(missing.sum())
-        return cast(kinds.is_in([spelling_of(name) for name in clicks]).fill_null(False), pl.Int8())
+        return cast(kinds.is_in(self._clicks).fill_null(False), pl.Int8())
 
 
 def _expect_no_marks(values: pl.Series) -> None:
