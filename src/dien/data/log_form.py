@@ -17,7 +17,7 @@ class LogText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         columns: names of the columns of files without a header.
         separator: between the columns.
         encoding: of the text.
-        quote: none where quotes are text.
+        quote: none where quotes are text, escaped where a backslash stands before a quote inside of quotes.
         nulls: what marks a missing value.
         decimal: what stands before the fraction of a number.
     """
@@ -26,7 +26,7 @@ class LogText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     columns: tuple[str, ...] | None = None
     separator: str | None = None
     encoding: str | None = None
-    quote: Literal["none"] | None = None
+    quote: Literal["none", "escaped"] | None = None
     nulls: tuple[str, ...] | None = None
     decimal: Literal[",", "."] | None = None
 
@@ -41,7 +41,8 @@ class LogText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             columns=self.columns,
             separator=self.separator,
             encoding=self.encoding,
-            quoted=False if self.quote == "none" else None,
+            quoted=None if self.quote is None else self.quote != "none",
+            escaped=self.quote == "escaped",
             nulls=self.nulls,
             decimal=self.decimal,
         )

@@ -101,7 +101,7 @@ def _texts(path: Path, said: TextFormat, log: LogForm | None) -> Iterator[TextFo
     """Give the ways in which text may be written: as in the log, so without a header, as it tells itself."""
     if log is not None and log.text.said != TextFormat():
         of_log = log.text.said
-        keys = [key.name for key in fields_of(TextFormat) if getattr(said, key.name) in (None, ".")]
+        keys = [key.name for key in fields_of(TextFormat) if getattr(said, key.name) == key.default]
         both = replace(said, **{key: getattr(of_log, key) for key in keys})
         if both.encoding != said.encoding and is_utf8(path):  # text of another encoding hardly ever is
             both = replace(both, encoding=said.encoding)

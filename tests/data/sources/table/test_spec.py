@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from dien.data.features import Categorical, Multi, Numeric
+from dien.data.log_form import LogText
+from dien.data.readers.text_format import TextFormat
 from dien.data.sources.table import TableSpec
+from dien.data.sources.table.form_of import form_of
 from dien.data.sources.table.spec import Interactions
+from dien.data.sources.table.table_text import TableText
 from dien.errors import DataError
 
 
@@ -240,3 +244,19 @@ def test_a_comma_does_not_both_begin_a_fraction_and_stand_between_values(
             TableSpec.of({**schema, **said}, "schema")
     plain = {name: {**table, "decimal": None} for name, table in tables.items()}
     TableSpec.of({**schema, **plain}, "schema")
+
+
+def test_a_dataset_folder_keeps_every_key_of_the_text_of_a_log() -> None:
+    assert set(LogText.__struct_fields__) == set(TableText.model_fields)
+    text = {
+        "format": "csv", "columns": ["u", "i", "t"], "separator": "::", "encoding": "gbk", "quote": "none",
+        "nulls": ["-"], "decimal": ",",
+    }  # fmt: skip
+    roles = {"user": "u", "item": "i", "time": "t", **text}
+    spec = TableSpec.of({"interactions": roles}, "test")
+    form = form_of(spec)
+    assert form.text.said == spec.interactions.text()
+    assert TextFormat() not in (form.text.said, TableText(quote="escaped").text())
+    assert form.columns == {"user": ("u",), "item": ("i",), "time": ("t",)}
+    paged = TableSpec.of({"interactions": {"item": {"column": "page"}, "time": {"order": "file"}}}, "test")
+    assert form_of(paged).columns == {"user": ("user",)}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from dien.data.log_form import LogForm, LogText
+from dien.data.log_form import LogForm
 from dien.data.sources.table.spec import TableSpec
-from dien.data.sources.table.table_text import TableText
 from dien.data.sources.table.time_keys import columns_of
 
 
@@ -28,5 +25,4 @@ def form_of(spec: TableSpec) -> LogForm:
             columns[name] = (feature.column or name,)
         if of_log and (separator := getattr(feature, "separator", None)) is not None:
             separators[name] = separator
-    said = roles.model_dump(include=set(TableText.model_fields), exclude_none=True)
-    return LogForm(columns=columns, separators=separators, text=msgspec.convert(said, LogText))
+    return LogForm(columns=columns, separators=separators, text=roles.kept())

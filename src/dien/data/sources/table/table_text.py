@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from dien.data.features.definition import Text
+from dien.data.log_form import LogText
 from dien.data.readers.text_format import TextFormat, is_encoding, is_separator
 from dien.data.sources.table.strict import Strict
 
@@ -67,15 +68,10 @@ class TableText(Strict):
             raise ValueError("expected an encoding that Python knows, as latin-1, gbk or utf-16")
         return encoding
 
+    def kept(self) -> LogText:
+        """Give what a dataset folder keeps of it."""
+        return LogText(**self.model_dump(include=set(TableText.model_fields), exclude_none=True))
+
     def text(self) -> TextFormat:
         """Give what the readers of files are told."""
-        return TextFormat(
-            format=self.format,
-            columns=self.columns,
-            separator=self.separator,
-            encoding=self.encoding,
-            quoted=None if self.quote is None else self.quote != "none",
-            escaped=self.quote == "escaped",
-            nulls=self.nulls,
-            decimal=self.decimal,
-        )
+        return self.kept().said
