@@ -11,6 +11,8 @@ import msgspec
 from dien.data.readers.nested import the_only, value_inside
 from dien.data.readers.parameters import are_parameters, parameter
 
+_OBJECTS = {dict, type(None), msgspec.UnsetType}  # where no list is and no other value
+
 
 class NotInsideError(Exception):
     """A line whose objects do not hold what a name says.
@@ -89,6 +91,9 @@ class Inside:
         first = next((one for one in values if one is not None and one is not msgspec.UNSET), None)
         take = parameter if isinstance(first, list) and self._are_parameters(key) else value_inside
         made: list[Any] = []
+        if take is value_inside and len(path) == 1 and set(map(type, values)) <= _OBJECTS:
+            (name,) = path
+            return [value.get(name, msgspec.UNSET) if type(value) is dict else value for value in values]
         try:
             for value in values:
                 made.append(take(value, path))  # noqa: PERF401  # how many is needed

@@ -258,12 +258,15 @@ class JsonReader:
         """Make typed columns of decoded lines; ``row`` is the index of the first in the file."""
         series = []
         others = self._objects(columns)
+        wholes: dict[str, list[Any]] = {}  # what stands at keys before a dot
         for i, name in enumerate(columns):
             values = [getattr(one, f"f{i}") for one in objects]
             at = {}
             for key in self._keys_before(name, columns):
-                field = f"f{columns.index(key)}" if key in columns else f"o{others.index(key)}"
-                at[key] = [getattr(one, field) for one in objects]
+                if key not in wholes:
+                    field = f"f{columns.index(key)}" if key in columns else f"o{others.index(key)}"
+                    wholes[key] = [getattr(one, field) for one in objects]
+                at[key] = wholes[key]
             if at:
                 inside = self._taken(name, values, at, row)
                 values = self._converted(name, values, inside, row) if name in self._types else inside

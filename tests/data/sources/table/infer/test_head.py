@@ -1,10 +1,12 @@
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from dien.data.sources.table import TableSpec, read
+from dien.data.sources.table import TableSpec, infer, read
+from dien.data.sources.table.infer import head
 from dien.data.sources.table.infer.head import HeadColumn, head_of
 from dien.errors import DataError
 
@@ -99,3 +101,22 @@ def test_a_name_that_stands_for_others_is_listed_and_refused(name: str, tmp_path
     schema = {"features": {"context": {"x": {"column": name}}}}
     with pytest.raises(DataError, match="cannot be read; rename it"):
         read([path], None, None, TableSpec.of(schema, "schema"))
+
+
+def test_of_very_many_names_inside_objects_those_of_most_rows_are_drafted_and_the_others_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head, "_NAMES", 3)
+    rows = [
+        {"user": k % 5, "item": k % 7, "time": 1_700_000_000 + k, "d": {f"k{k % 9}": k % 2, "all": k % 3}}
+        for k in range(60)
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    names = [column.name for column in head_of([path])]
+    rare = "d.k2, d.k3, d.k4, d.k5, d.k6, d.k7, d.k8"
+    assert names == ["user", "item", "time", "d.k0", "d.all", "d.k1", rare]
+    says = "7 such names, all of fewer rows, are not looked at; name in the schema what is wanted"
+    assert says in infer([path], None, None)
+    monkeypatch.setattr(head, "_NAMES", 100)
+    assert "d.k8" in [column.name for column in head_of([path])]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +18,11 @@ from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.readers.values import evaluated
 from dien.data.sources.table.times import TimeParser
 from dien.errors import DataError
+
+_NAMES = 100
+"""Values inside objects that are looked at, at most; there may be thousands, each in few rows."""
+_MANY = "are not looked at; name in the schema what is wanted"
+_ROWS = 1000  # that tell which of them are frequent
 
 
 @dataclass(frozen=True)
@@ -70,15 +77,36 @@ def head_of(paths: Sequence[Path], text: TextFormat = NOTHING_SAID) -> list[Head
     files = find(paths, text)
     _expect_the_same_columns(files)
     problems: dict[str, str] = {}
-    heads = [(file.path, _first_rows(file, problems)) for file in first_rows(files, HEAD_ROWS)]
-    names = dict.fromkeys(column.name for _, columns in heads for column in columns)
+    read = first_rows(files, HEAD_ROWS)
+    rare = _rare_names(read)
+    heads = [(file.path, _first_rows(file, problems, rare)) for file in read]
+    names = dict.fromkeys(column.name for _, head in heads for column in head)
     parts: dict[str, list[tuple[Path, pl.Series]]] = {name: [] for name in names}
-    for path, columns in heads:
-        rows = columns[0].len() if columns else 0
-        found = {column.name: column for column in columns}
+    for path, head in heads:
+        rows = head[0].len() if head else 0
+        found = {column.name: column for column in head}
         for name in names:  # a key that no line of a file has is null there
             parts[name].append((path, found.get(name, _nulls(name, rows))))
-    return [column_of(name, values, problems.get(name, "")) for name, values in parts.items()]
+    columns = [column_of(name, values, problems.get(name, "")) for name, values in parts.items()]
+    if rare:
+        nulls = [(path, _nulls("", head[0].len() if head else 0)) for path, head in heads]
+        why = f"{len(rare):,} such names, all of fewer rows, {_MANY}"
+        columns.append(column_of(", ".join(rare), nulls, why))
+    return columns
+
+
+def _rare_names(files: Sequence[TableFile]) -> list[str]:
+    """Name what stands inside objects beyond the names that have most values in the first rows."""
+    known: dict[str, int] = {}
+    for file in files:
+        dotted = [name for name in open_table(file).columns() if "." in name and not is_pattern(name)]
+        known |= {name: known.get(name, 0) for name in dotted}
+        with suppress(DataError):  # whoever reads the column says it
+            for frame in islice(open_table(file).chunks(dotted, rows=_ROWS), 1 if dotted else 0):
+                for name in dotted:
+                    known[name] += len(frame) - frame[name].null_count()
+    frequent = sorted(known, key=lambda name: -known[name])[:_NAMES]
+    return [name for name in known if name not in set(frequent)]
 
 
 def _expect_the_same_columns(files: Sequence[TableFile]) -> None:
@@ -104,18 +132,20 @@ def _expect_the_same_columns(files: Sequence[TableFile]) -> None:
             )
 
 
-def _first_rows(file: TableFile, problems: dict[str, str]) -> list[pl.Series]:
+def _first_rows(file: TableFile, problems: dict[str, str], rare: Sequence[str]) -> list[pl.Series]:
     """Read the first rows of each column.
 
     Args:
         file: to read.
         problems: takes the names of columns that cannot be read, and why; their rows are nulls.
+        rare: names that are passed over.
 
     Raises:
         DataError: no column can be read.
     """
     reader = open_table(file)
-    named = reader.columns()
+    passed = set(rare)
+    named = [name for name in reader.columns() if name not in passed]
     if doubt := reader.doubt():
         raise DataError(f"{file.path}: {doubt}")
     names = [name for name in named if name and not is_pattern(name)]
