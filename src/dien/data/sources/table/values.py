@@ -118,6 +118,8 @@ def _zero_or_one(values: pl.Series, mend: str, unknown: pl.Series | None = None)
     """
     expected = f"0 or 1, or false or true{',' if unknown is not None else ';'} {mend}"
     dtype = values.dtype
+    if dtype == pl.String and not values.null_count() and ((values == "0") | (values == "1")).all():
+        return cast(values == "1", pl.Int8())  # as most text has it: nothing to strip or to convert
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         given = values.cast(pl.String).str.strip_chars().str.to_lowercase()
         found = given.replace({"true": "1", "false": "0"}).cast(pl.Float64, strict=False)
