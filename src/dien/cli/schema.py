@@ -36,6 +36,15 @@ def infer(
     columns: Annotated[checks.Names | None, options.columns] = None,
     separator: Annotated[str | None, options.separator] = None,
     encoding: Annotated[str | None, options.encoding] = None,
+    schema: Annotated[
+        Path | None,
+        options.option(
+            "--schema",
+            "FILE",
+            "YAML file that says how the files of each table are written, where they do not tell it: their "
+            "columns, quote, encoding.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         options.option(
@@ -53,6 +62,8 @@ def infer(
     import yaml
 
     from dien.data.sources.table import infer
+    from dien.data.sources.table.infer.texts import texts_of
+    from dien.data.sources.table.spec import TableSpec
     from dien.data.sources.table.table_text import TableText
     from dien.errors import DataError
     from dien.files import write_text
@@ -67,9 +78,10 @@ def infer(
         "separator": separator,
         "encoding": encoding,
     }
-    text = infer(
-        interactions, items, users, named, TableText(**{k: v for k, v in written.items() if v is not None})
-    )
+    texts = {} if schema is None else texts_of(TableSpec.load(schema), str(schema))
+    said = {key: value for key, value in written.items() if value is not None}
+    texts["interactions"] = texts.get("interactions", TableText()).model_copy(update=said)
+    text = infer(interactions, items, users, named, texts)
     if out is not None:
         write_text(out, text)
     if as_json:

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.data.sources.table import TableSpec, check, infer, prepare, read
+from dien.data.sources.table import TableSpec, check, prepare, read
 from dien.data.sources.table.ready import READY, about
 from dien.errors import DataError
 from dien.yaml_text import parse_yaml
@@ -109,21 +109,6 @@ def test_a_ready_schema_reads_its_data_set_by_the_command_in_its_file(
     assert row_of(name, arguments, data) in PAGE.read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.parametrize("name", ["taobao-ads", "mind", "retailrocket"])
-def test_random_clicks_of_a_sample_are_trained_evaluated_and_scored_without_a_leak(
-    name: str, tmp_path: Path
-) -> None:
-    samples.write(name, tmp_path)
-    assert dien(*command(name), cwd=tmp_path).returncode == 0
-    (data,) = (tmp_path / "data").iterdir()
-    run = tmp_path / "run"
-    ok("train", data, "--set", "training.epochs=3", "--model", "din", "--out", run)
-    result: dict[str, Any] = ok("evaluate", run, "--split", "test")
-    assert result["auc"] < 0.65
-    scored = ok("score", run, "--split", "test", "--out", tmp_path / "scores.csv")
-    assert scored["candidates"] == result["rows"]
-
-
 def test_a_file_of_a_ready_schemas_name_goes_before_it_and_a_folder_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,35 +167,3 @@ def as_bigquery_writes(value: Any) -> Any:
     if isinstance(value, list):
         return [as_bigquery_writes(one) for one in value]
     return str(value) if isinstance(value, int) else value
-
-
-# What stands in the way of a draft, and which line of it, or which option, is to be written.
-_TO_WRITE = {
-    "amazon-2018": r"say items: \{keep: first\}",
-    "criteo-attribution": r"interactions\.item of the schema is \?\?\?",
-    "last-fm-1k": r"--columns user,item,time",
-    "book-crossing": r"say it as encoding in the schema",
-    "mind": r"--columns user,item,time",
-    "taobao-userbehavior": r"--columns user,item,time",
-    "tenrec": r"interactions\.time of the schema is \?\?\?",
-    "yoochoose": r"--columns user,item,time",
-}
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", READY)
-def test_a_draft_of_a_sample_is_prepared_or_the_line_to_write_is_named(name: str, tmp_path: Path) -> None:
-    candidates = samples.write(name, tmp_path)
-    make_ready(name, tmp_path)
-    given = tables(command(name), tmp_path)
-    given.pop("behaviours", None)
-
-    def road() -> Dataset:
-        draft = infer(given["interactions"], given.get("items"), given.get("users"))
-        return prepare(**given, out=tmp_path / "data", schema=parse_yaml(draft))
-
-    if name in _TO_WRITE:
-        with pytest.raises(DataError, match=_TO_WRITE[name]):
-            road()
-    else:
-        assert accounted(road()) == candidates

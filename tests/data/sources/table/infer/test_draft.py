@@ -361,7 +361,7 @@ def test_how_text_is_written_is_in_the_draft(log: pl.DataFrame, tmp_path: Path) 
     rows = log.select("user_id", "product_id", "ts").rows()
     path.write_text("".join("::".join(map(str, row)) + "\n" for row in rows))
     said = TableText(columns=("user_id", "product_id", "ts"), separator="::", format="csv")
-    draft.write_text(infer([path], None, None, text=said))
+    draft.write_text(infer([path], None, None, texts={"interactions": said}))
     spec = TableSpec.load(draft)
     assert spec.interactions.columns == said.columns
     assert read([path], None, None, spec).events.height == N

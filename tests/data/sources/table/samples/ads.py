@@ -35,8 +35,9 @@ def _avazu(folder: Path, draw: Draw) -> None:
     )
     rows = (
         (10**18 + t, c, when(t - 236_000_000, "%y%m%d%H"), 1005, i % 2, "85f751fd", "c4e18dd6", "50e219e0",
-         f"{i % 3:08x}", "2347f47a", "0f2161f8", "a99f214a", f"{u * 7919:08x}", f"{u % 5:08x}", 1, 0,
-         20_000 + i, 320, 50, 1700 + i % 5, 0, 35, -1 if u % 2 else 100_084, 79)
+         f"{i % 3:08x}", "2347f47a", "0f2161f8", "a99f214a" if u % 5 else f"{u:08x}", f"{u * 7919:08x}",
+         f"{u % 5:08x}", 1, 0, 20_000 + i, 320, 50, 1700 + i % 5, 0, 35,
+         -1 if u % 2 else 100_084, 79)
         for u, i, t, c in events(draw)
     )  # fmt: skip
     write_text(folder / "train", header, rows)

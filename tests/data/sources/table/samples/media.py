@@ -148,9 +148,10 @@ def _kuairand(folder: Path, draw: Draw) -> None:
 @sample("kuairec")
 def _kuairec(folder: Path, draw: Draw) -> None:
     def row(u: int, i: int, t: int) -> list[Any]:
-        played, whole = draw.randrange(100, 40_000), 5_000 + i * 100
-        date = when(t, "%Y%m%d")
-        return [u, i, played, whole, when(t, "%Y-%m-%d %H:%M:%S.%f")[:-3], date, f"{t}.438", played / whole]
+        whole = 5_000 + i * 100
+        played, clock = int(whole * draw.random() * 3), t + 8 * 3600
+        at = [when(clock, "%Y-%m-%d %H:%M:%S.%f")[:-3], when(clock, "%Y%m%d"), f"{t}.438"]
+        return [u, i, played, whole, *at, played / whole]
 
     header = "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio"
     write_text(folder / "big_matrix.csv", header, (row(u, i, t) for u, i, t, _ in events(draw)))

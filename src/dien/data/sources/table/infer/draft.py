@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import polars as pl
-
 from dien.data.prepare.look import expect_joined
-from dien.data.readers.files import HEAD_ROWS, find
-from dien.data.readers.messages import listed
-from dien.data.readers.nulls import KNOWN
-from dien.data.readers.reader import open_table
-from dien.data.sources.table.infer.head import HeadColumn, head_of
+from dien.data.readers.files import HEAD_ROWS
+from dien.data.sources.table.infer.head import HeadColumn
 from dien.data.sources.table.infer.histories import find_history
 from dien.data.sources.table.infer.pages import FoundObjects, find_baskets, find_objects, find_page
 from dien.data.sources.table.infer.roles import Found, find_click, find_role, named, with_clock
+from dien.data.sources.table.infer.texts import head_and_text
 from dien.data.sources.table.infer.words import in_comment
 from dien.data.sources.table.infer.writing import ROLES, Draft
 from dien.data.sources.table.reading import read
@@ -26,19 +21,13 @@ from dien.data.sources.table.table_text import TableText
 from dien.errors import DataError
 from dien.yaml_text import parse_yaml
 
-_NUMBERS = {
-    ",": r"^\s*[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?\s*$",
-    ".": r"^\s*[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?\s*$",
-}
-"""Numbers by what begins their fraction."""
-
 
 def infer(
     interactions: Sequence[Path],
     items: Sequence[Path] | None,
     users: Sequence[Path] | None,
     named: Mapping[str, str] | None = None,
-    text: TableText | None = None,
+    texts: Mapping[str, TableText] | None = None,
 ) -> str:
     """Draft the schema of some tables from the first 100,000 rows of up to ten files of each.
 
@@ -50,7 +39,7 @@ def infer(
         items: likewise, None where nothing is known of items.
         users: likewise.
         named: columns of the interactions by role (``user``, ``item``, ``time``, ``label``): not guessed.
-        text: how the files of the interactions are written, as far as it is said.
+        texts: how the files are written, as far as it is said: by the names of the tables.
 
     Returns:
         YAML that :meth:`TableSpec.load` takes, a comment beside every guess.
@@ -63,8 +52,7 @@ def infer(
     ways: dict[str, list[str]] = {}
     for name, paths in (("interactions", interactions), ("items", items), ("users", users)):
         if paths is not None:
-            said = text if name == "interactions" and text is not None else TableText()
-            heads[name], ways[name] = _read(paths, said)
+            heads[name], ways[name] = head_and_text(name, paths, (texts or {}).get(name, TableText()))
             if not any(column.values.len() for column in heads[name]):
                 where = ", ".join(map(str, paths))
                 warnings.warn(f"{where}: no rows, so nothing can be told; give files with rows", stacklevel=2)
@@ -121,47 +109,6 @@ def _objects(page: FoundObjects) -> dict[str, Found]:
     what = "what was shown" if page.label is not None else "items, each of them a click"
     item = Found(page.item, f"a page: each row lists {what}", {"column": page.item.name})
     return {"item": item, **({"label": Found(page.label, "of each item of the page")} if page.label else {})}
-
-
-def _read(paths: Sequence[Path], said: TableText) -> tuple[list[HeadColumn], list[str]]:
-    """Read the head of a table, and say how its files are written."""
-    columns, lines = head_of(paths, said.text()), _text_lines(paths, said)
-    marked = [column for column in columns if column.markers and column.values.dtype.is_numeric()]
-    marks = {mark for column in marked for mark in column.markers}
-    if said.nulls is None and marks:  # again, as prepare reads them with these marks
-        nulls = tuple(sorted(marks | set(KNOWN)))
-        columns = head_of(paths, said.model_copy(update={"nulls": nulls}).text())
-        beside = in_comment(listed(column.name for column in marked), 150)
-        said = said.model_copy(update={"nulls": nulls})
-        lines.append(f"  nulls: {json.dumps(nulls)}  # what stands beside numbers in {beside}")
-    commas = {column.name: sign for column in columns if (sign := _decimal(column.values)) is not None}
-    if said.decimal is None and commas:
-        named, signs = in_comment(listed(commas), 150), set(commas.values())
-        if len(signs) == 1 and signs <= {",", "."}:
-            columns = head_of(paths, said.model_copy(update={"decimal": signs.pop()}).text())
-            lines.append(f'  decimal: "{next(iter(commas.values()))}"  # as in {named}')
-        else:
-            lines.append(
-                f'  # decimal: "," or ".": say which, if {named} shall be numbers; 1,234 may be both'
-            )
-    return columns, lines
-
-
-def _decimal(values: pl.Series) -> str | None:
-    """Tell what begins a fraction where a column holds numbers with commas; ? where it can be either."""
-    known = values.drop_nulls()
-    if known.dtype != pl.String or not known.str.contains(",", literal=True).any():
-        return None
-    ways = [sign for sign, pattern in _NUMBERS.items() if known.str.contains(pattern).all()]
-    return ways[0] if len(ways) == 1 else "?" if ways else None
-
-
-def _text_lines(paths: Sequence[Path], said: TableText) -> list[str]:
-    """Say how the files of a table are written: what was given, and what their first lines tell."""
-    given = said.model_dump(exclude_none=True, mode="json")
-    lines = [f"  {key}: {json.dumps(value, ensure_ascii=False)}  # as given" for key, value in given.items()]
-    told = dict.fromkeys(what for file in find(paths, said.text()) for what in open_table(file).told())
-    return lines + [f"  # {what}: told by the first lines of the files" for what in told]
 
 
 def _tried(

@@ -9,7 +9,8 @@ import polars as pl
 
 from dien.data.readers.messages import BadValueError
 from dien.data.sources.table.infer.head import HeadColumn, accepts
-from dien.data.sources.table.infer.names import ROLES, letters
+from dien.data.sources.table.infer.names import letters, of_a_time
+from dien.data.sources.table.infer.roles import are_days_of_a_year, are_moments
 from dien.data.sources.table.infer.words import in_comment
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.times import TimeParser
@@ -32,7 +33,7 @@ def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:
         inner = values.dtype.inner  # type: ignore[attr-defined]  # of lists
         ids = inner.is_integer() or isinstance(inner, pl.String | pl.Categorical | pl.Enum)
         return ({"kind": "multi"}, "lists") if ids else ({}, "only lists of text are a feature")
-    if column.times or _writes_dates(column):
+    if column.times or (of_a_time(column.name) and _are_times(column)):
         return {}, "times are no feature"
     if values.dtype.is_float() and not bool((values == values.floor()).all() and column.distinct <= _FEW):
         return _numeric(values)
@@ -67,12 +68,17 @@ def refusal(side: str, name: str, options: Mapping[str, str | bool], column: Hea
     return ""
 
 
-def _writes_dates(column: HeadColumn) -> bool:
-    """Whether a column that is named as a time holds numbers that write dates, as 20240131."""
-    if letters(column.name) not in ROLES["time"] or not column.values.dtype.is_integer():
-        return False
+def _are_times(column: HeadColumn) -> bool:
+    """Whether a column holds moments, dates as 20240131, days as 0829, or text with a year in each value."""
+    known = column.values.drop_nulls()
+    if are_days_of_a_year(column):
+        return True
+    if known.dtype == pl.String:
+        return bool(known.str.contains(r"\b(19|20)\d\d\b").all())
     times = TimeParser(None, quiet=True)
-    return accepts(times.parse, column.values.drop_nulls()) and times.form not in (*UNITS, "iso", None)
+    if not known.dtype.is_numeric() or not accepts(times.parse, known):
+        return False
+    return are_moments(column) or times.form not in (*UNITS, "iso", None)
 
 
 def _numeric(values: pl.Series) -> tuple[dict[str, str], str]:

@@ -14,7 +14,8 @@ ROLES = {  # as `letters` gives them; the first that is there counts
              "article", "articleid", "newsid", "video", "videoid", "track", "trackid", "song", "songid",
              "book", "bookid", "isbn", "content", "contentid", "ad", "adid", "adgroupid", "creative",
              "creativeid", "offerid", "listingid", "goodsid", "postid", "businessid", "hotelid", "jobid",
-             "gameid", "appid", "artistid", "recipeid", "stockcode", "productcode", "prodid"),
+             "gameid", "appid", "artistid", "recipeid", "stockcode", "productcode", "prodid", "campaignid",
+             "campaign"),
     "time": ("time", "timestamp", "ts", "timems", "timestampms", "timestamps", "datetime", "eventtime",
              "eventtimestamp", "createdat", "unixtime", "unixreviewtime", "transactiontimestamp",
              "impressiontime", "clicktime", "servedat", "shownat", "servertime", "requesttime", "logtime",
@@ -36,6 +37,9 @@ _OF_EVENT = (*_KINDS, "quantity", "price", "amount", "duration")
 _RATINGS = ("rating", "stars", "overall", "score")
 _HISTORY = re.compile("hist|pastitem|clickseq|itemseq|itemlist|sequence")
 _ANSWERS = ("label", "click", "target")
+_COUNTS = re.compile("(n|num)?(click|clk)s?(cnt|count|num)|(n|num)(click|clk)s|clicks")
+_LATER = ("conver", "reward")
+_TIMES = re.compile("(time|timestamp|date)(ms|utc)?$")
 
 
 def letters(name: str) -> str:
@@ -54,6 +58,22 @@ def after_the_click(name: str) -> str | None:
     """Find the word of a name that says that the column is written after the click."""
     plain = _NOT_AFTER.sub("", letters(name))
     return next((word for word in _AFTER if word in plain), None)
+
+
+def long_after_the_click(word: str) -> bool:
+    """Whether what is named so is known long after the click, when its user has clicked again."""
+    return word in _LATER
+
+
+def of_a_count_of_clicks(name: str) -> bool:
+    """Whether a name is one of how often something was clicked where it was shown."""
+    return _COUNTS.fullmatch(letters(name)) is not None
+
+
+def of_a_time(name: str) -> bool:
+    """Whether a name is one of a time."""
+    plain = letters(name)
+    return plain in ROLES["time"] or _TIMES.search(plain) is not None
 
 
 def of_the_event(name: str) -> bool:

@@ -14,6 +14,7 @@ from dien.data.leakage import Alone, alone, shown_together
 from dien.data.sources.table.infer.head import HeadColumn
 from dien.data.sources.table.infer.names import (
     after_the_click,
+    long_after_the_click,
     of_a_history,
     of_a_session,
     of_the_answer,
@@ -119,6 +120,8 @@ def _place(
             return Place(column, None, f"it tells the label ({measured}): written after the click")
         if of_the_answer(column.name):
             return Place(column, None, f"it may say what is to be predicted ({measured})")
+    elif labelled and word is not None:  # of a page, whose clicks stand in another column
+        return Place(column, "behaviour", f"its name has {word!r}: known only after the click")
     for side, owner in (("item", item), ("user", user)):
         if word is None and owner is not None and determines(owner.values, column.values):
             first = pl.DataFrame({"key": owner.values, "value": column.values}).drop_nulls()
@@ -136,6 +139,8 @@ def _after(column: HeadColumn, clicked: NDArray[np.int8], word: str | None, says
     why += ": known only after the click"
     if says.tells:
         why += f" (AUC alone {says.auc:.3f} on held-out rows)"
+    if word is not None and long_after_the_click(word):
+        return Place(column, None, f"{why}, and long after it: a later history would know it too early")
     if _one_of_clicks(column, clicked):
         return Place(column, None, f"{why}; all clicks have the same value")
     return Place(column, "behaviour", why)

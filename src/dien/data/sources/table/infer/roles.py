@@ -11,7 +11,13 @@ import polars as pl
 
 from dien.data.readers.messages import BadValueError, listed, no_column
 from dien.data.sources.table.infer.head import HeadColumn, accepts
-from dien.data.sources.table.infer.names import ROLES, is_id, letters, of_a_kind_of_event
+from dien.data.sources.table.infer.names import (
+    ROLES,
+    is_id,
+    letters,
+    of_a_count_of_clicks,
+    of_a_kind_of_event,
+)
 from dien.data.sources.table.infer.words import contents
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.times.compact_dates import formats_of
@@ -24,6 +30,8 @@ EVENTS = 12
 _SHOWN = ("impression", "impressions", "imp", "shown", "show", "display", "exposure", "exposed", "served")
 _CLICKED = ("click", "clicks", "clicked", "clk")
 _FEW = 20  # so few values are no users and no items
+_MANY = 20  # rows of each value
+_EMPTY = 0.1  # of the rows, that name no user
 _CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?$"
 _MILLISECONDS = ("timeframe", "milliseconds", "millisecond", "timeofdayms", "msofday")  # as Diginetica's
 _YEAR_1990 = 631_152_000  # seconds since 1970
@@ -47,6 +55,7 @@ class Found:
         clock_unit: of that column, where it counts from the start of the day.
         format: the ``time_format`` that its times need.
         clicks: the values that are clicks, where the column of the label holds kinds of events.
+        threshold: so many clicks are one, where it counts them.
     """
 
     column: HeadColumn | None
@@ -56,6 +65,7 @@ class Found:
     clock_unit: str | None = None
     format: str | None = None
     clicks: tuple[str, ...] = ()
+    threshold: int | None = None
 
 
 def named(role: str, name: str, columns: Sequence[HeadColumn], path: Path) -> Found:
@@ -87,21 +97,23 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
     """
     fitting = [column for column in columns if fits(role, column)]
     if role == "time":  # small numbers only where there is nothing better
-        fitting = [c for c in fitting if _are_moments(c)] or fitting
-    if role in REQUIRED:  # a column that most rows lack only where there is nothing better
+        fitting = [c for c in fitting if are_moments(c)] or fitting
+    if role in ("item", "time"):  # a column that most rows lack only where there is nothing better
         fitting = [c for c in fitting if 2 * c.known >= c.values.len()] or fitting
+    if role in ("user", "item"):
+        fitting = [c for c in fitting if not _all_alike(role, c)]
     by_name = {letters(column.name): column for column in reversed(fitting)}
     keys = {other.name for other in table or () if other.distinct == other.values.len()}
     for name in ROLES.get(role, ()):
         if name in by_name and by_name[name].name in keys:
             return Found(by_name[name], f"by its name, which is the key of the {role}s, too")
-    for name in ROLES.get(role, ()):
-        if name in by_name:
-            return Found(by_name[name], "by its name")
+    named_so = [by_name[name] for name in ROLES.get(role, ()) if name in by_name]
+    if named_so:
+        return _best_of(role, named_so)
     if role == "time" and (found := _of_a_format(columns, ROLES["time"])):
         return found
     if role == "time":
-        moments = [column for column in fitting if _are_moments(column) and not is_id(column.name)]
+        moments = [column for column in fitting if are_moments(column) and not is_id(column.name)]
         if moments:
             finest = max(moments, key=lambda column: column.distinct)
             return Found(finest, "by its values alone, which look like times: check it")
@@ -117,8 +129,48 @@ def find_role(role: str, columns: Sequence[HeadColumn], table: Sequence[HeadColu
     return Found(None, _why_not(role, columns))
 
 
+def _best_of(role: str, named_so: Sequence[HeadColumn]) -> Found:
+    """Take the first column that is named as a role, unless another one serves better, and say why."""
+    first, *others = named_so
+    if role == "user" and (empty := first.values.null_count()) > _EMPTY * first.values.len():
+        for other in others:
+            if other.values.null_count() <= _EMPTY * other.values.len():
+                return Found(other, f"by its name; {first.name} is empty in {empty} of the rows")
+    if role == "time":
+        for other in others:
+            if _same_moments(first, other):
+                return Found(other, f"by its name; {first.name} says the same on a clock without a zone")
+    if role in ("user", "item") and first.distinct <= _FEW and first.known >= _MANY * first.distinct:
+        return Found(first, "by its name, though it has few values: check it")
+    return Found(first, "by its name")
+
+
+def _all_alike(role: str, column: HeadColumn) -> str:
+    """Say that a column tells no users or items apart; empty where it does, and of few rows."""
+    if column.known < _MANY:
+        return ""
+    if column.distinct < 2:
+        return "has one value alone"
+    counts = column.values.drop_nulls().value_counts(sort=True)
+    value, most = counts.row(0)
+    if role == "user" and column.known >= _FEW * _MANY and 2 * most > column.known:
+        return f"has {value} in {most:,} of {column.known:,} rows: it may mark a missing one"
+    return ""
+
+
+def _same_moments(clock: HeadColumn, numbers: HeadColumn) -> bool:
+    """Whether a column of text or typed times names no zone, and another one counts the same from 1970."""
+    if not clock.times or not numbers.values.dtype.is_numeric() or clock.known != numbers.known:
+        return False
+    times = TimeParser(None, quiet=True)
+    ahead = times.parse(clock.values.drop_nulls()) - _seconds(numbers)
+    zones = (ahead / 900).round()  # quarters of an hour; two where clocks are put back
+    near = bool((ahead - zones * 900).abs().max() <= 1 and zones.abs().max() <= 56)
+    return times.without_zone and near and zones.n_unique() <= 2
+
+
 def find_click(columns: Sequence[HeadColumn]) -> Found:
-    """Find a column that tells what was shown from what was clicked, each in a row of its own."""
+    """Find a column that tells what was shown from what was clicked: kinds of events, or a count."""
     for column in columns:
         text = column.values.dtype == pl.String
         if not text or not of_a_kind_of_event(column.name) or column.distinct > EVENTS:
@@ -129,6 +181,14 @@ def find_click(columns: Sequence[HeadColumn]) -> Found:
             marked = column.values.is_in(clicks).cast(pl.Int8)
             why = "what was shown has rows of its own beside the clicks"
             return Found(replace(column, values=marked, distinct=2), why, clicks=tuple(clicks))
+    for column in columns:
+        values = column.values
+        if not of_a_count_of_clicks(column.name) or not values.dtype.is_integer():
+            continue
+        if (values == 0).any() and (values >= 0).all() and (values > 1).any():
+            marked = values.clip(0, 1).cast(pl.Int8)
+            why = "a count of clicks, by its name: check it"
+            return Found(replace(column, values=marked, distinct=2), why, threshold=1)
     return Found(None, "")
 
 
@@ -159,7 +219,7 @@ def candidates(role: str, columns: Sequence[HeadColumn]) -> list[str]:
     """Name the columns that could have a role, for people to choose from."""
     fitting = [column for column in columns if fits(role, column) and column.distinct > 1]
     if role == "time":
-        fitting = [column for column in fitting if _are_moments(column)]
+        fitting = [column for column in fitting if are_moments(column)]
         fitting += [column for column in columns if 'time_format: "%' in (_refusal(role, column) or "")]
     return [column.name for column in fitting]
 
@@ -186,6 +246,11 @@ def _refusal(role: str, column: HeadColumn) -> str | None:
             case "time":
                 if not column.times and values.dtype == pl.Boolean:
                     return "holds booleans"
+                if are_days_of_a_year(column):
+                    return (
+                        f"holds months and days, as {values[0]}: write time: {column.name} with "
+                        'time_format: "%m%d" and the year, as time_year: 2014'
+                    )
                 _seconds(column)
             case "label":
                 column.parse(labels)
@@ -224,7 +289,7 @@ def _of_a_format(columns: Sequence[HeadColumn], names: Sequence[str] | None) -> 
     for column in columns:
         if letters(column.name) in names if names is not None else not is_id(column.name):
             format = _format_of(column)
-            if format is not None and _are_moments(column, format):
+            if format is not None and are_moments(column, format):
                 return Found(column, why, format=format)
     return None
 
@@ -244,10 +309,23 @@ def _format_of(column: HeadColumn) -> str | None:
     return found[0]
 
 
-def _are_moments(column: HeadColumn, format: str | None = None) -> bool:
+def are_moments(column: HeadColumn, format: str | None = None) -> bool:
     """Whether nearly all values are moments from 1990 to tomorrow: no ids, no birthdays."""
     share = _seconds(column, format).is_between(_YEAR_1990, time.time() + 86_400).mean()
     return isinstance(share, float) and share > 0.99
+
+
+def are_days_of_a_year(column: HeadColumn) -> bool:
+    """Whether all values write a month and a day, as 0829, and no year."""
+    text = column.values.drop_nulls().cast(pl.String)
+    if (
+        column.times
+        or column.lists
+        or column.distinct < _FEW / 2
+        or not text.str.contains(r"^\d{3,4}$").all()
+    ):
+        return False
+    return accepts(TimeParser(None, format="%m%d", year=2000, quiet=True).parse, text)
 
 
 def _seconds(column: HeadColumn, format: str | None = None) -> pl.Series:
@@ -258,4 +336,5 @@ def _seconds(column: HeadColumn, format: str | None = None) -> pl.Series:
 def _why_not(role: str, columns: Sequence[HeadColumn]) -> str:
     """Say why the columns that are named as a role are not taken."""
     alike = (column for column in columns if letters(column.name) in ROLES.get(role, ()))
-    return "; ".join(f"{listed([column.name])} {_refusal(role, column)}" for column in alike)
+    whys = ((column, _refusal(role, column) or _all_alike(role, column)) for column in alike)
+    return "; ".join(f"{listed([column.name])} {why}" for column, why in whys)

@@ -91,6 +91,8 @@ class Draft:
             if clock is not None:
                 named = f"[{named}, {plain(clock.name)}]"
             line = f"  {role}: {named}  # {why}; {contents(column)}"
+            if self.roles[role].threshold is not None:
+                return [line, f"  threshold: {self.roles[role].threshold}  # so many are a click"]
             timed = role == "time" and clock is None
             more = []
             if clock is not None and (unit := self.roles[role].clock_unit) is not None:
@@ -174,10 +176,13 @@ class Draft:
                 f"  {side}: {BLANK}  # fill in the key of the {side}s ({file}): one of {others}",
             ]
         self.heads[f"{side}s"].remove(found.column)
+        again = found.column.known - found.column.distinct
+        why = f"{again:,} of the rows read have the {side} of one before; or last, or time: COLUMN"
+        keep = f"  keep: first  # {why}"
         return [
             f"{side}s:",
             f"  {side}: {plain(found.column.name)}  # {found.why}; {contents(found.column)}",
-            *self._changes(side, find_changes(found.column, table)),
+            *(self._changes(side, find_changes(found.column, table)) or ([keep] if again else [])),
             *self.ways[f"{side}s"],
         ]
 
@@ -208,7 +213,7 @@ class Draft:
         for side in ("item", "user", "behaviour", "context"):
             lines.append(f"  {side}:")
             of_table = self.heads.get(f"{side}s", [])
-            lines += [self._feature(side, Place(column, side)) for column in of_table]
+            lines += [self._feature(side, Place(column, side), of_log=False) for column in of_table]
             own = [place for place in found if (place.side or "context") == side]
             if side == "context":
                 read_so = set(beside(self.roles["history"], self._rest, self.of_log).values())
@@ -230,8 +235,8 @@ class Draft:
         )
         return lines
 
-    def _feature(self, side: str, place: Place) -> str:
-        """Write the line of a feature, or why it is left out."""
+    def _feature(self, side: str, place: Place, *, of_log: bool = True) -> str:
+        """Write the line of a feature, of the log or of a table of its own, or why it is left out."""
         column = place.column
         kind, why = kind_of(place.each or column)
         options: dict[str, str | bool] = {**kind}
@@ -243,7 +248,7 @@ class Draft:
             options, why = {}, place.why
         elif place.why and "kind" in options:
             why = f"{place.why}; {why}"
-        if not self._labelled and column.distinct == 2 and fits("label", column):
+        if of_log and not self._labelled and column.distinct == 2 and fits("label", column):
             why = f"only 0 and 1: is it the label? then label: {plain(column.name)}; {why}"
         name = self._name(side, column.name)
         if name != column.name:
