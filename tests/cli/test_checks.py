@@ -81,6 +81,12 @@ def test_a_date_is_taken_as_it_is(date: object) -> None:
     assert checks.moment(text).value.isoformat() == text  # type: ignore[union-attr]
 
 
+@settings(max_examples=10)
+@given(value=st.sampled_from(of("SHARE")), text=st.sampled_from(["0", "1", "1.5", "-0.1", "nan", "", "2 %"]))
+def test_what_is_no_share_is_refused(value: Value, text: str) -> None:
+    expect_refusal(value, text, "a number above 0 and below 1")
+
+
 @pytest.mark.parametrize("value", of("COLUMN", "FILE", "FILES", "DATA", "RUN", "DIR", "NAME"), ids=str)
 def test_an_empty_text_is_refused(value: Value) -> None:
     path = value.metavar in ("FILE", "FILES", "DATA", "RUN", "DIR")

@@ -32,3 +32,25 @@ def test_values_that_are_missing_or_not_known_are_printed_by_feature(
     said = " ".join(dien("evaluate", small_run.path).stdout.split())
     assert f"unknown age (user) {found['user']['age']:.1%}" in said
     assert "(context)" not in said  # nothing of it is unknown
+
+
+def test_expected_and_observed_clicks_are_printed_by_tenths_of_the_scores(small_run: Run) -> None:
+    found = ok("evaluate", small_run.path)
+    tenths = found["deciles"]
+    assert len(tenths) == 10
+    assert sum(tenth["rows"] for tenth in tenths) == found["rows"]
+    expected = sum(tenth["rows"] * tenth["mean_score"] for tenth in tenths)
+    observed = sum(tenth["rows"] * tenth["click_rate"] for tenth in tenths)
+    assert expected / observed == pytest.approx(found["calibration"])
+    said = dien("evaluate", small_run.path).stdout
+    for number, tenth in enumerate(tenths, 1):
+        line = next(line for line in said.splitlines() if line.split()[:1] == [str(number)])
+        assert line.split() == [
+            str(number),
+            str(tenth["rows"]),
+            f"{tenth['mean_score']:.4f}",
+            f"{tenth['click_rate']:.4f}",
+            "-" if tenth["calibration"] is None else f"{tenth['calibration']:.3f}",
+        ]
+    assert "uncalibrated LogLoss" in said
+    assert found["uncalibrated"].keys() == {"log_loss", "calibration", "calibration_error"}

@@ -57,3 +57,16 @@ def test_pairs_in_place_of_requests_are_refused_with_the_option(small_run: Run, 
         done = dien("score", small_run.path, tmp_path / name, "--out", tmp_path / "s.jsonl")
         assert done.returncode == 1
         assert "score them by --pairs" in done.message
+
+
+def test_a_base_rate_holds_for_requests_a_split_and_pairs(small_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"user": "u1", "history": [], "candidates": ["1"], "hour": "3"}\n')
+    (tmp_path / "p.jsonl").write_text('{"user": "nobody", "item": "1", "hour": "3"}\n')
+    for what in ([tmp_path / "r.jsonl"], ["--split", "test"], ["--pairs", tmp_path / "p.jsonl"]):
+        found = []
+        for rate in ([], ["--base-rate", "0.01"]):
+            said = ok("score", small_run.path, *what, *rate, "--out", tmp_path / "s.jsonl")
+            assert said.get("base_rate") == (0.01 if rate else None)
+            row = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[0])
+            found.append(row["score"] if "score" in row else row["scores"][0])
+        assert found[1] < found[0] / 5

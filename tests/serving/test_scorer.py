@@ -165,3 +165,25 @@ def test_a_score_that_is_no_number_is_refused_by_everything_that_gives_one(
     assert not (tmp_path / "s.jsonl").exists()
     with pytest.raises(RunError, match="run: a score is not a finite number: its weights are too large"):
         evaluate(tmp_path / "run", small_data)
+
+
+def test_a_base_rate_moves_the_odds_by_the_share_of_non_clicks_that_the_rows_hold(small_run: Run) -> None:
+    request: dict[str, Any] = {"user": "u1", "history": ["3", "4"], "candidates": ["5", "7", "x", "9"]}
+    scorer = Scorer(small_run)
+    assert scorer.calibration is not None
+    plain, rate, base = scorer.score(**request), scorer.calibration.click_rate, 0.02
+    kept = base / (1 - base) * (1 - rate) / rate
+    moved = Scorer.load(small_run.path, base_rate=base).score(**request)
+    np.testing.assert_allclose(moved, plain / (plain + (1 - plain) / kept), rtol=1e-9)
+    assert (np.argsort(moved) == np.argsort(plain)).all()
+    np.testing.assert_allclose(Scorer(small_run, base_rate=rate).score(**request), plain, rtol=1e-9)
+
+
+def test_a_base_rate_for_a_run_without_a_calibration_is_refused(small_run: Run, tmp_path: Path) -> None:
+    run = shutil.copytree(small_run.path, tmp_path / "run")
+    save_file(load_file(run / "model.safetensors"), run / "model.safetensors")
+    Scorer.load(run)
+    with pytest.raises(RunError, match=r"has no calibration.*train again with training.calibration=platt"):
+        Scorer.load(run, base_rate=0.1)
+    with pytest.raises(ValueError, match=r"base_rate is 1\.5, expected a share"):
+        Scorer(small_run, base_rate=1.5)

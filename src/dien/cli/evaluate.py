@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +15,7 @@ from dien.cli.output import Results, finish, progress, table_of
 
 if TYPE_CHECKING:
     from dien.training.metrics import Metrics
+    from dien.training.probabilities import Decile
 
 
 def evaluate(
@@ -33,6 +34,8 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Print AUC, GAUC, LogLoss and calibration of a run; of synthetic logs also the best possible AUC.
+
+    Expected and observed clicks stand by tenths of the scores.
 
     For example:
 
@@ -53,8 +56,10 @@ def evaluate(
         metrics["sum_of_weights"] = weight
     result = {"run": str(run), "split": split, **metrics, "unknown": found.unknown}
     metrics |= {name: value for name, value in whole.flat().items() if value is not None}
-    for name in OF_CONVERSIONS:
+    for name in (*OF_CONVERSIONS, "uncalibrated", "deciles"):
         metrics.pop(name, None)
+    if whole.deciles and not as_json:
+        Results().print(_deciles(whole.deciles), "")
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in found.slices.items()}
         if not as_json:
@@ -64,6 +69,16 @@ def evaluate(
     for place, shares in found.unknown.items():
         metrics |= {f"unknown {name} ({place})": f"{share:.1%}" for name, share in shares.items() if share}
     finish(result, metrics, f"run folder: {run}", as_json)
+
+
+def _deciles(deciles: Sequence[Decile]) -> Table:
+    table = table_of("tenth of the scores", "rows", "mean score", "clicked", "expected / observed")
+    for number, tenth in enumerate(deciles, 1):
+        ratio = "-" if tenth.calibration is None else f"{tenth.calibration:.3f}"
+        table.add_row(
+            str(number), f"{tenth.rows:,}", f"{tenth.mean_score:.4f}", f"{tenth.click_rate:.4f}", ratio
+        )
+    return table
 
 
 def _table(slices: Mapping[str, Metrics]) -> Table:

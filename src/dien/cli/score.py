@@ -76,6 +76,16 @@ def score(
         str | None,
         options.option("--encoding", "NAME", "Encoding of its text, as latin-1 or gbk.", checks.encoding),
     ] = None,
+    base_rate: Annotated[
+        float | None,
+        options.option(
+            "--base-rate",
+            "SHARE",
+            "Share of clicks among all that is shown, where the log holds sampled negatives or a part of "
+            "the rest alone: scores are then probabilities of a click on what is shown.",
+            checks.share,
+        ),
+    ] = None,
     device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
@@ -112,13 +122,20 @@ def score(
     what = {"REQUESTS": "requests", "--split": "impressions", "--pairs": "pairs"}[chosen[0]]
     with progress("scoring", None, TextColumn("{task.completed:,} " + what)) as advance:
         if split is not None:
-            result = score_split(run, out, data, split=split, device=device, progress=advance)
+            result = score_split(
+                run, out, data, split=split, device=device, base_rate=base_rate, progress=advance
+            )
         elif pairs is not None:
-            result = score_pairs(run, pairs, out, data, device=device, text=text, progress=advance)
+            result = score_pairs(
+                run, pairs, out, data, device=device, base_rate=base_rate, text=text, progress=advance
+            )
         else:
             assert requests is not None
-            result = score_file(Scorer.load(run, catalogue, device), requests, out, advance, text=text)
+            scorer = Scorer.load(run, catalogue, device, base_rate)
+            result = score_file(scorer, requests, out, advance, text=text)
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
+    if base_rate is not None:
+        summary["base_rate"] = base_rate
     rows = {what if name == "requests" else name: value for name, value in summary.items()}
     unknown = rows.pop("unknown_values")
     rows |= {f"as in the log: {name}": value for name, value in rows.pop("as_in_log").items()}

@@ -11,6 +11,7 @@ from dien.reports.charts import Curve, Interval, hues, intervals, legend, line_c
 from dien.reports.comparison_csv import differences_csv, models_csv, runs_csv
 from dien.reports.comparison_notes import best_is_tested, notes
 from dien.reports.page import Cell, bullets, heading, page, side_by_side, table
+from dien.reports.reliability import reliability
 from dien.training.comparison import Comparison, Curves, Difference, DoneRun, Spread
 from dien.training.metrics import METRICS, OF_CONVERSIONS
 
@@ -71,6 +72,7 @@ def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
     yield heading("Confidence", "Means with their 95 % intervals.")
     yield intervals("test AUC", auc)
     yield intervals(f"test AUC less that of {comparison.best}, paired", over, zero=True)
+    yield from reliability(comparison)
     yield heading("Replicates", "Test AUC of each run.")
     yield table(*_replicates(comparison))
     if comparison.differences:

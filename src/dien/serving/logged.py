@@ -55,6 +55,7 @@ def score_split(
     *,
     split: SplitName = "test",
     device: str = "auto",
+    base_rate: float | None = None,
     progress: Progress | None = None,
 ) -> ScoredFile:
     """Score every impression of a split with its own history; memory does not grow with the split.
@@ -68,6 +69,7 @@ def score_split(
             where it was.
         split: which one.
         device: where the model computes, as ``training.device`` has it.
+        base_rate: as for :class:`~dien.serving.Scorer`.
         progress: called with the number of impressions just scored.
 
     Returns:
@@ -77,9 +79,9 @@ def score_split(
         ConfigError: it is no device's name, or there is no such device here.
         RunError: the run is not finished, its dataset has moved, or ``data`` does not go on with it.
         DataError: the dataset cannot be read, or ``out`` not be written.
-        ValueError: there is no such split.
+        ValueError: there is no such split, or as for :class:`~dien.serving.Scorer`.
     """
-    logged = _Logged(run, data, device)
+    logged = _Logged(run, data, device, base_rate)
     scorer, dataset = logged.scorer, logged.dataset
     rows_of = dataset.split(split)
     result = ScoredFile()
@@ -119,6 +121,7 @@ def score_pairs(
     data: Dataset | Path | str | None = None,
     *,
     device: str = "auto",
+    base_rate: float | None = None,
     text: TextFormat = NOTHING_SAID,
     progress: Progress | None = None,
 ) -> ScoredFile:
@@ -139,6 +142,7 @@ def score_pairs(
             ``time`` and ``score``, and ``conversion`` where the run predicts them.
         data: as for :func:`score_split`; where histories are looked up.
         device: likewise.
+        base_rate: likewise.
         text: how the text of the file is written; what is not said is as in the log, where the columns are
             found so.
         progress: called with the number of pairs just scored.
@@ -148,8 +152,9 @@ def score_pairs(
         RunError: as for :func:`score_split`.
         DataError: the dataset or the file cannot be read, its rows have histories of their own, ``out`` is
             the file, or not be written.
+        ValueError: as for :class:`~dien.serving.Scorer`.
     """
-    logged = _Logged(run, data, device)
+    logged = _Logged(run, data, device, base_rate)
     if logged.dataset.info.own_histories:
         raise DataError(
             f"{logged.dataset.path}: each of its rows has a history of its own, so that none can be looked "
@@ -193,12 +198,15 @@ class _Logged:
         run: as for :func:`score_split`, like ``data``.
         data: likewise.
         device: likewise.
+        base_rate: likewise.
     """
 
-    def __init__(self, run: Run | Path | str, data: Dataset | Path | str | None, device: str) -> None:
+    def __init__(
+        self, run: Run | Path | str, data: Dataset | Path | str | None, device: str, base_rate: float | None
+    ) -> None:
         run = run if isinstance(run, Run) else Run.open(run)
         self.dataset = run.dataset(data)
-        self.scorer = Scorer(run, self.dataset, device)
+        self.scorer = Scorer(run, self.dataset, device, base_rate)
         self.read = {"the dataset folder": self.dataset.path}
         tables = {**self.scorer.catalogue.items, **self.scorer.catalogue.users}
         since = {name: column.since for name, column in tables.items() if isinstance(column, Changing)}

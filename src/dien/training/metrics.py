@@ -72,7 +72,7 @@ class Metrics:
     conversion: Metrics | None = None
     click_and_conversion: Metrics | None = None
     uncalibrated: Probabilities | None = None
-    deciles: tuple[Decile, ...] | None = None
+    deciles: list[Decile] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; without conversions and the like where there are none."""

@@ -79,7 +79,7 @@ def probabilities(others: Spool, clicks: Spool, platt: Platt) -> Probabilities:
     )
 
 
-def deciles(others: Spool, clicks: Spool, platt: Platt) -> tuple[Decile, ...]:
+def deciles(others: Spool, clicks: Spool, platt: Platt) -> list[Decile]:
     """Compare expected with observed clicks in each tenth of the rows, from the lowest scores up.
 
     Rows of weight 0 are in none.
@@ -89,7 +89,8 @@ def deciles(others: Spool, clicks: Spool, platt: Platt) -> tuple[Decile, ...]:
         clicks: likewise.
         platt: likewise.
     """
-    every, found = others.rows + clicks.rows, []
+    every = others.rows + clicks.rows
+    found: list[Decile] = []
     begin = 0, 0
     for tenth in range(1, TENTHS + 1):
         end = _lowest(others.sorted(), clicks.sorted(), round(tenth * every / TENTHS))
@@ -107,7 +108,7 @@ def deciles(others: Spool, clicks: Spool, platt: Platt) -> tuple[Decile, ...]:
         ratio = expected / observed if observed else None
         found.append(Decile(sum(end) - sum(begin), expected / weight, observed / weight, ratio))
         begin = end
-    return tuple(found)
+    return found
 
 
 def _rows(
