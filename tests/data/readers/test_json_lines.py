@@ -103,3 +103,12 @@ def test_an_array_that_cannot_be_read_is_refused_with_its_element(
     assert "a JSON array of more than 0 MiB; expected a smaller one" in refused(
         '[{"x": 1}, {"x": 2}, {"x": 3}]'
     )
+
+
+def test_what_python_writes_for_no_number_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"x": 1}\n{"x": ' + json.dumps(float("nan")) + "}\n")
+    with pytest.raises(
+        DataError, match=r"line 2: .*; NaN is not JSON, write null for it; mend or remove the line"
+    ):
+        rows_of_x(path)

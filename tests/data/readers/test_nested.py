@@ -102,6 +102,14 @@ def test_a_name_with_dots_that_stands_for_two_values_is_refused(row: dict[str, A
             list(reader.chunks([name]))
 
 
+def test_a_key_with_a_dot_may_stand_beside_a_value_of_the_key_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"os": "ios", "os.version": 3}\n{"os": null, "os.version": 4}\n{"os.version": 5}')
+    for wanted in (["os", "os.version"], ["os.version"]):
+        (frame,) = open_table(find([path])[0]).chunks(wanted)
+        assert frame["os.version"].to_list() == [3, 4, 5]
+
+
 def test_what_is_no_object_where_a_dot_stands_is_an_error_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": {"b": 1}}\n\n{"a": "phone"}')

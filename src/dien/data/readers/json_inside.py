@@ -60,6 +60,8 @@ class Inside:
             NotInsideError: something else stands where an object is expected, or a line has several values.
         """
         at = {key: values for key, values in at.items() if any(one is not msgspec.UNSET for one in values)}
+        if any(value is not msgspec.UNSET for value in own):  # beside it another value may stand at a key
+            at = {key: _objects_beside(own, values) for key, values in at.items()}
         taken = {key: self._taken(key, values, name[len(key) + 1 :].split(".")) for key, values in at.items()}
         if any(value is not msgspec.UNSET for value in own):
             taken[name] = own
@@ -107,3 +109,11 @@ class Inside:
             first = next((value for value in self._values_of(key) if value not in (None, [])), None)
             self._parameters[key] = are_parameters(first)
         return self._parameters[key]
+
+
+def _objects_beside(own: list[Any], values: list[Any]) -> list[Any]:
+    """Leave out what is no object in lines that have a key of the whole name."""
+    return [
+        msgspec.UNSET if one is not msgspec.UNSET and not isinstance(value, dict | list) else value
+        for one, value in zip(own, values, strict=True)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -355,11 +356,20 @@ class JsonReader:
 
     def _damaged(self, number: int, error: Exception, unit: str = "") -> NoReturn:
         unit = unit or self._unit
+        of_line = "" if unit == "element" else self._not_json(number)
         raise DataError(
             f"{self.file.path}: {unit} {number}: {one_line(error)}; expected one JSON object in "
-            f"{self._dialect.encoding.upper()} a{'n' if unit == 'element' else ''} {unit}; mend or remove "
-            f"the {unit}"
+            f"{self._dialect.encoding.upper()} a{'n' if unit == 'element' else ''} {unit}; "
+            f"{of_line}mend or remove the {unit}"
         ) from error
+
+    def _not_json(self, number: int) -> str:
+        """Say what Python writes into a line of JSON that is none; empty of another line."""
+        with self._open() as raw, suppress(UnicodeError, *DAMAGED):
+            line = next(islice(raw, number - 1, None), b"")
+            if found := re.search(rb"[:\[,]\s*-?(NaN|Infinity)\b", line):
+                return f"{found[1].decode()} is not JSON, write null for it; "
+        return ""
 
     def _truncated(self, line: int, error: Exception) -> NoReturn:
         raise DataError(
