@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dien.data.log import ENOUGH_MEET, Join
-from dien.data.readers.files import TableFile
+from dien.data.readers.files import TableFile, in_words
 
 _LOOKED_AT = 10_000  # ids of the log
 _OTHERS = 2_000_000  # ids of the table: time and memory stay bounded
@@ -49,8 +49,7 @@ def join_of(
         has_row: ``[n]`` which of them the table has.
         others: ids that the table alone has.
     """
-    more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
-    join = Join(side, f"{files[0].path}{more}", len(ids), int(has_row.sum()))
+    join = Join(side, in_words(files), len(ids), int(has_row.sum()))
     if join.met >= ENOUGH_MEET * join.ids:
         return join
     without = ids.filter(pl.Series(~has_row))
