@@ -35,6 +35,7 @@ from torch import nn
 from dien import Dataset, Scorer, evaluate, fit
 from dien.config import RunConfig, load_config
 from dien.data.batch import Batch
+from dien.data.batches import Batches
 from dien.models.model import Prediction
 from dien.models.rocket import Rocket, RocketConfig
 from dien.run import Run
@@ -68,11 +69,23 @@ def requests(data: Dataset, count: int, max_history: int) -> list[tuple[str, lis
     return drawn
 
 
+def history_of(run: Run) -> int:
+    """Count the behaviours that a model reads something of."""
+    config = run.config.model
+    return max(config.max_history, config.matched_history or 0)
+
+
+def test_batches(data: Dataset, run: Run) -> Batches:
+    """Give the batches of the test split for a run's model."""
+    config = run.config.model
+    return evaluation_batches(data, "test", config.max_history, config.matched_history)
+
+
 def speeds(runs: dict[str, Run], data: Dataset, passes: int, count: int) -> dict[str, tuple[float, float]]:
     """Measure rows/s and milliseconds a request of each model, medians of measurements taken turn about."""
     scorers = {name: Scorer(run) for name, run in runs.items()}
-    batches = evaluation_batches(data, "test", next(iter(runs.values())).config.model.max_history)
-    drawn = requests(data, count, next(iter(runs.values())).config.model.max_history)
+    batches = test_batches(data, next(iter(runs.values())))
+    drawn = requests(data, count, history_of(next(iter(runs.values()))))
     rates: dict[str, list[float]] = {name: [] for name in runs}
     latencies: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(passes + 1):
@@ -192,7 +205,7 @@ def main() -> None:
                     run = Run.open(out)
                     found[name].add(evaluate(run, data), result)
                     if name == ROCKET:
-                        batches = evaluation_batches(data, "test", run.config.model.max_history)
+                        batches = test_batches(data, run)
                         of_booster.append(evaluate_model(Beside(run), batches).auc)
                     first.setdefault(name, run)
                 latest = ", ".join(f"{name} {net.auc[-1]:.4f}" for name, net in found.items())

@@ -1,5 +1,6 @@
 """Embeddings by hand from named weights: one value at a time, nothing of ``dien.layers`` used."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -64,10 +65,11 @@ class InputsByHand:
     Args:
         schema: its features.
         weights: of the model, by name.
+        matches: whether the model reads them.
     """
 
-    def __init__(self, schema: Schema, weights: Weights) -> None:
-        self.schema = schema
+    def __init__(self, schema: Schema, weights: Weights, *, matches: bool) -> None:
+        self.schema, self.matches = schema, matches
         sides = {"item": ("item",), "profile": ("user", "context"), "behaviour": ("behaviour",)}
         self.weights: dict[str, Tensor] = {}
         for part, of in sides.items():
@@ -77,9 +79,27 @@ class InputsByHand:
         """Features of some sides of one row."""
         return embedded(self.schema.of(*sides), self.weights, columns, row)
 
-    def profile(self, batch: Batch, r: int) -> Tensor:
-        """User and context of a history."""
-        return self.row({**batch.user, **batch.context}, r, "user", "context")
+    def profile(self, batch: Batch, b: int) -> Tensor:
+        """User and context of a candidate's history, and its matches where they are read."""
+        r = int(batch.history_of[b])
+        of_history = self.row({**batch.user, **batch.context}, r, "user", "context")
+        return torch.cat([of_history, self.matched(batch, b)])
+
+    def matched(self, batch: Batch, b: int) -> Tensor:
+        """Inputs of the matches of a candidate, none where they are not read."""
+        if not self.matches:
+            return torch.zeros(0, dtype=torch.float64)
+        assert batch.matches is not None
+        F, (length, *numbers) = len(self.schema.matched), batch.matches[b].tolist()
+        count, steps, seconds = numbers[:F], numbers[F : 2 * F], numbers[2 * F :]
+        in_float32 = torch.tensor([1 / 86_400, 1 / 7, 1 / 3, 1 / 7, 1 / 6])  # as the buffers are
+        day, of_length, of_count, of_steps, of_days = in_float32.double().tolist()
+        values = [math.log1p(length) * of_length]
+        values += [math.log1p(n) * of_count for n in count]
+        values += [1.2 if math.isnan(n) else math.log1p(n) * of_steps for n in steps]
+        values += [1.2 if math.isnan(n) else math.log1p(n * day) * of_days for n in seconds]
+        values += [float(n > 0) for n in count]
+        return torch.tensor(values, dtype=torch.float64)
 
     def sequence(self, columns: Columns, batch: Batch, r: int, *sides: Side) -> Tensor:
         """Features of some sides of each step of a history."""

@@ -77,7 +77,8 @@ def test_the_default_is_the_papers_dien_with_an_auxiliary_loss_that_does_not_gro
     None
 ):
     assert RunConfig().model == model_config("dien") == DIENConfig()
-    paper, own = DIENConfig.paper(), {"auxiliary_average": "pairs", "auxiliary_weight": 3.0}
+    own = {"matches": True, "auxiliary_average": "pairs", "auxiliary_weight": 3.0}
+    paper = DIENConfig.paper()
     assert paper.model_copy(update=own) == DIENConfig()
     # What the paper's equations say; the rest is left open there.
     assert (paper.gru, paper.attention) == ("augru", "bilinear")
@@ -86,6 +87,11 @@ def test_the_default_is_the_papers_dien_with_an_auxiliary_loss_that_does_not_gro
     assert paper.head_dropout == 0
     assert model_config("sum-pooling") == SumPoolingConfig()
     assert model_config("din") == DINConfig()
+
+
+def test_every_model_has_matches_but_those_that_follow_another_code_to_the_letter() -> None:
+    without = {name for name, config in MODELS.items() if not config.matches}
+    assert without == {"dien:paper", "dien:authors", "dien:recbole"}
 
 
 def test_the_models_are_those_of_the_papers_tables_in_their_order() -> None:

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"ops", "packed"},
     "models": {"layers", "ops", "packed", "calibration", "data.features", "data.batch"},
     "config": {"models.config", "models.registry", "presets", "yaml_text"},
-    "data": {"packed", "yaml_text"},
+    "data": {"packed", "yaml_text", "ops.matches"},
     "device": {"config"},
     "run": {"calibration", "config", "models", "data", "tensors"},
     "extension": {"run", "data"},
@@ -58,7 +58,7 @@ DATA = (
     "rule_names", "ragged", "changing", "random_streams", "spelling", "vocabulary", "readers", "times",
     "log_form",
     "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "negative_sampling",
-    "prepare", "writer", "sources", "inspection", "batch", "batch_sampler", "batches",
+    "prepare", "writer", "sources", "inspection", "batch", "matches", "batch_sampler", "batches",
 )  # fmt: skip
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 

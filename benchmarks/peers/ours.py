@@ -19,6 +19,7 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
         embedding_size=shape.width,
         hidden_size=shape.hidden,
         max_history=shape.longest,
+        matches=False,  # the peers have none
         attention="mlp",
         attention_hidden=tuple(ATTENTION),
         auxiliary_hidden=tuple(AUXILIARY),

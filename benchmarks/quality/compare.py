@@ -56,6 +56,7 @@ class Limits:
             "training.negatives=stored",
             "training.calibration=none",  # the peers have none
             f"model.max_history={max_history}",
+            "model.matches=false",  # the peers have none
         ]
 
 

@@ -45,6 +45,7 @@ from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
 from dien.folders import Folder
 from dien.models import Model, build
+from dien.models.space import shown
 from dien.places import making
 from dien.tensors import expect_tensors, read_tensors
 
@@ -187,7 +188,7 @@ class Run:
         stored = path / "config.yaml"
         folder.expect_file("config.yaml")
         try:
-            config = override(RunConfig(), [read_mapping(stored)], where=f"{stored}: ")
+            config = override(RunConfig(), [_with_new_keys(read_mapping(stored))], where=f"{stored}: ")
         except ConfigError as error:
             raise RunError(str(error)) from error
         for file in _catalogue(schema):
@@ -220,6 +221,20 @@ class Run:
                     f"{given}: the dataset of {self.path} is no longer there; say where it is (--data)"
                 )
         return Dataset.open(given)
+
+    def options(self, key: str) -> str:
+        """Write the options that give a command the configuration of this run.
+
+        Args:
+            key: dotted, that a command has given another value; ``config.yaml`` of an earlier version may
+                lack it.
+        """
+        stored: Any = read_mapping(self.path / "config.yaml")
+        value: Any = self.config.model_dump(mode="json")
+        for part in key.split("."):
+            value, stored = value[part], stored.get(part) if isinstance(stored, dict) else stored
+        setting = f" --set {key}={shown(value)}" if stored is None and value is not None else ""
+        return f"--config {self.path / 'config.yaml'}{setting}"
 
     def expect_data(self, data: Dataset) -> None:
         """Refuse a dataset that is not what this run was started on, wherever it lies.
@@ -340,6 +355,15 @@ def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
             yield new
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
+
+
+def _with_new_keys(stored: dict[str, Any]) -> dict[str, Any]:
+    """Say what a run of an earlier version means by the keys that its ``config.yaml`` lacks.
+
+    Only keys whose default is not what earlier models did are named here.
+    """
+    model = stored.get("model")
+    return stored if not isinstance(model, dict) else {**stored, "model": {"matches": False, **model}}
 
 
 def training_weights(name: str) -> str:

@@ -49,7 +49,7 @@ def test_the_booster_beside_a_light_net_is_scored_as_in_training(small_data, tmp
         small_data, rocket.configurations(overrides)[rocket.ROCKET], tmp_path / "run", show_progress=False
     )
     run = rocket.Run.open(tmp_path / "run")
-    batch = rocket.evaluation_batches(small_data, "test", 12).batch(0, 0)
+    batch = rocket.test_batches(small_data, run).batch(0, 0)
     nets = run.load_model(training=True)
     with rocket.torch.no_grad():
         beside, light = rocket.Beside(run)(batch).logits, nets(batch).logits

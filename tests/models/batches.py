@@ -75,6 +75,17 @@ def random_batch(
     def columns(n: int, *sides: Side) -> Columns:
         return {f.name: random_column(f, n, random) for f in schema.of(*sides)}
 
+    def matches() -> torch.Tensor:
+        """A third of the names match nothing, and some times are not known."""
+        F = len(schema.matched)
+        count = torch.randint(3, (B, F), generator=random).float()
+        steps, seconds = (torch.randint(1, 10**6, (B, F), generator=random).float() for _ in range(2))
+        missing = count == 0, (count == 0) | (torch.rand(B, F, generator=random) < 0.2)
+        steps, seconds = (
+            x.masked_fill(gap, float("nan")) for x, gap in zip((steps, seconds), missing, strict=True)
+        )
+        return torch.cat([count.sum(1, keepdim=True), count, steps, seconds], 1)
+
     N, R, B = sum(lengths), len(lengths), len(history_of)
     return Batch(
         history=columns(N, "item", "behaviour"),
@@ -85,6 +96,7 @@ def random_batch(
         context=columns(R, "context"),
         label=torch.randint(2, (B,), generator=random).float(),
         negatives=columns(N, "item") if negatives else None,
+        matches=matches(),
     )
 
 
@@ -98,6 +110,7 @@ def candidates(batch: Batch, chosen: list[int]) -> Batch:
         user=batch.user,
         context=batch.context,
         negatives=batch.negatives,
+        matches=None if batch.matches is None else batch.matches[chosen],
     )
 
 
@@ -117,4 +130,5 @@ def alone(batch: Batch, b: int) -> Batch:
         user=rows(batch.user, r, r + 1),
         context=rows(batch.context, r, r + 1),
         negatives=None if batch.negatives is None else rows(batch.negatives, begin, end),
+        matches=None if batch.matches is None else batch.matches[b : b + 1],
     )

@@ -30,6 +30,7 @@ class MeanPoolingConfig(ModelConfig):
     """
 
     name: Literal["mean-pooling"] = "mean-pooling"
+    matches: bool = True
     penalty: NonNegativeFloat = 0.01
 
 
@@ -41,7 +42,7 @@ class MeanPooling(Model):
     def __init__(self, config: MeanPoolingConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size)
+        self.inputs = Inputs(schema, config.embedding_size, matches=config.matches)
         width = self.inputs.history_width + self.inputs.item_width + self.inputs.profile_width
         self.head = MLP([width, *config.head_hidden, 1], config.head_activation, last_activation=False)
 

@@ -139,6 +139,27 @@ def test_a_field_that_is_no_tensor_is_refused_by_its_name(field: str, value: Any
         INPUTS(replace(batch(), **{field: value}))
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda right: None,
+            r"Batch.matches: None; expected \[4, 13\] .* by item, category, tags, bought_with; ",
+        ),
+        (lambda right: right[:, 1:], r"Batch.matches: torch.float32 \[4, 12\]; expected \[4, 13\]"),
+        (lambda right: right.long(), r"Batch.matches: torch.int64 \[4, 13\]; expected .* floating type"),
+        (lambda right: right - 5, "a length or a count is below 0 or NaN; expected 0 or more"),
+    ],
+)
+def test_matches_that_a_model_cannot_read_are_refused(spoil: Any, message: str) -> None:
+    inputs = Inputs(EVERY_KIND, 2, matches=True)
+    right = random_batch([2, 0, 3], [0, 1, 2, 2], EVERY_KIND)
+    assert inputs(right).profile.shape[1] == inputs.profile_width
+    assert inputs.profile_width == inputs.profile.width + 1 + 4 * 4
+    with pytest.raises(ValueError, match=message):
+        inputs(replace(right, matches=spoil(right.matches)))
+
+
 def test_what_a_model_does_not_read_is_not_looked_at() -> None:
     more = batch()
     more.target["brand"] = torch.zeros(3)

@@ -51,7 +51,7 @@ def model(schema: Schema = SCHEMA, *, seed: int = 0, **options: Any) -> DIEN:
 def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     """Logits and the terms of the auxiliary loss: each candidate and history for itself, nothing shared."""
     config, weights = dien.config, weights_of(dien)
-    inputs = InputsByHand(schema, weights)
+    inputs = InputsByHand(schema, weights, matches=dien.config.matches)
 
     logits = []
     for b, r in enumerate(batch.history_of.tolist()):
@@ -68,7 +68,7 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
         divisor = states.shape[1] ** 0.5 if config.attention_scale else 1.0
         evolution = under(weights, "evolution.")
         final = final_interest(evolution, config.gru.upper(), query, states, divisor=divisor, reset=reset)
-        parts = [final, target, inputs.profile(batch, r)]
+        parts = [final, target, inputs.profile(batch, b)]
         if config.pooled_history:
             items = inputs.sequence(batch.history, batch, r, "item")
             parts += [items.sum(0), items.sum(0) * target]

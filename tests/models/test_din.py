@@ -27,7 +27,7 @@ def model(schema: Schema = SCHEMA, **options: Any) -> DIN:
 def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
     """Logits, each candidate for itself; weights are an MLP on [q, k, q - k, q k], or its softmax."""
     config, weights = din.config, weights_of(din)
-    inputs, logits = InputsByHand(schema, weights), []
+    inputs, logits = InputsByHand(schema, weights, matches=din.config.matches), []
     for b, r in enumerate(batch.history_of.tolist()):
         target = inputs.row(batch.target, b, "item")
         query = target
@@ -44,7 +44,7 @@ def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
         interest = torch.zeros(history.shape[1], dtype=torch.float64)
         for score, key in zip(scores, history, strict=True):
             interest = interest + score * key
-        parts = [interest, target, inputs.profile(batch, r)]
+        parts = [interest, target, inputs.profile(batch, b)]
         if config.pooled_history:
             items = inputs.sequence(batch.history, batch, r, "item").sum(0)
             parts += [items, items * target]

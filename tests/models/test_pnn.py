@@ -24,18 +24,19 @@ def model(schema: Schema = SCHEMA, **options: Any) -> PNN:
 def by_hand(pnn: PNN, schema: Schema, batch: Batch) -> Tensor:
     """Logits, each candidate for itself: a field for every feature, a product for every pair of one width."""
     weights, logits = weights_of(pnn), []
-    inputs = InputsByHand(schema, weights)
+    inputs = InputsByHand(schema, weights, matches=pnn.config.matches)
 
     def widths(*sides: Any) -> list[int]:
         return [inputs.weights[f.table or f.name].shape[1] for f in schema.of(*sides)]
 
+    of_profile = widths("user", "context")
     for b, r in enumerate(batch.history_of.tolist()):
         pooled = inputs.sequence(batch.history, batch, r, "item", "behaviour").sum(0)
-        target, profile = inputs.row(batch.target, b, "item"), inputs.profile(batch, r)
+        target, profile = inputs.row(batch.target, b, "item"), inputs.profile(batch, b)
         fields = [
             *pooled.split(widths("item", "behaviour")),
             *target.split(widths("item")),
-            *(profile.split(widths("user", "context")) if len(profile) else ()),
+            *(profile[: sum(of_profile)].split(of_profile) if of_profile else ()),
         ]
         parts = [pooled, target, profile, pooled[: len(target)] * target]
         if pnn.config.inner_products:
@@ -72,7 +73,7 @@ def test_fields_of_one_width_have_all_their_products() -> None:
     # Item and category of history and target, user and age: 6 fields.
     pnn = model()
     assert len(pairs_of_one_width(pnn.widths)) == 15
-    assert pnn.head.first.in_features == 6 * 2 + 4 + 15
+    assert pnn.head.first.in_features == 6 * 2 + 4 + 15 + 9  # 1 + 4 * 2 numbers of matches
 
 
 @pytest.mark.parametrize("inner", [True, False])

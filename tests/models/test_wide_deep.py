@@ -48,14 +48,16 @@ def of_values(schema: Schema, weights: dict[str, Tensor], batch: Batch, b: int) 
 def by_hand(wide_deep: WideDeep, schema: Schema, batch: Batch) -> Tensor:
     """``w x + w' φ(x) + w'' a + b``, each candidate for itself."""
     weights, logits = weights_of(wide_deep), []
-    inputs = InputsByHand(schema, weights)
+    inputs = InputsByHand(schema, weights, matches=wide_deep.config.matches)
     for b, r in enumerate(batch.history_of.tolist()):
         pooled = inputs.sequence(batch.history, batch, r, "item", "behaviour").sum(0)
         target = inputs.row(batch.target, b, "item")
-        x = torch.cat([pooled, target, inputs.profile(batch, r)])
+        x = torch.cat([pooled, target, inputs.profile(batch, b)])
         logit = weights["logit.weight"] @ mlp(under(weights, "head."), x, "dice") + weights["logit.bias"]
         product = inputs.sequence(batch.history, batch, r, "item").sum(0) * target
-        logit = logit + weights["crosses.weight"] @ torch.cat([pooled, target, product])
+        logit = logit + weights["crosses.weight"] @ torch.cat(
+            [pooled, target, product, inputs.matched(batch, b)]
+        )
         if wide_deep.config.sparse_weights:
             logit = logit + of_values(schema, weights, batch, b)
         logits.append(logit[0])

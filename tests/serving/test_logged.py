@@ -119,8 +119,11 @@ def test_pairs_without_a_time_have_all_behaviours_and_neighbours_share_a_history
         alone = scorer.score(user, history, [item], {"hour": hour})
         np.testing.assert_allclose(row["score"], alone[0], atol=1e-6)
     assert (result.unknown_users, result.unknown_candidates, result.unknown_values) == (1, 1, {"hour": 1})
-    read = small_run.config.model.max_history
-    assert result.behaviours == 3 * read  # u1's is read once for three pairs
+    read = small_run.config.model.match_history
+    own = [small_log.events.filter(user=user).height for user in ("u1", "u1", "u2")]
+    assert max(own) < read
+    assert result.behaviours == sum(own)  # u1's is read once for three pairs
+    assert result.untimed_behaviours == sum(own)
 
 
 def test_features_of_items_and_users_count_in_place_of_the_datasets(rich_run: Run, tmp_path: Path) -> None:

@@ -26,7 +26,14 @@ def test_a_candidate_scores_alike_alone_among_two_hundred_and_as_a_row_of_the_te
     scorer: Scorer, small_data: Dataset
 ) -> None:
     split, behaviours = small_data.splits["test"], small_data.behaviours
-    batches = Batches(small_data, "test", batch_size=64, max_history=scorer.run.config.model.max_history)
+    config = scorer.run.config.model
+    batches = Batches(
+        small_data,
+        "test",
+        batch_size=64,
+        max_history=config.max_history,
+        match_history=config.matched_history,
+    )
     with torch.inference_mode():
         logits = torch.cat([scorer.model(batches.batch(0, i)).logits for i in range(len(batches))])
     assert scorer.calibration is not None
@@ -37,7 +44,9 @@ def test_a_candidate_scores_alike_alone_among_two_hundred_and_as_a_row_of_the_te
     others = [str(i) for i in rng.integers(0, 40, 200)]
     for impression in range(0, len(split), max(1, len(split) // 25)):
         user_row, end = int(split.user[impression]), int(split.end[impression])
-        history = items.decode(behaviours.item[behaviours.offsets[user_row] : end]).to_list()
+        past = slice(int(behaviours.offsets[user_row]), end)
+        history = items.decode(behaviours.item[past]).to_list()
+        when = {"times": behaviours.time[past].tolist(), "time": int(split.time[impression])}
         user = users.decode(np.array([user_row]))[0]
         context = {
             name: small_data.vocabularies[name].decode(column[impression : impression + 1])[0]
@@ -46,8 +55,9 @@ def test_a_candidate_scores_alike_alone_among_two_hundred_and_as_a_row_of_the_te
         rows = slice(int(split.offsets[impression]), int(split.offsets[impression + 1]))
         candidates = items.decode(split.item[rows]).to_list()
         for candidate, score in zip(candidates, expected[rows], strict=True):
-            alone = scorer.score(user, history, [candidate], context)
-            among = scorer.score(user, history, [*others[:117], candidate, *others[117:]], context)
+            alone = scorer.score(user, history, [candidate], context, **when)
+            shown = [*others[:117], candidate, *others[117:]]
+            among = scorer.score(user, history, shown, context, **when)
             np.testing.assert_allclose([alone[0], among[117]], score, atol=1e-6)
 
 
@@ -64,11 +74,26 @@ def test_an_empty_history_and_no_candidates_are_legal(scorer: Scorer) -> None:
 
 
 def test_only_the_newest_behaviours_are_read(scorer: Scorer) -> None:
-    kept = scorer.run.config.model.max_history
-    history = [str(i % 40) for i in range(3 * kept)]
+    kept = scorer.longest_history
+    assert kept == scorer.run.config.model.match_history == 1000
+    history = [str(i % 40) for i in range(1200)]
     np.testing.assert_array_equal(
         scorer.score("u1", history, ["1", "2"]), scorer.score("u1", history[-kept:], ["1", "2"])
     )
+
+
+def test_a_behaviour_older_than_those_the_gru_reads_counts_as_a_match(scorer: Scorer) -> None:
+    newest = ["1", "2", "3"] * scorer.run.config.model.max_history
+    (without,), (with_it,) = (scorer.score("u1", [first, *newest], ["7"]) for first in ("9", "7"))
+    assert without != with_it
+
+
+def test_an_unknown_item_matches_itself_and_no_other(scorer: Scorer) -> None:
+    history = ["new", "1", "other new", "2"]
+    new, older, never = scorer.score("u1", history, ["other new", "new", "not there"])
+    assert len({new, older, never}) == 3
+    assert scorer.score("u1", ["never", "1", "x", "2"], ["not there"])[0] == pytest.approx(never, abs=1e-7)
+    assert scorer.score("u1", ["8.0", "1"], ["8.00"])[0] != scorer.score("u1", ["new", "1"], ["8.00"])[0]
 
 
 def test_integer_ids_stand_for_their_digits(scorer: Scorer) -> None:
@@ -94,8 +119,13 @@ CONTEXT = ("hour", "zone", "position", "age_of_page", "wanted")
 def test_raw_values_of_every_kind_score_as_the_rows_that_were_prepared_from_them(
     rich_scorer: Scorer, rich_data: Dataset, rich_requests: list[dict[str, Any]]
 ) -> None:
+    config = rich_scorer.run.config.model
     batches = Batches(
-        rich_data, "test", batch_size=10**6, max_history=rich_scorer.run.config.model.max_history
+        rich_data,
+        "test",
+        batch_size=10**6,
+        max_history=config.max_history,
+        match_history=config.matched_history,
     )
     with torch.inference_mode():
         logits = rich_scorer.model(batches.batch(0, 0)).logits.double()

@@ -69,7 +69,14 @@ def test_the_probability_of_both_is_the_product(odds: list[float]) -> None:
 def test_a_second_head_adds_its_loss_and_changes_nothing_of_the_first(name: str, data: Dataset) -> None:
     schema, config = data.schema, config_of(model=name).model
     weightless = config.model_copy(update={"conversion_weight": 0.0})
-    batch = Batches(data, "train", batch_size=64, max_history=9, auxiliary=config.needs_negatives).batch(0, 0)
+    batch = Batches(
+        data,
+        "train",
+        batch_size=64,
+        max_history=9,
+        auxiliary=config.needs_negatives,
+        match_history=config.matched_history,
+    ).batch(0, 0)
     assert batch.conversion is not None
     found = {}
     for key, one in (("both", config), ("alone", weightless)):
@@ -103,7 +110,7 @@ def test_what_is_recorded_of_the_target_is_its_own_loss(data: Dataset) -> None:
 
 def test_both_metrics_are_those_of_the_rows_they_are_about(data: Dataset, run: Run) -> None:
     found, split = evaluate(run), data.splits["test"]
-    batch = Batches(data, "test", batch_size=10**9, max_history=50).batch(0, 0)
+    batch = Batches(data, "test", batch_size=10**9, max_history=50, match_history=1000).batch(0, 0)
     model = run.load_model()
     calibration = model.calibration
     assert calibration is not None

@@ -39,7 +39,7 @@ def test_every_row_of_the_split_counts_once_with_its_stored_candidates(
     split: str, small_data: Dataset, small_run: Run
 ) -> None:
     model = small_run.load_model()
-    batches = Batches(small_data, split, batch_size=10**9, max_history=12)  # type: ignore[arg-type]
+    batches = Batches(small_data, split, batch_size=10**9, max_history=12, match_history=1000)  # type: ignore[arg-type]
     with torch.no_grad():
         logits = model(batches.batch(0, 0)).logits.numpy()
     rows: list[int] = []
@@ -70,7 +70,7 @@ def test_data_that_has_moved_must_be_pointed_at_and_be_the_same(
 def test_evaluation_leaves_a_model_in_the_mode_it_was_in(small_data: Dataset, small_run: Run) -> None:
     model = small_run.load_model().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    evaluate_model(model, Batches(small_data, "valid", batch_size=50, max_history=12))
+    evaluate_model(model, Batches(small_data, "valid", batch_size=50, max_history=12, match_history=1000))
     assert model.training
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
@@ -103,10 +103,13 @@ def test_the_rate_of_clicks_stands_beside_the_mean_score_and_says_where_negative
 
 
 def test_the_mean_score_is_that_of_the_model(small_data: Dataset, small_run: Run) -> None:
-    model, most = small_run.load_model(), small_run.config.model.max_history
+    model, config = small_run.load_model(), small_run.config.model
     with torch.no_grad():
         scores = [
-            model(batch).logits.double() for batch in evaluation_batches(small_data, "test", most).epoch(0)
+            model(batch).logits.double()
+            for batch in evaluation_batches(
+                small_data, "test", config.max_history, config.matched_history
+            ).epoch(0)
         ]
     assert model.calibration is not None
     scores = [torch.sigmoid(model.calibration.clicks(logits)) for logits in scores]

@@ -76,7 +76,7 @@ def test_slices_add_up_to_the_split_and_the_whole_is_what_evaluate_says(small_ru
 def test_a_slice_has_the_metrics_of_its_rows_alone(small_data: Dataset, small_run: Run) -> None:
     parts = evaluate_slices(small_run)
     model = small_run.load_model().eval()
-    batch = Batches(small_data, "test", batch_size=10**9, max_history=12).batch(0, 0)
+    batch = Batches(small_data, "test", batch_size=10**9, max_history=12, match_history=1000).batch(0, 0)
     with torch.no_grad():
         logits = model(batch).logits.numpy()
     assert batch.label is not None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dien.config import RunConfig, TrainConfig
 from dien.data.batch import Batch, Columns
 from dien.data.features import Feature, Schema
+from dien.data.matches import matches_of
 from dien.models import DIENConfig
 from dien.packed import lengths_to_offsets
 
@@ -53,10 +55,12 @@ SHAPES = {
 def paper() -> RunConfig:
     """Configure the model whose cost is spoken of: hidden 36, MLP attention 80-40, at most 100 steps, AUGRU.
 
-    Embeddings are 18 wide, the auxiliary network 100-50 and the head 200-80, as DIENConfig has them.
+    Embeddings are 18 wide, the auxiliary network 100-50 and the head 200-80, as DIENConfig has them; as in
+    the paper there are no matches.
     """
     return RunConfig(
-        model=DIENConfig(attention="mlp", max_history=100), training=TrainConfig(batch_size=1024)
+        model=DIENConfig(attention="mlp", max_history=100, matches=False),
+        training=TrainConfig(batch_size=1024),
     )
 
 
@@ -71,7 +75,7 @@ def schema(items: int = ITEMS) -> Schema:
     )
 
 
-def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0) -> Batch:
+def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0, matches: bool = False) -> Batch:
     """Draw a batch, items and users uniformly: the caches have it no easier than on any real log.
 
     Args:
@@ -79,6 +83,7 @@ def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0) -> Ba
         longest: steps of the longest history.
         items: in the vocabulary, "unknown" included; at least 3.
         seed: the same gives the same batch.
+        matches: whether the batch has matches of target and history, as they are drawn.
     """
     random = torch.Generator().manual_seed(seed)
     R, B = shape.histories, shape.rows
@@ -92,7 +97,7 @@ def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0) -> Ba
 
     history = torch.randint(1, items, (N,), generator=random)
     other = torch.randint(1, items - 1, (N,), generator=random)
-    return Batch(
+    batch = Batch(
         history=columns(history),
         offsets=lengths_to_offsets(lengths),
         history_of=torch.arange(R).repeat_interleave(shape.candidates),
@@ -102,8 +107,34 @@ def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0) -> Ba
         label=torch.randint(2, (B,), generator=random).float(),
         negatives=columns(1 + (history - 1 + other) % (items - 1)),  # any but the behaviour itself
     )
+    return replace(batch, matches=_matches(batch, items)) if matches else batch
+
+
+def _matches(batch: Batch, items: int) -> Tensor:
+    """Count the matches of a drawn batch, which has no times."""
+    rows = np.arange(items, dtype=np.int32)
+    history, target = (columns["item"] for columns in (batch.history, batch.target))
+    assert isinstance(history, Tensor)
+    assert isinstance(target, Tensor)
+    return matches_of(
+        schema(items).matched,
+        {"item": rows, "category": 1 + rows % (CATEGORIES - 1)},
+        item=history.numpy(),
+        time=None,
+        place=np.arange(len(history)),
+        offsets=batch.offsets.numpy(),
+        target=target.numpy(),
+        target_features=batch.target,
+        history_of=batch.history_of.numpy(),
+        now=None,
+        timed=False,
+    )
 
 
 def draws(shape: Shape, config: RunConfig, *, items: int = ITEMS, batches: int = BATCHES) -> list[Batch]:
     """Draw batches for a model; arguments as of :func:`draw`."""
-    return [draw(shape, config.model.max_history, items=items, seed=seed) for seed in range(batches)]
+    model = config.model
+    return [
+        draw(shape, model.max_history, items=items, seed=seed, matches=model.matches)
+        for seed in range(batches)
+    ]

@@ -32,6 +32,8 @@ class Batch:
             None when scoring.
         weight: ``[B]`` float32, how much each candidate counts in the loss and the metrics, over the mean of
             the training rows; None where all count alike.
+        matches: ``[B, 1 + 3 F]`` float32, how often the longer history has what each candidate has, and how
+            long ago (:func:`dien.data.matches.matches_of`); None where no model asks for them.
         conversion: ``[B]`` float32, 1 where a click led to what it is for, 0 where not (so without a click),
             NaN where that is not known; None where the data does not say, and when scoring.
         user_row: ``[R]`` int64, the dataset's row of each user, by which GAUC groups: as a feature, users who
@@ -53,6 +55,7 @@ class Batch:
     rows: Tensor | None = None
     weight: Tensor | None = None
     conversion: Tensor | None = None
+    matches: Tensor | None = None
 
     def __len__(self) -> int:
         return self.history_of.shape[0]

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +20,7 @@ from dien.data.batch_sampler import BatchSampler
 from dien.data.changing import Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
+from dien.data.matches import matches_of
 from dien.data.negative_sampling import PopularitySampler, negative_sampler
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
 from dien.data.random_streams import RandomStreams
@@ -101,6 +103,8 @@ class Batches:
         split: the rows of which split.
         batch_size: about how many candidates each holds.
         max_history: newest behaviours of each history.
+        match_history: newest behaviours that matches are counted over, which may be more; None for a model
+            that reads no matches.
         seed: order and drawn negatives follow from it, >= 0.
         shuffle: whether each epoch has its own order; otherwise that on disk.
         negatives: ``redrawn`` replaces the sampled negatives of training rows in each epoch, by the rule they
@@ -115,7 +119,7 @@ class Batches:
         rows: candidates of an epoch.
 
     Raises:
-        ValueError: ``batch_size`` or ``max_history`` is below 1.
+        ValueError: ``batch_size``, ``max_history`` or ``match_history`` is below 1.
     """
 
     def __init__(
@@ -131,6 +135,7 @@ class Batches:
         auxiliary: bool = False,
         auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn",
         since: int | None = None,
+        match_history: int | None = None,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name != "self"}
         self._again = partial(Batches, **arguments)
@@ -141,9 +146,11 @@ class Batches:
             )
         if batch_size < 1 or max_history < 1:
             raise ValueError(f"batch_size {batch_size} and max_history {max_history} must be at least 1")
+        if match_history is not None and match_history < 1:
+            raise ValueError(f"match_history {match_history} must be at least 1, or None for no matches")
         self._dataset = dataset
         self._name, self._split = split, dataset.split(split)
-        self._max_history = max_history
+        self._max_history, self._match_history = max_history, match_history
         self._seed = seed
         self._per_positive = dataset.info.negatives.per_positive or 0
         redraw = negatives == "redrawn" and split == "train" and dataset.negatives_sampled
@@ -207,7 +214,7 @@ class Batches:
                 target[clicked],
                 np.repeat(target[clicked], self._per_positive),
             )
-        return assemble(
+        batch = assemble(
             self._dataset.items,
             self._dataset.users,
             history=history,
@@ -225,6 +232,33 @@ class Batches:
             weight=None if split.weight is None else self._weight(split.weight[candidate]),
             conversion=None if split.conversion is None else split.conversion[candidate],
         )
+        return batch if self._match_history is None else self._with_matches(batch, chosen, target, history_of)
+
+    def _with_matches(
+        self,
+        batch: Batch,
+        chosen: NDArray[np.int64],
+        target: NDArray[np.int32],
+        history_of: NDArray[np.int64],
+    ) -> Batch:
+        """Match candidates ``[B]`` with the histories of impressions ``[R]``, beyond what the batch has."""
+        behaviours, split, dataset = self._dataset.behaviours, self._split, self._dataset
+        end = split.end[chosen]
+        start = np.maximum(begins(behaviours, split, chosen), end - (self._match_history or 0))
+        found = matches_of(
+            dataset.schema.matched,
+            dataset.items,
+            item=behaviours.item,
+            time=behaviours.time,
+            place=ranges(start, end - start),
+            offsets=to_offsets(end - start),
+            target=target,
+            target_features=batch.target,
+            history_of=history_of,
+            now=split.time[chosen],
+            timed=dataset.info.timed,
+        )
+        return replace(batch, matches=found)
 
     def _weight(self, weight: NDArray[np.float32]) -> NDArray[np.float32]:
         """Divide weights ``[B]`` by the mean of the training rows, so that their scale does not matter."""

@@ -223,6 +223,11 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             )
 
     @property
+    def timed(self) -> bool:
+        """Whether the log has times, and not merely an order."""
+        return self.times is None or not self.times.ordered
+
+    @property
     def own_histories(self) -> bool:
         """Whether each impression says where its history begins."""
         return self.recipe.history == "row"

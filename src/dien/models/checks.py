@@ -28,6 +28,8 @@ class BatchCheck:
     """
 
     def __init__(self, schema: Schema) -> None:
+        self._matched = schema.matched
+
         def of(*sides: Side) -> tuple[tuple[str, str, int], ...]:
             return tuple((f.name, _form(f.kind), f.size) for f in schema.of(*sides))
 
@@ -39,12 +41,13 @@ class BatchCheck:
             "context": of("context"),
         }
 
-    def __call__(self, batch: Batch, *, negatives: bool) -> None:
+    def __call__(self, batch: Batch, *, negatives: bool, matches: bool) -> None:
         """Refuse a batch that a model would misread or fail on; indices beyond a table are left to it.
 
         Args:
             batch: on the CPU its offsets and ``history_of`` are read, elsewhere shapes and types alone.
             negatives: whether the model reads them.
+            matches: whether the model reads them; without any it cannot.
 
         Raises:
             TypeError: a field or column is no tensor, or of the wrong type.
@@ -61,12 +64,30 @@ class BatchCheck:
         self._columns("context", batch.context, R, "histories (Batch.offsets)")
         if negatives and batch.negatives is not None:
             self._columns("negatives", batch.negatives, N, "behaviours (Batch.offsets)")
+        if matches:
+            self._expect_matches(batch.matches, B)
         for field in ("label", "weight", "conversion"):
             value = getattr(batch, field)
             if value is None:
                 continue
             if not isinstance(value, Tensor) or value.shape != (B,) or not value.is_floating_point():
                 _refuse(field, value, f"[{B}] of floating type, a {field} of each of {B} candidates")
+
+    def _expect_matches(self, found: Tensor | None, B: int) -> None:
+        F = len(self._matched)
+        expected = f"[{B}, {1 + 3 * F}] of floating type, numbers of matches by {', '.join(self._matched)}"
+        if found is None:
+            raise ValueError(
+                f"Batch.matches: None; expected {expected}; take batches that have them (Batches(..., "
+                "match_history=config.matched_history)), or a model with matches=False"
+            )
+        if not isinstance(found, Tensor) or found.shape != (B, 1 + 3 * F) or not found.is_floating_point():
+            _refuse("matches", found, expected)
+        if found.device.type == "cpu" and not (found[:, : 1 + F] >= 0).all():
+            raise ValueError(
+                "Batch.matches: a length or a count is below 0 or NaN; expected 0 or more, and NaN only for "
+                "steps and seconds where nothing matches (dien.data.matches)"
+            )
 
     def explain(self, batch: Batch, error: Exception) -> None:
         """Name the feature whose index is beyond its table, where that is why a look-up failed.

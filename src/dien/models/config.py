@@ -93,6 +93,10 @@ class ModelConfig(Strict):
         name: of the model; its configuration class follows from it.
         embedding_size: width of a feature's embedding where the feature names none.
         max_history: newest behaviours read; older ones are cut.
+        matches: whether the head has numbers of how often the history has the target's item, and each of its
+            other ids (category, brand, tags), and how long ago (docs/models.md). A GRU's state blurs them.
+        match_history: newest behaviours that matches are counted over, of which the model reads the newest
+            ``max_history``.
         head_hidden: widths of the head's hidden layers.
         head_activation: activation of the head.
         sparse_gradients: whether the gradients of embedding tables are sparse: a training step then reads and
@@ -106,6 +110,8 @@ class ModelConfig(Strict):
     name: str
     embedding_size: Width = 18
     max_history: Count = 50
+    matches: bool = False
+    match_history: Count = 1000
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"
     sparse_gradients: bool = True
@@ -115,6 +121,11 @@ class ModelConfig(Strict):
     def needs_negatives(self) -> bool:
         """Whether training needs a negative for each behaviour, as DIEN's auxiliary loss does."""
         return False
+
+    @property
+    def matched_history(self) -> int | None:
+        """Newest behaviours that matches are counted over, as batches take it; None without matches."""
+        return self.match_history if self.matches else None
 
     def wants_conversions(self, schema: Schema) -> bool:
         """Whether a model of this data is to have a second head, which predicts conversions."""
@@ -130,4 +141,4 @@ class ModelConfig(Strict):
         Returns:
             For each such key, the key whose value makes it so.
         """
-        return {}
+        return {} if self.matches else {"match_history": "matches"}

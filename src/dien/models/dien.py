@@ -36,11 +36,11 @@ from dien.packed import Packed, Pairs
 
 
 class DIENConfig(ModelConfig):
-    """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for the auxiliary loss.
+    """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for auxiliary loss and matches.
 
-    The paper sums that over a history's steps (eq. 6), so that it grows with the histories and, where they
-    are long, drowns the target's loss. The default averages it, with a weight that suits short histories as
-    well as long ones (docs/ablations.md).
+    The paper sums that loss over a history's steps (eq. 6), so that it grows with the histories and, where
+    they are long, drowns the target's loss. The default averages it, with a weight that suits short histories
+    as well as long ones (docs/ablations.md). The paper's head has no matches.
 
     Attributes:
         hidden_size: width ``n_H`` of both GRUs; null makes it an item's, as in RecBole.
@@ -86,6 +86,7 @@ class DIENConfig(ModelConfig):
     """
 
     name: Literal["dien"] = "dien"
+    matches: bool = True
     hidden_size: Width | None = 36
     gru: Literal["gru", "aigru", "agru", "augru", "augru-complement"] = "augru"
     gru_reset: Literal["after", "before"] = "after"
@@ -113,7 +114,7 @@ class DIENConfig(ModelConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Name the keys of another attention or GRU, and of the auxiliary loss where it has no weight."""
-        idle: dict[str, str] = {}
+        idle = super().without_effect()
         if self.attention == "bilinear":
             idle |= dict.fromkeys(("attention_hidden", "attention_scale"), "attention")
         if self.gru in ("gru", "aigru"):
@@ -126,7 +127,7 @@ class DIENConfig(ModelConfig):
     @classmethod
     def paper(cls) -> DIENConfig:
         """Follow the paper's equations; what they leave open is set to what trains best."""
-        return cls(auxiliary_weight=1.0, auxiliary_average="histories")
+        return cls(matches=False, auxiliary_weight=1.0, auxiliary_average="histories")
 
     @classmethod
     def authors(cls) -> DIENConfig:
@@ -147,6 +148,7 @@ class DIENConfig(ModelConfig):
         """
         return cls(
             max_history=100,
+            matches=False,
             gru="augru-complement",
             gru_reset="before",
             gru_gate_bias=1.0,
@@ -175,6 +177,7 @@ class DIENConfig(ModelConfig):
         widths = (256, 256, 256)
         return cls(
             embedding_size=10,
+            matches=False,
             hidden_size=None,
             gru_initialisation="normal",
             attention="mlp",
@@ -214,7 +217,7 @@ class DIEN(Model):
         super().__init__()
         self.config = config
         if inputs is None:
-            self.inputs = inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
+            self.inputs = inputs = Inputs.of(config, schema)
         D = inputs.item_width
         self.hidden_size = H = config.hidden_size or D
         self.extractor = InterestExtractor(

@@ -33,6 +33,7 @@ class DINConfig(ModelConfig):
     """
 
     name: Literal["din"] = "din"
+    matches: bool = True
     attention_hidden: Widths = (80, 40)
     attention_activation: Activation = "sigmoid"
     attention_softmax: bool = True
@@ -57,7 +58,7 @@ class DIN(Model):
     def __init__(self, config: DINConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
+        self.inputs = Inputs.of(config, schema)
         D, E = self.inputs.item_width, self.inputs.history_width
         # The attention subtracts and multiplies target and behaviour: it wants them equally wide.
         self.query = nn.Linear(D, E) if D != E else nn.Identity()

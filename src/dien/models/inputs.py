@@ -14,6 +14,8 @@ from dien.layers import FeatureEmbedding
 from dien.layers.embedding import embedding_tables
 from dien.layers.tables import SharedTables
 from dien.models.checks import BatchCheck
+from dien.models.config import ModelConfig
+from dien.models.match_inputs import MatchInputs
 from dien.ops import segment_sum
 
 
@@ -24,8 +26,10 @@ class Embedded(NamedTuple):
         history: ``[N, D + D_b]`` behaviours: the item, then the behaviour's own features.
         items: ``[N, D]`` the items alone of the history.
         target: ``[B, D]`` candidates.
-        profile: ``[B, ·]`` user and context of each candidate, of width 0 where the data has neither.
+        profile: ``[B, ·]`` user and context of each candidate, and matches; of width 0 where there is none.
         negatives: ``[N, D]``, None where the batch has none or they were not asked for.
+        matches: ``[B, ·]`` matches of target and history, the last columns of ``profile``; of width 0 where
+            the model reads none.
     """
 
     history: Tensor
@@ -33,6 +37,7 @@ class Embedded(NamedTuple):
     target: Tensor
     profile: Tensor
     negatives: Tensor | None
+    matches: Tensor
 
 
 class Inputs(nn.Module):
@@ -42,6 +47,7 @@ class Inputs(nn.Module):
         schema: features of items, behaviours, users and contexts.
         width: width of a feature's embedding where the feature names none.
         sparse: whether the gradients of the tables are sparse (``model.sparse_gradients``).
+        matches: whether the batch's matches of target and history are read (``model.matches``).
 
     Raises:
         ValueError: no feature is of an item.
@@ -49,10 +55,11 @@ class Inputs(nn.Module):
     Attributes:
         item_width: ``D``.
         history_width: ``D + D_b``.
-        profile_width: width of user and context.
+        profile_width: width of user, context and matches.
+        match_width: width of the matches; 0 where none are read.
     """
 
-    def __init__(self, schema: Schema, width: int, *, sparse: bool = True) -> None:
+    def __init__(self, schema: Schema, width: int, *, sparse: bool = True, matches: bool = False) -> None:
         super().__init__()
         if not schema.of("item"):
             raise ValueError(
@@ -67,9 +74,16 @@ class Inputs(nn.Module):
         self.item, self.profile, self.behaviour = (
             FeatureEmbedding(features, width, tables) for features in sides
         )
-        self.item_width, self.profile_width = self.item.width, self.profile.width
+        self.matches = MatchInputs(len(schema.matched)) if matches else None
+        self.match_width = 0 if self.matches is None else self.matches.width
+        self.item_width, self.profile_width = self.item.width, self.profile.width + self.match_width
         self.history_width = self.item.width + self.behaviour.width
         self._check = BatchCheck(schema)
+
+    @classmethod
+    def of(cls, config: ModelConfig, schema: Schema) -> Inputs:
+        """Make the inputs that a configuration describes."""
+        return cls(schema, config.embedding_size, sparse=config.sparse_gradients, matches=config.matches)
 
     def tables(self) -> dict[str, nn.Embedding]:
         """List the embedding tables by the feature that owns each."""
@@ -87,7 +101,7 @@ class Inputs(nn.Module):
                 are wrong; the message names the field and the feature.
             IndexError: an index beyond its feature's table; likewise.
         """
-        self._check(batch, negatives=negatives)
+        self._check(batch, negatives=negatives, matches=self.matches is not None)
         try:
             return self._embed(batch, negatives)
         except (IndexError, RuntimeError) as error:
@@ -102,11 +116,14 @@ class Inputs(nn.Module):
         history = items
         if self.behaviour.width:
             history = torch.cat([items, *self.behaviour(batch.history)], 1)
-        profile = target.new_zeros(len(batch), 0)
+        matches = profile = target.new_zeros(len(batch), 0)
         if self.profile.width:
             (profile,) = self.profile({**batch.user, **batch.context})  # [R, ·]
             profile = profile.index_select(0, batch.history_of)
-        return Embedded(history, items, target, profile, rest[0] if rest else None)
+        if self.matches is not None and batch.matches is not None:
+            matches = self.matches(batch.matches).to(target.dtype)
+            profile = torch.cat([profile, matches], 1)
+        return Embedded(history, items, target, profile, rest[0] if rest else None, matches)
 
 
 def pooled_history(embedded: Embedded, batch: Batch) -> Tensor:

@@ -27,6 +27,7 @@ class PNNConfig(ModelConfig):
     """
 
     name: Literal["pnn"] = "pnn"
+    matches: bool = True
     inner_products: bool = True
     head_activation: Activation = "dice"
 
@@ -51,7 +52,7 @@ class PNN(Model):
     def __init__(self, config: PNNConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
+        self.inputs = inputs = Inputs.of(config, schema)
         D, E = inputs.item_width, inputs.history_width
         # As the fields stand in the embeddings of history, target and profile.
         of_item, of_behaviour, of_profile = inputs.item.widths, inputs.behaviour.widths, inputs.profile.widths
@@ -66,9 +67,10 @@ class PNN(Model):
         """Predict a batch: logits ``[B]``."""
         embedded = self.inputs(batch)
         pooled = pooled_history(embedded, batch)
-        fields = torch.cat([pooled, embedded.target, embedded.profile], 1)
-        parts = [fields, pooled[:, : self.inputs.item_width] * embedded.target]
+        product = pooled[:, : self.inputs.item_width] * embedded.target
+        parts = [pooled, embedded.target, embedded.profile, product]
         if self.config.inner_products:
+            fields = torch.cat(parts[:3], 1)[:, : sum(self.widths)]  # matches are numbers, and no field
             parts.append(inner_products(fields, self.widths))
         x = torch.cat(parts, 1)
         logits = self.logit(self.head(x)).squeeze(1)  # [B]

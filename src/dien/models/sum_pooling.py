@@ -20,6 +20,7 @@ class SumPoolingConfig(ModelConfig):
     """BaseModel of the paper: embeddings, the history sum-pooled, an MLP."""
 
     name: Literal["sum-pooling"] = "sum-pooling"
+    matches: bool = True
     head_activation: Activation = "dice"
 
 
@@ -37,7 +38,7 @@ class SumPooling(Model):
     def __init__(self, config: SumPoolingConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size, sparse=config.sparse_gradients)
+        self.inputs = Inputs.of(config, schema)
         widths = self.inputs.history_width + self.inputs.item_width + self.inputs.profile_width
         self.head = head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)

@@ -299,6 +299,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
         model = DIENConfig(
             embedding_size=config["embedding_size"],
             max_history=config["MAX_ITEM_LIST_LENGTH"],
+            matches=False,
             hidden_size=config["embedding_size"] * len(schema.of("item")),
             gru=config["gru_type"].lower(),
             attention=switches.attention,

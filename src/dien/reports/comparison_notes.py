@@ -24,7 +24,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
     )
     for key, values in unlike.items():
         each = ", ".join(f"{model} {value}" for model, value in values.items())
-        what = ": they read histories of other lengths" if key == "model.max_history" else ""
+        what = _MEANING.get(key, "")
         yield f"Not the same for every model: {key} ({each}){what}."
     for run in comparison.runs:
         if not isinstance(run, DoneRun):
@@ -88,10 +88,16 @@ def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
     """Find what decides the rows, how they are trained on, and is not alike for all models."""
     settings = comparison.settings
     keys = [("training", key) for key in next(iter(settings.values()))["training"]]
-    for part, key in [*keys, ("model", "max_history")]:
+    for part, key in [*keys, ("model", "max_history"), ("model", "matches")]:
         values = {model: of[part].get(key) for model, of in settings.items()}
         if any(value != other for value in values.values() for other in values.values()):
             yield f"{part}.{key}", values
+
+
+_MEANING = {
+    "model.max_history": ": they read histories of other lengths",
+    "model.matches": ": some have matches of target and history among their inputs",
+}
 
 
 def _count(number: int, what: str) -> str:

@@ -118,9 +118,11 @@ class RequestFields:
         features: of the run, by name.
         context: a field for each feature of the context.
         behaviours: a field for each feature that the entries of a history bring along.
-        times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``, or
-            features that change over time.
+        times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``, matches
+            with times, or features that change over time.
+        timed: whether the run's log has times, and not merely an order.
         changing: names of the latter.
+        ages: whether the model reads how long ago matches were.
         time: of the request, read as the run's log writes times.
         history_times: of the entries of a history, likewise.
         from_time: the features of the context that follow from it, where a request does not give them.
@@ -148,7 +150,9 @@ class RequestFields:
         self.time, self.history_times = replace(TIME, clock=clock), replace(TIMES, clock=clock)
         self.times: tuple[Field, ...] = ()
         self.changing = tuple(f.name for f in run.schema.features if f.changes)
-        if TIME_SINCE in self.features or self.changing:
+        self.timed = clock.times is None or not clock.times.ordered
+        self.ages = self.timed and run.config.model.matches
+        if TIME_SINCE in self.features or self.changing or self.ages:
             self.times = self.history_times, self.time
 
     @property

@@ -19,6 +19,7 @@ from dien.serving.features import Field
 from dien.serving.requests import read_requests
 from dien.serving.scored import ScoredFile, by_column, described
 from dien.serving.scorer import Scorer
+from dien.serving.unknown_items import UnknownItems
 from dien.serving.writing import file_of_scores, lists_of
 
 
@@ -78,7 +79,8 @@ def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:
 def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str, pl.Series]:
     """Find the scores of each request by column, and add to the result what they are of."""
     known, fields = scorer.catalogue, scorer.fields
-    history, candidates = (known.item_ids.encode(_flat(table[name])) for name in ("history", "candidates"))
+    ids = {name: _flat(table[name]) for name in ("history", "candidates")}
+    history, candidates = (known.item_ids.encode(values) for values in ids.values())
     lengths, counts = (_lengths(table[name]) for name in ("history", "candidates"))
     user = known.user_ids.encode(table["user"])
 
@@ -99,11 +101,12 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
     items, users = fields.encode_described(given_items), fields.encode_described(given_users)
     context = fields.encode_context(table.to_dict(), table.height)
     behaviours = fields.encode_behaviours(given_behaviours, len(history), since)
+    unknown = UnknownItems()
     scores = scorer.score_rows(
         user=user,
-        history=history,
+        history=unknown.told_apart(history, ids["history"]),
         lengths=lengths,
-        candidates=candidates,
+        candidates=unknown.told_apart(candidates, ids["candidates"]),
         counts=counts,
         context=context,
         behaviours=behaviours,
@@ -118,6 +121,7 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
     result.unknown_users += int((user == 0).sum())
     result.behaviours += len(history)
     result.unknown_behaviours += int((history == 0).sum())
+    result.untimed_behaviours += (len(history) - len(since) + since.null_count()) * fields.ages
     result.described_candidates += int(described(items).sum())
     result.described_users += int(described(users).sum())
     given_context = table.select(f.name for f in fields.context if f.name in table.columns).to_dict()

@@ -277,7 +277,7 @@ class _Logged:
         scorer, behaviours = self.scorer, self.dataset.behaviours
         schema = scorer.run.schema
         begin, end = of_request
-        start = np.maximum(begin, end - scorer.run.config.model.max_history)
+        start = np.maximum(begin, end - scorer.longest_history)
         place = ranges(start, end - start)  # [N]
         history = behaviours.item[place]
         features = self.known({name: column[place] for name, column in behaviours.features.items()})
@@ -302,6 +302,7 @@ class _Logged:
         )
         result.candidates += len(item)
         result.behaviours += len(history)
+        result.untimed_behaviours += int((end - start)[time == LATEST].sum()) * scorer.fields.ages
         result.unknown_candidates += int(self.unknown("item", item).sum())
         result.unknown_behaviours += int(self.unknown("item", history).sum())
         return by_column(scores)

@@ -25,6 +25,8 @@ class ScoredFile:
         unknown_users: requests whose user the run does not know.
         behaviours: entries of all histories; of a split and of pairs, of those as the model reads them.
         unknown_behaviours: those whose item the run does not know.
+        untimed_behaviours: those whose age is not known, where matches have one: the request gives not both
+            ``times`` and ``time``.
         described_candidates: candidates of which the request gives a feature (docs/requests.md).
         described_users: users, likewise.
         missing_context: context features of the run that no request has: they counted as unknown.
@@ -42,6 +44,7 @@ class ScoredFile:
     unknown_users: int = 0
     behaviours: int = 0
     unknown_behaviours: int = 0
+    untimed_behaviours: int = 0
     described_candidates: int = 0
     described_users: int = 0
     missing_context: tuple[str, ...] = ()

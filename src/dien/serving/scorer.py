@@ -18,6 +18,7 @@ from dien.data.batches import assemble, columns_of
 from dien.data.changing import LATEST, Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated, rows_of
+from dien.data.matches import matches_of
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.readers.messages import shown
 from dien.data.tables import FeatureTable
@@ -33,6 +34,7 @@ from dien.serving.features import (
     Field,
     RequestFields,
 )
+from dien.serving.unknown_items import UnknownItems
 
 RawId = str | int
 Moment = int | str | date
@@ -113,6 +115,12 @@ class Scorer:
         return cls(Run.open(path), data, device, base_rate)
 
     @property
+    def longest_history(self) -> int:
+        """Newest behaviours of a history of which something is read: the steps, or the matches."""
+        config = self.run.config.model
+        return max(config.max_history, config.matched_history or 0)
+
+    @property
     def predicts_conversions(self) -> bool:
         """Whether the model predicts, beside the click, whether it leads to a conversion."""
         return self.model.predicts_conversions and self.run.config.model.wants_conversions(self.run.schema)
@@ -138,15 +146,16 @@ class Scorer:
 
         Args:
             user: raw id of the user, None where there is none.
-            history: raw ids of the items clicked so far, oldest first; the newest are read.
+            history: raw ids of the items clicked so far, oldest first; the newest ``max_history`` are read,
+                and matches are counted over the newest ``match_history``.
             candidates: raw ids of the items to score.
             context: raw value of each context feature: an id, a list of ids (multi-valued) or a number, as
                 when preparing; what is missing or None counts as unknown.
             behaviours: of each behaviour feature, a raw value for each entry of the history; likewise.
             times: when each entry of the history was, for runs with ``time_since``, which is unknown without,
-                or with features that change over time, which have their latest values without. A time
-                is a number since 1970 (its size says the unit), text as 2024-01-31T10:00:00Z, or typed; one
-                without a zone is of that of the log.
+                with matches, whose age is unknown without, or with features that change over time, which have
+                their latest values without. A time is a number since 1970 (its size says the unit), text as
+                2024-01-31T10:00:00Z, or typed; one without a zone is of that of the log.
             time: of the request, likewise; a feature ``from_time`` follows from it where it is not given,
                 and what changes over time is as it was then.
             candidate_features: of some item features, a raw value for each candidate: it counts in place of
@@ -175,20 +184,22 @@ class Scorer:
             _expect_entries("times", given_times, clicked, "history")
             since = [None if now is None or t is None else now - t for t in given_times]
 
-        most = self.run.config.model.max_history
-        read = min(len(clicked), most)
-        find = self.catalogue.item_ids.encode_values
+        most = self.longest_history
+        clicked = clicked[-most:]
+        find, unknown = self.catalogue.item_ids.encode_values, UnknownItems()
         return self.score_rows(
             user=self.catalogue.user_ids.encode_values([user_id]),
-            history=find(clicked[-most:]),
-            lengths=np.array([read]),
-            candidates=find(targets),
+            history=unknown.told_apart(find(clicked), clicked),
+            lengths=np.array([len(clicked)]),
+            candidates=unknown.told_apart(find(targets), targets),
             counts=np.array([len(targets)]),
             context=fields.encode_context(
                 {name: [value] for name, value in raw_context.items()} | {fields.time.name: [now]}, 1
             ),
             behaviours=fields.encode_behaviours(
-                {name: values[-most:] for name, values in raw_behaviours.items()}, read, since[-most:]
+                {name: values[-most:] for name, values in raw_behaviours.items()},
+                len(clicked),
+                since[-most:],
             ),
             candidate_features=fields.encode_described(raw_candidates),
             user_features=fields.encode_described({name: [value] for name, value in raw_user.items()}),
@@ -217,16 +228,18 @@ class Scorer:
 
         Args:
             user: ``[R]`` user rows.
-            history: item rows of the histories, request after request, oldest first.
-            lengths: ``[R]`` behaviours of each request; the newest ``max_history`` are read.
-            candidates: ``[B]`` item rows, request after request.
+            history: item rows of the histories, request after request, oldest first. Items without a row are
+                told apart by numbers below 0 (:class:`~dien.serving.unknown_items.UnknownItems`).
+            lengths: ``[R]`` behaviours of each request; the newest ``max_history`` are read, and matches are
+                counted over the newest ``match_history``.
+            candidates: ``[B]`` item rows, request after request, likewise.
             counts: ``[R]`` candidates of each request.
             context: encoded context features ``[R]``.
             behaviours: encoded behaviour features of the histories, ``time_since`` included.
             candidate_features: item features of candidates ``[B]`` that count in place of the run's.
             user_features: user features ``[R]``, likewise.
-            time: ``[R]`` seconds since 1970 of the requests, where features change; None for their latest
-                values.
+            time: ``[R]`` seconds since 1970 of the requests, where features change or matches are counted;
+                None for the latest values, and matches of unknown age.
             times: of the histories' entries, likewise.
             conversions: as for :meth:`score`.
 
@@ -253,9 +266,9 @@ class Scorer:
             batch = assemble(
                 self.catalogue.items,
                 self.catalogue.users,
-                history=history[read],
+                history=np.maximum(history[read], 0),
                 offsets=to_offsets(kept[first:last]),
-                target=candidates[now],
+                target=np.maximum(candidates[now], 0),
                 history_of=request[now] - first,
                 user=user[first:last],
                 context={name: column[np.arange(first, last)] for name, column in context.items()},
@@ -265,8 +278,26 @@ class Scorer:
             )
             if candidate_features:
                 at = None if time is None else time[request[now]]
-                described = _in_place(self.catalogue.items, candidates[now], at, candidate_features, now)
+                described = _in_place(
+                    self.catalogue.items, np.maximum(candidates[now], 0), at, candidate_features, now
+                )
                 batch = replace(batch, target=batch.target | columns_of(described))
+            if (most := self.run.config.model.matched_history) is not None:
+                counted = np.minimum(lengths[first:last], most)
+                found = matches_of(
+                    self.run.schema.matched,
+                    self.catalogue.items,
+                    item=history,
+                    time=times,
+                    place=ranges(ends[first:last] - counted, counted),
+                    offsets=to_offsets(counted),
+                    target=candidates[now],
+                    target_features=batch.target,
+                    history_of=request[now] - first,
+                    now=None if time is None else time[first:last],
+                    timed=self.fields.timed,
+                )
+                batch = replace(batch, matches=found)
             if user_features:
                 at = None if time is None else time[first:last]
                 some = slice(first, last)

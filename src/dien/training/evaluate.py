@@ -165,8 +165,8 @@ def _open(
     dataset = run.dataset(data)
     run.expect_data(dataset)
     dataset.check()
-    model = run.load_model().to(place)
-    batches = evaluation_batches(dataset, split, run.config.model.max_history)
+    model, config = run.load_model().to(place), run.config.model
+    batches = evaluation_batches(dataset, split, config.max_history, config.matched_history)
     return run, model, dataset, batches
 
 
@@ -179,9 +179,24 @@ def _finite(run: Run) -> Iterator[None]:
         raise RunError(f"{run.path}: {error}: its weights are too large; train again") from error
 
 
-def evaluation_batches(dataset: Dataset, split: SplitName, max_history: int) -> Batches:
-    """Batches of a split in the order on disk, with its stored negatives."""
-    return Batches(dataset, split, batch_size=EVALUATION_ROWS, max_history=max_history)
+def evaluation_batches(
+    dataset: Dataset, split: SplitName, max_history: int, match_history: int | None = None
+) -> Batches:
+    """Batches of a split in the order on disk, with its stored negatives.
+
+    Args:
+        dataset: where from.
+        split: the rows of which split.
+        max_history: newest behaviours of each history.
+        match_history: newest behaviours that matches are counted over; None for a model that reads none.
+    """
+    return Batches(
+        dataset,
+        split,
+        batch_size=EVALUATION_ROWS,
+        max_history=max_history,
+        match_history=match_history,
+    )
 
 
 def evaluate_model(model: Model, batches: Batches, progress: Progress | None = None) -> Metrics:

@@ -335,7 +335,7 @@ def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | P
     for key, was, now in differences(run.config.model_dump(), config.model_dump()):
         raise RunError(
             f"{out}: was started with {key} = {was!r}, not {now!r}; resume with the same configuration "
-            f"(--config {out / 'config.yaml'}) or choose another folder"
+            f"({run.options(key)}) or choose another folder"
         )
     run.expect_data(dataset)
     return run

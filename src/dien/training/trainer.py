@@ -88,8 +88,9 @@ class Trainer:
             auxiliary=config.needs_negatives,
             auxiliary_negatives=settings.auxiliary_negatives,
             since=since(run),
+            match_history=config.matched_history,
         )
-        self._valid = evaluation_batches(dataset, "valid", config.max_history)
+        self._valid = evaluation_batches(dataset, "valid", config.max_history, config.matched_history)
         self._valid_rows = len(dataset.splits["valid"].item)
         self._device = device_of(settings.device)
         self.model = model.to(self._device)

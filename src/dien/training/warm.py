@@ -72,7 +72,7 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
     ):
         raise RunError(
             f"{source.path}: was trained with model.{key} = {was!r}, not {now!r}; start from it with the "
-            f"same model (--config {source.path / 'config.yaml'})"
+            f"same model ({source.options(f'model.{key}')})"
         )
     expect_extends(dataset, source, _ANEW)
 

@@ -38,6 +38,12 @@ class Schema:
         return next((feature for feature in self.of(side) if feature.name == side), None)
 
     @property
+    def matched(self) -> tuple[str, ...]:
+        """Name what a target and a history are matched by: the item itself, and its features with values."""
+        features = (f.name for f in self.of("item") if f.kind in ("categorical", "multi"))
+        return ("item", *(name for name in features if name != "item"))
+
+    @property
     def vocabularies(self) -> dict[str, int]:
         """Size of each vocabulary by the feature that owns it."""
         return {f.vocabulary: f.size for f in self.features if f.vocabulary is not None}

@@ -1,0 +1,53 @@
+"""Matches of target and history as inputs of a network: logarithms of about the size of 1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_NONE = 1.2
+"""In place of steps or time where nothing matches: longer ago than any match."""
+_DAY = 86_400.0
+
+
+class MatchInputs(nn.Module):
+    """Turns the numbers of a batch's matches into inputs; nothing of it is learned.
+
+    Of ``F`` names that target and history are matched by (the item and its features with ids), these are, in
+    this order::
+
+        log1p(length) / 7      behaviours of the history
+        log1p(count) / 3       how many of them match, F numbers
+        log1p(steps) / 7       how many steps back the newest of these is, F numbers; 1.2 where none matches
+        log1p(days) / 6        how many days before the impression, F numbers; 1.2 where none matches, or the
+                               time is not known
+        count > 0              whether any matches, F numbers
+
+    Args:
+        names: ``F``.
+
+    Attributes:
+        width: ``1 + 4 F``.
+    """
+
+    _unit: Tensor
+    _size: Tensor
+
+    def __init__(self, names: int) -> None:
+        super().__init__()
+        self.width = 1 + 4 * names
+        self._names = names
+        unit = torch.ones(1 + 3 * names)
+        unit[1 + 2 * names :] = 1 / _DAY
+        size = torch.full((1 + 3 * names,), 1 / 7)
+        size[1 : 1 + names] = 1 / 3
+        size[1 + 2 * names :] = 1 / 6
+        # What follows from the schema is not for files of weights.
+        self.register_buffer("_unit", unit, persistent=False)
+        self.register_buffer("_size", size, persistent=False)
+
+    def forward(self, matches: Tensor) -> Tensor:
+        """Turn ``[B, 1 + 3 F]`` (:func:`dien.data.matches.matches_of`) into ``[B, 1 + 4 F]``."""
+        logs = torch.log1p(matches * self._unit) * self._size
+        some = (matches[:, 1 : 1 + self._names] > 0).to(logs.dtype)
+        return torch.cat([logs.nan_to_num(_NONE), some], 1)
