@@ -188,7 +188,7 @@ def test_a_parquet_column_that_does_not_fit_is_named_with_what_was_expected(
     ("requests", "out", "message"),
     [
         ("missing.parquet", "s.parquet", "No such file"),
-        ("r.xlsx", "s.parquet", r"unknown kind of file; expected .*\.parquet, \.csv"),
+        ("r.docx", "s.parquet", r"unknown kind of file; expected .*\.parquet, \.csv"),
         ("r.inter", "s.parquet", "an atomic file; expected requests"),
         ("broken.parquet", "s.parquet", "not a readable Parquet file"),
         ("r.jsonl", "s.txt", r"ending in \.parquet, \.jsonl, \.csv"),
@@ -199,7 +199,7 @@ def test_a_path_that_cannot_be_read_or_written_is_named_with_the_reason(
     scorer: Scorer, tmp_path: Path, requests: str, out: str, message: str
 ) -> None:
     write_requests(tmp_path / "r.jsonl", REQUESTS)
-    (tmp_path / "r.xlsx").write_text("x")
+    (tmp_path / "r.docx").write_text("x")
     (tmp_path / "r.inter").write_text("x")
     (tmp_path / "broken.parquet").write_text("x")
     with pytest.raises(DataError, match=message):
