@@ -101,6 +101,11 @@ class TrainConfig(Strict):
         checkpoint_steps: write a checkpoint to resume from every so many steps, and at each epoch's end.
         device: where the model is trained: ``auto`` takes the first GPU of CUDA where there is one, else the
             processor; ``cpu``, ``cuda``, ``cuda:N`` and ``mps`` are these alone.
+        fresh_embeddings: whether each epoch but the first begins with embedding tables that are drawn anew,
+            while the rest of the network goes on (MEDA, arXiv 2305.19531). Weights are chosen at the end of
+            an epoch, with the tables of that epoch.
+        label_smoothing: in [0, 1): the loss of clicks is taken with labels ``1 - s / 2`` and ``s / 2`` in
+            place of 1 and 0.
         pretrained: by feature, vectors from a file for rows of its embedding table (docs/models.md), as
             ``{item: {file: vectors.parquet, frozen: true}}``; a ``.npy`` file has its ids in another one,
             ``ids``.
@@ -123,7 +128,17 @@ class TrainConfig(Strict):
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # as torch takes it
     checkpoint_steps: Count = 1000
     device: Annotated[str, AfterValidator(device_name), WithJsonSchema({"enum": DEVICES})] = "auto"
+    fresh_embeddings: bool = False
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pretrained: dict[str, Pretrained] = Field(default={})
+
+    @model_validator(mode="after")
+    def _fresh_or_pretrained(self) -> TrainConfig:
+        if self.fresh_embeddings and self.pretrained:
+            raise ValueError(
+                "fresh_embeddings draws every table anew, and pretrained vectors would be lost; leave one out"
+            )
+        return self
 
     @classmethod
     def known_keys(cls, given: Mapping[str, Any]) -> list[str]:
@@ -193,6 +208,8 @@ class RunConfig(Strict):
         }
         if not model.needs_negatives:
             idle["training.auxiliary_negatives"] = "without an auxiliary loss"
+        if self.training.epochs == 1:
+            idle["training.fresh_embeddings"] = "with training.epochs=1"
         return idle
 
 

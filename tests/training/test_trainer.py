@@ -22,6 +22,7 @@ from dien.training import fit, optimiser, trainer
 from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.progress import Bar
+from dien.training.sigterm import sigterm_between_batches
 from dien.training.trainer import Trainer
 from tests.data.datasets import auxiliary_negatives, without_rows
 from tests.training.board import read_board
@@ -132,7 +133,7 @@ def test_the_programs_own_handler_of_sigterm_is_called_and_back_afterwards(
 
 def test_sigterm_that_comes_when_the_last_step_is_done_is_not_lost() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as stopped, trainer._sigterm_between_batches():
+    with pytest.raises(SystemExit) as stopped, sigterm_between_batches():
         signal.raise_signal(signal.SIGTERM)
     assert stopped.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before

@@ -21,7 +21,7 @@ from dien.data.dataset import Dataset
 from dien.data.leakage import warn_of_leaking
 from dien.data.tables import SplitName
 from dien.device import device_of
-from dien.errors import DataError, DatasetWarning, RunError
+from dien.errors import ConfigError, DataError, DatasetWarning, RunError
 from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
 from dien.models.registry import expect_heads
@@ -112,7 +112,8 @@ def fit(
     Raises:
         TypeError: an argument is of another type; the message says what is expected.
         ConfigError: no model has this name, there is no such device here, or vectors of
-            ``training.pretrained`` are for no table of the model or not as wide.
+            ``training.pretrained`` are for no table of the model or not as wide; or ``start_from`` is given
+            with ``training.fresh_embeddings``.
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
             other data or from another run; the model or data does not extend that of ``start_from``; ``out``
             cannot be written; or training diverged.
@@ -314,6 +315,11 @@ def _created(
     """Start a run; note in it which run its weights are from."""
     began = None
     if start_from is not None:
+        if config.training.fresh_embeddings:
+            raise ConfigError(
+                "training.fresh_embeddings draws every table anew, and those of the earlier run would be "
+                "lost after an epoch; set it to false"
+            )
         source = start_from if isinstance(start_from, Run) else Run.open(start_from)
         began = origin(source, config.model, dataset)
     dataset.check(READ)  # reads all of it: what is refused sooner is refused before

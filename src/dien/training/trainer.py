@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -36,6 +33,7 @@ from dien.training.checkpoint import (
     step_name,
 )
 from dien.training.evaluate import evaluate_model, evaluation_batches, validate_model
+from dien.training.fresh import draw_tables
 from dien.training.going_on import checkpoints_of, fitting_state
 from dien.training.log import TrainingLog
 from dien.training.metrics import METRICS, Metrics
@@ -43,6 +41,7 @@ from dien.training.optimiser import RowAdam, clip_gradients
 from dien.training.pretrained import FrozenRows, Vectors, frozen_of, mask_of, put, table_of
 from dien.training.progress import Bar
 from dien.training.schedule import learning_rate
+from dien.training.sigterm import sigterm_between_batches
 from dien.training.warm import since
 
 LOG_STEPS = 100
@@ -75,7 +74,7 @@ class Trainer:
 
     def __init__(self, model: Model, run: Run, dataset: Dataset, bar: Bar) -> None:
         self._run, self._bar, self._settings = run, bar, run.config.training
-        self._folder = run.path / "checkpoints"
+        self._folder, self._dataset = run.path / "checkpoints", dataset
         config, settings = run.config.model, run.config.training
         self.batches = Batches(
             dataset,
@@ -134,9 +133,11 @@ class Trainer:
         its newest checkpoint: every file is whole.
         """
         state, settings, steps_an_epoch = self.state, self._settings, len(self.batches)
-        with torch.enable_grad(), _sigterm_between_batches() as stop_if_asked:
+        with torch.enable_grad(), sigterm_between_batches() as stop_if_asked:
             while state.stopped is None:
                 epoch, done = divmod(state.steps, steps_an_epoch)
+                if settings.fresh_embeddings and epoch and not done:
+                    draw_tables(self.model, self._optimiser, self._dataset.schema, settings.seed, epoch)
                 self._begin_epoch(epoch, done)
                 for batch in ready(self.batches.epoch(epoch, done)):
                     self.step(batch)
@@ -184,6 +185,8 @@ class Trainer:
             torch.cuda.manual_seed_all(seed)
         elif self._device.type == "mps":
             torch.mps.manual_seed(seed)
+        if (smoothing := self._settings.label_smoothing) and batch.label is not None:
+            batch = replace(batch, label=batch.label * (1 - smoothing) + smoothing / 2)
         losses = self.model.losses(batch)
         named = {"loss": losses.total, **losses.parts}
         if not self._loss_names:
@@ -356,36 +359,3 @@ def is_better(valid: Metrics, best: Metrics, metric: str) -> bool:
     if now is None or before is None:
         return before is None
     return bool(now < before if metric in LOWER_IS_BETTER else now > before)
-
-
-@contextmanager
-def _sigterm_between_batches() -> Iterator[Callable[[], None]]:
-    """Have SIGTERM take effect where the function that is handed out is called, and nowhere else.
-
-    A handler that was there before is called, too, and is back afterwards. In another than the main thread,
-    and where the handler is not Python's to put back, SIGTERM does what it did before.
-
-    Yields:
-        What raises ``SystemExit`` with the exit code of a process that SIGTERM has ended, if one has come.
-    """
-    before, came = signal.getsignal(signal.SIGTERM), False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        if callable(before):
-            before(number, frame)
-
-    def stop_if_asked() -> None:
-        if came:
-            raise SystemExit(128 + signal.SIGTERM)
-
-    if before is None or threading.current_thread() is not threading.main_thread():
-        yield stop_if_asked
-        return
-    signal.signal(signal.SIGTERM, note)
-    try:
-        yield stop_if_asked
-        stop_if_asked()
-    finally:
-        signal.signal(signal.SIGTERM, before)
