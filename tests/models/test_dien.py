@@ -13,6 +13,7 @@ from dien.models import DIEN, DIENConfig, Prediction
 from tests.embeddings import InputsByHand, enlarge
 from tests.equations import (
     assert_same,
+    attention_logit,
     auxiliary_terms,
     final_interest,
     gru_states,
@@ -72,6 +73,15 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
         if config.pooled_history:
             items = inputs.sequence(batch.history, batch, r, "item")
             parts += [items.sum(0), items.sum(0) * target]
+        if config.behaviour_attention:
+            attention, query = under(weights, "behaviours.attention."), target
+            if "behaviours.query.weight" in weights:
+                query = weights["behaviours.query.weight"] @ target + weights["behaviours.query.bias"]
+            scores = [torch.exp(attention_logit(attention, query, key, "sigmoid", 1)) for key in history]
+            weighted = [score / sum(scores) * key for score, key in zip(scores, history, strict=True)]
+            parts.append(torch.stack(weighted).sum(0) if weighted else history.sum(0))
+        if config.last_behaviour:
+            parts.append(history[-1] if len(history) else history.sum(0))
         joined = torch.cat(parts)
         if config.head_affine:
             joined = weights["affine.weight"] * joined + weights["affine.bias"]
@@ -143,6 +153,9 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         dict(DIENConfig.authors()) | SMALL,
         dict(DIENConfig.recbole()) | SMALL | {"hidden_size": None},
         {"pooled_history": True},
+        {"behaviour_attention": True},
+        {"behaviour_attention": True, "attention_hidden": (4,), "pooled_history": True},
+        {"last_behaviour": True},
         {"attention": "mlp"},
         {"attention": "mlp", "hidden_size": 4},  # as wide as an item: no projection of the target
         {"attention": "mlp", "attention_hidden": (20, 3)},  # as wide as the attention's input

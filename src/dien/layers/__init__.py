@@ -4,7 +4,7 @@
 usable without RecBole.
 """
 
-from dien.layers.attention import BilinearAttention, MLPAttention
+from dien.layers.attention import BehaviourAttention, BilinearAttention, MLPAttention
 from dien.layers.embedding import FeatureEmbedding
 from dien.layers.evolution import InterestEvolution
 from dien.layers.extractor import InterestExtractor
@@ -19,6 +19,7 @@ __all__ = [
     "AUGRUCell",
     "Affine",
     "AttentionGRU",
+    "BehaviourAttention",
     "BilinearAttention",
     "ComplementAUGRUCell",
     "Dice",

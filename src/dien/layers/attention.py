@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.layers.mlp import MLP
-from dien.ops import mlp_attention, segment_softmax
+from dien.ops import mlp_attention, segment_softmax, segment_sum
 from dien.packed import Pairs
 
 
@@ -95,3 +95,34 @@ class MLPAttention(nn.Module):
             logits = self.dense(self.att_mlp_layers(together)).squeeze(1)
         logits = logits / self.divisor
         return segment_softmax(logits, pairs.lengths, pairs.row) if self.softmax else logits
+
+
+class BehaviourAttention(nn.Module):
+    """DIN's interest in a target: behaviours summed by their attention to it (eq. 3 of DIN, with a softmax).
+
+    Args:
+        width: ``E`` of a behaviour.
+        target_width: ``D``; where it is another, the target is projected.
+        hidden: widths of the attention's hidden layers.
+    """
+
+    def __init__(self, width: int, target_width: int, hidden: Sequence[int] = (80, 40)) -> None:
+        super().__init__()
+        # The attention subtracts and multiplies target and behaviour: it wants them equally wide.
+        self.query = nn.Linear(target_width, width) if target_width != width else nn.Identity()
+        self.attention = MLPAttention(width, hidden)
+
+    def forward(self, behaviours: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
+        """Sum up the behaviours of each candidate.
+
+        Args:
+            behaviours: ``[N, E]`` packed.
+            targets: ``[B, D]`` candidates.
+            pairs: which behaviours each candidate reads.
+
+        Returns:
+            ``[B, E]``, zero for a candidate without behaviours.
+        """
+        scores = self.attention(behaviours, self.query(targets), pairs)  # [P]
+        read = behaviours.index_select(0, pairs.step) * scores[:, None]  # [P, E]
+        return segment_sum(read, pairs.lengths)

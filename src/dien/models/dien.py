@@ -13,6 +13,7 @@ from dien.data.features import Schema
 from dien.layers import (
     MLP,
     Affine,
+    BehaviourAttention,
     BilinearAttention,
     InterestEvolution,
     InterestExtractor,
@@ -20,7 +21,7 @@ from dien.layers import (
     set_gate_bias,
 )
 from dien.models.config import Activation, ModelConfig, Width, Widths
-from dien.models.inputs import Embedded, Inputs, pooled_items
+from dien.models.inputs import Embedded, Inputs, newest_behaviour, pooled_items
 from dien.models.model import (
     Losses,
     Model,
@@ -56,7 +57,8 @@ class DIENConfig(ModelConfig):
         gru_initialisation: initial weights of the evolving AGRU or AUGRU. ``uniform``: as torch.nn.GRU's;
             ``normal``: N(0, 1) and biases 0, as RecBole's, by which most gates start saturated.
         attention: ``bilinear`` (eq. 8) or ``mlp`` on ``[q, k, q - k, q * k]``.
-        attention_hidden: widths of the MLP attention's hidden layers; unused by ``bilinear``.
+        attention_hidden: widths of the hidden layers of the MLP attention, and of ``behaviour_attention``;
+            unused by ``bilinear``.
         attention_scale: whether the MLP attention's logits are divided by ``sqrt(hidden_size)``, as RecBole
             does and neither paper nor authors do; unused by ``bilinear``.
         attention_query: what the attention compares with the states: the target (``plain``; projected where
@@ -76,6 +78,9 @@ class DIENConfig(ModelConfig):
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
             the authors' code; the paper's head has the final state, the target, user and context only.
+        behaviour_attention: whether DIN's interest joins the head, too: the behaviours themselves, summed by
+            an MLP attention to the target. Neither the paper nor the authors have it.
+        last_behaviour: whether the newest behaviour joins the head, too.
         head_affine: whether a learned scale and shift of the head's input stand before it, as in the authors'
             code.
         head_hidden: widths of the head's hidden layers.
@@ -103,6 +108,8 @@ class DIENConfig(ModelConfig):
     auxiliary_average: Literal["pairs", "histories", "positions"] = "pairs"
     target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
+    behaviour_attention: bool = False
+    last_behaviour: bool = False
     head_affine: bool = False
     head_batch_norm: bool = False
     head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -116,7 +123,9 @@ class DIENConfig(ModelConfig):
         """Name the keys of another attention or GRU, and of the auxiliary loss where it has no weight."""
         idle = super().without_effect()
         if self.attention == "bilinear":
-            idle |= dict.fromkeys(("attention_hidden", "attention_scale"), "attention")
+            idle["attention_scale"] = "attention"
+            if not self.behaviour_attention:
+                idle["attention_hidden"] = "attention"
         if self.gru in ("gru", "aigru"):
             idle["gru_initialisation"] = "gru"
         if not self.auxiliary_weight:
@@ -248,7 +257,12 @@ class DIEN(Model):
         if config.gru_gate_bias is not None:
             for gru in (self.extractor.gru, self.evolution.dynamic_rnn):
                 set_gate_bias(gru, config.gru_gate_bias)
-        widths = H + D + inputs.profile_width + (2 * D if config.pooled_history else 0)
+        E = inputs.history_width
+        self.behaviours = (
+            BehaviourAttention(E, D, config.attention_hidden) if config.behaviour_attention else None
+        )
+        widths = H + D + inputs.profile_width + 2 * D * config.pooled_history
+        widths += E * (config.behaviour_attention + config.last_behaviour)
         self.affine = Affine(widths) if config.head_affine else nn.Identity()
         self.head = _head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
@@ -282,6 +296,10 @@ class DIEN(Model):
         parts = [final, embedded.target, embedded.profile]
         if self.config.pooled_history:
             parts += pooled_items(embedded, batch)
+        if self.behaviours is not None:
+            parts.append(self.behaviours(embedded.history, embedded.target, pairs))
+        if self.config.last_behaviour:
+            parts.append(newest_behaviour(embedded, batch))
         x = self.affine(torch.cat(parts, 1))
         logits = self.logit(self.head(x)).squeeze(1)  # [B]
         loss = None

@@ -141,6 +141,13 @@ def pooled_items(embedded: Embedded, batch: Batch) -> list[Tensor]:
     return [pooled, pooled * embedded.target]
 
 
+def newest_behaviour(embedded: Embedded, batch: Batch) -> Tensor:
+    """Take the newest behaviour of each candidate's history, ``[B, D + D_b]``, zero where there is none."""
+    padded = torch.cat([embedded.history.new_zeros(1, embedded.history.shape[1]), embedded.history])
+    end = torch.where(batch.offsets[1:] > batch.offsets[:-1], batch.offsets[1:], 0)  # [R] steps from 1
+    return padded.index_select(0, end.index_select(0, batch.history_of))
+
+
 def _pooled(steps: Tensor, batch: Batch) -> Tensor:
     """Sum up values ``[N, ·]`` of the steps of each candidate's history, ``[B, ·]``."""
     of_history = segment_sum(steps, batch.offsets[1:] - batch.offsets[:-1])  # [R, ·]
