@@ -106,6 +106,9 @@ class TrainConfig(Strict):
             an epoch, with the tables of that epoch.
         label_smoothing: in [0, 1): the loss of clicks is taken with labels ``1 - s / 2`` and ``s / 2`` in
             place of 1 and 0.
+        weight_average: decay of a moving average of all weights, in (0, 1), as 0.999: the average is what is
+            validated and kept. A step then reads and writes every weight, rows it has not looked up too.
+            null keeps the weights as they are.
         pretrained: by feature, vectors from a file for rows of its embedding table (docs/models.md), as
             ``{item: {file: vectors.parquet, frozen: true}}``; a ``.npy`` file has its ids in another one,
             ``ids``.
@@ -130,6 +133,7 @@ class TrainConfig(Strict):
     device: Annotated[str, AfterValidator(device_name), WithJsonSchema({"enum": DEVICES})] = "auto"
     fresh_embeddings: bool = False
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_average: Annotated[float, Field(gt=0, lt=1)] | None = None
     pretrained: dict[str, Pretrained] = Field(default={})
 
     @model_validator(mode="after")

@@ -23,8 +23,9 @@ from dien.training.resumable import resumable
 
 AGAIN = "copy the run folder again, or remove it and train again"
 
-MODEL, RECENT, FROZEN = "model.", "recent.", "frozen."
-"""What the names of its tensors begin with: weights, sums of losses, rows that stay as they are."""
+MODEL, RECENT, FROZEN, AVERAGE = "model.", "recent.", "frozen.", "average."
+"""What the names of its tensors begin with: weights, sums of losses, rows that stay as they are, the moving
+average of the weights."""
 
 _step_of = re.compile(r"step-(\d{9,18})\.safetensors").fullmatch
 is_best = re.compile(r"best-\d{9,18}\.safetensors").fullmatch

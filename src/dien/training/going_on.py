@@ -15,7 +15,7 @@ from dien.errors import RunError
 from dien.folders import Folder
 from dien.models import Model
 from dien.tensors import expect_tensor, expect_tensors, read_tensors
-from dien.training.checkpoint import AGAIN, FROZEN, MODEL, RECENT, Checkpoint, TrainState, is_best
+from dien.training.checkpoint import AGAIN, AVERAGE, FROZEN, MODEL, RECENT, Checkpoint, TrainState, is_best
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -59,7 +59,12 @@ def fitting_state(
     expected, kept = model.state_dict(), checkpoint.tensors
     found = {name.removeprefix(MODEL): kept[name] for name in kept if name.startswith(MODEL)}
     expect_tensors(folder, checkpoint.name, found, expected, prefix="tensors.model.")
+    averages = {name.removeprefix(AVERAGE): kept[name] for name in kept if name.startswith(AVERAGE)}
+    if averages or settings.weight_average is not None:
+        expect_tensors(folder, checkpoint.name, averages, expected, prefix="tensors.average.")
     for name, total in kept.items():
+        if name.startswith(AVERAGE) and settings.weight_average is not None:
+            continue
         if name.startswith((MODEL, FROZEN)):  # dien.training.pretrained checks the frozen rows
             continue
         if not name.startswith(RECENT) or not total.is_floating_point() or total.shape != ():

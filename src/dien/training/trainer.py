@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +21,10 @@ from dien.errors import ConfigError, RunError
 from dien.files import remove_unfinished
 from dien.models import Model
 from dien.run import Run
+from dien.training.average import WeightAverage
 from dien.training.checkpoint import (
     AGAIN,
+    AVERAGE,
     FROZEN,
     MODEL,
     RECENT,
@@ -101,6 +104,8 @@ class Trainer:
         self._loss_names: tuple[str, ...] = ()
         self._sums_dtype = torch.float32 if self._device.type == "mps" else torch.float64  # mps lacks float64
         self._kept_losses: set[str] | None = None  # of the checkpoint, where it names all
+        decay = settings.weight_average
+        self._average = None if decay is None else WeightAverage(self.model, decay)
         checkpoints = checkpoints_of(run.folder)
         remove_unfinished(run.path)
         remove_unfinished(self._folder)
@@ -123,6 +128,8 @@ class Trainer:
                 self._frozen[of_feature.feature] = FrozenRows(table, mask_of(of_feature, table))
             self._bar.print(of_feature.summary)
         if vectors:
+            if self._average is not None:
+                self._average.restart()
             self._save_checkpoint()
 
     def train(self) -> None:
@@ -133,11 +140,15 @@ class Trainer:
         its newest checkpoint: every file is whole.
         """
         state, settings, steps_an_epoch = self.state, self._settings, len(self.batches)
+        if self._average is not None and not state.steps:
+            self._average.restart()  # the weights may be an earlier run's by now
         with torch.enable_grad(), sigterm_between_batches() as stop_if_asked:
             while state.stopped is None:
                 epoch, done = divmod(state.steps, steps_an_epoch)
                 if settings.fresh_embeddings and epoch and not done:
                     draw_tables(self.model, self._optimiser, self._dataset.schema, settings.seed, epoch)
+                    if self._average is not None:
+                        self._average.restart_tables()
                 self._begin_epoch(epoch, done)
                 for batch in ready(self.batches.epoch(epoch, done)):
                     self.step(batch)
@@ -174,6 +185,8 @@ class Trainer:
         for rows in self._frozen.values():
             rows.restore()
         self.state.steps += 1
+        if self._average is not None:
+            self._average.update(self.state.steps)
         self._epoch_rows += len(batch)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -247,7 +260,8 @@ class Trainer:
             state.best, state.waited = valid, 0
             state.best_file = best_name(state.steps)
             best = self._folder / state.best_file
-            save_tensors(best, self.model.state_dict(), to_texts(calibration))
+            weights = self.model.state_dict() if self._average is None else self._average.tensors
+            save_tensors(best, weights, to_texts(calibration))
         else:
             state.waited += 1
         if state.waited >= settings.patience:
@@ -286,9 +300,10 @@ class Trainer:
             stop_if_asked()
 
         try:
-            if self._settings.calibration == "none":
-                return evaluate_model(self.model, self._valid, advance), None
-            return validate_model(self.model, self._valid, advance)
+            with nullcontext() if self._average is None else self._average.in_place():
+                if self._settings.calibration == "none":
+                    return evaluate_model(self.model, self._valid, advance), None
+                return validate_model(self.model, self._valid, advance)
         except FloatingPointError as error:
             raise self._diverged(str(error)) from error
 
@@ -313,6 +328,8 @@ class Trainer:
         tensors = {MODEL + name: tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {RECENT + name: total for name, total in self.recent.items()}
         tensors |= {FROZEN + name: frozen.rows for name, frozen in self._frozen.items()}
+        if self._average is not None:
+            tensors |= {AVERAGE + name: tensor for name, tensor in self._average.tensors.items()}
         optimiser = self._optimiser.state_dict()["state"]
         Checkpoint(self.state, tensors, optimiser).save(self._folder)
 
@@ -327,15 +344,20 @@ class Trainer:
         """Take over what :meth:`_save_checkpoint` has written."""
         weights: dict[str, Tensor] = {}
         frozen: dict[str, Tensor] = {}
+        averages: dict[str, Tensor] = {}
         for name, tensor in checkpoint.tensors.items():
             if name.startswith(MODEL):
                 weights[name.removeprefix(MODEL)] = tensor
             elif name.startswith(FROZEN):
                 frozen[name.removeprefix(FROZEN)] = tensor
+            elif name.startswith(AVERAGE):
+                averages[name.removeprefix(AVERAGE)] = tensor
             else:
                 self.recent[name.removeprefix(RECENT)] = tensor.to(self._device)
         self._kept_losses = None if checkpoint.of_old else set(self.recent)
         self.model.load_state_dict(weights)
+        if self._average is not None:
+            self._average.load(averages)
         try:
             self._frozen = frozen_of(frozen, self.model)
         except (ConfigError, ValueError) as error:

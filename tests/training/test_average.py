@@ -1,0 +1,93 @@
+"""The moving average of the weights: validated and kept in place of them, and gone on with to the bit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dien.config import RunConfig, load_config
+from dien.data.batch import Batch
+from dien.data.dataset import Dataset
+from dien.errors import RunError
+from dien.models import build
+from dien.run import Run
+from dien.training import evaluate, fit
+from dien.training.average import WeightAverage
+from dien.training.trainer import Trainer
+from tests.training.stopped import of_epoch, stopping
+
+
+def config_of(*overrides: str) -> RunConfig:
+    small = ["model.embedding_size=4", "model.max_history=8", "training.batch_size=512"]
+    return load_config(overrides=[*small, "training.weight_average=0.8", *overrides], model="din")
+
+
+def test_the_average_is_that_of_the_weights_after_each_step_and_is_what_is_kept(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+    step = Trainer.step
+
+    def noted(self: Trainer, batch: Batch) -> None:
+        if not seen:
+            seen.append({key: value.clone() for key, value in self.model.state_dict().items()})
+        step(self, batch)
+        seen.append({key: value.clone() for key, value in self.model.state_dict().items()})
+
+    monkeypatch.setattr(Trainer, "step", noted)
+    result = fit(small_data, config_of("training.epochs=1"), tmp_path / "run", show_progress=False)
+    kept = load_file(tmp_path / "run/model.safetensors")
+    assert any(not torch.equal(kept[key], seen[-1][key]) for key in kept)
+    for key, expected in seen[0].items():
+        for number, weights in enumerate(seen[1:], 1):
+            decay = min(0.8, (1 + number) / (10 + number))
+            if expected.is_floating_point():
+                expected = decay * expected + (1 - decay) * weights[key]
+            else:
+                expected = weights[key]
+        torch.testing.assert_close(kept[key], expected)
+    assert evaluate(tmp_path / "run", split="valid").auc == result.valid_auc
+    plain = config_of("training.epochs=1", "training.weight_average=null")
+    fit(small_data, plain, tmp_path / "plain", show_progress=False)
+    last = load_file(tmp_path / "plain/model.safetensors")
+    assert all(torch.equal(last[key], seen[len(seen) // 2][key]) for key in last)
+
+
+def test_a_model_has_its_own_weights_again_whatever_happens(small_data: Dataset) -> None:
+    model = build(config_of().model, small_data.schema)
+    average = WeightAverage(model, 0.5)
+    own = {key: value.clone() for key, value in model.state_dict().items()}
+    for tensor in average.tensors.values():
+        tensor.fill_(1)
+
+    def interrupted() -> None:
+        with average.in_place():
+            assert all((value == 1).all() for value in model.state_dict().values())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items())
+    average.restart()
+    assert all(torch.equal(value, own[key]) for key, value in average.tensors.items())
+
+
+def test_a_run_with_an_average_that_is_stopped_resumes_to_the_same_bytes(
+    small_data: Dataset, tmp_path: Path
+) -> None:
+    config = config_of("training.epochs=2", "training.checkpoint_steps=2", "training.fresh_embeddings=true")
+    fit(small_data, config, tmp_path / "whole", show_progress=False)
+    with stopping(of_epoch(2, steps=3)):
+        fit(small_data, config, tmp_path / "run", show_progress=False)
+    file = next((tmp_path / "run/checkpoints").glob("step-*"))
+    text = (tmp_path / "run/config.yaml").read_text()
+    assert "weight_average: 0.8" in text
+    (tmp_path / "run/config.yaml").write_text(text.replace("weight_average: 0.8", "weight_average: null"))
+    other = Run.open(tmp_path / "run").config
+    with pytest.raises(RunError, match=rf"{file.name}: has an unknown tensor tensors.average"):
+        fit(small_data, other, tmp_path / "run", resume=True, show_progress=False)
+    (tmp_path / "run/config.yaml").write_text(text)
+    fit(small_data, config, tmp_path / "run", resume=True, show_progress=False)
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
