@@ -70,6 +70,7 @@ class InputsByHand:
 
     def __init__(self, schema: Schema, weights: Weights, *, matches: bool) -> None:
         self.schema, self.matches = schema, matches
+        self.positions = weights.get("inputs.positions")
         sides = {"item": ("item",), "profile": ("user", "context"), "behaviour": ("behaviour",)}
         self.weights: dict[str, Tensor] = {}
         for part, of in sides.items():
@@ -100,6 +101,13 @@ class InputsByHand:
         values += [1.2 if math.isnan(n) else math.log1p(n * day) * of_days for n in seconds]
         values += [float(n > 0) for n in count]
         return torch.tensor(values, dtype=torch.float64)
+
+    def behaviours(self, batch: Batch, r: int) -> Tensor:
+        """Each step of a history: the item, what is the behaviour's own, and its place from the newest."""
+        steps = self.sequence(batch.history, batch, r, "item", "behaviour")
+        if self.positions is None:
+            return steps
+        return torch.cat([steps, self.positions[: len(steps)].flip(0)], 1)
 
     def sequence(self, columns: Columns, batch: Batch, r: int, *sides: Side) -> Tensor:
         """Features of some sides of each step of a history."""

@@ -160,6 +160,13 @@ def test_matches_that_a_model_cannot_read_are_refused(spoil: Any, message: str) 
         inputs(replace(right, matches=spoil(right.matches)))
 
 
+def test_a_history_longer_than_there_are_places_with_a_vector_is_refused() -> None:
+    inputs = Inputs(EVERY_KIND, 2, positions=4)
+    assert inputs(random_batch([4, 0, 3], [0], EVERY_KIND)).history.shape == (7, inputs.history_width)
+    with pytest.raises(ValueError, match=r"Batch.offsets: a history of 5 behaviours; expected 4 at most, "):
+        inputs(random_batch([5], [0], EVERY_KIND))
+
+
 def test_what_a_model_does_not_read_is_not_looked_at() -> None:
     more = batch()
     more.target["brand"] = torch.zeros(3)

@@ -57,7 +57,7 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
     logits = []
     for b, r in enumerate(batch.history_of.tolist()):
         target = inputs.row(batch.target, b, "item")
-        history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
+        history = inputs.behaviours(batch, r)
         reset = config.gru_reset
         states = gru_states("gru", history, None, under(weights, "extractor.gru."), reset=reset)
         query = target
@@ -92,7 +92,7 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
     terms: list[Tensor] = []
     if batch.negatives is not None and config.auxiliary_weight:
         for r in range(len(batch.offsets) - 1):
-            history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
+            history = inputs.behaviours(batch, r)
             extractor = under(weights, "extractor.")
             reset = config.gru_reset
             states = gru_states("gru", history, None, under(extractor, "gru."), reset=reset)
@@ -156,6 +156,7 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         {"behaviour_attention": True},
         {"behaviour_attention": True, "attention_hidden": (4,), "pooled_history": True},
         {"last_behaviour": True},
+        {"position_embedding": True, "last_behaviour": True},
         {"attention": "mlp"},
         {"attention": "mlp", "hidden_size": 4},  # as wide as an item: no projection of the target
         {"attention": "mlp", "attention_hidden": (20, 3)},  # as wide as the attention's input

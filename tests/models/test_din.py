@@ -33,7 +33,7 @@ def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
         query = target
         if "query.weight" in weights:
             query = weights["query.weight"] @ target + weights["query.bias"]
-        history = inputs.sequence(batch.history, batch, r, "item", "behaviour")
+        history = inputs.behaviours(batch, r)
         attention = under(weights, "attention.")
         scores = [
             attention_logit(attention, query, key, config.attention_activation, 1) for key in history
@@ -58,6 +58,7 @@ def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
     [
         {},
         {"pooled_history": True},
+        {"position_embedding": True},
         {"attention_softmax": False},
         {"attention_softmax": False, "attention_activation": "dice", "pooled_history": True},
         {"attention_activation": "dice", "head_activation": "prelu"},

@@ -31,10 +31,10 @@ def by_hand(pnn: PNN, schema: Schema, batch: Batch) -> Tensor:
 
     of_profile = widths("user", "context")
     for b, r in enumerate(batch.history_of.tolist()):
-        pooled = inputs.sequence(batch.history, batch, r, "item", "behaviour").sum(0)
+        pooled = inputs.behaviours(batch, r).sum(0)
         target, profile = inputs.row(batch.target, b, "item"), inputs.profile(batch, b)
         fields = [
-            *pooled.split(widths("item", "behaviour")),
+            *pooled.split([*widths("item", "behaviour"), *([] if inputs.positions is None else [2])]),
             *target.split(widths("item")),
             *(profile[: sum(of_profile)].split(of_profile) if of_profile else ()),
         ]
@@ -49,14 +49,17 @@ def by_hand(pnn: PNN, schema: Schema, batch: Batch) -> Tensor:
     return torch.stack(logits)
 
 
-@pytest.mark.parametrize("inner", [True, False])
+@pytest.mark.parametrize(("inner", "positions"), [(True, False), (False, False), (True, True)])
 @pytest.mark.parametrize(
     "schema",
     [NO_PROFILE, SCHEMA, WITH_CONTEXT, EVERY_KIND],
     ids=["no profile", "no context", "context", "every kind"],
 )
-def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(schema: Schema, inner: bool) -> None:
-    pnn, batch = model(schema, inner_products=inner), random_batch(LENGTHS, HISTORY_OF, schema)
+def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
+    schema: Schema, inner: bool, positions: bool
+) -> None:
+    pnn = model(schema, inner_products=inner, position_embedding=positions)
+    batch = random_batch(LENGTHS, HISTORY_OF, schema)
     logits, loss = pnn(batch)
     assert loss is None
     assert_same(logits, by_hand(pnn, schema, batch), list(pnn.parameters()))

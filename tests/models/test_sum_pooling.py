@@ -28,7 +28,7 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(schema: Sc
     inputs = InputsByHand(schema, weights, matches=pooling.config.matches)
     expected = []
     for b, r in enumerate(HISTORY_OF):
-        pooled = inputs.sequence(batch.history, batch, r, "item", "behaviour").sum(0)
+        pooled = inputs.behaviours(batch, r).sum(0)
         x = torch.cat([pooled, inputs.row(batch.target, b, "item"), inputs.profile(batch, b)])
         hidden = mlp(under(weights, "head."), x, "dice")
         expected.append((weights["logit.weight"] @ hidden + weights["logit.bias"])[0])

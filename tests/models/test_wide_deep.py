@@ -50,7 +50,7 @@ def by_hand(wide_deep: WideDeep, schema: Schema, batch: Batch) -> Tensor:
     weights, logits = weights_of(wide_deep), []
     inputs = InputsByHand(schema, weights, matches=wide_deep.config.matches)
     for b, r in enumerate(batch.history_of.tolist()):
-        pooled = inputs.sequence(batch.history, batch, r, "item", "behaviour").sum(0)
+        pooled = inputs.behaviours(batch, r).sum(0)
         target = inputs.row(batch.target, b, "item")
         x = torch.cat([pooled, target, inputs.profile(batch, b)])
         logit = weights["logit.weight"] @ mlp(under(weights, "head."), x, "dice") + weights["logit.bias"]

@@ -97,6 +97,9 @@ class ModelConfig(Strict):
             other ids (category, brand, tags), and how long ago (docs/models.md). A GRU's state blurs them.
         match_history: newest behaviours that matches are counted over, of which the model reads the newest
             ``max_history``.
+        position_embedding: whether each behaviour of a history has, beside its embedding, a learned vector of
+            its place, counted from the newest behaviour; ``embedding_size`` wide. Its age is a feature of the
+            data, ``time_since`` (docs/data.md).
         head_hidden: widths of the head's hidden layers.
         head_activation: activation of the head.
         sparse_gradients: whether the gradients of embedding tables are sparse: a training step then reads and
@@ -112,6 +115,7 @@ class ModelConfig(Strict):
     max_history: Count = 50
     matches: bool = False
     match_history: Count = 1000
+    position_embedding: bool = False
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"
     sparse_gradients: bool = True

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import FeatureEmbedding
-from dien.layers.embedding import embedding_tables
+from dien.layers.embedding import INITIAL_STD, embedding_tables
 from dien.layers.tables import SharedTables
 from dien.models.checks import BatchCheck
 from dien.models.config import ModelConfig
@@ -20,10 +20,10 @@ from dien.ops import segment_sum
 
 
 class Embedded(NamedTuple):
-    """A batch's embeddings; ``D`` is the width of an item, ``D_b`` that of a behaviour's own features.
+    """A batch's embeddings; ``D`` is the width of an item, ``D_b`` that of what is a behaviour's own.
 
     Attributes:
-        history: ``[N, D + D_b]`` behaviours: the item, then the behaviour's own features.
+        history: ``[N, D + D_b]`` behaviours: the item, then the behaviour's own features, then its place.
         items: ``[N, D]`` the items alone of the history.
         target: ``[B, D]`` candidates.
         profile: ``[B, ·]`` user and context of each candidate, and matches; of width 0 where there is none.
@@ -48,6 +48,8 @@ class Inputs(nn.Module):
         width: width of a feature's embedding where the feature names none.
         sparse: whether the gradients of the tables are sparse (``model.sparse_gradients``).
         matches: whether the batch's matches of target and history are read (``model.matches``).
+        positions: places of a behaviour that have a vector, counted from the newest one: the longest history
+            that is read (``model.position_embedding``); 0 for none.
 
     Raises:
         ValueError: no feature is of an item.
@@ -57,9 +59,18 @@ class Inputs(nn.Module):
         history_width: ``D + D_b``.
         profile_width: width of user, context and matches.
         match_width: width of the matches; 0 where none are read.
+        position_widths: of what a behaviour has of its place: one width or none.
     """
 
-    def __init__(self, schema: Schema, width: int, *, sparse: bool = True, matches: bool = False) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        width: int,
+        *,
+        sparse: bool = True,
+        matches: bool = False,
+        positions: int = 0,
+    ) -> None:
         super().__init__()
         if not schema.of("item"):
             raise ValueError(
@@ -77,13 +88,22 @@ class Inputs(nn.Module):
         self.matches = MatchInputs(len(schema.matched)) if matches else None
         self.match_width = 0 if self.matches is None else self.matches.width
         self.item_width, self.profile_width = self.item.width, self.profile.width + self.match_width
-        self.history_width = self.item.width + self.behaviour.width
+        # No nn.Embedding: each row is read by every longer history, so that a dense gradient is the smaller.
+        self.positions = nn.Parameter(INITIAL_STD * torch.randn(positions, width)) if positions else None
+        self.position_widths = (width,) if positions else ()
+        self.history_width = self.item.width + self.behaviour.width + sum(self.position_widths)
         self._check = BatchCheck(schema)
 
     @classmethod
     def of(cls, config: ModelConfig, schema: Schema) -> Inputs:
         """Make the inputs that a configuration describes."""
-        return cls(schema, config.embedding_size, sparse=config.sparse_gradients, matches=config.matches)
+        return cls(
+            schema,
+            config.embedding_size,
+            sparse=config.sparse_gradients,
+            matches=config.matches,
+            positions=config.max_history if config.position_embedding else 0,
+        )
 
     def tables(self) -> dict[str, nn.Embedding]:
         """List the embedding tables by the feature that owns each."""
@@ -106,16 +126,29 @@ class Inputs(nn.Module):
             return self._embed(batch, negatives)
         except (IndexError, RuntimeError) as error:
             self._check.explain(batch, error)
+            self._expect_places(batch, error)
             raise
+
+    def _expect_places(self, batch: Batch, error: Exception) -> None:
+        """Refuse histories that are longer than there are places with a vector."""
+        if self.positions is None:
+            return
+        longest, places = int(batch.offsets.diff().max()), len(self.positions)
+        if longest > places:
+            raise ValueError(
+                f"Batch.offsets: a history of {longest} behaviours; expected {places} at most, the places "
+                "that have a vector (model.max_history, model.position_embedding)"
+            ) from error
 
     def _embed(self, batch: Batch, negatives: bool) -> Embedded:
         parts = [batch.history, batch.target]
         if negatives and batch.negatives is not None:
             parts.append(batch.negatives)
         items, target, *rest = self.item(*parts)
-        history = items
-        if self.behaviour.width:
-            history = torch.cat([items, *self.behaviour(batch.history)], 1)
+        own = list(self.behaviour(batch.history)) if self.behaviour.width else []
+        if self.positions is not None:
+            own.append(self.positions.index_select(0, _from_the_newest(batch.offsets)))
+        history = torch.cat([items, *own], 1) if own else items
         matches = profile = target.new_zeros(len(batch), 0)
         if self.profile.width:
             (profile,) = self.profile({**batch.user, **batch.context})  # [R, ·]
@@ -124,6 +157,13 @@ class Inputs(nn.Module):
             matches = self.matches(batch.matches).to(target.dtype)
             profile = torch.cat([profile, matches], 1)
         return Embedded(history, items, target, profile, rest[0] if rest else None, matches)
+
+
+def _from_the_newest(offsets: Tensor) -> Tensor:
+    """Count how many behaviours of its history are newer than each ``[N]``."""
+    lengths = offsets[1:] - offsets[:-1]
+    last = torch.repeat_interleave(offsets[1:] - 1, lengths)  # [N]
+    return last - torch.arange(last.shape[0], device=offsets.device)
 
 
 def pooled_history(embedded: Embedded, batch: Batch) -> Tensor:

@@ -56,7 +56,8 @@ class PNN(Model):
         D, E = inputs.item_width, inputs.history_width
         # As the fields stand in the embeddings of history, target and profile.
         of_item, of_behaviour, of_profile = inputs.item.widths, inputs.behaviour.widths, inputs.profile.widths
-        self.widths = (*of_item, *of_behaviour, *of_item, *of_profile)
+        own = *of_behaviour, *inputs.position_widths
+        self.widths = (*of_item, *own, *of_item, *of_profile)
         products = len(pairs_of_one_width(self.widths)) if config.inner_products else 0
         widths = E + 2 * D + inputs.profile_width + products
         self.head = head_layers(config, widths)
