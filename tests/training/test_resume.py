@@ -153,6 +153,7 @@ KEYS = st.fixed_dictionaries(
         "training.device": st.just("cpu"),
         "model.sparse_gradients": st.just(False),
         "model.head_dropout": st.just(0.3),
+        "model.embedding_dropout": st.just(0.2),
         "training.calibration": st.just("none"),
         "training.fresh_embeddings": st.just(True),
         "training.label_smoothing": st.just(0.2),

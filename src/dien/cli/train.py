@@ -44,5 +44,8 @@ def train(
     overrides = [*(settings or []), *([] if seed is None else [f"training.seed={seed}"])]
     result = fit(data, load_config(config, overrides, model=model), out, resume=resume, start_from=start_from)
     summary = result.to_dict()
-    rows = {name: value for name, value in summary.items() if name != "run"}
+    rows = {name: value for name, value in summary.items() if name not in ("run", "calibration")}
+    if result.calibration is not None:
+        clicks = result.calibration.clicks
+        rows["calibration"] = f"{clicks.scale:.4f} * logit {clicks.shift:+.4f}"
     finish(summary, rows, f"run folder: {out}", as_json)

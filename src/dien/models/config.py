@@ -92,6 +92,8 @@ class ModelConfig(Strict):
     Attributes:
         name: of the model; its configuration class follows from it.
         embedding_size: width of a feature's embedding where the feature names none.
+        embedding_dropout: fraction of the numbers of embeddings that training drops: of items, behaviours,
+            users and context alike, of the auxiliary loss's negatives too.
         max_history: newest behaviours read; older ones are cut.
         matches: whether the head has numbers of how often the history has the target's item, and each of its
             other ids (category, brand, tags), and how long ago (docs/models.md). A GRU's state blurs them.
@@ -112,6 +114,7 @@ class ModelConfig(Strict):
 
     name: str
     embedding_size: Width = 18
+    embedding_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     max_history: Count = 50
     matches: bool = False
     match_history: Count = 1000

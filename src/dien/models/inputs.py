@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.data.batch import Batch
@@ -50,6 +51,7 @@ class Inputs(nn.Module):
         matches: whether the batch's matches of target and history are read (``model.matches``).
         positions: places of a behaviour that have a vector, counted from the newest one: the longest history
             that is read (``model.position_embedding``); 0 for none.
+        dropout: fraction of the numbers of embeddings that training drops (``model.embedding_dropout``).
 
     Raises:
         ValueError: no feature is of an item.
@@ -70,6 +72,7 @@ class Inputs(nn.Module):
         sparse: bool = True,
         matches: bool = False,
         positions: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if not schema.of("item"):
@@ -92,7 +95,7 @@ class Inputs(nn.Module):
         self.positions = nn.Parameter(INITIAL_STD * torch.randn(positions, width)) if positions else None
         self.position_widths = (width,) if positions else ()
         self.history_width = self.item.width + self.behaviour.width + sum(self.position_widths)
-        self._check = BatchCheck(schema)
+        self._check, self._dropout = BatchCheck(schema), dropout
 
     @classmethod
     def of(cls, config: ModelConfig, schema: Schema) -> Inputs:
@@ -103,6 +106,7 @@ class Inputs(nn.Module):
             sparse=config.sparse_gradients,
             matches=config.matches,
             positions=config.max_history if config.position_embedding else 0,
+            dropout=config.embedding_dropout,
         )
 
     def tables(self) -> dict[str, nn.Embedding]:
@@ -144,19 +148,25 @@ class Inputs(nn.Module):
         parts = [batch.history, batch.target]
         if negatives and batch.negatives is not None:
             parts.append(batch.negatives)
-        items, target, *rest = self.item(*parts)
-        own = list(self.behaviour(batch.history)) if self.behaviour.width else []
+        items, target, *rest = self._thinned(self.item(*parts))
+        own = self._thinned(self.behaviour(batch.history)) if self.behaviour.width else []
         if self.positions is not None:
             own.append(self.positions.index_select(0, _from_the_newest(batch.offsets)))
         history = torch.cat([items, *own], 1) if own else items
         matches = profile = target.new_zeros(len(batch), 0)
         if self.profile.width:
-            (profile,) = self.profile({**batch.user, **batch.context})  # [R, ·]
+            (profile,) = self._thinned(self.profile({**batch.user, **batch.context}))  # [R, ·]
             profile = profile.index_select(0, batch.history_of)
         if self.matches is not None and batch.matches is not None:
             matches = self.matches(batch.matches).to(target.dtype)
             profile = torch.cat([profile, matches], 1)
         return Embedded(history, items, target, profile, rest[0] if rest else None, matches)
+
+    def _thinned(self, embedded: Iterable[Tensor]) -> list[Tensor]:
+        """Drop numbers of embeddings in training, each by itself, and scale up what is left."""
+        if not (self.training and self._dropout):
+            return list(embedded)
+        return [F.dropout(one, self._dropout) for one in embedded]
 
 
 def _from_the_newest(offsets: Tensor) -> Tensor:
