@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.layers.mlp import MLP
-from dien.ops import mlp_attention, segment_softmax, segment_sum
-from dien.packed import Pairs
+from dien.ops import mlp_attention, segment_softmax
+from dien.packed import Pairs, lengths_to_offsets
 
 
 class BilinearAttention(nn.Module):
@@ -124,5 +124,12 @@ class BehaviourAttention(nn.Module):
             ``[B, E]``, zero for a candidate without behaviours.
         """
         scores = self.attention(behaviours, self.query(targets), pairs)  # [P]
-        read = behaviours.index_select(0, pairs.step) * scores[:, None]  # [P, E]
-        return segment_sum(read, pairs.lengths)
+        # The weighted sum without a copy of the behaviours for each pair.
+        return F.embedding_bag(
+            pairs.step,
+            behaviours,
+            lengths_to_offsets(pairs.lengths),
+            mode="sum",
+            per_sample_weights=scores,
+            include_last_offset=True,
+        )
