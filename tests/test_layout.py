@@ -34,7 +34,8 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"models.config", "models.registry", "presets", "yaml_text"},
     "data": {"packed", "yaml_text", "ops.matches"},
     "device": {"config"},
-    "run": {"calibration", "config", "models", "data", "tensors"},
+    "run_info": {"data"},
+    "run": {"run_info", "calibration", "config", "models", "data", "tensors"},
     "extension": {"run", "data"},
     "training": {
         "calibration",
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "ops",
         "data",
         "run",
+        "run_info",
         "device",
         "extension",
         "memory",

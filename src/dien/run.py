@@ -37,9 +37,7 @@ from dien.calibration import from_texts
 from dien.config import RunConfig, override, read_mapping
 from dien.data.changing import Attributes
 from dien.data.dataset import Dataset, attributes, load_vocabularies
-from dien.data.dataset_info import Count, DatasetInfo, expect_timed
 from dien.data.features import Schema, Side
-from dien.data.times import FromTime, Times
 from dien.data.validity import wrong_features
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
@@ -47,62 +45,11 @@ from dien.folders import Folder
 from dien.models import Model, build
 from dien.models.space import shown
 from dien.places import making
+from dien.run_info import FORMAT, Origin, RunInfo, read_info
 from dien.tensors import expect_tensors, read_tensors
 
-FORMAT = 2
 WEIGHTS = "model.safetensors"
 RESULT = "result.json"
-
-
-class _Versioned(msgspec.Struct):
-    format: int
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """Where the first weights of a run are from (:mod:`dien.training.warm`).
-
-    Attributes:
-        run: the earlier run folder.
-        rows_after: the second of its last training impression; None where the data has none after it.
-    """
-
-    run: str
-    rows_after: int | None
-
-
-class _Sizes(msgspec.Struct):
-    items: Count
-    users: Count
-
-
-class _Converted(msgspec.Struct):
-    """What is known of the data of a converted run."""
-
-    schema: dict[str, Any]
-    sizes: _Sizes
-    times: Times | None = None
-    from_time: dict[str, FromTime] = {}
-
-
-class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The content of ``run.json``.
-
-    Attributes:
-        format: version of the folder's layout.
-        data: the dataset folder it is trained on; None of a converted run, which has none.
-        dataset: the ``dataset.json`` of that; of a converted run its ``schema`` and ``sizes`` alone.
-        start_from: where its first weights are from; None where they are fresh.
-        threads: of torch, that training began with: the last bits of the weights depend on them. None of a
-            converted run and one of an earlier version.
-        recbole: what a converted run was converted from; None of others.
-    """
-
-    format: int
-    data: str | None
-    dataset: dict[str, Any]
-    start_from: Origin | None = msgspec.field(name="from", default=None)
-    threads: int | None = None
-    recbole: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +131,7 @@ class Run:
             raise TypeError(f"Run.open: found a {type(path).__name__}; expected the path of a run folder")
         path = Path(path)
         folder = run_folder(path)
-        info, schema = _read_info(folder)
+        info, schema = read_info(folder)
         stored = path / "config.yaml"
         folder.expect_file("config.yaml")
         try:
@@ -393,48 +340,6 @@ def _by_name(value: Any) -> dict[str, dict[str, Any]] | None:
         return None
     named = {one["name"]: one for one in value}
     return named if len(named) == len(value) else None
-
-
-def _read_info(folder: Folder) -> tuple[RunInfo, Schema]:
-    """Read the ``run.json`` of a folder, and the schema in it."""
-    name = "run.json"
-    if not (folder.path / name).exists():
-        raise RunError(
-            f"{folder.path / name}: No such file or directory; name a run folder that dien train wrote"
-        )
-    content = folder.json(name)
-    try:
-        version = msgspec.convert(content, _Versioned).format
-        if version == FORMAT:
-            return _checked(msgspec.convert(content, RunInfo))
-    except ValueError as error:
-        raise folder.refusal(name, f"not as dien train writes it: {error}") from error
-    raise folder.refusal(name, f"format {version}, this version of dien reads {FORMAT}")
-
-
-def _checked(info: RunInfo) -> tuple[RunInfo, Schema]:
-    """Check what is said of the dataset, pass over what is unknown of it, and read its schema.
-
-    Raises:
-        ValueError: a field is missing or of the wrong type; the message names it.
-    """
-    try:
-        if info.data is None:
-            dataset: DatasetInfo | _Converted = msgspec.convert(info.dataset, _Converted)
-        else:
-            dataset = msgspec.convert(info.dataset, DatasetInfo)
-            info = msgspec.structs.replace(info, dataset=dataset.to_json())
-    except ValueError as error:
-        raise ValueError(f"dataset: {error}") from error
-    try:
-        schema = Schema.from_json(dataset.schema)
-    except ValueError as error:
-        raise ValueError(f"dataset.schema: {error}") from error
-    try:
-        expect_timed(dataset.from_time, schema)
-    except ValueError as error:
-        raise ValueError(f"dataset.{error}") from error
-    return info, schema
 
 
 def _catalogue(schema: Schema) -> list[str]:

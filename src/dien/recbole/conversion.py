@@ -33,7 +33,8 @@ from dien.errors import RunError
 from dien.models import DIENConfig, build
 from dien.places import owned
 from dien.recbole.switches import Switches
-from dien.run import FORMAT, RESULT, WEIGHTS, Run, RunInfo, new_run
+from dien.run import RESULT, WEIGHTS, Run, new_run
+from dien.run_info import FORMAT, RunInfo
 
 _MODULES = {
     "interset_extractor.": "extractor.",

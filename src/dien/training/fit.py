@@ -26,7 +26,8 @@ from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
 from dien.models.registry import expect_heads
 from dien.places import owned
-from dien.run import RESULT, WEIGHTS, Origin, Run, differences, training_weights
+from dien.run import RESULT, WEIGHTS, Run, differences, training_weights
+from dien.run_info import Origin
 from dien.tensors import finite, read_tensors
 from dien.training.checkpoint import has_checkpoint, save_tensors
 from dien.training.going_on import checkpoints_of

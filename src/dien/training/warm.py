@@ -26,7 +26,8 @@ from dien.data.dataset import Dataset
 from dien.errors import RunError
 from dien.extension import expect_extends
 from dien.models import Model, ModelConfig
-from dien.run import Origin, Run, differences
+from dien.run import Run, differences
+from dien.run_info import Origin
 
 _ANEW = "append to the dataset it was trained on (dien prepare ... --append), or train without --from"
 

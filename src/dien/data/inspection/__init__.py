@@ -1,5 +1,6 @@
 """What a dataset folder holds: counted, compared between splits, and summed up for a report."""
 
-from dien.data.inspection.inspect import Coverage, Drift, Inspection, Telling, inspect_data, summary_rows
+from dien.data.inspection.inspect import Coverage, Drift, Inspection, Telling, inspect_data
+from dien.data.inspection.summary import summary_rows
 
 __all__ = ["Coverage", "Drift", "Inspection", "Telling", "inspect_data", "summary_rows"]
