@@ -74,6 +74,34 @@ def test_one_of_the_values_of_a_parameter_is_named_by_a_further_dot(tmp_path: Pa
         assert frame.to_series().to_list() == [3, None, None]
 
 
+def test_a_value_that_the_entries_of_parquet_cannot_have_is_a_missing_column(tmp_path: Path) -> None:
+    path = save([[{"key": "a", "value": {"int_value": 3}}]], tmp_path / "a.parquet")
+    reader = open_table(find([path])[0])
+    (frame,) = reader.chunks(["params.a.float_value"])
+    assert frame.to_series().to_list() == [None]
+    assert not reader.has("params.a.float_value")
+
+
+def test_a_value_by_its_name_is_refused_where_an_entry_has_no_object(tmp_path: Path) -> None:
+    rows = [[], [("a", "x")]], [[], [{"key": "a", "value": "x"}]]
+    for name, place, row in zip(("a.parquet", "a.jsonl"), ("row 2", "line 2"), rows, strict=True):
+        path = save(row, tmp_path / name, pa.map_(pa.string(), pa.string()))
+        with pytest.raises(DataError) as refused:
+            list(open_table(find([path])[0]).chunks(["params.a.int_value"]))
+        assert str(refused.value).startswith(
+            f"{path}: {place}: column 'params.a.int_value': found 'x' at the key 'a'; "
+            "expected an object with 'int_value'"
+        )
+
+
+def test_a_parameter_without_any_value_is_null_whatever_its_values_are_called(tmp_path: Path) -> None:
+    value = pa.struct([("anything", pa.string())])
+    kind = pa.list_(pa.struct([("key", pa.string()), ("value", value)]))
+    path = save([[{"key": "a", "value": None}], []], tmp_path / "a.parquet", kind)
+    (frame,) = open_table(find([path])[0]).chunks(["params.a"])
+    assert frame.to_series().to_list() == [None, None]
+
+
 def test_a_map_of_parquet_is_read_by_its_keys(tmp_path: Path) -> None:
     path = save(
         [[("color", "red")], None, [("size", "L")]], tmp_path / "a.parquet", pa.map_(pa.string(), pa.string())

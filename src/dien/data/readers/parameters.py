@@ -81,7 +81,7 @@ def parameter(entries: Any, path: Sequence[str]) -> Any:
         if which is None:
             return _the_one(value)
         if not isinstance(value, dict):
-            raise ValueError(f"found {shown(value)} at the key {key!r}; expected an object with {which!r}")
+            raise ValueError(_no_object(value, key, which))
         return value.get(which, msgspec.UNSET)
     return msgspec.UNSET
 
@@ -110,9 +110,19 @@ def parameters(values: pl.Series, path: Sequence[str]) -> list[Any] | None:
             raise ParameterError(row, f"found {count[row]} entries with the key {key!r}; expected one")
         found = entries.list.first().struct.field("value")
         if which is not None:
-            return found.struct.field(which).to_list()
+            return _named(found, key, which)
         return _the_ones(found) if isinstance(found.dtype, pl.Struct) else found.to_list()
     return None
+
+
+def _named(values: pl.Series, key: str, which: str) -> list[Any] | None:
+    """Take one value of entries ``[n]`` by its name; None where no entry has such a one."""
+    if not isinstance(values.dtype, pl.Struct):
+        row = int(values.is_not_null().arg_max() or 0)
+        raise ParameterError(row, _no_object(values[row], key, which))
+    if which not in {field.name for field in values.dtype.fields}:
+        return None
+    return values.struct.field(which).to_list()
 
 
 def _the_ones(values: pl.Series) -> list[Any]:
@@ -128,8 +138,9 @@ def _the_ones(values: pl.Series) -> list[Any]:
         if len(known) > 1:
             raise ParameterError(row, _several(values[row]))
         found.append(known[0] if known else None)
-    if not names:
-        raise ParameterError(int(values.is_not_null().arg_max() or 0), _several(values.drop_nulls()[0]))
+    if not names and (known_rows := values.is_not_null()).any():
+        row = int(known_rows.arg_max() or 0)
+        raise ParameterError(row, _several(values[row]))
     return found or [None] * len(values)
 
 
@@ -163,6 +174,10 @@ def _the_one(value: Any) -> Any:
 
 def _several(value: Any) -> str:
     return f"found {shown(value)}; expected an object with one value, as {{string_value: a}}"
+
+
+def _no_object(value: Any, key: str, which: str) -> str:
+    return f"found {shown(value)} at the key {key!r}; expected an object with {which!r}"
 
 
 def _is_text(kind: pa.DataType) -> bool:
