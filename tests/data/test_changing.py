@@ -250,6 +250,13 @@ def test_it_is_counted_what_has_no_value_yet_and_what_falls_into_the_second_of_a
         f"behaviours {without}": 4,
         "events in the second of a change of shelf (the new value counts)": 3,
     }
+    # A row that says again what held before is no change, as where the first value holds before its time.
+    again = {"shelf": [("a", 0, "top"), *late["shelf"], ("b", 6, None)]}
+    same = impressions(with_changes(small_log(), again), ByTime(7, 8), negatives=1)
+    of_b = {"shelf": late["shelf"][1:]}
+    only_b = impressions(with_changes(small_log(), of_b), ByTime(7, 8), negatives=1)
+    name = "events in the second of a change of shelf (the new value counts)"
+    assert same.excluded[name] == only_b.excluded[name] < 3
 
 
 def test_an_appended_day_adds_what_changed_after_the_dataset_and_nothing_before(tmp_path: Path) -> None:

@@ -75,11 +75,13 @@ def count_changing(
         side = side_of(changes)
         since, rows = lines_of(log, changes)
         known, before = np.append(False, known_values(changes[name])), 0
+        new = np.append(False, _new_values(changes, side, name))
         if name in earlier:
             column, known_before = earlier[name]
             before = len(column.since)
             source, (since, rows) = merged((column.since, column.rows), (since, rows))
             known = np.append(known_before, known)[source]
+            new = np.append(np.arange(before) > 0, new)[source]
         counts = np.zeros(len(since), np.int64)
         without, of_histories, at_once = 0, 0, 0
         for part in slices(len(events)):
@@ -90,7 +92,7 @@ def count_changing(
             shown = np.ones(len(row), bool) if events.shown is None else events.shown[part]
             without += int((~known[entry] & shown).sum())
             of_histories += int((~known[entry] & events.behaviour[part]).sum())
-            at_once += int(((since[entry] == events.time[part]) & (entry > 0)).sum())
+            at_once += int(((since[entry] == events.time[part]) & new[entry]).sum())
         if name in earlier:
             of_source = np.zeros(before + changes.height + 1, np.int64)
             of_source[source] = counts
@@ -131,6 +133,13 @@ def later_changes(
             excluded[f"values of {name} not later than the dataset, of {side}s that it has"] = left.height
         later[name] = found
     return later, excluded
+
+
+def _new_values(changes: pl.DataFrame, side: Side, name: str) -> NDArray[np.bool_]:
+    """Mark the values ``[n]`` that are not the one before again, which held before its time already."""
+    columns = (pl.col(key) for key in (side, name))
+    new = pl.any_horizontal(column.ne_missing(column.shift()) for column in columns)
+    return np.asarray(changes.select(new).to_series().to_numpy(), bool)
 
 
 def known_values(values: pl.Series) -> NDArray[np.bool_]:

@@ -189,12 +189,14 @@ def ordered(
     if not parts:
         return pl.DataFrame(schema={side: pl.Int32, "time": pl.Int64, name: feature.dtype})
     frame = pl.concat(parts, rechunk=True).sort(side, "time", maintain_order=True)
-    found = frame.unique([side, "time"], keep="last", maintain_order=True)
-    again = frame.height - found.height
-    counts.add(f"values of {name} with another one of the same {side} and second (the last is kept)", again)
-    if not isinstance(found.schema[name], pl.List):
-        new_row = pl.col(side) != pl.col(side).shift()
-        found = found.filter((new_row | pl.col(name).ne_missing(pl.col(name).shift())).fill_null(True))
+    value, own = pl.col(name), (side, "time")
+    passed = pl.all_horizontal(pl.col(key) == pl.col(key).shift(-1) for key in own).fill_null(False)
+    others = frame.select((passed & value.ne_missing(value.shift(-1))).sum()).item()
+    counts.add(f"values of {name} with another one of the same {side} and second (the last is kept)", others)
+    found = frame.filter(~passed)
+    found = found.filter(
+        pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in (side, name))
+    )
     changed = int((found[side].value_counts()["count"] > 1).sum())
     counts.add(f"{side}s whose {name} changes over time (kept, each value from its time on)", changed)
     return found
