@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dien.config import load_config
 from dien.data.sources.table import prepare
+from dien.data.sources.table.times import TimeParser
 from dien.data.times import FromTime, Times
 from dien.errors import DataError, RunError
 from dien.run import Run
@@ -30,11 +31,14 @@ _CLOCKS = (
     Clock(Times(form="%d.%m.%Y %H:%M:%S", zone="America/New_York")),
     Clock(Times(form="%Y%m%d", zone="UTC")),
     Clock(Times(form="ms")),
+    Clock(Times(form="%Y%m%d", zone="UTC", year=2014)),
+    Clock(Times(form="%Y %d.%m.", zone="Asia/Shanghai", year=2014)),
 )
 _moments = st.datetimes(datetime(1990, 1, 1), datetime(2026, 1, 1)).map(lambda t: t.replace(microsecond=0))
 _ENDS = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)  # of what calendars of Python hold
 _values = (
-    st.tuples(_moments | st.sampled_from(_ENDS), st.sampled_from(_SPELLED)).map(
+    st.sampled_from(["0829", "829", "29.08.", "9.9."])
+    | st.tuples(_moments | st.sampled_from(_ENDS), st.sampled_from(_SPELLED)).map(
         lambda pair: pair[0].strftime(pair[1])
     )
     | st.integers(-(10**12), 10**12)
@@ -84,6 +88,33 @@ def test_the_hour_and_the_weekday_of_a_time_are_the_same_in_a_file_and_in_python
     for what in ("hour", "weekday"):
         told = FromTime(what=what, zone=zone)
         assert told.of(pl.Series([second, None], dtype=pl.Int64)).to_list() == [told.of_second(second), None]
+
+
+@pytest.mark.parametrize(
+    ("format", "written", "with_year"),
+    [
+        ("%m%d", ["0829", "1111"], ["20140829", "2014-11-11"]),
+        ("%d.%m.", ["29.08.", "11.11."], ["2014-08-29"]),
+    ],
+)
+def test_a_log_of_one_year_that_it_does_not_name_is_read_so_in_requests(
+    format: str, written: list[str], with_year: list[str]
+) -> None:
+    parser = TimeParser(None, format=format, year=2014, quiet=True)
+    parser.start_file("log.csv")
+    of_log = parser.parse(pl.Series(written)).to_list()
+    assert of_log == [1409270400, 1415664000]
+    clock = Clock(parser.times)
+    found, said = clock.seconds(pl.Series([*written, *with_year, None]))
+    assert found.to_list() == [*of_log, *of_log[: len(with_year)], None]
+    assert [clock.second(one) for one in written] == of_log
+    assert "seconds" not in said
+    if format == "%m%d":
+        assert (
+            clock.seconds(pl.Series([829, 1111]))[0].to_list()
+            == [clock.second(829), clock.second(1111)]
+            == of_log
+        )
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,10 +25,13 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         form: a unit (``s``, ``ms``, ``us``, ``ns``) since 1970, ``iso`` for text that can be read in one way
             alone and for typed times, a format as ``%Y%m%d``, or :data:`ORDER`.
         zone: of times that name none, as Europe/Berlin; None where each is certain without.
+        year: of times that name none: the log lacks the year that the format begins with. None where each
+            time has its own.
     """
 
     form: str
     zone: str | None = None
+    year: Annotated[int, msgspec.Meta(ge=1970, le=2099)] | None = None
 
     def __post_init__(self) -> None:
         if self.zone is not None:
@@ -40,14 +43,15 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.form == ORDER
 
     @property
-    def key(self) -> tuple[str | None, str | None]:
-        """What a value cannot say by itself: a format of its own, and the zone."""
-        return None if self.form in (*UNITS, "iso") else self.form, self.zone
+    def key(self) -> tuple[str | None, str | None, int | None]:
+        """What a value cannot say by itself: a format of its own, the zone and the year."""
+        return None if self.form in (*UNITS, "iso") else self.form, self.zone, self.year
 
     @property
     def text(self) -> str:
         """What is to be said of them."""
         unit = f"{in_words(self.form)} since 1970" if self.form in UNITS else in_words(self.form)
+        unit += f" of {self.year} (interactions.time_year)" if self.year is not None else ""
         return unit + (f", {self.zone} where they name no zone (interactions.time_zone)" if self.zone else "")
 
 

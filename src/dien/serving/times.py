@@ -17,7 +17,7 @@ import polars as pl
 
 from dien.data.readers.values import evaluated
 from dien.data.sources.table.times import LAST_TIME
-from dien.data.sources.table.times.formats import pattern_of, width_of
+from dien.data.sources.table.times.formats import pattern_of, undated, width_of, year_before
 from dien.data.sources.table.times.numbers import PER_SECOND, SIZES, unit_of
 from dien.data.sources.table.times.spellings import SPELLINGS, certain, civil, civil_of
 from dien.data.sources.table.times.zones import second_of, to_utc
@@ -50,6 +50,13 @@ class Clock:
         return None if form is None or form in (*UNITS, "iso", ORDER) else form
 
     @property
+    def _year(self) -> str:
+        """What stands before a time as the log writes it, which lacks the year; empty where it has it."""
+        if self._format is None or self.times is None or self.times.year is None:
+            return ""
+        return year_before(self._format, self.times.year)
+
+    @property
     def _zone(self) -> str:
         return (self.times.zone if self.times is not None else None) or "UTC"
 
@@ -72,7 +79,10 @@ class Clock:
 
     def _of_number(self, number: int) -> int | None:
         if self._format is not None and (width := width_of(self._format)) is not None:
-            second = self._of_civil(civil_of(str(number).zfill(width), pattern_of(self._format)))
+            text = str(number)
+            if self._year and len(text) <= (short := width_of(undated(self._format)) or 0):
+                text = self._year + text.zfill(short)
+            second = self._of_civil(civil_of(text.zfill(width), pattern_of(self._format)))
             if second is not None and 0 <= second < LAST_TIME:
                 return second
         return number // PER_SECOND[unit_of(number)]
@@ -80,8 +90,11 @@ class Clock:
     def _of_text(self, text: str) -> int | None:
         if digits := re.match(_DIGITS, text):
             return self._of_number(int(digits[1]))
-        patterns = SPELLINGS if self._format is None else (pattern_of(self._format), *SPELLINGS)
-        return next((self._of_civil(read) for p in patterns if (read := civil_of(text, p)) is not None), None)
+        texts = [(text, pattern) for pattern in SPELLINGS]
+        if self._format is not None:
+            own = pattern_of(self._format)
+            texts = [(self._year + text, own), (text, own), *texts]
+        return next((self._of_civil(read) for one in texts if (read := civil_of(*one)) is not None), None)
 
     def _of_civil(self, read: tuple[int, int | None] | None) -> int | None:
         if read is None:
@@ -132,7 +145,12 @@ class Clock:
         said: dict[str, int] = {}
         dates = numbers.clear(len(numbers))
         if self._format is not None and (width := width_of(self._format)) is not None:
-            text = numbers.cast(pl.String).str.zfill(width)
+            text = numbers.cast(pl.String)
+            if self._year:
+                short = width_of(undated(self._format)) or 0
+                with_year = self._year + pl.lit(text).str.zfill(short)
+                text = evaluated(pl.when(text.str.len_bytes() <= short).then(with_year).otherwise(text))
+            text = text.str.zfill(width)
             dates = to_utc(civil(text, pattern_of(self._format)).local, self._zone)[0]
             dates = evaluated(pl.when(dates.is_between(0, LAST_TIME - 1)).then(dates))
             said["dates"] = len(dates) - dates.null_count()
@@ -146,6 +164,9 @@ class Clock:
 
     def _of_texts(self, text: pl.Series) -> pl.Series:
         first = SPELLINGS[0] if self._format is None else pattern_of(self._format)
+        if self._year:
+            dated = evaluated(self._year + pl.lit(text))
+            text = evaluated(pl.when(civil(dated, first).local.is_not_null()).then(dated).otherwise(text))
         read = certain(text, first)[0]
         place = to_utc(evaluated(pl.when(read.ahead.is_null()).then(read.local)), self._zone)[0]
         return evaluated(pl.when(read.ahead.is_not_null()).then(read.local - read.ahead).otherwise(place))

@@ -98,6 +98,16 @@ def dated(format: str) -> str:
     return f"%Y{'' if width_of(format) is not None else ' '}{format}"
 
 
+def undated(format: str) -> str:
+    """Take off what :func:`dated` has put before a format."""
+    return format.removeprefix("%Y").removeprefix(" ")
+
+
+def year_before(format: str, year: int) -> str:
+    """Write a year as :func:`dated` has put it before a format."""
+    return f"{year}{format.removeprefix('%Y').removesuffix(undated(format))}"
+
+
 @lru_cache(64)
 def width_of(format: str) -> int | None:
     """Count the digits of a format that has nothing else; None of others."""

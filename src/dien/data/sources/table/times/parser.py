@@ -68,11 +68,11 @@ class TimeParser:
         self.clock = unit if len(columns) == 2 and unit in UNITS else None
         self._given = unit if self.clock is None else None
         self._zone, self._key, self._quiet = zone, key, quiet
-        self._written = format
+        self._written, self._year = format, None
         self._before = ""  # each text of the column
         if format is not None and year is not None:
-            format = formats.dated(format)
-            self._before = f"{year}{format[2:].removesuffix(self._written or '')}"
+            format, self._year = formats.dated(format), year
+            self._before = formats.year_before(format, year)
         self._format = format
         self._pattern = formats.pattern_of(format) if format is not None else None
         self.columns, self.column = tuple(columns), name_of(columns)
@@ -160,7 +160,7 @@ class TimeParser:
     def times(self) -> Times:
         """How the files write times, once one was parsed."""
         zone = (self._zone or "UTC") if self.without_zone else None
-        return Times(form=self._first[1] if self._first else "s", zone=zone)
+        return Times(form=self._first[1] if self._first else "s", zone=zone, year=self._year)
 
     @property
     def _read_as(self) -> str:
