@@ -164,6 +164,8 @@ def test_a_page_that_the_schema_does_not_name_is_refused_with_the_key_that_does(
         ([1, 2], r"interactions: \{item: inview, clicked: clicked\}"),
         ("[1, 2]", r"interactions: \{item: inview, clicked: clicked\}"),
         ("N1-1 N2-0", r'item: \{column: item, separator: " ", clicked: "-1"\}'),
+        ("N1:0;N2:1;", r'item: \{column: item, separator: ";", clicked: ":1"\}'),
+        ("a-b_1, c_0", r'item: \{column: item, separator: ",", clicked: "_1"\}'),
     ):
         of_one = [{"user": 1, "time": 1_700_000_000, "item": str(item)} for item in range(1200)]
         for before in [], of_one if isinstance(cell, str) else []:

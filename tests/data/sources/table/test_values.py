@@ -10,6 +10,7 @@ from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import (
     Codes,
     at_least,
+    ids,
     impressions,
     labels,
     splits,
@@ -97,3 +98,11 @@ def test_impressions_have_the_same_number_whatever_their_type_and_chunk() -> Non
 def test_impression_ids_of_a_narrow_type_are_read() -> None:
     for dtype in (pl.UInt8, pl.UInt32, pl.Int16, pl.UInt64):
         assert impressions(pl.Series([3, 9], dtype=dtype), Codes(Spelling())).to_list() == [3, 9]
+
+
+@pytest.mark.parametrize("cut", ["1.23457E+11", "1.152921504606848e+18", "1E+15"])
+def test_ids_that_lost_their_last_digits_are_refused(cut: str) -> None:
+    near = ["1e5", "1.5", "a+1", "1e+5x", "e+11", "12.3e+11"]
+    assert ids(pl.Series(near)).to_list() == near
+    with pytest.raises(BadValueError, match="an id with all of its digits"):
+        ids(pl.Series([*near, cut]))

@@ -33,7 +33,8 @@ EMPTY = "pages without an item (left out)"
 NOT_ON_PAGE = "clicked items that are not on their page (left out)"
 
 _MARKS = 10  # of items on pages, at most
-_MARKED = r"^\S+-[01]( +\S+-[01])+\s*$"  # as in MIND
+_BETWEEN = (" ", ";", ",")
+_MARKS_OF_CLICKS = ("-", ":", "_")  # before the 1 or 0
 _LISTED = r"^\[[^\[\]]*,[^\[\]]*\]$"
 _LISTS = (
     "interactions: {item: inview, clicked: clicked} for a list of items shown and one of those clicked, or "
@@ -51,21 +52,30 @@ def item_ids(values: pl.Series) -> pl.Series:
     if isinstance(values.dtype, pl.List | pl.Array):
         refuse_type(values, f"one item a row; where a row is a page of several, say so, as {_LISTS}")
     if values.dtype == pl.String:
-        several = values.str.contains(" ", literal=True).fill_null(False)  # few: the pattern is slow
-        rows = several.arg_true()
-        refuse(
-            values,
-            several.scatter(rows, values.gather(rows).str.contains(_MARKED)),
-            "one item a row; this seems a page of several, each with 1 or 0 for clicked or not: say so, as "
-            "interactions: {item: {column: "
-            f'{values.name}, separator: " ", clicked: "-1"}}}} (docs/data.md, A page in a row)',
-        )
+        for between in _BETWEEN:
+            several = values.str.contains(between, literal=True).fill_null(False)  # few: the pattern is slow
+            rows = several.arg_true()
+            found = values.gather(rows)
+            for mark in _MARKS_OF_CLICKS if len(rows) else ():  # of MIND, a blank and -
+                refuse(
+                    values,
+                    several.scatter(rows, found.str.contains(_marked(between, mark))),
+                    "one item a row; this seems a page of several, each with 1 or 0 for clicked or not: say "
+                    f'so, as interactions: {{item: {{column: {values.name}, separator: "{between}", clicked: '
+                    f'"{mark}1"}}}} (docs/data.md, A page in a row)',
+                )
         refuse(
             values,
             values.str.contains(_LISTED).fill_null(False),
             f"one item a row; this seems a list of several: say so, as {_LISTS}",
         )
     return ids(values)
+
+
+def _marked(between: str, mark: str) -> str:
+    """Write the pattern of items with marks and something between them: two or more."""
+    one = rf"[^\s;,]+{mark}[01]"
+    return rf"^{one}( *{between}+ *{one})+[\s{between}]*$"
 
 
 class Pages:

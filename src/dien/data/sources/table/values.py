@@ -9,6 +9,7 @@ from dien.data.readers.values import cast, evaluated, floats, numbers, text
 from dien.data.spelling import Spelling
 
 _FILL = "fill it in, or leave such rows out (--skip-bad N; skip_bad=N in Python)"
+_CUT = r"^-?[0-9](\.[0-9]+)?[eE]\+[0-9]{2,}$"  # as Excel and pandas write long numbers: 1.23457E+11
 
 
 class Codes:
@@ -52,11 +53,23 @@ def ids(values: pl.Series) -> pl.Series:
     """Read ids of which none may be missing.
 
     Raises:
-        BadValueError: one is, or the column holds something else.
+        BadValueError: one is, or is a long number that lost its last digits, or the column holds something
+            else.
     """
     found = text(values)
     if found.null_count():
         refuse(found, found.is_null(), f"an id; {_FILL}")
+    plus = found.str.contains("+", literal=True)  # few: the pattern is slow
+    if plus.any():
+        rows = plus.arg_true()
+        cut = plus.scatter(rows, found.gather(rows).str.contains(_CUT))
+        refuse(
+            found,
+            cut,
+            "an id with all of its digits: a program, as Excel or pandas, has written a long number so, and "
+            "several ids may have become one; write the ids again, as text or as whole numbers (int64 in "
+            "pandas)",
+        )
     return found
 
 
