@@ -1,6 +1,7 @@
 """Pairs that are cut from one's own log: read as they are, with its columns, its times and its text."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,33 @@ def test_rows_of_an_atomic_file_score_by_its_fields(tmp_path: Path) -> None:
         )
     )
     assert scores == pytest.approx(scores_of(run, tmp_path / "named.jsonl")[0], abs=1e-6)
+
+
+def test_the_time_of_the_day_may_count_from_its_start_in_pairs_as_in_the_log(tmp_path: Path) -> None:
+    table = pl.DataFrame(
+        {
+            "user": [f"u{k % 6}" for k in range(120)],
+            "item": [f"i{k % 9}" for k in range(120)],
+            "day": [datetime(2016, 5, 1 + k // 10) for k in range(120)],
+            "frame": [k % 10 * 1000 for k in range(120)],
+        }
+    )
+    table.with_columns(pl.col("day").dt.date()).write_csv(tmp_path / "log.csv")
+    schema = {"interactions": {"time": ["day", "frame"], "time_unit": "ms"}}
+    run = trained(tmp_path / "log.csv", schema, tmp_path)
+    second = pl.col("day").dt.epoch("s") + pl.col("frame") // 1000
+    table.select("user", "item", time=second).write_csv(tmp_path / "named.csv")
+    expected, named = scores_of(run, tmp_path / "named.csv")
+    assert named.behaviours > 100
+    table.write_parquet(tmp_path / "cut.parquet")
+    for name in ("log.csv", "cut.parquet"):
+        scores, result = scores_of(run, tmp_path / name)
+        assert scores == pytest.approx(expected, abs=1e-6)
+        assert (result.behaviours, result.as_in_log) == (named.behaviours, {"time": "day + frame"})
+    gaps = table.with_columns(day=None, frame=pl.lit(None, pl.Float64))
+    gaps.head(3).write_parquet(tmp_path / "none.parquet")
+    assert scores_of(run, tmp_path / "none.parquet")[1].requests == 3
+    gaps = table.with_columns(frame=pl.when(pl.col("frame") == 2000).then(float("nan")).otherwise("frame"))
+    gaps.write_parquet(tmp_path / "half.parquet")
+    with pytest.raises(DataError, match=r"row 3: column 'frame': .* as day and frame are one time"):
+        scores_of(run, tmp_path / "half.parquet")

@@ -54,10 +54,12 @@ class LogForm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         columns: of ``user``, ``item`` and ``time``, and of each feature that is read from the interactions;
             a time may be joined of several.
+        clock: unit of the second of two columns of the time, where it counts from the start of the day.
         separators: between the values of text, of each feature that has several.
         text: what the schema says of the files.
     """
 
     columns: dict[str, Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]]
+    clock: Annotated[str, msgspec.Meta(pattern="^(s|ms|us|ns)$")] | None = None
     separators: dict[str, Annotated[str, msgspec.Meta(min_length=1)]] = {}
     text: LogText = LogText()

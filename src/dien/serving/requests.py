@@ -31,7 +31,8 @@ from dien.data.readers.json_lines import JsonType
 from dien.data.readers.messages import BadValueError, refuse, refuse_type, shown
 from dien.data.readers.reader import Chunk, open_table, read_chunks
 from dien.data.readers.text_format import NOTHING_SAID, TextFormat
-from dien.data.readers.values import WHOLE, evaluated
+from dien.data.readers.values import WHOLE
+from dien.data.sources.table.times.columns import name_of, with_times
 from dien.errors import DataError, nearest
 from dien.serving.columns import Found, find_columns, lacks
 from dien.serving.features import Field
@@ -105,37 +106,37 @@ def read_requests(
                 beside = columns[field.beside] if field.beside else None
                 is_text = file.format in ("csv", "atomic")
                 parse = partial(_parse, field=field, is_text=is_text, beside=beside, times=times)
-                joined, column = _joined(chunk, places[field.name])
+                joined, column = _joined(chunk, places[field.name], log)
                 columns[field.name] = joined.parse(column, parse)
         yield pl.DataFrame(columns)
     if is_empty:
         raise _no_content(path)
 
 
-def _joined(chunk: Chunk, parts: tuple[str, ...]) -> tuple[Chunk, str]:
-    """Join the columns of a time with a blank, and name the column that it is then.
+def _joined(chunk: Chunk, parts: tuple[str, ...], log: LogForm | None) -> tuple[Chunk, str]:
+    """Join the columns of a time as those of the log are joined, and name the column that it is then.
 
     Raises:
-        DataError: a part is missing where another is there.
+        DataError: a part is missing where another is there, or cannot be joined.
     """
     if len(parts) == 1:
         return chunk, parts[0]
-    texts = [chunk.frame[part].cast(pl.String).str.strip_chars() for part in parts]
-    known = pl.DataFrame(texts).select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-    for part, values in zip(parts, texts, strict=True):
+    given = [chunk.frame[part] for part in parts]
+    there = [(one.fill_nan(None) if one.dtype.is_float() else one).is_not_null() for one in given]
+    known = pl.DataFrame(there).select(pl.any_horizontal(pl.all())).to_series()
+    for part, own in zip(parts, there, strict=True):
 
-        def expect_whole(_: pl.Series, values: pl.Series = values) -> pl.Series:
-            refuse(
-                values,
-                known & values.is_null(),
-                f"a value, as {' and '.join(parts)} are one time; fill it in",
-            )
+        def expect_whole(values: pl.Series, own: pl.Series = own) -> pl.Series:
+            refuse(values, known & ~own, f"a value, as {' and '.join(parts)} are one time; fill it in")
             return values
 
         chunk.parse(part, expect_whole)
-    name = " + ".join(parts)
-    time = evaluated(pl.concat_str(texts, separator=" ")).alias(name)
-    return replace(chunk, frame=chunk.frame.with_columns(time)), name
+    rows = known.arg_true()
+    number = chunk.row + np.arange(len(known)) if isinstance(chunk.row, int) else chunk.row
+    whole = replace(chunk, frame=chunk.frame.filter(known), row=number[rows.to_numpy()])
+    time = with_times(whole, parts, 0, None if log is None else log.clock)[(name := name_of(parts))]
+    column = pl.Series(name, [None] * len(known), dtype=pl.String).scatter(rows, time)
+    return replace(chunk, frame=chunk.frame.with_columns(column)), name
 
 
 def _refuse_pairs(path: Path, found: Found, fields: Sequence[Field]) -> None:

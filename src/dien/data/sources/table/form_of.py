@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dien.data.log_form import LogForm
 from dien.data.sources.table.spec import TableSpec
-from dien.data.sources.table.time_keys import columns_of
+from dien.data.sources.table.time_keys import columns_of, parser_of
 
 
 def form_of(spec: TableSpec) -> LogForm:
@@ -25,4 +25,5 @@ def form_of(spec: TableSpec) -> LogForm:
             columns[name] = (feature.column or name,)
         if of_log and (separator := getattr(feature, "separator", None)) is not None:
             separators[name] = separator
-    return LogForm(columns=columns, separators=separators, text=roles.kept())
+    clock = parser_of(roles).clock
+    return LogForm(columns=columns, clock=clock, separators=separators, text=roles.kept())
