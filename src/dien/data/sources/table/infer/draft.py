@@ -8,10 +8,11 @@ from pathlib import Path
 
 from dien.data.prepare.look import expect_joined
 from dien.data.readers.files import HEAD_ROWS
+from dien.data.sources.table.infer.clicks import find_click
 from dien.data.sources.table.infer.head import HeadColumn
 from dien.data.sources.table.infer.histories import find_history
 from dien.data.sources.table.infer.pages import FoundObjects, find_baskets, find_objects, find_page
-from dien.data.sources.table.infer.roles import Found, find_click, find_role, named, with_clock
+from dien.data.sources.table.infer.roles import Found, find_role, named, with_clock
 from dien.data.sources.table.infer.texts import head_and_text
 from dien.data.sources.table.infer.words import in_comment
 from dien.data.sources.table.infer.writing import ROLES, Draft

@@ -33,6 +33,7 @@ _AFTER = ("play", "watch", "stay", "dwell", "like", "follow", "share", "forward"
           "reward", "rating", "readtime")  # fmt: skip
 _NOT_AFTER = re.compile("display|player|playlist|likelihood|center|wishlist|enterpris")
 _KINDS = ("action", "event", "behavior", "behaviour")
+_KINDS_ALONE = ("type", "etype", "acttype", "evt", "evttype", "op", "verb", "btag")
 _OF_EVENT = (*_KINDS, "quantity", "price", "amount", "duration")
 _RATINGS = ("rating", "stars", "overall", "score")
 _HISTORY = re.compile("hist|pastitem|clickseq|itemseq|itemlist|sequence")
@@ -91,7 +92,7 @@ def of_the_answer(name: str) -> bool:
 def of_a_kind_of_event(name: str) -> bool:
     """Whether a name says that the column tells views from clicks from purchases."""
     plain = letters(name)
-    return any(word in plain for word in _KINDS)
+    return plain in _KINDS_ALONE or any(word in plain for word in _KINDS)
 
 
 def of_a_rating(name: str) -> bool:

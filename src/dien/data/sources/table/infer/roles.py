@@ -15,8 +15,6 @@ from dien.data.sources.table.infer.names import (
     ROLES,
     is_id,
     letters,
-    of_a_count_of_clicks,
-    of_a_kind_of_event,
 )
 from dien.data.sources.table.infer.words import contents
 from dien.data.sources.table.times import TimeParser
@@ -27,8 +25,6 @@ from dien.errors import DataError
 
 EVENTS = 12
 """At most so many kinds of events."""
-_SHOWN = ("impression", "impressions", "imp", "shown", "show", "display", "exposure", "exposed", "served")
-_CLICKED = ("click", "clicks", "clicked", "clk")
 _FEW = 20  # so few values are no users and no items
 _MANY = 20  # rows of each value
 _EMPTY = 0.1  # of the rows, that name no user
@@ -167,29 +163,6 @@ def _same_moments(clock: HeadColumn, numbers: HeadColumn) -> bool:
     zones = (ahead / 900).round()  # quarters of an hour; two where clocks are put back
     near = bool((ahead - zones * 900).abs().max() <= 1 and zones.abs().max() <= 56)
     return times.without_zone and near and zones.n_unique() <= 2
-
-
-def find_click(columns: Sequence[HeadColumn]) -> Found:
-    """Find a column that tells what was shown from what was clicked: kinds of events, or a count."""
-    for column in columns:
-        text = column.values.dtype == pl.String
-        if not text or not of_a_kind_of_event(column.name) or column.distinct > EVENTS:
-            continue
-        plain = column.values.str.to_lowercase().str.strip_chars()
-        clicks = column.values.filter(plain.is_in(_CLICKED)).unique(maintain_order=True).to_list()
-        if clicks and plain.is_in(_SHOWN).any():
-            marked = column.values.is_in(clicks).cast(pl.Int8)
-            why = "what was shown has rows of its own beside the clicks"
-            return Found(replace(column, values=marked, distinct=2), why, clicks=tuple(clicks))
-    for column in columns:
-        values = column.values
-        if not of_a_count_of_clicks(column.name) or not values.dtype.is_integer():
-            continue
-        if (values == 0).any() and (values >= 0).all() and (values > 1).any():
-            marked = values.clip(0, 1).cast(pl.Int8)
-            why = "a count of clicks, by its name: check it"
-            return Found(replace(column, values=marked, distinct=2), why, threshold=1)
-    return Found(None, "")
 
 
 def with_clock(found: Found, columns: Sequence[HeadColumn]) -> Found:

@@ -12,6 +12,7 @@ import polars as pl
 from dien.data.features.rules import RESERVED, TIME_SINCE
 from dien.data.readers.messages import listed
 from dien.data.sources.table.infer.changes import FoundChanges, find_changes
+from dien.data.sources.table.infer.clicks import is_named_as_a_label
 from dien.data.sources.table.infer.head import HeadColumn
 from dien.data.sources.table.infer.histories import beside
 from dien.data.sources.table.infer.kinds import kind_of, refusal
@@ -125,11 +126,12 @@ class Draft:
         for column in self._rest:
             known = column.values.drop_nulls()
             if (
-                known.dtype == pl.String
-                and of_a_kind_of_event(column.name)
+                (known.dtype == pl.String or known.dtype.is_integer())
+                and (of_a_kind_of_event(column.name) or is_named_as_a_label(column.name))
                 and 2 <= column.distinct <= EVENTS
             ):
-                event = plain(next((e for e in _CLICKS if (known == e).any()), known[0]))
+                kinds = known.cast(pl.String)
+                event = plain(next((e for e in _CLICKS if (kinds == e).any()), kinds[0]))
                 label = f"{{column: {plain(column.name)}, is: [{event}]}}"
                 why = f"if {event} is to be predicted"
             elif known.dtype.is_numeric() and of_a_rating(column.name) and 3 <= column.distinct <= EVENTS:
