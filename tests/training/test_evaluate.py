@@ -93,13 +93,23 @@ def test_an_auc_is_told_as_its_share_of_the_best_possible_where_the_truth_is_kno
 
 def test_the_rate_of_clicks_stands_beside_the_mean_score_and_says_where_negatives_were_sampled() -> None:
     real, drawn = {"sampled": False, "per_positive": None}, {"sampled": True, "per_positive": 4}
-    metrics = Metrics(0.7, 0.7, 0.5, 1.25, 0.1, rows=200, positives=40, users=9)
+    metrics = Metrics(0.7, 0.7, 0.5, 1.25, 0.1, rows=200, positives=40, users=9, click_rate=0.2)
     rates = {"click_rate": 0.2, "mean_score": pytest.approx(0.25)}
     assert base_rate({"negatives": real}, metrics) == rates
     of = "clicks and 4 sampled negatives of each"
     assert base_rate({"negatives": drawn}, metrics) == rates | {"rate_of": of}
     none = Metrics(None, None, None, None, None, rows=0, positives=0, users=0)
     assert base_rate({"negatives": real}, none) == {"click_rate": None, "mean_score": None}
+
+
+def test_where_rows_have_weights_the_rate_and_the_mean_score_are_by_weight() -> None:
+    stream = MetricStream()
+    label, weight = np.arange(100) < 20, np.where(np.arange(100) < 20, 1.0, 10.0)
+    score = np.linspace(-3, 0, 100, dtype=np.float32)
+    stream.update(score, label, np.zeros(100, int), weight)
+    found = base_rate({"negatives": {"sampled": False}}, stream.compute())
+    assert found["click_rate"] == pytest.approx(np.average(label, weights=weight))
+    assert found["mean_score"] == pytest.approx(np.average(1 / (1 + np.exp(-score)), weights=weight))
 
 
 def test_the_mean_score_is_that_of_the_model(small_data: Dataset, small_run: Run) -> None:

@@ -385,10 +385,10 @@ def base_rate(info: Mapping[str, Any], metrics: Metrics) -> dict[str, Any]:
         metrics: of the rows.
 
     Returns:
-        ``click_rate`` of the rows and ``mean_score``, what the scores expect it to be; each None where there
-        is none. With sampled negatives also ``rate_of``: what rows these are, in words.
+        ``click_rate`` of the rows and ``mean_score``, what the scores expect it to be, both by weight; each
+        None where there is none. With sampled negatives also ``rate_of``: what rows these are, in words.
     """
-    rate = metrics.positives / metrics.rows if metrics.rows else None
+    rate = metrics.click_rate
     mean = None if rate is None or metrics.calibration is None else metrics.calibration * rate
     rates: dict[str, Any] = {"click_rate": rate, "mean_score": mean}
     if info["negatives"]["sampled"]:

@@ -58,6 +58,7 @@ class Metrics:
             None of others.
         deciles: expected and observed clicks of each tenth of the rows, from the lowest scores up; fewer
             where many scores are alike. None for scores that are no probabilities.
+        click_rate: the share of clicks, by weight; None without rows, and of what an earlier version kept.
     """
 
     auc: float | None
@@ -73,11 +74,12 @@ class Metrics:
     click_and_conversion: Metrics | None = None
     uncalibrated: Probabilities | None = None
     deciles: list[Decile] | None = None
+    click_rate: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; without conversions and the like where there are none."""
         data = asdict(self)
-        for name in (*OF_CONVERSIONS, "uncalibrated", "deciles"):
+        for name in (*OF_CONVERSIONS, "uncalibrated", "deciles", "click_rate"):
             if data[name] is None:
                 del data[name]
             elif name in OF_CONVERSIONS:
@@ -85,9 +87,13 @@ class Metrics:
         return data
 
     def flat(self) -> dict[str, Any]:
-        """Plain data in one level, without deciles: ``conversion_auc`` is the AUC of conversions."""
+        """Plain data in one level, without deciles and the click rate, which is of the data.
+
+        ``conversion_auc`` is the AUC of conversions.
+        """
         data = self.to_dict()
-        data.pop("deciles", None)
+        for name in ("deciles", "click_rate"):
+            data.pop(name, None)
         data |= {f"uncalibrated_{key}": value for key, value in data.pop("uncalibrated", {}).items()}
         for name in OF_CONVERSIONS:
             if data.pop(name, None) is not None:
@@ -192,6 +198,7 @@ class MetricStream:
             note,
             uncalibrated=bare,
             deciles=tenths,
+            click_rate=self.click_rate,
         )
 
 
