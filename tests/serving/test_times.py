@@ -174,6 +174,12 @@ def test_requests_score_alike_however_their_times_are_written_and_the_hour_follo
     assert result.times == {"seconds": 9, "milliseconds": 3, "text": 3}
 
 
+def test_numbers_that_would_be_seconds_of_long_ago_are_counted_apart() -> None:
+    found, said = Clock().seconds(pl.Series([20_240_131, _NOW, _NOW * 1000, None]))
+    assert found.to_list() == [20_240_131, _NOW, _NOW, None]
+    assert said == {"seconds, before 1990": 1, "seconds": 1, "milliseconds": 1}
+
+
 def test_the_times_of_a_history_may_mix_text_and_numbers(timed_run, tmp_path) -> None:
     scorer, path = Scorer(timed_run), tmp_path / "r.jsonl"
     mixed = {"times": ["2023-11-26 11:58:30", float(_NOW - 40)], "time": _NOW}

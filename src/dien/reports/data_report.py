@@ -60,7 +60,7 @@ def _origin(inspection: Inspection) -> Iterator[str]:
     )
     excluded = {what: count for what, count in info.excluded.items() if count}
     if excluded:
-        yield table(["left out by dien prepare", "count"], excluded.items())
+        yield table(["left out by dien prepare, or odd", "count"], excluded.items())
     if info.dropped_features:
         yield paragraph("Features without any known value, left out: " + ", ".join(info.dropped_features))
 

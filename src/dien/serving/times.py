@@ -23,6 +23,8 @@ from dien.data.sources.table.times.spellings import SPELLINGS, certain, civil, c
 from dien.data.sources.table.times.zones import second_of, to_utc
 from dien.data.times import ORDER, UNITS, Times
 
+_YEAR_1990 = 631_152_000
+_EARLY = "seconds, before 1990"
 _DIGITS = r"^([+-]?[0-9]{1,18})(\.0+)?$"  # with a fraction, as pandas writes integers with gaps
 
 
@@ -159,6 +161,9 @@ class Clock:
             of_unit = numbers.abs().is_between(low, high, closed="left").fill_null(False) & dates.is_null()
             if of_unit.any():
                 said[UNITS[unit]] = int(of_unit.sum())
+                if unit == "s":
+                    said[_EARLY] = int((of_unit & (numbers < _YEAR_1990)).sum())
+                    said[UNITS[unit]] -= said[_EARLY]
                 found = evaluated(pl.when(of_unit).then(numbers // PER_SECOND[unit]).otherwise(found))
         return found, said
 

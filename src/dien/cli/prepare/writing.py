@@ -87,7 +87,7 @@ def write_data(
         }
     held = "every interaction" if info.negatives.sampled else _HISTORIES["clicked"]
     rows["histories hold"] = held if info.recipe.history == "clicked" else _HISTORIES[info.recipe.history]
-    rows |= {f"excluded: {what}": count for what, count in info.excluded.items()}
+    rows |= {f"left out or odd: {what}": count for what, count in info.excluded.items()}
     if info.dropped_features:
         rows["features left out"] = info.dropped_features
     if info.truth is not None:

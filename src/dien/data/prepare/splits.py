@@ -113,9 +113,14 @@ class ByTime(SplitRule):
         if valid > test - self.gap or valid == test:
             gap = f" by more than the gap of {self.gap} s" if self.gap else ""
             first, second = (in_words(cut, events.ordered) for cut in (valid, test))
-            raise DataError(
-                f"valid_from ({first}) is not before test_from ({second}){gap}; set them further apart"
-            )
+            mend = "set them further apart"
+            if valid == test and not self.gap and not moments:
+                mend = (
+                    f"the shares {self.valid_from:g} and {self.test_from:g} fall on one moment, as of a log "
+                    "of few days: give two dates (--valid-from, --test-from), or see whether the times were "
+                    "read right"
+                )
+            raise DataError(f"valid_from ({first}) is not before test_from ({second}){gap}; {mend}")
         return ByTime(valid, test, self.gap, events.ordered)
 
     def assign(self, impressions: Impressions) -> NDArray[np.int8]:

@@ -19,6 +19,7 @@ from dien.data.readers.csv_quotes import StrayQuoteError, fields_over_lines
 from dien.data.readers.files import TableFile
 from dien.data.readers.first_lines import (
     dialect_of,
+    first_bytes,
     first_rows,
     likely_encodings,
     looks_like_data,
@@ -190,6 +191,11 @@ class CsvReader:
 
     def _damaged(self, error: Exception) -> NoReturn:
         """Find the first damaged line, slowly: this is the only time."""
+        if first_bytes(self.file.path).startswith(b"PAR1"):
+            raise DataError(
+                f"{self.file.path}: a Parquet file; expected {self._expected()}; name it .parquet, or say "
+                "format: parquet in the schema (--format parquet for the interactions)"
+            ) from error
         line, problem = 0, ""
         if self.dialect.quoted:
             with suppress(csv.Error, UnicodeError, *DAMAGED):

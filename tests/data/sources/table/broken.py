@@ -102,6 +102,7 @@ BROKEN = [
     Broken("folder of hidden files", {"log/_SUCCESS": b"x"}, ("without data files",), interactions=("log",)),
     Broken("glob that matches nothing", {"a.csv": GOOD}, ("no file matches",), interactions=("b*.csv",)),
     Broken("unknown suffix", {"log.docx": b"PK"}, ("log.docx", "unknown kind", ".csv", ".gz", "format: csv")),
+    Broken("Parquet named as CSV", {"log.csv": parquet()}, ("log.csv: a Parquet file", "format: parquet")),
     Broken("no suffix and no text", {"log": b"MZ\0"}, ("log", "unknown kind")),
     Broken(
         "folder with a stranger",

@@ -151,12 +151,17 @@ def _torn(text: bytes, draw: random.Random) -> bytes:
     ])()  # fmt: skip
 
 
+def _files_of(paths: list[Path]) -> list[Path]:
+    """Name the files, those inside folders among them."""
+    return [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+
+
 def _road(number: int, folder: Path) -> str:
     """Mutate a file of a sample and take the road; returns how it ended."""
     draw = random.Random(number)
     name = draw.choice(sorted(set(READY) - {"book-crossing"}))  # whose backslashes _File does not write
     samples.write(name, folder)
-    given = tables(command(name), folder)
+    given = {part: _files_of(paths) for part, paths in tables(command(name), folder).items()}
     table = draw.choice(["interactions", "interactions", *given])
     ready = TableSpec.load(Path(name))
     files = {path: _File(path, getattr(ready, part).columns) for part in given for path in given[part]}

@@ -290,6 +290,17 @@ def test_marks_of_a_missing_item_in_a_history_are_left_out_with_their_features_a
         assert made.excluded["entries of histories that mark a missing item (left out)"] == 7 - len(found)
 
 
+def test_nothing_after_the_last_separator_is_no_item(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,hist,c\n1,7,5|6|,a|b|\n2,8,9,e\n3,8,5|4|,f|g|\n")
+    history = {"item": "hist", "separator": "|", "features": {"c": "c"}}
+    spec = TableSpec.of({"interactions": {"history": history}, "features": {"behaviour": {"c": {}}}}, "test")
+    made = read([tmp_path / "log.csv"], None, None, spec)
+    assert made.behaviours is not None
+    assert [made.items["item"][i - 1] for i in made.behaviours["item"]] == ["5", "6", "9", "5", "4"]
+    assert made.behaviours["c"].cast(pl.String).to_list() == ["a", "b", "e", "f", "g"]
+    assert made.excluded["entries of histories that mark a missing item (left out)"] == 2
+
+
 def test_a_log_whose_histories_are_all_empty_is_refused(tmp_path: Path) -> None:
     path = save([{"user": 1, "item": 2, "hist": ""}], tmp_path / "log.jsonl")
     spec = TableSpec.of({"interactions": {"history": {"item": "hist", "separator": "|"}}}, "test")

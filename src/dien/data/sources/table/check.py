@@ -155,7 +155,7 @@ def summary_rows(checked: Checked) -> dict[str, str | int | list[str]]:
     for table, columns in checked.not_read.items():
         if columns:
             rows[f"not read of the {table}"] = columns
-    return rows | {f"excluded: {what}": count for what, count in checked.excluded.items()}
+    return rows | {f"left out or odd: {what}": count for what, count in checked.excluded.items()}
 
 
 def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:

@@ -232,6 +232,11 @@ class OwnHistories:
         if history.padding is not None:
             spelt = respelt(text(values))[0]
             kept &= (spelt != spelling_of(history.padding)).fill_null(True).to_numpy()
+        if history.separator is not None and values.dtype == pl.String:  # as the end of 12|7|
+            last = to_offsets(lengths)[1:][lengths > 1] - 1
+            last = last[kept[last] & (values.gather(last) == "").fill_null(False).to_numpy()]
+            self.counts[MISSING] += len(last)
+            kept[last] = False
         if values.dtype == pl.String and (marks := chunk.reader.file.nulls):
             missing = kept & values.is_in(marks).fill_null(False).to_numpy()
             self.counts[MISSING] += int(missing.sum())
