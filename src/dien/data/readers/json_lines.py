@@ -81,13 +81,14 @@ class JsonReader:
         """See :class:`~dien.data.readers.reader.Reader`."""
         decode = msgspec.json.Decoder(dict[str, Any]).decode
         names: dict[str, bool] = {}  # whether a line has more than null, or an empty list, for it
-        number = 0
+        number, found = 0, {}
         with self._open() as raw:
             try:
                 for line in islice(raw, _FIRST_LINES):
                     number += 1
                     if not line.isspace():
-                        for key, value in decode(line.removeprefix(streams.BYTE_ORDER_MARK)).items():
+                        found = decode(line.removeprefix(streams.BYTE_ORDER_MARK))
+                        for key, value in found.items():
                             for name in _names(key, value):
                                 names[name] = names.get(name, False) or value not in (None, [])
             except (msgspec.DecodeError, RecursionError) as error:
@@ -96,6 +97,11 @@ class JsonReader:
                 self._damaged(first_bad_line(self.file.path, self._dialect.encoding)[0], error)
             except DAMAGED as error:
                 self._truncated(number, error)
+        if number == 1 and _holds_columns(found):
+            raise DataError(
+                f"{self.file.path}: one object that holds whole columns; expected one object a row; write it "
+                "by to_json(..., orient='records', lines=True) in pandas"
+            )
         nulls = [name for name, known in names.items() if not known]
         objects = {name for name in nulls if any(other.startswith(f"{name}.") for other in names)}
         return [name for name in names if name not in objects]
@@ -376,6 +382,15 @@ class JsonReader:
             f"{self.file.path}: the compressed file is truncated or damaged after line {line} ({error}); "
             "expected a whole file, write it again"
         ) from error
+
+
+def _holds_columns(found: Mapping[str, Any]) -> bool:
+    """Whether an object is a table as pandas writes one: columns of values by the number of their row."""
+    numbered = [
+        bool(one) and isinstance(one, dict) and [*one] == [str(k) for k in range(len(one))]
+        for one in found.values()
+    ]
+    return len(found) > 1 and all(numbered)
 
 
 def _names(key: str, value: Any) -> Iterator[str]:

@@ -102,6 +102,11 @@ BROKEN = [
     Broken("folder of hidden files", {"log/_SUCCESS": b"x"}, ("without data files",), interactions=("log",)),
     Broken("glob that matches nothing", {"a.csv": GOOD}, ("no file matches",), interactions=("b*.csv",)),
     Broken("unknown suffix", {"log.docx": b"PK"}, ("log.docx", "unknown kind", ".csv", ".gz", "format: csv")),
+    Broken(
+        "columns in one object, as of pandas",
+        {"log.json": b'{"user":{"0":1,"1":2},"item":{"0":3,"1":4},"time":{"0":1600000000,"1":1600000001}}'},
+        ("log.json: one object that holds whole columns", "lines=True"),
+    ),
     Broken("Parquet named as CSV", {"log.csv": parquet()}, ("log.csv: a Parquet file", "format: parquet")),
     Broken("no suffix and no text", {"log": b"MZ\0"}, ("log", "unknown kind")),
     Broken(
