@@ -16,7 +16,10 @@ from dien import Dataset, evaluate, fit
 from dien.config import load_config
 from dien.training import truth_share
 
-SETTINGS = ["training.batch_size=512", "training.learning_rate=0.004", "model.max_history=30"]
+SETTINGS = [
+    "training.batch_size=512", "training.learning_rate=0.004", "model.max_history=30",
+    "model.matches=false",  # what the models make of a history alone
+]  # fmt: skip
 
 
 def main() -> None:

@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--data", type=int, default=1, help="DATA to prepare, of seeds 0, 1, ... (default 1)")
     parser.add_argument("--seeds", type=int, default=1, help="training seeds on each DATA (default 1)")
     parser.add_argument("--config", type=Path, help="a preset's name or a file; without: the defaults")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of dien compare")
     parser.add_argument("--trials", type=int, help="tune each model with so many trials first")
     parser.add_argument("--jobs", type=int, help="runs at a time (default: as many as cores)")
     parser.add_argument("--out", type=Path, required=True)
@@ -109,6 +110,7 @@ def main() -> None:
     if given.trials:
         config = tuned(data[0], given.models.split(","), given.trials, jobs, given.out)
     options = [*jobs, *(["--config", config] if config else [])]
+    options += [word for value in given.set for word in ("--set", value)]
     run(
         "compare",
         *data,

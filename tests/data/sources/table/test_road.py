@@ -175,7 +175,7 @@ def test_the_road_of_a_draft_ends_at_chance_or_stops_with_the_line_to_write(
     assert auc_of(draft, words, tmp_path) < MOST
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("share", [1.0, 0.7])
 def test_what_is_known_only_after_the_click_would_end_the_road_above_chance(
     share: float, tmp_path: Path
 ) -> None:
