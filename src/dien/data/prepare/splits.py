@@ -114,7 +114,7 @@ class ByTime(SplitRule):
             gap = f" by more than the gap of {self.gap} s" if self.gap else ""
             first, second = (in_words(cut, events.ordered) for cut in (valid, test))
             mend = "set them further apart"
-            if valid == test and not self.gap and not moments:
+            if valid == test and self.valid_from != self.test_from and not self.gap and not moments:
                 mend = (
                     f"the shares {self.valid_from:g} and {self.test_from:g} fall on one moment, as of a log "
                     "of few days: give two dates (--valid-from, --test-from), or see whether the times were "
