@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.ragged import Column, row_of, to_offsets
+from dien.data.ragged import Column, row_of, searched, to_offsets
 
 LATEST = np.iinfo(np.int64).max
 """The time of what has none, as of a request that does not say when it is: the latest value holds."""
@@ -56,7 +56,7 @@ def entry_at(
     rows: NDArray[np.integer],
     times: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
-    """Find the newest entry of a row that is not later than a time, by halving.
+    """Find the newest entry of a row that is not later than a time.
 
     Args:
         since: ``[S]`` times, row after row; each row's rise.
@@ -67,14 +67,9 @@ def entry_at(
     Returns:
         ``[m]`` int64 entries; 0 where a row has none by then.
     """
-    begin, end = np.array(offsets[rows]), np.array(offsets[rows.astype(np.int64) + 1])
+    begin, end = offsets[rows], offsets[rows.astype(np.int64) + 1]
     if times is not None:
-        low = begin.copy()
-        while (open_ := np.flatnonzero(low < end)).size:
-            middle = (low[open_] + end[open_]) // 2
-            held = since[middle] <= times[open_]
-            low[open_] = np.where(held, middle + 1, low[open_])
-            end[open_] = np.where(held, end[open_], middle)
+        end = searched(since, begin, end, times, "right")
     return np.where(end > begin, end - 1, 0)
 
 

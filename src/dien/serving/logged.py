@@ -16,7 +16,7 @@ from dien.data.changing import LATEST, Changing, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
 from dien.data.prepare.append import newest_event
-from dien.data.ragged import ranges, row_of
+from dien.data.ragged import ranges, row_of, searched
 from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.tables import FeatureTable, SplitName, begins
 from dien.errors import DataError
@@ -219,8 +219,7 @@ class _Logged:
         Raises:
             DataError: one is beyond all rows.
         """
-        times = self.dataset.info.times
-        last = newest_event(self.dataset) if times is not None and times.ordered else None
+        last = None if self.dataset.info.timed else newest_event(self.dataset)
         if last is not None and bool((time > last + 1).any()):
             raise DataError(
                 f"{pairs}: column 'time': found {time.max()!r}, but {self.dataset.path} has an order and no "
@@ -330,9 +329,12 @@ class _Logged:
         given_items = {field.name: given[field.name] for field in of_items if field.name in given}
         given_users = {field.name: of_first[field.name] for field in fields.user if field.name in given}
         items, users = fields.encode_described(given_items), fields.encode_described(given_users)
+        behaviours = self.dataset.behaviours
+        begin = behaviours.offsets[user]
+        end = searched(behaviours.time, begin, behaviours.offsets[user + 1], time, "left")
         found = self.score(
             user,
-            (self.dataset.behaviours.offsets[user], self._end(user, time)),
+            (begin, end),
             time,
             catalogue.item_ids.encode(given["item"]),
             counts,
@@ -354,17 +356,6 @@ class _Logged:
         result.requests += table.height
         result.unknown_users += int(counts[self.unknown("user", user)].sum())
         return {name.removesuffix("s"): values for name, values in found.items()}
-
-    def _end(self, user: NDArray[np.integer], time: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find where the behaviours of users ``[R]`` before times ``[R]`` end, by halving."""
-        offsets, times = self.dataset.behaviours.offsets, self.dataset.behaviours.time
-        low, high = np.array(offsets[user]), np.array(offsets[user + 1])
-        while (open_ := low < high).any():
-            middle = (low[open_] + high[open_]) // 2
-            before = times[middle] < time[open_]
-            low[open_] = np.where(before, middle + 1, low[open_])
-            high[open_] = np.where(before, high[open_], middle)
-        return low
 
     def unknown(self, side: Literal["item", "user"], rows: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Mark the rows whose id no training row has."""

@@ -17,7 +17,7 @@ from dien.data.features.encoders import Intervals, Scaled, signed_log
 from dien.data.features.indices import Indices
 from dien.data.features.rules import check_names, check_shared
 from dien.data.log import Log
-from dien.data.prepare.changes import known_values, lines_of
+from dien.data.prepare.changes import known_values, lines_of, side_of
 from dien.data.prepare.events import Events
 from dien.data.readers.values import LARGEST
 from dien.data.tables import FeatureTable
@@ -226,7 +226,7 @@ def _columns(log: Log, events: Events, occurrences: Occurrences) -> list[_Column
         names = (side, *(column for column in table.columns if column != side))
         columns += [_Column(side, log.definition(table[name]), table[name], counts) for name in names]
     for name, changes in log.changes.items():
-        side = "item" if "item" in changes.columns else "user"
+        side = side_of(changes)
         values, counts = changes[name], occurrences.changing[name][1:]
         columns.append(_Column(side, log.definition(values), values, counts, changes=True))
     for values in events.features:

@@ -15,7 +15,7 @@ from dien.data.readers.reader import Chunk
 from dien.data.sources.table.chunks import chunks
 from dien.data.sources.table.counts import Counts
 from dien.data.sources.table.event_rows import Parse, feature_parser, rows_in
-from dien.data.sources.table.joins import join_of
+from dien.data.sources.table.joins import count_meeting
 from dien.data.sources.table.side_keys import Items, Users
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.time_keys import columns_of
@@ -73,13 +73,10 @@ def read_changes(
             told = f"{side}s whose first {name} holds before its time, too (as {side}s.before says)"
             counts.add(told, frame[side].n_unique())
             changes[name] = from_the_start(side, frame)
-    if before:
-        has_row = np.zeros(len(codes), bool)
-        for rows_of_chunk in table.seen:
-            has_row[rows_of_chunk.to_numpy() - 1] = True
-        counts.add(f"{side}s without a row in the {side}s table (kept)", (~has_row[:before]).sum())
-        every = codes.values()
-        counts.joins.append(join_of(side, files, every[:before], has_row[:before], every[before:]))
+    has_row = np.zeros(len(codes), bool)
+    for rows_of_chunk in table.seen:
+        has_row[rows_of_chunk.to_numpy() - 1] = True
+    count_meeting(side, files, codes, before, has_row, counts)
     return changes
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from dien.data.log import ENOUGH_MEET, Join
 from dien.data.readers.files import TableFile, in_words
+from dien.data.sources.table.counts import Counts
+from dien.data.sources.table.values import Codes
 
 _LOOKED_AT = 10_000  # ids of the log
 _OTHERS = 2_000_000  # ids of the table: time and memory stay bounded
@@ -37,7 +39,32 @@ _CAUSES: tuple[tuple[str, Callable[[pl.Series], pl.Series]], ...] = (
 """What makes two ids of one thing differ, how to mend it, and what makes them equal again."""
 
 
-def join_of(
+def count_meeting(
+    side: str,
+    files: Sequence[TableFile],
+    codes: Codes,
+    before: int,
+    has_row: NDArray[np.bool_],
+    counts: Counts,
+) -> None:
+    """Count the ids of a log that a table of items or users lacks, and keep how both meet.
+
+    Args:
+        side: ``item`` or ``user``.
+        files: of the table.
+        codes: numbers of all ids, those of the log first.
+        before: how many ids the log has.
+        has_row: of each number, whether the table has a row; more of them do not matter.
+        counts: what both are added to; nothing where the log has no id.
+    """
+    if not before:
+        return
+    every, met = codes.values(), has_row[:before]
+    counts.add(f"{side}s without a row in the {side}s table (kept)", (~met).sum())
+    counts.joins.append(_join_of(side, files, every[:before], met, every[before:]))
+
+
+def _join_of(
     side: str, files: Sequence[TableFile], ids: pl.Series, has_row: NDArray[np.bool_], others: pl.Series
 ) -> Join:
     """Count how many ids of a log have a row, and look for the reason where few have.

@@ -13,7 +13,7 @@ from dien.data.readers.files import TableFile
 from dien.data.readers.reader import Chunk
 from dien.data.sources.table.chunks import Columns, chunks
 from dien.data.sources.table.counts import Counts
-from dien.data.sources.table.joins import join_of
+from dien.data.sources.table.joins import count_meeting
 from dien.data.sources.table.spec import TableSpec
 from dien.data.sources.table.values import Codes, ids
 from dien.data.spelling import Spelling
@@ -74,10 +74,7 @@ def read_side(
                 "from when on a row holds"
             )
     missing = row_of == height
-    counts.add(f"{side}s without a row in the {side}s table (kept)", missing[:before].sum())
-    if before:
-        every = codes.values()
-        counts.joins.append(join_of(side, files, every[:before], ~missing[:before], every[before:]))
+    count_meeting(side, files, codes, before, ~missing, counts)
     rows = pl.select(pl.when(~pl.Series(missing)).then(pl.Series(row_of))).to_series()
     return pl.DataFrame(
         {
