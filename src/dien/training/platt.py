@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dien.calibration import AS_IT_IS, Platt
-from dien.training.spool import Spool, scores_of
+from dien.training.spool import Spool, rows_of, scores_of
 
 FEWEST = 50
 """Clicks, and non-clicks, below which two numbers are not fitted: they would be noise."""
@@ -91,19 +90,13 @@ def _newton(others: Spool, clicks: Spool, start: tuple[float, float], *, fixed: 
     return scale, shift - scale * mean
 
 
-def _rows(others: Spool, clicks: Spool) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
-    for clicked, spool in enumerate((others, clicks)):
-        for scores, weights in spool.parts():
-            yield clicked, scores, np.ones(len(scores)) if weights is None else weights
-
-
 def _moments(others: Spool, clicks: Spool) -> tuple[float, float]:
     """Give mean and standard deviation of all scores."""
     weight = total = squares = 0.0
-    for _, scores, weights in _rows(others, clicks):
+    for _, scores, weights in rows_of(others, clicks):
         weight, total = weight + float(weights.sum()), total + float(weights @ scores)
     mean = total / weight
-    for _, scores, weights in _rows(others, clicks):
+    for _, scores, weights in rows_of(others, clicks):
         squares += float(weights @ (scores - mean) ** 2)
     return mean, math.sqrt(squares / weight)
 
@@ -114,7 +107,7 @@ def _derivatives(
     """Give the mean loss, its gradient ``[2]`` and its second derivatives ``[2, 2]``."""
     weight = loss = 0.0
     gradient, curvature = np.zeros(2), np.zeros((2, 2))
-    for clicked, scores, weights in _rows(others, clicks):
+    for clicked, scores, weights in rows_of(others, clicks):
         z = (scores - mean) / spread
         logits = scale * z + shift
         odds = np.exp(-np.abs(logits))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.calibration import Platt
-from dien.training.spool import OF_SCORE, Spool
+from dien.training.spool import OF_SCORE, Spool, rows_of
 
 CALIBRATION_BINS = 20
 TENTHS = 10
@@ -48,6 +47,15 @@ class Decile:
     calibration: float | None
 
 
+def expected_and_losses(
+    logits: NDArray[np.float64], clicked: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the probabilities ``[n]`` that log odds stand for, and their cross-entropies with one label."""
+    odds = np.exp(-np.abs(logits))  # of the less likely: it does not overflow
+    losses = np.maximum(logits, 0) - logits * clicked + np.log1p(odds)
+    return np.where(logits >= 0, 1, odds) / (1 + odds), losses
+
+
 def probabilities(others: Spool, clicks: Spool, platt: Platt) -> Probabilities:
     """Measure the probabilities that calibrated scores stand for.
 
@@ -58,18 +66,14 @@ def probabilities(others: Spool, clicks: Spool, platt: Platt) -> Probabilities:
     """
     log_loss = weight = weight_of_clicks = 0.0
     bins = np.zeros((2, CALIBRATION_BINS))  # expected and observed clicks
-    for clicked, scores, weights in _rows(others, clicks, slice(None), slice(None)):
-        logits = platt(scores)
-        odds = np.exp(-np.abs(logits))
-        losses = np.maximum(logits, 0) - logits * clicked + np.log1p(odds)
-        expected = np.where(logits >= 0, 1, odds) / (1 + odds)
+    for clicked, scores, weights in rows_of(others, clicks):
+        expected, losses = expected_and_losses(platt(scores), clicked)
         bin_of = np.minimum((expected * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-        each = np.ones(len(scores)) if weights is None else weights
-        log_loss += float((losses * each).sum())
-        weight += float(each.sum())
-        weight_of_clicks += clicked * float(each.sum())
-        bins[0] += np.bincount(bin_of, expected * each, CALIBRATION_BINS)
-        bins[1] += np.bincount(bin_of, clicked * each, CALIBRATION_BINS)
+        log_loss += float((losses * weights).sum())
+        weight += float(weights.sum())
+        weight_of_clicks += clicked * float(weights.sum())
+        bins[0] += np.bincount(bin_of, expected * weights, CALIBRATION_BINS)
+        bins[1] += np.bincount(bin_of, clicked * weights, CALIBRATION_BINS)
     if not weight:
         return Probabilities()
     return Probabilities(
@@ -97,27 +101,15 @@ def deciles(others: Spool, clicks: Spool, platt: Platt) -> list[Decile]:
         if sum(end) <= sum(begin):
             continue
         expected = observed = weight = 0.0
-        parts = (slice(first, last) for first, last in zip(begin, end, strict=True))
-        for clicked, scores, weights in _rows(others, clicks, *parts):
-            odds = np.exp(-np.abs(logits := platt(scores)))
-            score = np.where(logits >= 0, 1, odds) / (1 + odds)
-            each = np.ones(len(score)) if weights is None else weights
-            expected += float((score * each).sum())
-            observed += clicked * float(each.sum())
-            weight += float(each.sum())
+        some = slice(begin[0], end[0]), slice(begin[1], end[1])
+        for clicked, scores, weights in rows_of(others, clicks, some):
+            expected += float((expected_and_losses(platt(scores), clicked)[0] * weights).sum())
+            observed += clicked * float(weights.sum())
+            weight += float(weights.sum())
         ratio = expected / observed if observed else None
         found.append(Decile(sum(end) - sum(begin), expected / weight, observed / weight, ratio))
         begin = end
     return found
-
-
-def _rows(
-    others: Spool, clicks: Spool, of_others: slice, of_clicks: slice
-) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64] | None]]:
-    """Read the label, scores ``[n]`` and weights of rows, those of one label after the other."""
-    for clicked, (spool, rows) in enumerate(((others, of_others), (clicks, of_clicks))):
-        for scores, weights in spool.parts(rows):
-            yield clicked, scores, weights
 
 
 def _lowest(first: NDArray[Any], second: NDArray[Any], count: int) -> tuple[int, int]:

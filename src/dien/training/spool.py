@@ -60,6 +60,23 @@ class Spool:
                 yield part.astype(np.float64), None
 
 
+def rows_of(
+    others: Spool,
+    clicks: Spool,
+    some: tuple[slice, slice] = (slice(None), slice(None)),
+) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
+    """Read the label, the scores ``[n]`` and the weights ``[n]`` of rows in parts, each of one label.
+
+    Args:
+        others: scores of the rows that were not clicked.
+        clicks: of those that were.
+        some: which rows of both, by their order.
+    """
+    for clicked, (spool, rows) in enumerate(zip((others, clicks), some, strict=True)):
+        for scores, weights in spool.parts(rows):
+            yield clicked, scores, np.ones(len(scores)) if weights is None else weights
+
+
 def _keys(scores: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Put score and weight of each row into one number that rises with the score, so that both are sorted."""
     bits = (scores + np.float32(0)).view(np.uint32)  # -0 is level with 0
