@@ -15,7 +15,7 @@ from torch import Tensor
 FILE = Path(__file__).with_name("_kernels.so")
 INSTRUCTION_SETS = ("plain", "avx2", "avx512")
 """In the order the library counts them."""
-INTERFACE = 7
+INTERFACE = 8
 """Of library.cpp: the functions and structures that the operators' ``cpu.py`` describe."""
 
 Address = ctypes.c_void_p
@@ -60,7 +60,6 @@ class Library:
         self.functions = ctypes.CDLL(str(file))
         if self.functions.dien_interface() != INTERFACE:
             raise OSError(f"{file} was built from other sources")
-        _ = self.functions.dien_matches  # the newest function: an AttributeError in a library without it
         self.instruction_sets = INSTRUCTION_SETS[: self.functions.dien_instruction_sets()]
         self.pool = _torch_pool()
         self.backends = [Backend(self, isa) for isa in range(len(self.instruction_sets))]
