@@ -18,7 +18,7 @@ from dien.data.sources.table.event_rows import Parse, feature_parser, rows_in
 from dien.data.sources.table.joins import count_meeting
 from dien.data.sources.table.side_keys import Items, Users
 from dien.data.sources.table.spec import TableSpec
-from dien.data.sources.table.time_keys import columns_of
+from dien.data.sources.table.time_keys import times_of
 from dien.data.sources.table.times import TimeParser
 from dien.data.sources.table.values import Codes
 from dien.errors import DataError, nearest
@@ -50,14 +50,7 @@ def read_changes(
     part = spec.items if side == "item" else spec.users
     assert part.time is not None
     features = spec.features.of_table(side)
-    times = TimeParser(
-        part.time_unit,
-        format=part.time_format,
-        year=part.time_year,
-        zone=part.time_zone,
-        columns=columns_of(part.time),
-        key=f"{side}s",
-    )
+    times = times_of(part, f"{side}s")
     table = _Table(side, part, features, codes, times, counts)
     before = len(codes)
     read: dict[str, list[pl.DataFrame]] = {name: [] for name in features}

@@ -91,18 +91,36 @@ def parser_of(roles: Any, own: Any = None) -> TimeParser:
         check_times(roles)
     except ValueError as error:  # an option of the command line may have changed it
         raise DataError(f"interactions: {error}") from None
-    time = roles.time if own is None or own.time is None else own.time
     if own is None:
-        unit, format, zone, key = roles.time_unit, roles.time_format, roles.time_zone, "interactions"
-        year = roles.time_year
-    else:
-        unit, format, zone, key = own.time_unit, own.time_format, own.time_zone, "behaviours"
-        year = own.time_year
-        if own.time is None:
-            if unit is None and format is None:
-                unit, format, year = roles.time_unit, roles.time_format, roles.time_year
-            zone = zone or roles.time_zone
-    return TimeParser(unit, format=format, year=year, zone=zone, columns=columns_of(time), key=key)
+        return times_of(roles, "interactions")
+    if own.time is not None:
+        return times_of(own, "behaviours")
+    said = own if own.time_unit is not None or own.time_format is not None else roles
+    return TimeParser(
+        said.time_unit,
+        format=said.time_format,
+        year=said.time_year,
+        zone=own.time_zone or roles.time_zone,
+        columns=columns_of(roles.time),
+        key="behaviours",
+    )
+
+
+def times_of(part: Any, key: str) -> TimeParser:
+    """Make the parser of the times of a table that says all of them itself.
+
+    Args:
+        part: its keys.
+        key: its name in the schema.
+    """
+    return TimeParser(
+        part.time_unit,
+        format=part.time_format,
+        year=part.time_year,
+        zone=part.time_zone,
+        columns=columns_of(part.time),
+        key=key,
+    )
 
 
 def expect_clock(spec: Any, behaviours: bool) -> None:
