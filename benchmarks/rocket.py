@@ -69,12 +69,6 @@ def requests(data: Dataset, count: int, max_history: int) -> list[tuple[str, lis
     return drawn
 
 
-def history_of(run: Run) -> int:
-    """Count the behaviours that a model reads something of."""
-    config = run.config.model
-    return max(config.max_history, config.matched_history or 0)
-
-
 def test_batches(data: Dataset, run: Run) -> Batches:
     """Give the batches of the test split for a run's model."""
     config = run.config.model
@@ -85,7 +79,7 @@ def speeds(runs: dict[str, Run], data: Dataset, passes: int, count: int) -> dict
     """Measure rows/s and milliseconds a request of each model, medians of measurements taken turn about."""
     scorers = {name: Scorer(run) for name, run in runs.items()}
     batches = test_batches(data, next(iter(runs.values())))
-    drawn = requests(data, count, history_of(next(iter(runs.values()))))
+    drawn = requests(data, count, next(iter(runs.values())).config.model.longest_history)
     rates: dict[str, list[float]] = {name: [] for name in runs}
     latencies: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(passes + 1):

@@ -74,7 +74,7 @@ def test_an_empty_history_and_no_candidates_are_legal(scorer: Scorer) -> None:
 
 
 def test_only_the_newest_behaviours_are_read(scorer: Scorer) -> None:
-    kept = scorer.longest_history
+    kept = scorer.run.config.model.longest_history
     assert kept == scorer.run.config.model.match_history == 1000
     history = [str(i % 40) for i in range(1200)]
     np.testing.assert_array_equal(

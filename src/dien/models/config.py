@@ -134,6 +134,11 @@ class ModelConfig(Strict):
         """Newest behaviours that matches are counted over, as batches take it; None without matches."""
         return self.match_history if self.matches else None
 
+    @property
+    def longest_history(self) -> int:
+        """Newest behaviours of a history of which something is read: the steps, or the matches."""
+        return max(self.max_history, self.matched_history or 0)
+
     def wants_conversions(self, schema: Schema) -> bool:
         """Whether a model of this data is to have a second head, which predicts conversions."""
         return schema.conversion and self.conversion_weight > 0

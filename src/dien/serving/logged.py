@@ -276,7 +276,7 @@ class _Logged:
         scorer, behaviours = self.scorer, self.dataset.behaviours
         schema = scorer.run.schema
         begin, end = of_request
-        start = np.maximum(begin, end - scorer.longest_history)
+        start = np.maximum(begin, end - scorer.run.config.model.longest_history)
         place = ranges(start, end - start)  # [N]
         history = behaviours.item[place]
         features = self.known({name: column[place] for name, column in behaviours.features.items()})

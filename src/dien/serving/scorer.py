@@ -115,12 +115,6 @@ class Scorer:
         return cls(Run.open(path), data, device, base_rate)
 
     @property
-    def longest_history(self) -> int:
-        """Newest behaviours of a history of which something is read: the steps, or the matches."""
-        config = self.run.config.model
-        return max(config.max_history, config.matched_history or 0)
-
-    @property
     def predicts_conversions(self) -> bool:
         """Whether the model predicts, beside the click, whether it leads to a conversion."""
         return self.model.predicts_conversions and self.run.config.model.wants_conversions(self.run.schema)
@@ -184,7 +178,7 @@ class Scorer:
             _expect_entries("times", given_times, clicked, "history")
             since = [None if now is None or t is None else now - t for t in given_times]
 
-        most = self.longest_history
+        most = self.run.config.model.longest_history
         clicked = clicked[-most:]
         find, unknown = self.catalogue.item_ids.encode_values, UnknownItems()
         return self.score_rows(
