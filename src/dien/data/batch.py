@@ -16,6 +16,11 @@ Columns = dict[str, Values]
 numbers, NaN where missing (numeric), or packed int64 indices (multi)."""
 
 
+def match_numbers(names: int) -> int:
+    """Count the numbers of a candidate that is matched by so many names (:attr:`Batch.matches`)."""
+    return 1 + 3 * names
+
+
 @dataclass(frozen=True)
 class Batch:
     """``B`` candidates over ``R`` shared, packed histories of ``N`` behaviours in all.

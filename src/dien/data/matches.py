@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dien.data.batch import Columns, Values
+from dien.data.batch import Columns, Values, match_numbers
 from dien.data.changing import LATEST, Attributes, Changing, values_at
 from dien.data.ragged import Column, Ragged
 from dien.ops.matches import matches
@@ -23,11 +23,6 @@ from dien.packed import Packed
 
 NO_TIME = 0
 """The time of a behaviour that has none, as in histories that stand in the rows of a log without times."""
-
-
-def numbers_of(features: int) -> int:
-    """Count the numbers of a candidate that is matched by so many names: :func:`matches_of` has them."""
-    return 1 + 3 * features
 
 
 def matches_of(
@@ -72,7 +67,7 @@ def matches_of(
     of_history = values_at(features, np.maximum(rows, 0), then)
     pairs: list[tuple[Values, Values]] = [(torch.from_numpy(rows), torch.tensor(target))]
     pairs += [(_tensor(of_history[name]), target_features[name]) for name in names[1:]]
-    found = np.full((B, numbers_of(F)), np.nan, np.float32)  # [B, 1 + 3 F]
+    found = np.full((B, match_numbers(F)), np.nan, np.float32)  # [B, 1 + 3 F]
     found[:, 0] = np.diff(offsets)[history_of]
     for f, (history, wanted) in enumerate(pairs):
         counted = matches(history, torch.from_numpy(offsets), wanted, torch.from_numpy(history_of))

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from dien.data.batch import Batch
+from dien.data.batch import Batch, match_numbers
 from dien.data.features import Numeric, Schema, Side
 from dien.layers.embedding import NUMBERS, TABLES
 from dien.packed import Packed
@@ -75,13 +75,14 @@ class BatchCheck:
 
     def _expect_matches(self, found: Tensor | None, B: int) -> None:
         F = len(self._matched)
-        expected = f"[{B}, {1 + 3 * F}] of floating type, numbers of matches by {', '.join(self._matched)}"
+        form = B, match_numbers(F)
+        expected = f"{[*form]} of floating type, numbers of matches by {', '.join(self._matched)}"
         if found is None:
             raise ValueError(
                 f"Batch.matches: None; expected {expected}; take batches that have them (Batches(..., "
                 "match_history=config.matched_history)), or a model with matches=False"
             )
-        if not isinstance(found, Tensor) or found.shape != (B, 1 + 3 * F) or not found.is_floating_point():
+        if not isinstance(found, Tensor) or found.shape != form or not found.is_floating_point():
             _refuse("matches", found, expected)
         if found.device.type == "cpu" and not (found[:, : 1 + F] >= 0).all():
             raise ValueError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dien.data.batch import match_numbers
+
 _NONE = 1.2
 """In place of steps or time where nothing matches: longer ago than any match."""
 _DAY = 86_400.0
@@ -37,9 +39,9 @@ class MatchInputs(nn.Module):
         super().__init__()
         self.width = 1 + 4 * names
         self._names = names
-        unit = torch.ones(1 + 3 * names)
+        unit = torch.ones(match_numbers(names))
         unit[1 + 2 * names :] = 1 / _DAY
-        size = torch.full((1 + 3 * names,), 1 / 7)
+        size = torch.full_like(unit, 1 / 7)
         size[1 : 1 + names] = 1 / 3
         size[1 + 2 * names :] = 1 / 6
         # What follows from the schema is not for files of weights.
