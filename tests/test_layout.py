@@ -60,7 +60,8 @@ DATA = (
     "rule_names", "ragged", "changing", "random_streams", "spelling", "vocabulary", "readers", "times",
     "log_form",
     "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "negative_sampling",
-    "prepare", "writer", "sources", "inspection", "batch", "matches", "batch_sampler", "batches",
+    "prepare", "writer", "sources", "inspection", "batch", "matches", "id_dropout", "batch_sampler",
+    "batches",
 )  # fmt: skip
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 

@@ -97,7 +97,7 @@ class TrainConfig(Strict):
         auxiliary_negatives: ``redrawn`` draws the auxiliary loss's negatives anew at every step; with
             ``fixed``, as in RecBole, a behaviour has the same one all through the training. Models without
             the loss have none.
-        seed: initialisation, order of the rows and negatives follow from it alone.
+        seed: initialisation, order of the rows, negatives and hidden ids follow from it alone.
         checkpoint_steps: write a checkpoint to resume from every so many steps, and at each epoch's end.
         device: where the model is trained: ``auto`` takes the first GPU of CUDA where there is one, else the
             processor; ``cpu``, ``cuda``, ``cuda:N`` and ``mps`` are these alone.
@@ -106,6 +106,10 @@ class TrainConfig(Strict):
             an epoch, with the tables of that epoch.
         label_smoothing: in [0, 1): the loss of clicks is taken with labels ``1 - s / 2`` and ``s / 2`` in
             place of 1 and 0.
+        id_dropout: in [0, 1): share of the items and of the users of each batch that training treats as new:
+            their ids are unknown there, as candidate, in histories and as negatives alike, while their other
+            features stay. So "unknown" is trained, and new items are scored by their features. Hashed ids are
+            never unknown, and stay.
         weight_average: decay of a moving average of all weights, in (0, 1), as 0.999: the average is what is
             validated and kept. A step then reads and writes every weight, rows it has not looked up too.
             null keeps the weights as they are.
@@ -133,6 +137,7 @@ class TrainConfig(Strict):
     device: Annotated[str, AfterValidator(device_name), WithJsonSchema({"enum": DEVICES})] = "auto"
     fresh_embeddings: bool = False
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    id_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weight_average: Annotated[float, Field(gt=0, lt=1)] | None = None
     pretrained: dict[str, Pretrained] = Field(default={})
 

@@ -157,6 +157,7 @@ KEYS = st.fixed_dictionaries(
         "training.calibration": st.just("none"),
         "training.fresh_embeddings": st.just(True),
         "training.label_smoothing": st.just(0.2),
+        "training.id_dropout": st.just(0.3),
         "training.weight_average": st.just(0.9),
     },
 )

@@ -20,6 +20,7 @@ from dien.data.batch_sampler import BatchSampler
 from dien.data.changing import Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
+from dien.data.id_dropout import IdDropout
 from dien.data.matches import matches_of
 from dien.data.negative_sampling import PopularitySampler, negative_sampler
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
@@ -105,7 +106,7 @@ class Batches:
         max_history: newest behaviours of each history.
         match_history: newest behaviours that matches are counted over, which may be more; None for a model
             that reads no matches.
-        seed: order and drawn negatives follow from it, >= 0.
+        seed: order, drawn negatives and hidden ids follow from it, >= 0.
         shuffle: whether each epoch has its own order; otherwise that on disk.
         negatives: ``redrawn`` replaces the sampled negatives of training rows in each epoch, by the rule they
             were sampled by; real negatives, and those of validation and test, are always as ``stored``.
@@ -114,12 +115,15 @@ class Batches:
         auxiliary_negatives: ``redrawn`` draws it anew for each batch; ``fixed`` has the same for a behaviour
             wherever and whenever it is read: it follows from the seed and its place in the data alone.
         since: only impressions at this second or later.
+        id_dropout: in [0, 1): share of the items and of the users of each batch whose ids are unknown there
+            (:class:`~dien.data.id_dropout.IdDropout`), whatever the split. Matches are counted before.
 
     Attributes:
         rows: candidates of an epoch.
 
     Raises:
-        ValueError: ``batch_size``, ``max_history`` or ``match_history`` is below 1.
+        ValueError: ``batch_size``, ``max_history`` or ``match_history`` is below 1, or ``id_dropout`` is not
+            in [0, 1).
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class Batches:
         auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn",
         since: int | None = None,
         match_history: int | None = None,
+        id_dropout: float = 0.0,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name != "self"}
         self._again = partial(Batches, **arguments)
@@ -148,6 +153,8 @@ class Batches:
             raise ValueError(f"batch_size {batch_size} and max_history {max_history} must be at least 1")
         if match_history is not None and match_history < 1:
             raise ValueError(f"match_history {match_history} must be at least 1, or None for no matches")
+        if not 0 <= id_dropout < 1:
+            raise ValueError(f"id_dropout {id_dropout} must be at least 0 and below 1")
         self._dataset = dataset
         self._name, self._split = split, dataset.split(split)
         self._max_history, self._match_history = max_history, match_history
@@ -159,6 +166,7 @@ class Batches:
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
         self._changes = any(feature.changes for feature in dataset.schema.features)
         self._auxiliary_fixed = auxiliary_negatives == "fixed"
+        self._id_dropout = IdDropout(dataset.schema, id_dropout) if id_dropout else None
         self._order = BatchSampler(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
         self.rows = self._order.rows
         self._window = (-1, -1)
@@ -214,6 +222,7 @@ class Batches:
                 target[clicked],
                 np.repeat(target[clicked], self._per_positive),
             )
+        negatives = self._negatives(rng, place, history) if self._auxiliary else None
         batch = assemble(
             self._dataset.items,
             self._dataset.users,
@@ -227,12 +236,23 @@ class Batches:
             behaviour_time=behaviours.time[place] if self._changes else None,
             behaviour=self._behaviour(place, np.repeat(split.time[chosen], end - start)),
             label=label,
-            negatives=self._negatives(rng, place, history) if self._auxiliary else None,
+            negatives=negatives,
             rows=candidate,
             weight=None if split.weight is None else self._weight(split.weight[candidate]),
             conversion=None if split.conversion is None else split.conversion[candidate],
         )
-        return batch if self._match_history is None else self._with_matches(batch, chosen, target, history_of)
+        if self._match_history is not None:
+            batch = self._with_matches(batch, chosen, target, history_of)
+        if self._id_dropout is None:
+            return batch
+        return self._id_dropout.apply(
+            batch,
+            (self._seed, epoch, index),
+            target=target,
+            history=history,
+            negatives=negatives,
+            user=user,
+        )
 
     def _with_matches(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,11 +17,11 @@ class RandomStreams:
     what is drawn for each of a billion behaviours stays the same without an array of them all.
 
     Args:
-        seed: what all streams follow from, >= 0.
+        seed: what all streams follow from: a number >= 0, or several.
         keys: ``[n]`` integers; equal keys have equal streams.
     """
 
-    def __init__(self, seed: int, keys: NDArray[np.integer]) -> None:
+    def __init__(self, seed: int | Sequence[int], keys: NDArray[np.integer]) -> None:
         start = np.random.SeedSequence(seed).generate_state(1, np.uint64)
         self._state = _mixed(keys.astype(np.uint64) + start)  # [n], far from each other for neighbours too
 

@@ -18,6 +18,7 @@ from dien.calibration import Calibration, from_texts
 from dien.config import RunConfig
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
+from dien.data.id_dropout import sides_with_ids
 from dien.data.leakage import warn_of_leaking
 from dien.data.tables import SplitName
 from dien.device import device_of
@@ -127,6 +128,8 @@ def fit(
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
     warn_of_validation(dataset, calibrated=config.training.calibration != "none")
+    if config.training.id_dropout:
+        _warn_of_ids(dataset)
     out, started = Path(out), time.perf_counter()
     expect_heads(config.model, dataset.schema)
     with core_for_prefetch():
@@ -297,6 +300,19 @@ def warn_of_validation(dataset: Dataset, *, calibrated: bool) -> None:
             f"{dataset.path}: valid has {labels[1]} clicks and {labels[0]} non-clicks, too few to calibrate "
             f"scores ({FEWEST} of each): they will be as the model gives them; prepare the data again so "
             "that valid has more rows, or set training.calibration=none",
+            DatasetWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_ids(dataset: Dataset) -> None:
+    """Warn where ids are to be hidden, and those of a side never are."""
+    known = sides_with_ids(dataset.schema)
+    for side in (one for one in ("item", "user") if one not in known):
+        warnings.warn(
+            f"training.id_dropout has no effect on {side}s: their ids are hashed into buckets, or all were "
+            "too rare to be a feature, so that none is ever unknown; prepare the data again without "
+            f"ids.{side}.buckets, or leave the key out",
             DatasetWarning,
             stacklevel=3,
         )

@@ -91,6 +91,7 @@ class Trainer:
             auxiliary_negatives=settings.auxiliary_negatives,
             since=since(run),
             match_history=config.matched_history,
+            id_dropout=settings.id_dropout,
         )
         self._valid = evaluation_batches(dataset, "valid", config.max_history, config.matched_history)
         self._valid_rows = len(dataset.splits["valid"].item)

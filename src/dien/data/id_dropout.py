@@ -1,0 +1,95 @@
+"""Ids that training hides, so that a model learns what to do with new items and users: go by the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dien.data.batch import Batch, Columns
+from dien.data.features import Schema
+from dien.data.random_streams import RandomStreams
+
+IdSide = Literal["item", "user"]
+_STREAM: dict[IdSide, int] = {"item": 2, "user": 3}
+"""Of the draws of each side; the order of the rows and the drawn negatives have 0 and 1."""
+
+
+def sides_with_ids(schema: Schema) -> tuple[IdSide, ...]:
+    """Name the sides of which an id can be unknown.
+
+    A hashed id never is: a new item has the bucket, and so the embedding, of some other one. Where all ids
+    were too rare to be a feature, there is nothing to hide.
+    """
+    sides: tuple[IdSide, ...] = ("item", "user")
+    return tuple(side for side in sides if (one := schema.id_of(side)) and one.vocabulary is not None)
+
+
+@dataclass(frozen=True)
+class IdDropout:
+    """Makes the ids of some items and users of a batch unknown (index 0); their other features stay.
+
+    It is drawn once for each item and each user of a batch, and holds wherever it stands there: as
+    candidate, in all histories, and as a negative of the auxiliary loss. A new item is like that. Its id is
+    unknown in the history and in the candidate alike; were each occurrence drawn by itself, the model would
+    still recognise most items of a history by their other occurrences, and it would rarely see an unknown
+    candidate whose earlier behaviours are unknown, too. From batch to batch it is another draw, so that every
+    id still is learned.
+
+    Draws follow from the keys given to :meth:`apply` and the row of the item or user alone: neither the other
+    rows of the batch nor what was drawn before matters.
+
+    Args:
+        schema: says which features are ids.
+        share: of the items and users, in [0, 1).
+    """
+
+    schema: Schema
+    share: float
+
+    def apply(
+        self,
+        batch: Batch,
+        key: Sequence[int],
+        *,
+        target: NDArray[np.integer],
+        history: NDArray[np.integer],
+        negatives: NDArray[np.integer] | None,
+        user: NDArray[np.integer],
+    ) -> Batch:
+        """Hide ids of a batch.
+
+        Args:
+            batch: encoded; it stays as it is.
+            key: what the draws follow from, as seed, epoch and index; each >= 0.
+            target: ``[B]`` item rows of its candidates.
+            history: ``[N]`` item rows of its behaviours.
+            negatives: ``[N]`` item rows of the auxiliary loss's negatives; None where it has none.
+            user: ``[R]`` user rows.
+
+        Returns:
+            The batch with other ids; all else is shared with ``batch``.
+        """
+        sides = sides_with_ids(self.schema)
+        if "item" in sides:
+            batch = replace(
+                batch,
+                target=self._hide("item", batch.target, target, key),
+                history=self._hide("item", batch.history, history, key),
+                negatives=None
+                if batch.negatives is None or negatives is None
+                else self._hide("item", batch.negatives, negatives, key),
+            )
+        return replace(batch, user=self._hide("user", batch.user, user, key)) if "user" in sides else batch
+
+    def _hide(self, side: IdSide, columns: Columns, rows: NDArray[np.integer], key: Sequence[int]) -> Columns:
+        """Replace the ids ``[n]`` of some rows ``[n]`` by 0, where they stand among the columns."""
+        ids = columns[side]
+        assert isinstance(ids, Tensor)  # an id is categorical
+        drawn = RandomStreams([_STREAM[side], *key], rows).random(np.arange(len(rows)))  # [n]
+        return {**columns, side: ids.masked_fill(torch.from_numpy(drawn < self.share), 0)}
