@@ -4,7 +4,11 @@
 
 For every slice that `dien evaluate --slices` knows: its rows, and of each model the AUC, mean and standard
 deviation over replicates, its calibration, and the AUC less that of the model named before it, paired, with
-the 95 % confidence interval. Prints Markdown.
+the 95 % confidence interval. Prints Markdown, and below it why a slice has no AUC.
+
+Of items that training has not seen there are two slices: `item: unknown` has their rows among themselves,
+`unknown clicked, known not` their clicks against what was not clicked of known items. Where negatives are
+sampled they are items of training, so that among themselves unknown items may have clicks alone.
 """
 
 import argparse
@@ -56,6 +60,19 @@ def line(model: str, name: str, found: dict[str, Slices], before: str | None, se
     return "| " + " | ".join(cells) + " |"
 
 
+def without_auc(found: dict[str, Slices]) -> dict[str, str]:
+    """Say of each slice in which no run has an AUC why that is."""
+    of_slices: dict[str, list[Metrics]] = {}
+    for of_model in found.values():
+        for name, of_runs in of_model.items():
+            of_slices.setdefault(name, []).extend(of_runs.values())
+    return {
+        name: metrics[0].note or "no AUC"
+        for name, metrics in of_slices.items()
+        if all(one.auc is None for one in metrics)
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -70,6 +87,8 @@ def main() -> None:
     for name in dict.fromkeys(name for of in found.values() for name in of):
         for model, before in zip(models, [None, *models], strict=False):
             print(line(model, name, found, before, several))
+    for name, note in without_auc(found).items():
+        print(f"\n`{name}`: {note}")
 
 
 if __name__ == "__main__":

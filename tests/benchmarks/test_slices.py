@@ -54,3 +54,13 @@ def test_a_gain_is_over_the_replicates_that_both_models_have(small_run):
     assert "| +0.1500 (-0.4853 to +0.7853) |" in line
     assert "| 0.5000 ± 0.3464 |" in line
     assert slices.line("dien", "item: unknown", found, "din", several=False).count("| - ") == 5
+
+
+def test_a_slice_that_no_run_has_an_auc_of_says_why(small_run):
+    metrics = evaluate_slices(small_run)["all"]
+    none = replace(metrics, auc=None, note="no AUC: every label is 1")
+    found = {
+        "din": {"all": {("d", 0): metrics}, "a": {("d", 0): none}, "b": {("d", 0): none}},
+        "dien": {"all": {("d", 0): none}, "a": {("d", 0): none}, "b": {("d", 1): metrics}},
+    }
+    assert slices.without_auc(found) == {"a": "no AUC: every label is 1"}

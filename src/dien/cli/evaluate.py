@@ -27,7 +27,8 @@ def evaluate(
     slices: Annotated[
         bool,
         options.flag(
-            "--slices", "Also by length of history, and by whether the history holds the candidate."
+            "--slices",
+            "Also by length of history, and by whether the history holds the candidate or it is new.",
         ),
     ] = False,
     device: options.Device = "auto",
@@ -63,7 +64,8 @@ def evaluate(
     if slices:
         result["slices"] = {name: part.to_dict() for name, part in found.slices.items()}
         if not as_json:
-            Results().print(_table(found.slices), "")
+            notes = [f"{name}: {part.note}" for name, part in found.slices.items() if part.auc is None]
+            Results().print(_table(found.slices), *notes, "")
     if whole.note is None:
         metrics.pop("note", None)
     for place, shares in found.unknown.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from dien.models import Model
 from dien.progress import Progress
 from dien.run import Run
 from dien.training.metrics import Metrics, MetricStream
-from dien.training.slices import SLICES, slices_of
+from dien.training.slices import AGAINST_KNOWN, SLICES, slices_of
 from dien.training.unknown import UnknownShares
 
 EVALUATION_ROWS = 1024
@@ -105,7 +104,7 @@ def evaluate_in_detail(
     """
     run, model, dataset, batches = _open(run, data, split, device)
     calibration = model.calibration
-    everyone, parts = _Streams(calibration), defaultdict[str, MetricStream](MetricStream)
+    everyone, parts = _Streams(calibration), dict[str, MetricStream]()
     unknown = UnknownShares(dataset.schema)
 
     def add(batch: Batch, scored: _Scored) -> None:
@@ -113,12 +112,16 @@ def evaluate_in_detail(
         unknown.add(batch)
         for name, chosen in slices_of(batch, dataset.schema).items() if slices else ():
             if chosen.any():
+                if name not in parts:
+                    parts[name] = MetricStream(probabilities=name != AGAINST_KNOWN)
                 parts[name].update(*scored.of(chosen))
 
     with _finite(run):
         _score(model, batches, add, progress)
     of_clicks = None if calibration is None else calibration.clicks
     of_slices = {name: parts[name].compute(of_clicks) for name in SLICES if name in parts}
+    if AGAINST_KNOWN in of_slices and not of_slices[AGAINST_KNOWN].positives:
+        del of_slices[AGAINST_KNOWN]  # no click of an unknown item: nothing is ranked
     return Evaluated(everyone.compute(calibration), of_slices, unknown.shares())
 
 
@@ -140,7 +143,8 @@ def evaluate_slices(
         progress: called with the number of rows just scored.
 
     Returns:
-        Metrics of ``all`` rows, and of each slice of :func:`~dien.training.slices.slices_of` that has any.
+        Metrics of ``all`` rows, and of each slice of :func:`~dien.training.slices.slices_of` that has any;
+        of clicks of unknown items against known ones, where there is such a click.
 
     Raises:
         ConfigError: as :func:`evaluate`.

@@ -15,7 +15,11 @@ _BANDS = {"none": 0, "1 to 4": 1, "5 to 19": 5, "20 to 49": 20, "50 and more": 5
 
 _ITEM = "item: in the history", "item: not in the history", "item: unknown"
 
-SLICES = (*(f"history: {name}" for name in _BANDS), *_ITEM)
+AGAINST_KNOWN = "unknown clicked, known not"
+"""Clicks of unknown items against non-clicks of known ones. It is chosen by labels, so its scores rank alone:
+LogLoss and calibration would say nothing. ``item: unknown`` has the unknown items among themselves."""
+
+SLICES = (*(f"history: {name}" for name in _BANDS), *_ITEM, AGAINST_KNOWN)
 """Their names, in the order to show them."""
 
 
@@ -29,8 +33,9 @@ def slices_of(batch: Batch, schema: Schema) -> dict[str, NDArray[np.bool_]]:
     Returns:
         Name of a slice -> ``[B]`` who is in it. Every candidate is in one whose name begins ``history:``, by
         the number of behaviours, and in one that begins ``item:``: whether it is among these, not among
-        them, or unknown (its id has no index, as where training has not seen it). Where the data has no
-        index of its own for each item (ids that are hashed, or all too rare), there are no such.
+        them, or unknown (its id has no index, as where training has not seen it). Beside these there is
+        :data:`AGAINST_KNOWN`, where the batch has labels. Where the data has no index of its own for each
+        item (ids that are hashed, or all too rare), there are only those by history.
     """
     history_of, lengths = batch.history_of.numpy(), np.diff(batch.offsets.numpy())  # [B], [R]
     band = np.searchsorted(list(_BANDS.values()), lengths, "right")[history_of] - 1  # [B]
@@ -46,4 +51,7 @@ def slices_of(batch: Batch, schema: Schema) -> dict[str, NDArray[np.bool_]]:
         history_of * item_id.size + target.numpy(),
         row_of(lengths) * item_id.size + steps.numpy(),
     )
-    return slices | dict(zip(_ITEM, (known & repeated, known & ~repeated, ~known), strict=True))
+    slices |= dict(zip(_ITEM, (known & repeated, known & ~repeated, ~known), strict=True))
+    if batch.label is not None:
+        slices[AGAINST_KNOWN] = known == (batch.label.numpy() == 0)
+    return slices
