@@ -59,9 +59,9 @@ ALLOWED: dict[str, set[str]] = {
 DATA = (
     "rule_names", "ragged", "changing", "random_streams", "spelling", "vocabulary", "readers", "times",
     "log_form",
-    "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "negative_sampling",
-    "prepare", "writer", "sources", "inspection", "batch", "matches", "id_dropout", "batch_sampler",
-    "batches",
+    "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "clicks",
+    "negative_sampling", "prepare", "writer", "sources", "inspection",
+    "batch", "matches", "id_dropout", "batch_sampler", "batches",
 )  # fmt: skip
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from dien.data.dataset import Dataset
-from dien.data.inspection import Inspection, inspect_data
+from dien.data.inspection import Inspection, advise, inspect_data
 from dien.data.inspection.distribution import Distance
 from dien.data.writer import write
 from dien.errors import DienError
@@ -115,3 +115,18 @@ def test_a_report_that_cannot_be_written_is_an_error_and_leaves_nothing(inspecti
         write_html(inspection, tmp_path / "nowhere" / "report.html")
     assert "--resume" not in str(error.value)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_follows_for_the_model_is_on_the_page_with_the_shares_it_follows_from(inspection, tmp_path):
+    facts = {
+        name: replace(f, repeated_clicks=0.5, unknown_item_clicks=0.25)
+        for name, f in inspection.splits.items()
+    }
+    page = page_of(replace(inspection, splits=facts, target_steps=0.875), tmp_path)
+    assert ["clicks on an item of the history", *["50.0 %"] * 3] in page.rows
+    assert ["clicks on unknown items", *["25.0 %"] * 3] in page.rows
+    texts = " ".join(page.texts)
+    assert "targets of their own: 87.5 %" in texts
+    assert all(
+        sentence in texts for sentence in advise(replace(inspection, splits=facts, target_steps=0.875))
+    )

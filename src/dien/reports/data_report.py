@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from dien.data.inspection import Coverage, Drift, Inspection
+from dien.data.inspection import STEPS, Coverage, Drift, Inspection, advise
 from dien.data.inspection.distribution import DRIFT_BINS, PERCENTS, Distribution
 from dien.files import write_text
 from dien.reports.page import (
@@ -45,6 +45,7 @@ def _parts(inspection: Inspection) -> Iterator[str]:
     yield from _origin(inspection)
     yield heading("Findings")
     yield bullets(_findings(inspection))
+    yield from _what_follows(inspection)
     yield from _splits(inspection)
     yield from _lengths(inspection)
     yield from _popularity(inspection)
@@ -94,11 +95,27 @@ def _findings(inspection: Inspection) -> Iterator[str]:
             )
 
 
+def _what_follows(inspection: Inspection) -> Iterator[str]:
+    """Say what share of steps are targets, and what the shares of clicks and steps mean for the model."""
+    share = percent(inspection.target_steps)
+    if inspection.info.own_histories:
+        share = "not known, as each row carries its own history"
+    yield heading(
+        "What follows for the model",
+        f"Of the steps of train's histories (the newest {STEPS} behaviours of each), the share that are "
+        f"training targets of their own: {share or 'there are no steps'}. How many clicks repeat, and how "
+        "many are on unknown items, is in the table of splits. What is advised was measured "
+        "(docs/ablations.md).",
+    )
+    yield bullets(advise(inspection) or ["Nothing that was measured."])
+
+
 def _splits(inspection: Inspection) -> Iterator[str]:
     yield heading(
         "Splits",
         "A row is a candidate of an impression. New users and items have no row in train. Unknown ones have "
-        "no id in the vocabulary (index 0); other features of them may be known.",
+        "no id in the vocabulary (index 0); other features of them may be known. A click is on an item of "
+        "the history where any behaviour before it has that item.",
     )
     facts = inspection.splits.values()
     ordered = inspection.info.times is not None and inspection.info.times.ordered
@@ -119,6 +136,8 @@ def _splits(inspection: Inspection) -> Iterator[str]:
         ("new items", [f.new_items for f in facts]),
         ("rows of new items", [percent(f.new_item_rows) for f in facts]),
         ("rows of unknown items", [percent(f.unknown_item_rows) for f in facts]),
+        ("clicks on unknown items", [percent(f.unknown_item_clicks) for f in facts]),
+        ("clicks on an item of the history", [percent(f.repeated_clicks) for f in facts]),
         (
             "impressions that leak",
             [(f"{f.leaks:,}", "much") if f.leaks else f.leaks for f in facts],

@@ -9,7 +9,7 @@ import pytest
 
 from dien.data import ragged
 from dien.data.dataset import Dataset
-from dien.data.inspection import Coverage, Inspection, inspect_data, summary_rows
+from dien.data.inspection import Coverage, Inspection, advise, inspect_data, summary_rows
 from dien.data.prepare.prepared import Prepared
 from dien.data.ragged import Ragged
 from dien.data.tables import SPLITS
@@ -247,3 +247,61 @@ def test_weights_are_described_for_each_split(tmp_path, monkeypatch):
             assert f"{name}: weights" in summary_rows(inspection)
         else:
             assert (found.mean, found.least, found.most, found.zero) == (None,) * 4
+
+
+def test_clicks_on_unknown_items_and_repeats_are_those_of_a_loop_over_clicks(inspected):
+    prepared, inspection = inspected
+    for name, facts in inspection.splits.items():
+        split, clicks = prepared.splits[name], []
+        for i in range(len(split)):
+            history = prepared.behaviours.item[prepared.behaviours.offsets[split.user[i]] : split.end[i]]
+            rows = range(split.offsets[i], split.offsets[i + 1])
+            clicks += [(split.item[c], split.item[c] in history) for c in rows if split.label[c]]
+        unknown = [prepared.items["item"][item] == 0 for item, _ in clicks]
+        expected = (fmean(unknown), fmean(again for _, again in clicks)) if clicks else (None, None)
+        assert (facts.unknown_item_clicks, facts.repeated_clicks) == expected
+        assert f"{name}: clicks on an item of the history" in summary_rows(inspection)
+    assert inspection.target_steps is not None
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"repeated_clicks": 0.5}, ["50.0% of the training clicks", "leave model.matches on"]),
+        ({"repeated_clicks": 0.0, "median": 5}, ["nobody clicks an item twice", "model.matches=false"]),
+        ({"repeated_clicks": 0.0, "median": 9}, []),
+        ({"repeated_clicks": 0.05, "median": 5}, []),
+        ({"repeated_clicks": None, "median": 5}, []),
+        (
+            {"target_steps": 0.0},
+            ["no step of a history is a training target", "leave model.auxiliary_weight"],
+        ),
+        ({"target_steps": 0.87}, ["87.0% of the steps", "search for model.auxiliary_weight again"]),
+        ({"target_steps": 0.2}, []),
+        ({"unknown_item_clicks": 0.38}, ["New items make 38.0% of the test clicks"]),
+        ({"unknown_item_clicks": 0.05}, []),
+    ],
+)
+def test_advice_follows_from_what_was_measured_and_nothing_is_advised_between(found, said, inspected):
+    _, inspection = inspected
+    plain = {
+        "repeated_clicks": 0.05,
+        "unknown_item_clicks": None,
+        "target_steps": None,
+        "median": 50,
+        **found,
+    }
+    facts = {
+        name: replace(
+            facts,
+            repeated_clicks=plain["repeated_clicks"],
+            unknown_item_clicks=plain["unknown_item_clicks"],
+            history=replace(facts.history, quantiles={"50": plain["median"]}),
+        )
+        for name, facts in inspection.splits.items()
+    }
+    advice = advise(replace(inspection, splits=facts, target_steps=plain["target_steps"]))
+    assert len(advice) == bool(said)
+    for part in said:
+        assert part in advice[0]
+    assert all(sentence.endswith(".") for sentence in advice)

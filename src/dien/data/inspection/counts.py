@@ -76,7 +76,7 @@ class SplitCounts:
 
     Attributes:
         items: ``[items]`` rows of each item as a candidate.
-        clicks: how many rows were clicked.
+        clicks: ``[items]`` of them, those that were clicked.
         users: ``[users]`` impressions of each.
         user_rows: ``[users]`` rows of each.
         leaks: impressions whose history is not strictly before them.
@@ -85,7 +85,7 @@ class SplitCounts:
     """
 
     items: NDArray[np.int64]
-    clicks: int
+    clicks: NDArray[np.int64]
     users: NDArray[np.int64]
     user_rows: NDArray[np.int64]
     leaks: int
@@ -102,10 +102,10 @@ def count_split(dataset: Dataset, name: SplitName) -> SplitCounts:
         features = [feature for feature in dataset.schema.of(side) if feature.name in table]
         return [(FeatureCounts(feature, place, name), table[feature.name]) for feature in features]
 
-    items, clicks = np.zeros(n_items, np.int64), 0
+    items, clicks = np.zeros((2, n_items), np.int64)
     for rows in slices(len(split.item)):
         items += np.bincount(split.item[rows], minlength=n_items)
-        clicks += int(np.count_nonzero(split.label[rows]))
+        clicks += np.bincount(split.item[rows][split.label[rows] != 0], minlength=n_items)
 
     users, user_rows = np.zeros((2, n_users), np.int64)
     contexts = counts_of("context", "context", split.context)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.clicks import repeated_clicks, steps_as_targets
 from dien.data.dataset import Dataset
 from dien.data.dataset_info import DatasetInfo
 from dien.data.inspection.counts import FeatureCounts, Place, SplitCounts, count_split, lengths_of
@@ -17,6 +18,9 @@ from dien.data.inspection.distribution import Distance, Distribution, distance, 
 from dien.data.leakage import leaking
 from dien.data.ragged import slices
 from dien.data.tables import SPLITS, Split, SplitName, begins
+
+STEPS = 50
+"""Newest behaviours of a history that training reads: the default of ``model.max_history``."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class SplitFacts:
         new_items: of them, those that are no candidate in train.
         new_item_rows: share of rows that are theirs.
         unknown_item_rows: share of rows whose item's id is unknown.
+        unknown_item_clicks: share of the clicked rows whose item's id is unknown; None where none is clicked.
+        repeated_clicks: share of the clicked rows whose item is in the history, of which every behaviour
+            counts; likewise.
         history: behaviours before each impression.
         candidates: of each impression.
         weights: of the rows; None where all count alike.
@@ -80,6 +87,8 @@ class SplitFacts:
     new_items: int
     new_item_rows: float | None
     unknown_item_rows: float | None
+    unknown_item_clicks: float | None
+    repeated_clicks: float | None
     history: Distribution
     candidates: Distribution
     weights: Weights | None
@@ -191,6 +200,8 @@ class Inspection:
         history: behaviours of each user.
         unclicked: items shown and not clicked up to each behaviour; None where the log does not say.
         popularity: of items.
+        target_steps: share of the steps of train's histories (the newest :data:`STEPS`) that are training
+            targets of their own (:func:`~dien.data.clicks.steps_as_targets`).
         splits: each split.
         coverage: of each feature, place and split.
         tables: embedding tables.
@@ -206,6 +217,7 @@ class Inspection:
     history: Distribution
     unclicked: Distribution | None
     popularity: Popularity
+    target_steps: float | None
     splits: dict[SplitName, SplitFacts]
     coverage: tuple[Coverage, ...]
     tables: tuple[TableUse, ...]
@@ -258,6 +270,7 @@ def inspect_data(dataset: Dataset) -> Inspection:
             top_10_percent=top_share(behaviours_of[1:], 10),
             gini=gini(behaviours_of[1:]),
         ),
+        target_steps=steps_as_targets(dataset, STEPS),
         splits={name: _facts(dataset, name, counts) for name in SPLITS},
         coverage=tuple(_coverage(feature) for feature in features),
         tables=tuple(_tables(dataset, counts["train"])),
@@ -277,8 +290,8 @@ def _coverage(counts: FeatureCounts) -> Coverage:
 
 def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCounts]) -> SplitFacts:
     split, own, train = dataset.splits[name], counts[name], counts["train"]
-    rows = len(split.item)
-    click_rate, trained = _ratio(own.clicks, rows), _ratio(train.clicks, int(train.items.sum()))
+    rows, clicks = len(split.item), int(own.clicks.sum())
+    click_rate, trained = _ratio(clicks, rows), _ratio(int(train.clicks.sum()), int(train.items.sum()))
     new_users, new_items = (own.users > 0) & (train.users == 0), (own.items > 0) & (train.items == 0)
     user_id, item_id = dataset.schema.id_of("user"), dataset.schema.id_of("item")
     unknown_user = None if user_id is None else dataset.users[user_id.name] == 0
@@ -287,7 +300,7 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCount
     return SplitFacts(
         impressions=len(split),
         rows=rows,
-        positives=own.clicks,
+        positives=clicks,
         click_rate=click_rate,
         click_rate_change=click_rate / trained - 1 if click_rate is not None and trained else None,
         first=own.times[0] if own.times else None,
@@ -303,6 +316,10 @@ def _facts(dataset: Dataset, name: SplitName, counts: dict[SplitName, SplitCount
         new_items=int(new_items.sum()),
         new_item_rows=_ratio(int(own.items[new_items].sum()), rows),
         unknown_item_rows=None if unknown_item is None else _ratio(int(own.items[unknown_item].sum()), rows),
+        unknown_item_clicks=None
+        if unknown_item is None
+        else _ratio(int(own.clicks[unknown_item].sum()), clicks),
+        repeated_clicks=_ratio(repeated_clicks(dataset, name), clicks),
         history=Distribution.of(
             split.end[r] - begins(dataset.behaviours, split, r) for r in slices(len(split))
         ),

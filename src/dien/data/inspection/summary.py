@@ -7,7 +7,7 @@ from dien.data.inspection.inspect import Inspection
 
 
 def summary_rows(inspection: Inspection) -> dict[str, str | int]:
-    """Make the rows of a short table: sizes, splits, unknown ids, leaks, and the largest drift."""
+    """Make the rows of a short table: sizes, splits, repeats, unknown ids, leaks, and the largest drift."""
     rows: dict[str, str | int] = {
         "users": inspection.users,
         "items": inspection.items,
@@ -19,6 +19,7 @@ def summary_rows(inspection: Inspection) -> dict[str, str | int]:
             f"{facts.impressions:,} impressions, {facts.rows:,} rows, {_percent(facts.click_rate)} clicked"
         )
         rows[f"{name}: history"] = _middle(facts.history)
+        rows[f"{name}: clicks on an item of the history"] = _percent(facts.repeated_clicks)
         if (weights := facts.weights) is not None and weights.mean is not None:
             rows[f"{name}: weights"] = (
                 f"mean {weights.mean:.4g}, {weights.least:.4g} to {weights.most:.4g}, "
@@ -28,8 +29,15 @@ def summary_rows(inspection: Inspection) -> dict[str, str | int]:
             rows[f"{name}: conversions"] = (
                 f"{_percent(facts.conversion_rate)} of clicks, {facts.unknown_conversions:,} are not known"
             )
-        if name != "train":
+        if name == "train":
+            rows["train: steps that are targets"] = (
+                "not known: each row has its history"
+                if inspection.info.own_histories
+                else _percent(inspection.target_steps)
+            )
+        else:
             rows[f"{name}: rows of unknown items"] = _percent(facts.unknown_item_rows)
+            rows[f"{name}: clicks on unknown items"] = _percent(facts.unknown_item_clicks)
             rows[f"{name}: rows of unknown users"] = _percent(facts.unknown_user_rows)
     drifts = [
         (drift.distance.psi, drift)
