@@ -71,6 +71,7 @@ def values_of(schema: dict[str, Any]) -> str:
     if schema["type"] == "array":
         return f"list of: {values_of(schema['items'])}"
     names = {"integer": "integer", "number": "number", "boolean": "true, false", "null": "null"}
+    names |= {"string": "text"}
     signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
     bounds = [f"{sign} {schema[key]:,}" for key, sign in signs.items() if key in schema]
     return " ".join([names[schema["type"]], *bounds[:1]]) + "".join(f" and {bound}" for bound in bounds[1:])

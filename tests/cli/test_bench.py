@@ -81,6 +81,7 @@ def test_without_json_tables_are_printed() -> None:
         (("--shape", "long"), "unknown shape 'long'; expected one of: mean-15, full, paired, request"),
         (("--set", "training.epochs=3"), "training.epochs=3: nothing of it is measured"),
         (("--set", "model.name=din", "--profile"), "has the stages of dien"),
+        (("--set", "model.filter_by=category"), "model.filter_by: histories of dien bench are drawn"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(arguments: tuple[str, ...], message: str) -> None:

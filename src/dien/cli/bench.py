@@ -47,6 +47,11 @@ def bench(
     from dien.config import load_config
 
     config = load_config(None, settings or (), paper())
+    if config.model.filter_by is not None:
+        raise ConfigError(
+            "--set model.filter_by: histories of dien bench are drawn as long as a model reads them, so that "
+            "nothing is searched; leave it out, and set model.max_history"
+        )
     names = list(dict.fromkeys(shapes or SHAPES))
     total = measurements(names, rounds, profile)
     with progress("measuring", total, TextColumn("{task.completed} of {task.total}")) as advance:

@@ -20,6 +20,7 @@ from dien.data.batch_sampler import BatchSampler
 from dien.data.changing import Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
+from dien.data.history_filter import Found, search, wanted_values
 from dien.data.id_dropout import IdDropout
 from dien.data.matches import matches_of
 from dien.data.negative_sampling import PopularitySampler, negative_sampler
@@ -106,6 +107,10 @@ class Batches:
         max_history: newest behaviours of each history.
         match_history: newest behaviours that matches are counted over, which may be more; None for a model
             that reads no matches.
+        filter_by: feature of items, or ``item``: each candidate then has a history of its own, the newest
+            ``max_history`` of the behaviours that have its value (:mod:`dien.data.history_filter`); None for
+            histories that all candidates of an impression share.
+        filter_history: newest behaviours that are searched for these.
         seed: order, drawn negatives and hidden ids follow from it, >= 0.
         shuffle: whether each epoch has its own order; otherwise that on disk.
         negatives: ``redrawn`` replaces the sampled negatives of training rows in each epoch, by the rule they
@@ -122,8 +127,8 @@ class Batches:
         rows: candidates of an epoch.
 
     Raises:
-        ValueError: ``batch_size``, ``max_history`` or ``match_history`` is below 1, or ``id_dropout`` is not
-            in [0, 1).
+        ValueError: ``batch_size`` or a number of behaviours is below 1, ``id_dropout`` is not in [0, 1), or
+            there is no feature to filter by.
     """
 
     def __init__(
@@ -141,6 +146,8 @@ class Batches:
         since: int | None = None,
         match_history: int | None = None,
         id_dropout: float = 0.0,
+        filter_by: str | None = None,
+        filter_history: int = 1000,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name != "self"}
         self._again = partial(Batches, **arguments)
@@ -155,9 +162,14 @@ class Batches:
             raise ValueError(f"match_history {match_history} must be at least 1, or None for no matches")
         if not 0 <= id_dropout < 1:
             raise ValueError(f"id_dropout {id_dropout} must be at least 0 and below 1")
+        if filter_history < 1:
+            raise ValueError(f"filter_history {filter_history} must be at least 1")
+        if filter_by is not None and filter_by not in (names := dataset.schema.matched):
+            raise ValueError(f"filter_by {filter_by!r}: expected None or one of {', '.join(names)}")
         self._dataset = dataset
         self._name, self._split = split, dataset.split(split)
         self._max_history, self._match_history = max_history, match_history
+        self._filter_by, self._searched = filter_by, filter_history if filter_by else max_history
         self._seed = seed
         self._per_positive = dataset.info.negatives.per_positive or 0
         redraw = negatives == "redrawn" and split == "train" and dataset.negatives_sampled
@@ -202,14 +214,13 @@ class Batches:
             self._dataset.release(split)  # what the window before has read
         chosen = self._order.batch(epoch, index)  # [R] impressions
 
-        user, end = split.user[chosen], split.end[chosen]
-        start = np.maximum(begins(behaviours, split, chosen), end - self._max_history)
-        place = ranges(start, end - start)  # [N] behaviours
-        history = behaviours.item[place]  # [N]
+        end = split.end[chosen]
+        start = np.maximum(begins(behaviours, split, chosen), end - self._searched)
+        place, offsets = ranges(start, end - start), to_offsets(end - start)  # [N] behaviours, [R + 1]
 
         shown = split.offsets[chosen + 1] - split.offsets[chosen]  # [R] candidates of each
         candidate = ranges(split.offsets[chosen], shown)  # [B]
-        history_of = row_of(shown)
+        impression_of = history_of = row_of(shown)
         target, label = split.item[candidate], split.label[candidate]
 
         rng = np.random.default_rng([1, self._seed, epoch, index])
@@ -222,19 +233,25 @@ class Batches:
                 target[clicked],
                 np.repeat(target[clicked], self._per_positive),
             )
+        of_history = chosen  # [R] the impression of each history
+        if self._filter_by is not None:
+            found = self._found(self._filter_by, place, offsets, target, history_of, split.time[chosen])
+            place, offsets, history_of = place[found.kept], found.offsets, found.history_of
+            of_history = chosen[found.source]
+        history, user, time = behaviours.item[place], split.user[of_history], split.time[of_history]
         negatives = self._negatives(rng, place, history) if self._auxiliary else None
         batch = assemble(
             self._dataset.items,
             self._dataset.users,
             history=history,
-            offsets=to_offsets(end - start),
+            offsets=offsets,
             target=target,
             history_of=history_of,
             user=user,
-            context={name: column[chosen] for name, column in split.context.items()},
-            time=split.time[chosen],
+            context={name: column[of_history] for name, column in split.context.items()},
+            time=time,
             behaviour_time=behaviours.time[place] if self._changes else None,
-            behaviour=self._behaviour(place, np.repeat(split.time[chosen], end - start)),
+            behaviour=self._behaviour(place, np.repeat(time, np.diff(offsets))),
             label=label,
             negatives=negatives,
             rows=candidate,
@@ -242,7 +259,7 @@ class Batches:
             conversion=None if split.conversion is None else split.conversion[candidate],
         )
         if self._match_history is not None:
-            batch = self._with_matches(batch, chosen, target, history_of)
+            batch = self._with_matches(batch, chosen, target, impression_of)
         if self._id_dropout is None:
             return batch
         return self._id_dropout.apply(
@@ -252,6 +269,23 @@ class Batches:
             history=history,
             negatives=negatives,
             user=user,
+        )
+
+    def _found(
+        self,
+        name: str,
+        place: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        target: NDArray[np.int32],
+        history_of: NDArray[np.int64],
+        now: NDArray[np.int64],
+    ) -> Found:
+        """Search the behaviours ``place [L]`` of impressions, at times ``[R]``, for each candidate's."""
+        behaviours, items = self._dataset.behaviours, self._dataset.items
+        then = behaviours.time[place] if self._changes else None
+        past = wanted_values(name, items, behaviours.item[place], then)
+        return search(
+            past, offsets, wanted_values(name, items, target, now[history_of]), history_of, self._max_history
         )
 
     def _with_matches(

@@ -95,10 +95,14 @@ class ModelConfig(Strict):
         embedding_dropout: fraction of the numbers of embeddings that training drops: of items, behaviours,
             users and context alike, of the auxiliary loss's negatives too.
         max_history: newest behaviours read; older ones are cut.
+        filter_by: a feature of items with ids, as ``category``, or ``item``: each candidate then reads the
+            newest ``max_history`` of those behaviours alone that have its value, or one of its values, as
+            in SIM's hard search (docs/models.md). null reads whatever is the newest.
+        filter_history: newest behaviours that are searched for these.
         matches: whether the head has numbers of how often the history has the target's item, and each of its
             other ids (category, brand, tags), and how long ago (docs/models.md). A GRU's state blurs them.
-        match_history: newest behaviours that matches are counted over, of which the model reads the newest
-            ``max_history``.
+        match_history: newest behaviours that matches are counted over, whatever the model reads of them
+            (``max_history``, ``filter_by``).
         position_embedding: whether each behaviour of a history has, beside its embedding, a learned vector of
             its place, counted from the newest behaviour; ``embedding_size`` wide. Its age is a feature of the
             data, ``time_since`` (docs/data.md).
@@ -116,6 +120,8 @@ class ModelConfig(Strict):
     embedding_size: Width = 18
     embedding_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     max_history: Count = 50
+    filter_by: str | None = None
+    filter_history: Count = 1000
     matches: bool = False
     match_history: Count = 1000
     position_embedding: bool = False
@@ -135,9 +141,14 @@ class ModelConfig(Strict):
         return self.match_history if self.matches else None
 
     @property
+    def searched_history(self) -> int:
+        """Newest behaviours that a model's steps are taken of: all of them, or those that a filter leaves."""
+        return self.max_history if self.filter_by is None else self.filter_history
+
+    @property
     def longest_history(self) -> int:
         """Newest behaviours of a history of which something is read: the steps, or the matches."""
-        return max(self.max_history, self.matched_history or 0)
+        return max(self.searched_history, self.matched_history or 0)
 
     def wants_conversions(self, schema: Schema) -> bool:
         """Whether a model of this data is to have a second head, which predicts conversions."""
@@ -153,4 +164,5 @@ class ModelConfig(Strict):
         Returns:
             For each such key, the key whose value makes it so.
         """
-        return {} if self.matches else {"match_history": "matches"}
+        idle = {} if self.matches else {"match_history": "matches"}
+        return idle if self.filter_by is not None else {**idle, "filter_history": "filter_by"}

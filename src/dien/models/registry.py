@@ -101,18 +101,18 @@ def build(config: ModelConfig, schema: Schema) -> Model:
     """Build the model a configuration describes, with fresh weights from torch's global generator.
 
     Raises:
-        ConfigError: no model is registered for the configuration, or it has no head for the conversions of
-            the data.
+        ConfigError: no model is registered for the configuration, it has no head for the conversions of the
+            data, or histories are to be filtered by a feature that items do not have.
     """
-    expect_heads(config, schema)
+    expect_fitting(config, schema)
     model = _registered(config.name).model(config, schema)
     if not config.sparse_gradients:
         model.sparse_gradients = False  # also of a model whose author has not thought of it
     return model
 
 
-def expect_heads(config: ModelConfig, schema: Schema) -> None:
-    """Refuse a model that has no head for what the data says.
+def expect_fitting(config: ModelConfig, schema: Schema) -> None:
+    """Refuse a model that has no head for what the data says, or reads what the data does not have.
 
     Raises:
         ConfigError: as :func:`build`.
@@ -121,6 +121,11 @@ def expect_heads(config: ModelConfig, schema: Schema) -> None:
         raise ConfigError(
             f"the model {config.name} has no head for conversions, which the data has; set "
             "model.conversion_weight=0 to train it on clicks alone, or train another model"
+        )
+    if config.filter_by is not None and config.filter_by not in schema.matched:
+        raise ConfigError(
+            f"model.filter_by: items of the data have no feature {config.filter_by!r} with ids; expected one "
+            f"of: {', '.join(schema.matched)}; or null, which does not filter"
         )
 
 

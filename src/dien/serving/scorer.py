@@ -18,6 +18,7 @@ from dien.data.batches import assemble, columns_of
 from dien.data.changing import LATEST, Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated, rows_of
+from dien.data.history_filter import search, wanted_values
 from dien.data.matches import matches_of
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.readers.messages import shown
@@ -141,7 +142,8 @@ class Scorer:
         Args:
             user: raw id of the user, None where there is none.
             history: raw ids of the items clicked so far, oldest first; the newest ``max_history`` are read,
-                and matches are counted over the newest ``match_history``.
+                or searched the newest ``filter_history``, and matches are counted over the newest
+                ``match_history``.
             candidates: raw ids of the items to score.
             context: raw value of each context feature: an id, a list of ids (multi-valued) or a number, as
                 when preparing; what is missing or None counts as unknown.
@@ -224,8 +226,8 @@ class Scorer:
             user: ``[R]`` user rows.
             history: item rows of the histories, request after request, oldest first. Items without a row are
                 told apart by numbers below 0 (:class:`~dien.serving.unknown_items.UnknownItems`).
-            lengths: ``[R]`` behaviours of each request; the newest ``max_history`` are read, and matches are
-                counted over the newest ``match_history``.
+            lengths: ``[R]`` behaviours of each request; the newest ``max_history`` are read, or searched the
+                newest ``filter_history``, and matches are counted over the newest ``match_history``.
             candidates: ``[B]`` item rows, request after request, likewise.
             counts: ``[R]`` candidates of each request.
             context: encoded context features ``[R]``.
@@ -248,7 +250,8 @@ class Scorer:
                 f"{self.run.path}: does not predict conversions: its dataset has none "
                 "(interactions.conversion of the schema), or model.conversion_weight was 0"
             )
-        kept = np.minimum(lengths, self.run.config.model.max_history)
+        model, items = self.run.config.model, self.catalogue.items
+        kept = np.minimum(lengths, model.searched_history)
         ends = np.cumsum(lengths)
         request = row_of(counts)  # [B]
         scores = np.empty((1 + conversions, len(candidates)))
@@ -257,30 +260,37 @@ class Scorer:
             now = slice(start, start + CANDIDATES_AT_ONCE)
             first, last = request[now][0], request[now][-1] + 1
             read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
+            offsets, history_of = to_offsets(kept[first:last]), request[now] - first
+            of_history = np.arange(first, last)  # [R] the request of each history
+            at = None if time is None else time[request[now]]
+            rows = np.maximum(candidates[now], 0)
+            described = _in_place(items, rows, at, candidate_features, now) if candidate_features else {}
+            if (by := model.filter_by) is not None:
+                then = None if times is None else times[read]
+                wanted = described[by] if by in described else wanted_values(by, items, candidates[now], at)
+                past = wanted_values(by, items, history[read], then)
+                found = search(past, offsets, wanted, history_of, model.max_history)
+                read, offsets, history_of = read[found.kept], found.offsets, found.history_of
+                of_history = of_history[found.source]
             batch = assemble(
-                self.catalogue.items,
+                items,
                 self.catalogue.users,
                 history=np.maximum(history[read], 0),
-                offsets=to_offsets(kept[first:last]),
-                target=np.maximum(candidates[now], 0),
-                history_of=request[now] - first,
-                user=user[first:last],
-                context={name: column[np.arange(first, last)] for name, column in context.items()},
-                time=None if time is None else time[first:last],
+                offsets=offsets,
+                target=rows,
+                history_of=history_of,
+                user=user[of_history],
+                context={name: column[of_history] for name, column in context.items()},
+                time=None if time is None else time[of_history],
                 behaviour_time=None if times is None else times[read],
                 behaviour={name: column[read] for name, column in behaviours.items()},
             )
-            if candidate_features:
-                at = None if time is None else time[request[now]]
-                described = _in_place(
-                    self.catalogue.items, np.maximum(candidates[now], 0), at, candidate_features, now
-                )
-                batch = replace(batch, target=batch.target | columns_of(described))
-            if (most := self.run.config.model.matched_history) is not None:
+            batch = replace(batch, target=batch.target | columns_of(described))
+            if (most := model.matched_history) is not None:
                 counted = np.minimum(lengths[first:last], most)
-                found = matches_of(
+                matches = matches_of(
                     self.run.schema.matched,
-                    self.catalogue.items,
+                    items,
                     item=history,
                     time=times,
                     place=ranges(ends[first:last] - counted, counted),
@@ -291,12 +301,13 @@ class Scorer:
                     now=None if time is None else time[first:last],
                     timed=self.fields.timed,
                 )
-                batch = replace(batch, matches=found)
+                batch = replace(batch, matches=matches)
             if user_features:
                 at = None if time is None else time[first:last]
                 some = slice(first, last)
-                described = _in_place(self.catalogue.users, user[some], at, user_features, some)
-                batch = replace(batch, user=batch.user | columns_of(described))
+                of_users = _in_place(self.catalogue.users, user[some], at, user_features, some)
+                of_users = {name: column[of_history - first] for name, column in of_users.items()}
+                batch = replace(batch, user=batch.user | columns_of(of_users))
             with torch.inference_mode():
                 prediction = self.model(batch.to(self.device))
             clicks = None if self.calibration is None else self.calibration.clicks

@@ -170,7 +170,9 @@ def _open(
     run.expect_data(dataset)
     dataset.check()
     model, config = run.load_model().to(place), run.config.model
-    batches = evaluation_batches(dataset, split, config.max_history, config.matched_history)
+    batches = evaluation_batches(
+        dataset, split, config.max_history, config.matched_history, config.filter_by, config.filter_history
+    )
     return run, model, dataset, batches
 
 
@@ -184,7 +186,12 @@ def _finite(run: Run) -> Iterator[None]:
 
 
 def evaluation_batches(
-    dataset: Dataset, split: SplitName, max_history: int, match_history: int | None = None
+    dataset: Dataset,
+    split: SplitName,
+    max_history: int,
+    match_history: int | None = None,
+    filter_by: str | None = None,
+    filter_history: int = 1000,
 ) -> Batches:
     """Batches of a split in the order on disk, with its stored negatives.
 
@@ -193,6 +200,8 @@ def evaluation_batches(
         split: the rows of which split.
         max_history: newest behaviours of each history.
         match_history: newest behaviours that matches are counted over; None for a model that reads none.
+        filter_by: feature of which a behaviour must have the candidate's value to be read; None for all.
+        filter_history: newest behaviours that are searched for these.
     """
     return Batches(
         dataset,
@@ -200,6 +209,8 @@ def evaluation_batches(
         batch_size=EVALUATION_ROWS,
         max_history=max_history,
         match_history=match_history,
+        filter_by=filter_by,
+        filter_history=filter_history,
     )
 
 

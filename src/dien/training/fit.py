@@ -25,7 +25,7 @@ from dien.device import device_of
 from dien.errors import ConfigError, DataError, DatasetWarning, RunError
 from dien.memory import kept_memory
 from dien.models import ModelConfig, build, model_config
-from dien.models.registry import expect_heads
+from dien.models.registry import expect_fitting
 from dien.places import owned
 from dien.run import RESULT, WEIGHTS, Run, differences, training_weights
 from dien.run_info import Origin
@@ -113,9 +113,9 @@ def fit(
 
     Raises:
         TypeError: an argument is of another type; the message says what is expected.
-        ConfigError: no model has this name, there is no such device here, or vectors of
-            ``training.pretrained`` are for no table of the model or not as wide; or ``start_from`` is given
-            with ``training.fresh_embeddings``.
+        ConfigError: no model has this name, there is no such device here, the model does not fit the data
+            (:func:`dien.models.build`), or vectors of ``training.pretrained`` are for no table of the model
+            or not as wide; or ``start_from`` is given with ``training.fresh_embeddings``.
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
             other data or from another run; the model or data does not extend that of ``start_from``; ``out``
             cannot be written; or training diverged.
@@ -131,7 +131,7 @@ def fit(
     if config.training.id_dropout:
         _warn_of_ids(dataset)
     out, started = Path(out), time.perf_counter()
-    expect_heads(config.model, dataset.schema)
+    expect_fitting(config.model, dataset.schema)
     with core_for_prefetch():
         threads = torch.get_num_threads()
     with owned(out, RunError):

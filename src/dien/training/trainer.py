@@ -92,8 +92,17 @@ class Trainer:
             since=since(run),
             match_history=config.matched_history,
             id_dropout=settings.id_dropout,
+            filter_by=config.filter_by,
+            filter_history=config.filter_history,
         )
-        self._valid = evaluation_batches(dataset, "valid", config.max_history, config.matched_history)
+        self._valid = evaluation_batches(
+            dataset,
+            "valid",
+            config.max_history,
+            config.matched_history,
+            config.filter_by,
+            config.filter_history,
+        )
         self._valid_rows = len(dataset.splits["valid"].item)
         self._device = device_of(settings.device)
         self.model = model.to(self._device)

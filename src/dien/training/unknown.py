@@ -12,8 +12,9 @@ from dien.data.features import Schema
 from dien.data.ragged import Column, Ragged
 
 PLACES = ("target", "history", "user", "context")
-"""Where values are: of a row's candidate, of a step of a history as the model reads it, of an impression's
-user or of its context."""
+"""Where values are: of a row's candidate, of a step of a history as the model reads it, of the user or of the
+context of such a history: an impression has one, with ``model.filter_by`` one for each value of its
+candidates."""
 
 
 class UnknownShares:
