@@ -18,10 +18,10 @@ def weights_by_feature(features: Sequence[Feature], weights: Weights) -> dict[st
     Args:
         features: in order.
         weights: ``tables.0.weight`` and so on are those of features with a table of their own,
-            ``numbers.0.weight`` and so on those of numeric ones.
+            ``numbers.0.weight`` and so on those of numeric ones and vectors.
     """
-    own = [f for f in features if f.kind != "numeric" and f.table is None]
-    numeric = [f for f in features if f.kind == "numeric"]
+    own = [f for f in features if f.kind not in ("numeric", "vector") and f.table is None]
+    numeric = [f for f in features if f.kind in ("numeric", "vector")]
     assert len(weights) == len(own) + len(numeric)
     return {f.name: weights[f"tables.{k}.weight"] for k, f in enumerate(own)} | {
         f.name: weights[f"numbers.{k}.weight"] for k, f in enumerate(numeric)
@@ -40,6 +40,14 @@ def _one(feature: Feature, weight: Tensor, column: Tensor | Packed, row: int) ->
     if isinstance(column, Packed):
         begin, end = column.offsets[row].item(), column.offsets[row + 1].item()
         return _pooled([weight[column.values[k]] for k in range(begin, end)], weight[0] * 0, feature.pooling)
+    if feature.kind == "vector":
+        vector = column[row]
+        if vector[0] != vector[0]:
+            return weight[0]
+        if feature.frozen:
+            return vector.to(weight.dtype)
+        terms = [vector[k].to(weight.dtype) * weight[1 + k] for k in range(feature.size)]
+        return torch.stack(terms).sum(0)
     value = column[row].item()
     if feature.kind == "categorical":
         return weight[value]

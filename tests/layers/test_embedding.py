@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -12,7 +13,7 @@ import dien.layers.embedding
 from dien.data.batch import Columns
 from dien.data.features import Feature
 from dien.layers import FeatureEmbedding
-from dien.layers.embedding import embedding_tables
+from dien.layers.embedding import INITIAL_STD, FixedVector, VectorProjection, embedding_tables
 from dien.packed import Packed
 from tests.embeddings import embedded, weights_by_feature
 from tests.equations import assert_same, weights_of
@@ -44,15 +45,19 @@ def test_each_list_gets_its_features_embeddings_side_by_side_in_the_order_of_the
 
 @st.composite
 def features_of_every_kind(draw: st.DrawFn) -> list[Feature]:
-    """Features in any order; any but a numeric one may share the table of one that has its own."""
-    kinds = draw(st.lists(st.sampled_from(["categorical", "multi", "numeric"]), min_size=1, max_size=6))
+    """Features in any order; any with indices may share the table of one that has its own."""
+    every = st.sampled_from(["categorical", "multi", "numeric", "vector"])
+    kinds = draw(st.lists(every, min_size=1, max_size=6))
     features = []
     for k, kind in enumerate(kinds):
         width, pooling = draw(st.sampled_from([None, 1, 4])), draw(st.sampled_from(["mean", "sum", "max"]))
         size = 1 if kind == "numeric" else draw(st.integers(1, 5))
-        feature = Feature(f"f{k}", "item", size, kind, width, pooling)
-        owners = [f for f in features if f.kind != "numeric" and f.table is None]
-        if kind != "numeric" and owners and draw(st.booleans()):
+        frozen = kind == "vector" and draw(st.booleans())
+        width = size if frozen else width
+        feature = Feature(f"f{k}", "item", size, kind, width, pooling, frozen=frozen)
+        indexed = kind in ("categorical", "multi")
+        owners = [f for f in features if f.kind in ("categorical", "multi") and f.table is None]
+        if indexed and owners and draw(st.booleans()):
             owner = draw(st.sampled_from(owners))
             feature = replace(feature, table=owner.name, size=owner.size)
         features.append(feature)
@@ -235,6 +240,38 @@ def test_the_unknown_row_starts_at_zero_and_no_other_does() -> None:
         assert not weight[0].any()
         assert weight[1:].abs().min() > 0
         assert weight.abs().max() < 0.1
+
+
+@settings(max_examples=15)
+@given(size=st.integers(1, 5), width=st.integers(1, 4), missing=st.lists(st.booleans(), max_size=4))
+def test_vectors_have_the_right_derivatives_and_no_nan_reaches_them(
+    size: int, width: int, missing: list[bool]
+) -> None:
+    vectors = torch.randn(len(missing), size, dtype=torch.float64)
+    vectors[torch.tensor(missing, dtype=torch.bool)] = float("nan")
+    for embedding in (VectorProjection(size, width).double(), FixedVector(size).double()):
+
+        def embed(weight: Tensor, embedding: torch.nn.Module = embedding) -> Tensor:
+            return torch.func.functional_call(embedding, {"weight": weight}, vectors)
+
+        assert torch.autograd.gradcheck(embed, torch.randn_like(embedding.weight).requires_grad_())
+
+
+def test_a_vector_of_length_one_starts_as_small_as_any_embedding_and_a_frozen_one_as_it_is() -> None:
+    torch.manual_seed(0)
+    features = [
+        Feature("text", "item", 300, "vector"),
+        Feature("look", "item", 300, "vector", 300, frozen=True),
+    ]
+    embedding = FeatureEmbedding(features, 64)
+    vectors = F.normalize(torch.randn(500, 300))
+    vectors[0] = float("nan")
+    (found,) = embedding({"text": vectors, "look": vectors})
+    assert embedding.widths == (64, 300)
+    assert found[1:, :64].std().item() == pytest.approx(INITIAL_STD, rel=0.05)
+    assert torch.equal(found[1:, 64:], vectors[1:])
+    assert not found[0].any()
+    assert repr(embedding) == "FeatureEmbedding(text: 300 numbers, 64; look: 300 numbers, 300)"
 
 
 def test_features_may_be_named_as_anything() -> None:

@@ -19,7 +19,7 @@ from tests.models.batches import EVERY_KIND, random_batch
 FEATURES = (Feature("item", "item", 7), Feature("category", "item", 4))
 LIKES = (Feature("likes", "user", 7, "multi", table="item"), Feature("user", "user", 3))
 BATCH = random_batch([3, 0, 2], [0, 1, 2, 2], EVERY_KIND)
-OWNERS = [f.name for f in EVERY_KIND.features if f.kind != "numeric" and f.table is None]
+OWNERS = [f.name for f in EVERY_KIND.features if f.stored.indexed and f.table is None]
 
 
 def outputs(inputs: Inputs) -> list[torch.Tensor]:

@@ -22,6 +22,7 @@ EVERY_KIND = Schema(
         Feature("category", "item", 6, width=3),
         Feature("tags", "item", 8, "multi"),
         Feature("price", "item", 1, "numeric", width=1),
+        Feature("text", "item", 4, "vector", width=2),
         Feature("bought_with", "item", 30, "multi", pooling="sum", table="item"),
         Feature("action", "behaviour", 5, width=4),
         Feature("dwell", "behaviour", 1, "numeric"),
@@ -30,6 +31,7 @@ EVERY_KIND = Schema(
         Feature("favourite", "user", 6, table="category"),
         Feature("segments", "user", 5, "multi", pooling="max"),
         Feature("income", "user", 1, "numeric"),
+        Feature("face", "user", 3, "vector", width=3, frozen=True),
         Feature("hour", "context", 24, width=1),
         Feature("last_action", "context", 5, table="action"),
         Feature("position", "context", 1, "numeric"),
@@ -39,10 +41,13 @@ EVERY_KIND = Schema(
 
 
 def random_column(feature: Feature, n: int, random: torch.Generator) -> torch.Tensor | Packed:
-    """Random values of a feature: a third of the numbers missing, lists of 0 to 3 indices."""
+    """Random values of a feature: a third of the numbers and vectors missing, lists of 0 to 3 indices."""
     if feature.kind == "numeric":
         numbers = torch.randn(n, generator=random)
         return numbers.masked_fill(torch.rand(n, generator=random) < 1 / 3, float("nan"))
+    if feature.kind == "vector":
+        vectors = torch.randn(n, feature.size, generator=random)
+        return vectors.masked_fill(torch.rand(n, 1, generator=random) < 1 / 3, float("nan"))
     if feature.kind == "multi":
         offsets = torch.cat([torch.zeros(1, dtype=torch.int64), torch.randint(4, (n,), generator=random)])
         offsets = offsets.cumsum(0)

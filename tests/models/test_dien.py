@@ -267,7 +267,7 @@ def test_the_evolving_grus_weights_start_as_those_of_recbole_with_initialisation
 
 
 def test_a_hidden_size_of_null_makes_states_as_wide_as_items() -> None:
-    for schema, width in ((SCHEMA, 4), (EVERY_KIND, 2 + 3 + 2 + 1 + 2)):
+    for schema, width in ((SCHEMA, 4), (EVERY_KIND, 2 + 3 + 2 + 1 + 2 + 2)):
         dien = model(schema, hidden_size=None, attention="mlp")
         assert dien.hidden_size == dien.extractor.gru.hidden_size == width
         assert isinstance(dien.query, torch.nn.Identity)

@@ -129,7 +129,7 @@ def test_the_shared_embeddings_get_the_gradients_of_both_labels_and_of_the_hint_
     losses[0] = losses[0] + 2 * ((predictions[0].logits - constant) ** 2).mean()
     each = [gradients(loss, net) for loss, net in zip(losses, nets, strict=True)]
     shared = [name for name in found if name.startswith("inputs.")]
-    assert len(shared) == 12
+    assert len(shared) == 14
     for name in shared:
         torch.testing.assert_close(found[name], each[0][name] + each[1][name], rtol=1e-10, atol=1e-12)
 

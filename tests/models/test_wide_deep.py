@@ -37,7 +37,7 @@ def of_values(schema: Schema, weights: dict[str, Tensor], batch: Batch, b: int) 
     ]
     total = torch.zeros((), dtype=torch.float64)
     for k, (sides, columns, rows) in enumerate(places):
-        features = [replace(f, table=None, pooling="sum") for f in schema.of(*sides)]
+        features = [replace(f, table=None, pooling="sum", frozen=False) for f in schema.of(*sides)]
         own = weights_by_feature(features, under(weights, f"weights.{k}."))
         assert {w.shape[1] for w in own.values()} <= {1}
         for row in rows:

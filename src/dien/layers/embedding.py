@@ -32,6 +32,8 @@ class Feature(Protocol):
     def pooling(self) -> str: ...  # noqa: D102
     @property
     def table(self) -> str | None: ...  # noqa: D102
+    @property
+    def frozen(self) -> bool: ...  # noqa: D102
 
 
 Columns = Sequence[Tensor | Packed]
@@ -83,6 +85,50 @@ class NumberEmbedding(nn.Module):
         return factors.to(self.weight.dtype) @ self.weight
 
 
+class VectorProjection(nn.Module):
+    """Embeds a fixed vector by a learned linear map, and a missing one as a learned vector.
+
+    Vectors come scaled to a length of 1 or so (:class:`dien.data.features.encoders.ScaledVectors`): they
+    start as small as any embedding.
+
+    Args:
+        size: numbers of a vector.
+        width: of the embedding.
+    """
+
+    def __init__(self, size: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1 + size, width))  # missing, then the map
+        _initialise(self.weight)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Embed vectors ``[n, size]``, all NaN where missing, returning ``[n, width]``."""
+        missing = torch.isnan(vectors[:, :1])
+        # As for numbers, no NaN is multiplied.
+        known = vectors.masked_fill(missing, 0).to(self.weight.dtype)
+        return known @ self.weight[1:] + missing.to(self.weight.dtype) * self.weight[0]
+
+
+class FixedVector(nn.Module):
+    """Takes a fixed vector as it is for its embedding, and a learned vector for a missing one.
+
+    Args:
+        size: numbers of a vector.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, size))  # missing
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Give vectors ``[n, size]``, in place of those that are all NaN the learned one."""
+        return torch.where(torch.isnan(vectors[:, :1]), self.weight, vectors.to(self.weight.dtype))
+
+
+def _vector_embedding(feature: Feature, width: int) -> nn.Module:
+    return FixedVector(feature.size) if feature.frozen else VectorProjection(feature.size, width)
+
+
 def pool(feature: Feature, table: nn.Embedding, columns: Columns) -> Tensor:
     """Pool the embeddings of each packed list of indices, ``[n, width]``, zero for an empty one."""
     lists = [column for column in columns if isinstance(column, Packed)]
@@ -122,9 +168,10 @@ for all such features at once."""
 
 NUMBERS: dict[str, Callable[[Feature, int], nn.Module]] = {
     "numeric": lambda feature, width: NumberEmbedding(width),
+    "vector": _vector_embedding,
 }
 """What embeds each kind of feature that holds numbers: a module, of the feature and the width, that makes
-``[n, width]`` of its columns, joined."""
+``[n, width]`` of its columns, joined; of vectors, of each column by itself."""
 
 
 class FeatureEmbedding(nn.Module):
@@ -177,7 +224,8 @@ class FeatureEmbedding(nn.Module):
 
         Args:
             parts: for each list, columns of ``n`` values by name, other features' among them: int64 indices
-                (categorical), packed int64 indices (multi), or numbers, NaN where missing.
+                (categorical), packed int64 indices (multi), numbers, NaN where missing (numeric), or rows of
+                numbers (vector).
 
         Returns:
             For each list ``[n, width]``.
@@ -205,7 +253,8 @@ class FeatureEmbedding(nn.Module):
         shown = []
         for feature, width in zip(self.features, self.widths, strict=True):
             embedding = self._embedding(feature)
-            rows = f"{embedding.num_embeddings} x " if isinstance(embedding, nn.Embedding) else "number, "
+            numbers = "number" if feature.size == 1 else f"{feature.size} numbers"
+            rows = f"{embedding.num_embeddings} x " if isinstance(embedding, nn.Embedding) else f"{numbers}, "
             shown.append(f"{feature.name}: {rows}{width}")
         return f"{type(self).__name__}({'; '.join(shown)})"
 
@@ -248,6 +297,9 @@ def _embed(feature: Feature, embedding: nn.Module, columns: Columns) -> tuple[Te
             except IndexError as error:
                 raise IndexError(f"{error}; the columns are {feature.name}") from error
         joined = embed(feature, cast("nn.Embedding", embedding), columns)
+    elif all(isinstance(column, Tensor) and column.ndim > 1 for column in columns):
+        # Rows are wide: to join them costs more than a product for each list.
+        return tuple(embedding(column) for column in columns)
     else:
         joined = embedding(torch.cat(cast("list[Tensor]", columns)))
     return torch.split(joined, [_rows(column) for column in columns])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dien.data.batch import Batch, match_numbers
-from dien.data.features import Numeric, Schema, Side
+from dien.data.features import KINDS, Numeric, Schema, Side
 from dien.layers.embedding import NUMBERS, TABLES
 from dien.packed import Packed
 
@@ -100,7 +100,7 @@ class BatchCheck:
             for name, form, size in features:
                 column = (getattr(batch, field) or {}).get(name)
                 indices = column.values if isinstance(column, Packed) else column
-                if form in ("number", "other") or indices is None or indices.device.type != "cpu":
+                if form in ("number", "vector", "other") or indices is None or indices.device.type != "cpu":
                     continue
                 wrong = torch.nonzero((indices < 0) | (indices >= size))
                 if len(wrong):
@@ -112,11 +112,12 @@ class BatchCheck:
 
     def _columns(self, field: str, columns: Mapping[str, Any], n: int, what: str) -> None:
         """Check the columns of a field, a value for each of ``n`` of these."""
-        for name, form, _ in self._of_field[field]:
+        for name, form, size in self._of_field[field]:
             column = columns.get(name)
             if isinstance(column, Tensor):
                 shape = column.shape[:1] if form == "other" else column.shape
-                if form != "lists" and shape == (n,) and (form != "index" or column.dtype == torch.int64):
+                wanted = (n, size) if form == "vector" else (n,)
+                if form != "lists" and shape == wanted and (form != "index" or column.dtype == torch.int64):
                     continue
             elif (
                 isinstance(column, Packed)
@@ -125,10 +126,12 @@ class BatchCheck:
                 and column.values.dtype == torch.int64
             ):
                 continue
-            _refuse_column(field, name, column, form, n, what, columns)
+            _refuse_column(field, name, column, (form, size), n, what, columns)
 
 
 def _form(kind: str) -> str:
+    if KINDS[kind].vectors:
+        return "vector"
     if kind in NUMBERS:  # a kind from outside may have several numbers of each
         return "number" if kind == Numeric.kind else "other"
     return "index" if TABLES[kind] is None else "lists"
@@ -166,8 +169,9 @@ def _check_histories(batch: Batch) -> tuple[int, int]:
 
 
 def _refuse_column(
-    field: str, name: str, column: Any, form: str, n: int, what: str, columns: Iterable[str]
+    field: str, name: str, column: Any, wanted: tuple[str, int], n: int, what: str, columns: Iterable[str]
 ) -> NoReturn:
+    form, size = wanted
     where = f"{field}[{name!r}]"
     if column is None:
         raise ValueError(
@@ -177,7 +181,7 @@ def _refuse_column(
     of = f"a value of each of {n} {what}"
     if form == "lists":
         _refuse(where, column, f"Packed lists of int64 indices with offsets [{n + 1}], {of}")
-    shape = f"[{n}, ...]" if form == "other" else f"[{n}]"
+    shape = {"other": f"[{n}, ...]", "vector": f"[{n}, {size}]"}.get(form, f"[{n}]")
     _refuse(where, column, f"a tensor {shape}{' of int64 indices' if form == 'index' else ''}, {of}")
 
 

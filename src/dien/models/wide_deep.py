@@ -99,7 +99,7 @@ class WideDeep(Model):
 
 def _alone(features: Iterable[Feature]) -> list[Feature]:
     """Have each feature own a weight for every value, those of several values being added up."""
-    return [replace(feature, width=1, pooling="sum", table=None) for feature in features]
+    return [replace(feature, width=1, pooling="sum", table=None, frozen=False) for feature in features]
 
 
 register("wide-deep", WideDeep, WideDeepConfig(), SHARED)

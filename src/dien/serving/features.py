@@ -19,7 +19,7 @@ from dien.data.tables import FeatureTable
 from dien.data.times import FromTime, Times
 from dien.run import Run
 from dien.serving.times import UNKNOWN, Clock
-from dien.serving.values import EXPECTED, Leaf, NotExpectedError, plain
+from dien.serving.values import EXPECTED, Leaf, NotExpectedError, expect_vector, plain
 
 Values = pl.Series | Sequence[Any]
 """Raw values: a column of a file, or a list of those of a request, which a forked process encodes, too."""
@@ -48,6 +48,7 @@ class Field:
         of_candidates: whether it is a list with an entry for each candidate.
         clock: reads its values, where they are times.
         definition: reads its values as those of a log, where they are no fields of requests.
+        length: of each list of numbers, where it is a vector: none of them is null; None for any.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Field:
     of_candidates: bool = False
     clock: Clock = UNKNOWN
     definition: Definition | None = None
+    length: int | None = None
 
     @property
     def dtype(self) -> pl.DataType:
@@ -71,7 +73,8 @@ class Field:
     @property
     def expected(self) -> str:
         """What it must be, for people."""
-        return ("", "a list of ", "a list of lists of ")[self.depth] + EXPECTED[self.leaf]
+        length = "" if self.length is None else f"{self.length} "
+        return ("", "a list of ", "a list of lists of ")[self.depth] + length + EXPECTED[self.leaf]
 
     @property
     def nullable(self) -> bool:
@@ -95,7 +98,11 @@ class Field:
             ValueError: it is not what is expected; the message names the field, and how to mend it.
         """
         try:
-            return plain(value, self.leaf, self.depth, self.required, self.clock)
+            found = plain(value, self.leaf, self.depth, self.required, self.clock)
+            if self.length is not None:
+                for vector in [found] if self.depth == 1 else found or ():
+                    expect_vector(vector, self.length)
+            return found
         except NotExpectedError as error:
             found, mend = error.args
             raise ValueError(f"{self.name}: {found}, expected {self.expected}{mend and '; '}{mend}") from None
@@ -240,7 +247,8 @@ def _field(feature: Feature) -> Field:
     while isinstance(dtype, pl.List):
         dtype, depth = dtype.inner, depth + 1  # type: ignore[assignment]  # an instance
     leaf: Leaf = "number" if dtype.is_float() else "category"
-    return Field(feature.name, leaf, depth, of_history=of_history, of_candidates=of_candidates)
+    length = feature.size if feature.stored.vectors else None
+    return Field(feature.name, leaf, depth, of_history=of_history, of_candidates=of_candidates, length=length)
 
 
 def _known(values: Values) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from dien.data.features.vector import expect_vectors
 from dien.data.log_form import LogForm
 from dien.data.ragged import row_of, to_offsets
 from dien.data.readers.json_columns import column_of
@@ -186,7 +187,10 @@ def _parse(
         BadValueError: a value is not what it must be.
     """
     if field.definition is not None:
-        return field.definition.parse(values, pl.Float64()).alias(field.name)
+        found = field.definition.parse(values, pl.Float64())
+        if field.length is not None:
+            expect_vectors(found, field.length)
+        return found.alias(field.name)
     expected = _expected(field, is_text)
     if is_text:
         values = _from_text(values, field)
@@ -205,6 +209,8 @@ def _parse(
         refuse(column, _rows_where(column, field.depth, pl.Expr.is_null) | column.is_null(), expected)
     if field.leaf == "number":
         refuse(column, _rows_where(column, field.depth, pl.Expr.is_infinite), expected)
+    if field.length is not None:
+        _expect_vectors(column, field, expected)
     if beside is not None:
         lengths, items = column.list.len(), beside.list.len()
         differ = (lengths != items).fill_null(False)
@@ -216,6 +222,20 @@ def _parse(
                 f"{items[index]}, one for each item of {field.beside}, null where it is unknown; mend it",
             )
     return column.alias(field.name)
+
+
+def _expect_vectors(column: pl.Series, field: Field, expected: str) -> None:
+    """Refuse requests ``[R]`` of which a vector is of another length, or lacks a number."""
+    length, numbers = field.length, pl.element()
+
+    def bad(vectors: pl.Expr) -> pl.Expr:
+        lacks = vectors.list.eval(numbers.is_null() | numbers.is_nan()).list.any()
+        return (vectors.list.len() != length) | lacks
+
+    own = pl.col(column.name)
+    test = bad(own) if field.depth == 1 else own.list.eval(bad(pl.element())).list.any()
+    wrong = column.to_frame().select(test.fill_null(False)).to_series()
+    refuse(column, wrong, f"{expected} (a vector as a whole)")
 
 
 def _times(values: pl.Series, field: Field, expected: str, times: dict[str, int] | None) -> pl.Series:
@@ -261,7 +281,8 @@ def _from_text(values: pl.Series, field: Field) -> pl.Series:
             lists.append(None if cell is None else decode(cell))  # noqa: PERF401  # its length is needed
     except (msgspec.DecodeError, RecursionError) as error:
         row = len(lists)
-        example = ("", '["a", "b"]', '[["a", "b"], []]')[field.depth]
+        one, other = ("0.5", "1") if field.leaf == "number" else ('"a"', '"b"')
+        example = ("", f"[{one}, {other}]", f"[[{one}, {other}], []]")[field.depth]
         raise BadValueError(
             row,
             shown(cells[row]),

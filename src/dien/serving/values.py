@@ -80,6 +80,24 @@ def plain(value: Any, leaf: Leaf, depth: int, required: bool = False, clock: Clo
     return [None if entry is None else read(entry) for entry in entries]
 
 
+def expect_vector(vector: Sequence[float | None] | None, length: int) -> None:
+    """Refuse a vector of another length, or with a number that is missing; None is not given.
+
+    Args:
+        vector: its numbers.
+        length: how many there must be.
+
+    Raises:
+        NotExpectedError: it is another.
+    """
+    if vector is None:
+        return
+    if len(vector) != length:
+        raise NotExpectedError(vector, f"this one has {len(vector)}; give None where there is none")
+    if any(number is None or number != number for number in vector):
+        raise NotExpectedError(vector, "a number of it is missing; give None in place of the whole vector")
+
+
 def _writable(texts: Sequence[str]) -> Sequence[str]:
     """Refuse text that no file could hold: half of a pair of UTF-16."""
     try:

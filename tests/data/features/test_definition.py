@@ -93,7 +93,7 @@ def test_the_kind_of_raw_values_is_that_of_the_encoder() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kind": "vector"}, "kind 'vector'; expected one of categorical, multi, numeric"),
+        ({"kind": "tensor"}, "kind 'tensor'; expected one of categorical, multi, numeric, vector"),
         ({"side": "items"}, "side 'items'; expected one of item, behaviour, user, context"),
         ({"size": 0}, "size 0; expected 1 at least"),
     ],

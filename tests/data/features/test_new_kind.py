@@ -1,4 +1,4 @@
-"""A fourth kind of feature, defined here alone: a place, of two numbers. Nothing else is told about it."""
+"""A fifth kind of feature, defined here alone: a place, of two numbers. Nothing else is told about it."""
 
 import json
 from dataclasses import dataclass, replace
@@ -118,7 +118,7 @@ def log() -> Log:
         events=log.events.with_columns(
             places(log.events.height, 3).alias("seen"), places(log.events.height, 4).alias("here")
         ),
-        features={"seen": Place(side="behaviour")},
+        features={name: Place.model_validate({"side": side}) for side, name in PLACES.items()},
     )
 
 

@@ -2,8 +2,9 @@
 
 - ``definition``: what is said of any feature (:class:`Definition`), what preparation made of it
   (:class:`Feature`), and the kinds there are (:data:`KINDS`).
-- ``categorical``, ``multi``, ``numeric``: a class for each kind, with the options it takes. It reads a raw
-  column, encodes it, lays it out on disk, checks it and sums it up. ``indices`` is what the first two share.
+- ``categorical``, ``multi``, ``numeric``, ``vector``: a class for each kind, with the options it takes. It
+  reads a raw column, encodes it, lays it out on disk, checks it and sums it up. ``indices`` is what the first
+  two share.
 - ``rules``: what holds between features: names, and tables that are shared.
 - ``encoders``: from raw values to what is stored. ``columns``: what is stored, as arrays.
 - ``schema``: the features of a dataset, in order.
@@ -18,6 +19,7 @@ from dien.data.features.multi import Multi
 from dien.data.features.numeric import Numeric
 from dien.data.features.rules import TIME_SINCE
 from dien.data.features.schema import Schema
+from dien.data.features.vector import Vector
 
 __all__ = [
     "KINDS",
@@ -30,5 +32,6 @@ __all__ = [
     "Pooling",
     "Schema",
     "Side",
+    "Vector",
     "register",
 ]

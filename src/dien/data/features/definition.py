@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
@@ -17,7 +17,7 @@ from dien.data.features.columns import CHANGING
 from dien.data.features.encoders import Encoder, Encodes
 from dien.data.ragged import Column
 from dien.data.times import FromTime
-from dien.errors import nearest
+from dien.errors import DataError, nearest
 
 Side = Literal["item", "behaviour", "user", "context"]
 Pooling = Literal["mean", "sum", "max"]
@@ -68,6 +68,7 @@ class Definition(BaseModel):
         dtype: of its raw values, in the tables of items and users and in requests.
         indexed: whether it is stored as indices, of a table of embeddings.
         one_value: whether a row has one value, by which impressions of the same moment are told apart.
+        vectors: whether a value is a list of as many numbers as the feature's size, none of them missing.
         suffixes: of its files, before ``.npy``.
         encoders: that it may have in place of a vocabulary.
     """
@@ -78,6 +79,7 @@ class Definition(BaseModel):
     dtype: ClassVar[pl.DataType]
     indexed: ClassVar[bool] = False
     one_value: ClassVar[bool] = True
+    vectors: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ("",)
     encoders: ClassVar[tuple[type[Encoder], ...]] = ()
 
@@ -134,6 +136,17 @@ class Definition(BaseModel):
         Raises:
             BadValueError: a value is not of this kind.
         """
+
+    def parser(self, precision: pl.DataType) -> Callable[[pl.Series], pl.Series]:
+        """Make what reads a column part by part, with what must hold among all parts.
+
+        Args:
+            precision: as of :meth:`parse`.
+
+        Returns:
+            :meth:`parse` of each part ``[n]``, in order.
+        """
+        return lambda values: self.parse(values, precision)
 
     @classmethod
     @abstractmethod
@@ -227,12 +240,14 @@ class Feature:
         size: number of indices, "unknown" (index 0) included; the height of its embedding table. Of numbers,
             how many a row has.
         kind: ``categorical`` (an index), ``multi`` (any number of indices, pooled), ``numeric`` (a number,
-            scaled already; NaN where it is missing), or another of :data:`KINDS`.
+            scaled already; NaN where it is missing), ``vector`` (``size`` numbers, scaled already; all NaN
+            where it is missing), or another of :data:`KINDS`.
         width: width of its embedding; None for the model's.
         pooling: how the embeddings of a multi-valued feature become one; zero where it has no values.
         table: the feature whose embedding table (and vocabulary) it shares; None where it has its own.
         encoder: makes raw values what is stored; None where its vocabulary (that of ``table``) does.
         changes: whether it changes over time: of an item or a user the value that held at the time counts.
+        frozen: whether a vector enters a model as it is, and not through a learned projection.
 
     Raises:
         ValueError: there is no such kind or side, or the size is below 1.
@@ -247,6 +262,7 @@ class Feature:
     table: str | None = None
     encoder: Encoder | None = None
     changes: bool = False
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -289,11 +305,17 @@ class Feature:
             values: null is unknown. Of a column of Polars many are encoded faster; of a list or an array a
                 forked process encodes them, too (:mod:`dien.forks`).
             vocabularies: by the feature that owns each; read only where no encoder encodes it.
+
+        Raises:
+            DataError: a value is not what the encoder takes.
         """
         encoder = vocabularies[self.table or self.name] if self.encoder is None else self.encoder
-        if isinstance(values, pl.Series):
-            return self.stored.encode(encoder, values)
-        return self.stored.encode_values(encoder, values)
+        try:
+            if isinstance(values, pl.Series):
+                return self.stored.encode(encoder, values)
+            return self.stored.encode_values(encoder, values)
+        except ValueError as error:
+            raise DataError(f"feature {self.name}: {error}") from error
 
     def fits(self, column: Column) -> bool:
         """Whether a stored column holds nothing but what the feature may."""

@@ -64,8 +64,8 @@ class Multi(Indices):
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:
-        """Whether a column is of lists."""
-        return isinstance(dtype, pl.List)
+        """Whether a column is of lists; those of floats are vectors."""
+        return isinstance(dtype, pl.List) and not dtype.inner.is_float()
 
     def feature(self, name: str, side: Side, size: int, encoder: Encoder | None) -> Feature:
         """Say what preparation made of it."""

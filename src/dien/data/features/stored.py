@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from dien.data.features.definition import KINDS, Feature
-from dien.data.features.encoders import Hashed, Intervals, Scaled
+from dien.data.features.encoders import Hashed, Intervals, Scaled, ScaledVectors
 from dien.data.features.rules import TIME_SINCE, name_problem
 
 _MOST = 2**31 - 1  # indices are int32
@@ -28,6 +29,7 @@ def check_stored(features: Sequence[Feature]) -> None:
             or _size(feature)
             or _table(feature, by_name)
             or _encoder(feature)
+            or _frozen(feature)
         )
         if problem:
             raise ValueError(f"features[{place}]: {feature.name!r}: {problem}")
@@ -69,11 +71,25 @@ def _encoder(feature: Feature) -> str | None:
     encoder, indexed = feature.encoder, feature.stored.indexed
     if encoder is None:
         return None if indexed else f"is {feature.kind} and has no encoder"
-    known = any(type(encoder) in kind.encoders for kind in KINDS.values())
-    if not known or (isinstance(encoder, Scaled) if indexed else isinstance(encoder, Hashed | Intervals)):
+    if indexed:
+        known = any(type(encoder) in kind.encoders for kind in KINDS.values())
+        wrong = not known or isinstance(encoder, Scaled | ScaledVectors)
+    else:
+        wrong = type(encoder) not in feature.stored.encoders or isinstance(encoder, Hashed | Intervals)
+    if wrong:
         return f"is {feature.kind}, which has no encoder of type {encoder.type}"
     if encoder.size != feature.size:
         return f"size {feature.size}, that of its encoder is {encoder.size}"
     if isinstance(encoder, Intervals) and list(encoder.edges) != sorted(set(encoder.edges)):
         return "the edges of its encoder do not rise"
+    if isinstance(encoder, ScaledVectors) and not all(map(math.isfinite, (*encoder.mean, encoder.norm))):
+        return "a number of its encoder is not finite"
     return None
+
+
+def _frozen(feature: Feature) -> str | None:
+    if not feature.frozen:
+        return None
+    if not feature.stored.vectors:
+        return f"is {feature.kind} and frozen, which vectors alone can be"
+    return None if feature.width == feature.size else f"is frozen, its width is that of its {feature.size}"

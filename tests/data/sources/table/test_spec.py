@@ -102,7 +102,11 @@ WRONG = [
     ([], ("expected", "interactions")),
     ({"interaction": {}}, ("interaction: unknown key; did you mean interactions?",)),
     ({"interactions": {"label": ["click", "buy"]}}, ("interactions.label: ", "second label", "conversion")),
-    ({"features": {"item": {"v": {"kind": "vector"}}}}, ("item.v.kind: expected", "training.pretrained")),
+    ({"features": {"item": {"v": {"kind": "tensor"}}}}, ("item.v.kind: expected", "'vector'")),
+    (
+        {"features": {"item": {"v": {"kind": "vector", "frozen": True, "width": 3}}}},
+        ("item.v: a frozen vector is as wide as it is",),
+    ),
     ({"interactions": {"usr": "u"}}, ("interactions.usr: unknown key; did you mean user?",)),
     ({"interactions": {"rating": "r"}}, ("interactions.rating: unknown key; expected one of user, item",)),
     ({"features": {"contxt": {}}}, ("features.contxt: unknown key; did you mean context?",)),

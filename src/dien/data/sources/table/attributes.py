@@ -44,7 +44,9 @@ def latest_of_each(
         if feature.changes:
             continue
         known = _known(events, of_histories, side, name, feature)
-        value = pl.col(name).list.join("\0") if isinstance(known.schema[name], pl.List) else pl.col(name)
+        value = pl.col(name)
+        if isinstance(known.schema[name], pl.List):
+            value = value.cast(pl.List(pl.String)).list.join("\0")
         each = (
             known.sort("time", maintain_order=True)
             .group_by(side)

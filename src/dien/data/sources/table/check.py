@@ -181,7 +181,7 @@ def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
             name=name,
             kind=feature.kind,
             column=None if feature.timed else feature.column or name,
-            values=(values.explode() if lists else values).drop_nulls().n_unique(),
+            values=(values.explode() if lists and not feature.vectors else values).drop_nulls().n_unique(),
             unknown=missing / len(values) if len(values) else None,
             auc=auc,
             changes=name in log.changes,

@@ -144,9 +144,10 @@ def feature_parser(feature: Definition, spelling: Spelling, precision: pl.DataTy
         precision: of numbers.
     """
     codes = Codes(spelling)
+    read = feature.parser(precision)
 
     def parse(values: pl.Series) -> pl.Series:
-        parsed = feature.parse(values, precision)
+        parsed = read(values)
         return codes.categories(parsed) if parsed.dtype == pl.String else spelling(parsed)
 
     return parse

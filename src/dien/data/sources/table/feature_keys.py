@@ -32,8 +32,6 @@ def _feature(side: Side) -> BeforeValidator:
         kind = options.get("kind", Categorical.kind)
         if not isinstance(kind, str) or kind not in KINDS:
             expected = " or ".join(map(repr, KINDS))
-            if kind == "vector":
-                expected += ", and a table of vectors at training, as training.pretrained"
             wrong = PydanticCustomError("kind", "expected {kinds}", {"kinds": expected})
             raise ValidationError.from_exception_data(
                 "feature", [InitErrorDetails(type=wrong, loc=("kind",), input=kind)]

@@ -65,8 +65,12 @@ class OwnHistories:
         self.ordered = spec.interactions.ordered
         self._times = parser_of(spec.interactions)
         self._when = () if self.ordered else (self._times.column,)
-        self._definitions: dict[str, Definition] = {
+        definitions: dict[str, Definition] = {
             name: spec.features.behaviour.get(name) or spec.features.item[name] for name in history.features
+        }
+        self._parse = {
+            name: one.parser(pl.Float64() if one.side == "item" else pl.Float32())
+            for name, one in definitions.items()
         }
         self._codes = {name: Codes(items.spelling) for name in history.features}
         timed = () if history.time is None else ("time",)
@@ -270,8 +274,7 @@ class OwnHistories:
         return values.parse(column, parse)
 
     def _feature(self, name: str, values: pl.Series) -> pl.Series:
-        definition = self._definitions[name]
-        parsed = definition.parse(values, pl.Float64() if definition.side == "item" else pl.Float32())
+        parsed = self._parse[name](values)
         return (
             self._codes[name].categories(parsed)
             if parsed.dtype == pl.String

@@ -42,6 +42,7 @@ def read_side(
     key, keep, features = part.key, part.keep, spec.features.of_table(side)
     before = len(codes)
     columns = Columns([side, *features])
+    parsers = {name: _side_feature(one, codes.spelling) for name, one in features.items()}
     starts: list[tuple[int, Chunk]] = []
     height = 0
     wanted = {key: f"{side}s.{side}"}
@@ -52,7 +53,7 @@ def read_side(
         height += chunk.frame.height
         columns.add(side, chunk.parse(key, lambda values: codes.encode(ids(values))))
         for name, one in features.items():
-            columns.add(name, chunk.parse(one.column or name, _side_feature(one, codes.spelling)))
+            columns.add(name, chunk.parse(one.column or name, parsers[name]))
     frame = columns.frame()
     row_of = np.full(len(codes), height, np.uint32)  # of each number; the height where it has none
     if height:
@@ -96,4 +97,5 @@ def _place(starts: list[tuple[int, Chunk]], row: int) -> str:
 
 
 def _side_feature(feature: Definition, spelling: Spelling) -> Callable[[pl.Series], pl.Series]:
-    return lambda values: spelling(feature.parse(values, pl.Float64()))
+    read = feature.parser(pl.Float64())
+    return lambda values: spelling(read(values))

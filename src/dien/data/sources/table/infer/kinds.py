@@ -19,6 +19,7 @@ from dien.errors import DataError
 
 _FEW = 20  # integers with so few values are categories
 _SEPARATORS = ("|", ";", ", ", ",", "^")
+_NO_LISTS = "only lists of text, or of as many numbers in each row, are a feature"
 _LIST = r"^\s*\[[\s\S]*\]\s*$"
 
 
@@ -32,7 +33,9 @@ def kind_of(column: HeadColumn) -> tuple[dict[str, str], str]:
     if column.lists:
         inner = values.dtype.inner  # type: ignore[attr-defined]  # of lists
         ids = inner.is_integer() or isinstance(inner, pl.String | pl.Categorical | pl.Enum)
-        return ({"kind": "multi"}, "lists") if ids else ({}, "only lists of text are a feature")
+        if inner.is_float() and values.list.len().n_unique() == 1:
+            return {"kind": "vector"}, f"lists of {len(values[0])} numbers each"
+        return ({"kind": "multi"}, "lists") if ids else ({}, _NO_LISTS)
     if column.times or (of_a_time(column.name) and _are_times(column)):
         return {}, "times are no feature"
     if values.dtype.is_float() and not bool((values == values.floor()).all() and column.distinct <= _FEW):
@@ -61,8 +64,9 @@ def refusal(side: str, name: str, options: Mapping[str, str | bool], column: Hea
     try:
         spec = TableSpec.of({"features": {side: {name: options}}}, "draft")
         definition = next(feature for _, _, feature in spec.features.named())
+        parse = definition.parser(pl.Float32())
         for _, part in column.parts:
-            definition.parse(part, pl.Float32())
+            parse(part)
     except (BadValueError, DataError, pl.exceptions.PolarsError) as error:
         return f"prepare refuses it: {in_comment(str(error), 120)}"
     return ""
