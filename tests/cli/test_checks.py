@@ -10,7 +10,7 @@ from dien.cli import checks
 from dien.cli.prepare.synthetic import CATEGORIES
 from dien.data.prepare import impressions, temporal
 from dien.data.prepare.splits import ByTime
-from dien.data.sources import synthetic
+from dien.data.sources import recbole, synthetic
 from tests.cli.commands import VALUES, Value
 from tests.cli.running import dien
 
@@ -87,6 +87,17 @@ def test_what_is_no_share_is_refused(value: Value, text: str) -> None:
     expect_refusal(value, text, "a number above 0 and below 1")
 
 
+@settings(max_examples=10)
+@given(value=st.sampled_from(of("FRACTION")), text=st.sampled_from(["1.01", "-0.1", "nan", "inf", "", "2 %"]))
+def test_what_is_no_fraction_is_refused(value: Value, text: str) -> None:
+    expect_refusal(value, text, "a number from 0 to 1")
+
+
+@given(fraction=st.floats(0, 1) | st.sampled_from([0, 1]))
+def test_a_fraction_from_0_to_1_is_taken_as_it_is(fraction: float) -> None:
+    assert checks.fraction(repr(fraction)) == fraction
+
+
 @pytest.mark.parametrize("value", of("COLUMN", "FILE", "FILES", "DATA", "RUN", "DIR", "NAME"), ids=str)
 def test_an_empty_text_is_refused(value: Value) -> None:
     path = value.metavar in ("FILE", "FILES", "DATA", "RUN", "DIR")
@@ -151,13 +162,19 @@ def test_a_gap_longer_than_the_validation_is_refused(tmp_path: Path) -> None:
         ("table --interactions x --split user --gap 0", "--gap is no option of --split user"),
         ("recbole x --split last --valid-from 0.5", "--valid-from is no option of --split last"),
         ("complete-journey --targets last", "--targets is no option of --recipe temporal"),
+        ("movielens-1m --recipe paper --rare-share 0.1", "--rare-share is no option of --recipe paper"),
+        (
+            "synthetic --users 9 --items 20 --days 3 --log x --rare-share 0.1",
+            "--rare-share is of a dataset folder (--out), and no option of --log",
+        ),
         ("movielens-1m --recipe paper --warmup 0", "--warmup is no option of --recipe paper"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_before_a_file_is_read(
     arguments: str, message: str, tmp_path: Path
 ) -> None:
-    done = dien("prepare", *arguments.split(), "--out", "data", cwd=tmp_path)
+    out = () if "--log" in arguments else ("--out", "data")
+    done = dien("prepare", *arguments.split(), *out, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.message
     assert not list(tmp_path.iterdir())
@@ -173,7 +190,9 @@ def test_less_than_one_impression_a_user_is_refused(tmp_path: Path) -> None:
 def test_the_defaults_that_are_shown_are_those_of_the_library() -> None:
     assert (checks.VALID_FROM.value, checks.TEST_FROM.value) == (ByTime.valid_from, ByTime.test_from)
     defaults = {"valid_from": 0.8, "test_from": 0.9, "warmup": 5, "negatives": 4, "max_train_rows": None}
+    defaults["rare_share"] = 0
     assert {name: temporal.__kwdefaults__[name] for name in defaults} == defaults
+    assert recbole.Fields().rare_share == 0.1
     defaults = {"warmup": 1, "negatives": 4, "negatives_by": "popularity", "max_train_rows": None}
     assert {name: impressions.__kwdefaults__[name] for name in defaults} == defaults
 

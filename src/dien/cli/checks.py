@@ -92,6 +92,12 @@ def share(value: object) -> float:
     return number if number is not None and 0 < number < 1 else refuse(value, "a number above 0 and below 1")
 
 
+def fraction(value: object) -> float:
+    """Check a number from 0 to 1."""
+    number = _number(str(value))
+    return number if number is not None and 0 <= number <= 1 else refuse(value, "a number from 0 to 1")
+
+
 def text(value: object) -> str:
     """Check that a text is not empty."""
     return str(value) if str(value).strip() else refuse(value, "a name")

@@ -177,6 +177,15 @@ def negatives(tag: str) -> Any:
     return option("--negatives", "N", tagged(tag, "Sampled for each positive (default 4)."), checks.sampled)
 
 
+def rare_share(tag: str, default: float) -> Any:
+    """Make the option ``--rare-share``."""
+    help = (
+        "Share of the ids and other values that training has once which are unknown to a model, so that "
+        f'"unknown" is trained (default {default:g}).'
+    )
+    return option("--rare-share", "FRACTION", tagged(tag, help), checks.fraction)
+
+
 def max_train_rows(tag: str) -> Any:
     """Make the option ``--max-train-rows``."""
     return option("--max-train-rows", "N", tagged(tag, "Keep only the latest N training rows."), checks.count)

@@ -91,7 +91,8 @@ def _findings(inspection: Inspection) -> Iterator[str]:
         if shares and feature in untrained and not covers["train"].unknown:  # as of empty lists
             yield (
                 f"{feature} ({place}) is unknown in {' and '.join(shares)}, but never in train: "
-                "the embedding of unknown values is not trained."
+                "the embedding of unknown values is not trained (rare_share trains it, or for ids of "
+                "items and users training.id_dropout)."
             )
 
 

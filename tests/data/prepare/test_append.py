@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from dien.data.dataset import Dataset
-from dien.data.features import Numeric
+from dien.data.features import Categorical, Numeric
 from dien.data.log import Log
 from dien.data.prepare import impressions
 from dien.data.prepare.append import append
@@ -83,6 +83,19 @@ def test_appending_gives_the_rows_of_the_whole_log_prepared_at_once(labelled, hi
         assert both.splits[name].time.min() >= CUT
     write(both, tmp_path / "data", overwrite=True)
     Dataset.open(tmp_path / "data").check()
+
+
+def test_what_both_logs_have_once_is_told_unknown_where_it_has_no_index_from_before(tmp_path):
+    log = whole_log(True)
+    log = replace(log, features={**log.features, "item": Categorical(rare_share=1)})
+    data, both = grown(log, tmp_path / "data")
+    assert set(data.vocabularies["item"].values) < set(both.vocabularies["item"].values)
+    new = log.events.filter((pl.col("time") >= CUT) & (pl.col("time") < both.recipe.valid_from))
+    once = new.group_by("item").len().filter(pl.col("len") == 1)["item"]
+    without = [item for item in once if item not in set(data.vocabularies["item"].values)]
+    assert 0 < len(without) < len(once)
+    assert both.excluded["values of item that training has once (unknown, by rare_share)"] == len(without)
+    assert not set(without) & set(both.vocabularies["item"].values)
 
 
 def test_appending_changes_no_index_and_no_feature_of_known_rows(tmp_path):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from dien.data.features import Categorical
 from dien.data.log import Log
 from dien.data.prepare import temporal
 from dien.data.prepare.prepared import Prepared
@@ -169,9 +171,33 @@ def test_temporal_gives_the_same_rows_for_the_same_seed_alone():
     assert not same(temporal(log, seed=3), temporal(log, seed=4))
 
 
+@settings(max_examples=40)
+@given(logs(context=True), st.sampled_from([0.0, 0.3, 1.0]), st.sampled_from([None, "category", "item"]))
+def test_of_the_values_that_training_has_once_the_rare_share_is_unknown_and_rows_stay(log, share, defined):
+    if defined:
+        log = replace(log, features={defined: Categorical()})
+    whole = prepare(log, warmup=0, negatives=1)
+    found = prepare(log, warmup=0, negatives=1, rare_share=share)
+    assert all(np.array_equal(whole.splits[n].item, found.splits[n].item) for n in SPLITS)
+    for name, vocabulary in whole.vocabularies.items():
+        counts = dict(zip(vocabulary.values, vocabulary.counts, strict=True))
+        once = {value for value, count in counts.items() if value is not None and count == 1}
+        kept = found.vocabularies.get(name)
+        gone = set(counts) - (set(kept.values) if kept is not None else {None})
+        assert gone <= once
+        if share in (0, 1):
+            assert gone == (once if share and name != defined else set())
+        told = found.excluded.get(f"values of {name} that training has once (unknown, by rare_share)", 0)
+        assert told == len(gone) or kept is None  # else the feature is left out, with a warning
+        if kept is not None:
+            assert kept.counts.sum() == vocabulary.counts.sum()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"rare_share": 1.1}, "rare_share is 1.1, expected a number from 0 to 1"),
+        ({"rare_share": -0.1}, "rare_share is -0.1, expected"),
         ({"warmup": -1}, "warmup is -1, expected at least 0"),
         ({"negatives": 0}, "negatives is 0, expected at least 1"),
         ({"valid_from": 1.5}, "valid_from is 1.5, expected a fraction"),

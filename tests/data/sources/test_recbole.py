@@ -43,6 +43,21 @@ def columns(log: Log) -> dict[str, list[Any]]:
     return named.cast({pl.Categorical: pl.String}).to_dict(as_series=False)
 
 
+@pytest.mark.parametrize("share", [None, 0.0, 0.7])
+def test_ids_and_tokens_have_the_rare_share_that_was_asked_for(tmp_path: Path, share: float | None) -> None:
+    log = read(lay(tmp_path), Fields(**({} if share is None else {"rare_share": share})))
+    found = {name: getattr(one, "rare_share", None) for name, one in log.features.items()}
+    expected = 0.1 if share is None else share
+    assert found == {
+        "item": expected,
+        "user": expected,
+        "name": expected,
+        "age": expected,
+        "price": None,
+        "rating": None,
+    }
+
+
 def test_the_type_in_the_header_says_what_kind_of_feature_a_column_is(tmp_path: Path) -> None:
     log = read(lay(tmp_path), Fields(threshold=("rating", 4)))
     assert columns(log) == {

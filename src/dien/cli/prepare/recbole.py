@@ -62,6 +62,7 @@ def recbole(
     drop: Annotated[
         list[str] | None, options.column("--drop", "a feature to leave out. Can be repeated")
     ] = None,
+    rare_share: Annotated[float | None, options.rare_share("", 0.1)] = None,
     split: Annotated[RuleWithoutColumn, split_option()] = "time",
     chosen: SplitOptions,
     as_json: options.Json = False,
@@ -79,6 +80,7 @@ def recbole(
     fields = recbole.Fields(
         behaviour=tuple(behaviour or ()),
         drop=tuple(drop or ()),
+        **({} if rare_share is None else {"rare_share": rare_share}),
         user=user,
         item=item,
         time=time,

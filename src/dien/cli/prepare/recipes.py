@@ -48,6 +48,7 @@ class RecipeOptions:
     test_from: Annotated[checks.Moment | None, options.test_from("temporal")] = None
     warmup: Annotated[int | None, options.warmup("temporal", " (default 5)")] = None
     max_train_rows: Annotated[int | None, options.max_train_rows("temporal")] = None
+    rare_share: Annotated[float | None, options.rare_share("temporal", 0)] = None
     seed: options.Seed = 0
 
     def of(self, recipe: Recipe) -> dict[str, Any]:

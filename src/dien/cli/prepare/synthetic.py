@@ -36,6 +36,7 @@ def synthetic(
         options.option("--per-day", "NUMBER", "Mean impressions of a user a day.", checks.positive(86_400)),
     ] = 5.0,
     seed: Annotated[int, options.option("--seed", "N", "Random seed of the log.", checks.seed)] = 0,
+    rare_share: Annotated[float | None, options.rare_share("--out", 0)] = None,
     out: Annotated[Path | None, options.out_data] = None,
     log: Annotated[
         Path | None,
@@ -57,6 +58,8 @@ def synthetic(
 
     if (out is None) == (log is None):
         raise typer.BadParameter("give --out for a dataset folder, or --log for the log alone")
+    if log is not None and rare_share is not None:
+        raise typer.BadParameter("--rare-share is of a dataset folder (--out), and no option of --log")
     if per_day * days < 1:
         raise typer.BadParameter(
             f"--per-day {per_day:g} in --days {days} is less than one impression a user; raise one of them"
@@ -74,7 +77,7 @@ def synthetic(
         return made[0].log
 
     def build(logs: list[Log], _: Path) -> Prepared:
-        prepared = temporal(logs.pop(), seed=seed, warmup=1)
+        prepared = temporal(logs.pop(), seed=seed, warmup=1, rare_share=rare_share or 0)
         best = synthetic.best_auc(made[0], prepared)
         return replace(prepared, truth=Truth(best_auc=best, click_probability=made[0].rule))
 

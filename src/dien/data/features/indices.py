@@ -20,6 +20,9 @@ from dien.data.vocabulary import Vocabulary
 _ENTRIES_AT_ONCE = 1 << 22
 _Count = Annotated[int, Field(gt=0, lt=2**31)]
 
+RARE_SHARE = 0.1
+"""Of ids, where a schema of tables does not say it: so that "unknown" is trained."""
+
 
 class Indices(Definition):
     """A feature that is stored as indices: of a vocabulary, or of buckets.
@@ -64,8 +67,12 @@ class Indices(Definition):
         """List the values ``[V]`` of a raw column ``[n]``, and how often each counts."""
         return values, counts
 
-    def count(self, entries: Sequence[tuple[pl.Series, NDArray[np.integer]]]) -> Vocabulary:
-        """Count the entries of all features that share its vocabulary; what is rare it makes unknown."""
+    def count(self, entries: Sequence[tuple[pl.Series, NDArray[np.integer]]]) -> tuple[Vocabulary, pl.Series]:
+        """Count the entries of all features that share its vocabulary; what is rare it makes unknown.
+
+        Returns:
+            The vocabulary, and the values that are unknown by ``rare_share`` alone.
+        """
         values: list[pl.Series] = []
         counts: list[NDArray[np.int64]] = []
         for column, occurrences in entries:
@@ -88,25 +95,28 @@ class Indices(Definition):
         )
         return self._trimmed(vocabulary)
 
-    def _trimmed(self, vocabulary: Vocabulary) -> Vocabulary:
+    def _trimmed(self, vocabulary: Vocabulary) -> tuple[Vocabulary, pl.Series]:
         """Make rare values unknown; what they counted, unknown counts."""
         counts = vocabulary.counts
         kept = counts >= self.min_count
         if self.max_size is not None:
             kept[self.max_size + 1 :] = False
+        kept[0] = True
+        rare = np.zeros(len(kept), bool)
         if self.rare_share > 0:
-            once = (counts == 1).nonzero()[0]
+            once = (kept & (counts == 1)).nonzero()[0]
             once = once[once > 0]
             draws = np.array(
                 [zlib.crc32(value.encode()) for value in vocabulary.values.gather(once)], np.int64
             )
-            kept[once[draws % 10_000 < self.rare_share * 10_000]] = False
-        kept[0] = True
+            rare[once[draws % 10_000 < self.rare_share * 10_000]] = True
+            kept &= ~rare
         if kept.all():
-            return vocabulary
+            return vocabulary, vocabulary.values.clear()
         left = counts[kept].copy()
         left[0] += counts[~kept].sum()
-        return Vocabulary(vocabulary.values.filter(pl.Series(kept)), left)
+        trimmed = Vocabulary(vocabulary.values.filter(pl.Series(kept)), left)
+        return trimmed, vocabulary.values.filter(pl.Series(rare))
 
 
 def within(indices: Column, size: int) -> bool:

@@ -18,7 +18,8 @@ from dien.data.vocabulary import Ids
 from dien.errors import DataError
 from dien.forks import expect_polars
 
-_NOT_FEATURES = ("user", "item", "time", "label", "impression", "split", WEIGHT, CONVERSION, HISTORY)
+NOT_FEATURES = ("user", "item", "time", "label", "impression", "split", WEIGHT, CONVERSION, HISTORY)
+"""Columns of the events that are no feature."""
 History = Literal["clicked", "all", "behaviours", "row"]
 """Which events are a user's behaviours: those that were clicked, all that were shown (as in RecBole), those
 of a log of behaviours of its own, or those that stand in the row of each impression."""
@@ -106,7 +107,7 @@ class Events:
             raise DataError("events: none is a click (label 1); without clicks there are no behaviours")
         order = np.lexsort((time, user)) if own is None else _by_history(user, time, own, shown)  # stable
         clicked = clicked[order]
-        features = events.select(pl.exclude(*_NOT_FEATURES))
+        features = events.select(pl.exclude(*NOT_FEATURES))
         defined = {column.name: log.definition(column) for column in features}
         of_context = {name: one for name, one in defined.items() if one.side in (None, "context")}
         return cls(

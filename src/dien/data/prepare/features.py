@@ -57,6 +57,7 @@ class Features:
         vocabularies: by the feature that owns each.
         items: item features of the item rows.
         users: user features of the user rows.
+        rare: how many values occur once and are unknown by ``rare_share``, by vocabulary.
     """
 
     schema: Schema
@@ -64,6 +65,7 @@ class Features:
     vocabularies: dict[str, Vocabulary]
     items: Attributes = field(default_factory=dict)
     users: Attributes = field(default_factory=dict)
+    rare: dict[str, int] = field(default_factory=dict)
 
     def encode(self, events: pl.DataFrame, side: Side) -> FeatureTable:
         """Encode the columns of some events for the context or for behaviours."""
@@ -142,7 +144,8 @@ def fit_features(
     if known is not None:
         return _encoded(log, *_extended(columns, known))
     _check(log, columns)
-    vocabularies = _counted({column.name: column.vocabulary for column in columns}, columns)
+    counted = _counted({column.name: column.vocabulary for column in columns}, columns)
+    vocabularies = {name: vocabulary for name, (vocabulary, _) in counted.items()}
     features: list[Feature] = []
     dropped: list[str] = []
     shared = {c.definition.shares for c in columns if isinstance(c.definition, Indices)}
@@ -164,14 +167,26 @@ def fit_features(
         intervals = Intervals(since.edges or ())
         features.append(since.feature(TIME_SINCE, "behaviour", intervals.size, intervals))
     order: tuple[Side, ...] = ("item", "behaviour", "user", "context")
-    return _encoded(log, Schema(Schema(tuple(features)).of(*order)), tuple(dropped), vocabularies)
+    schema = Schema(Schema(tuple(features)).of(*order))
+    rare = {name: len(values) for name, (_, values) in counted.items()}
+    return _encoded(log, schema, tuple(dropped), vocabularies, rare)
 
 
 def _encoded(
-    log: Log, schema: Schema, dropped: tuple[str, ...], vocabularies: dict[str, Vocabulary]
+    log: Log,
+    schema: Schema,
+    dropped: tuple[str, ...],
+    vocabularies: dict[str, Vocabulary],
+    rare: dict[str, int],
 ) -> Features:
     """Encode items and users."""
-    made = Features(schema, dropped, {name: vocabularies[name] for name in schema.vocabularies})
+    owners = schema.vocabularies
+    made = Features(
+        schema,
+        dropped,
+        {name: vocabularies[name] for name in owners},
+        rare={name: rare[name] for name in owners if rare[name]},
+    )
     sides: tuple[tuple[Side, pl.DataFrame, Attributes], ...] = (
         ("item", log.items, made.items),
         ("user", log.users, made.users),
@@ -188,7 +203,7 @@ def _encoded(
 
 def _extended(
     columns: list[_Column], known: Features
-) -> tuple[Schema, tuple[str, ...], dict[str, Vocabulary]]:
+) -> tuple[Schema, tuple[str, ...], dict[str, Vocabulary], dict[str, int]]:
     """Keep the features of an earlier log; its vocabularies grow at their ends."""
     by_name = {column.name: column for column in columns}
     owners: dict[str, str] = {}
@@ -205,14 +220,17 @@ def _extended(
             )
         owners[feature.name] = feature.vocabulary or ""
     later = _counted(owners, columns)
-    vocabularies = {name: known.vocabularies[name].extend(counted) for name, counted in later.items()}
+    vocabularies, rare = {}, {}
+    for name, (vocabulary, values) in later.items():
+        vocabularies[name] = known.vocabularies[name].extend(vocabulary)
+        rare[name] = int(np.count_nonzero(known.vocabularies[name].encode(values) == 0))  # others are known
     schema = Schema(
         tuple(
             replace(feature, size=len(vocabularies[feature.vocabulary])) if feature.vocabulary else feature
             for feature in known.schema.features
         )
     )
-    return schema, known.dropped, vocabularies
+    return schema, known.dropped, vocabularies, rare
 
 
 def _columns(log: Log, events: Events, occurrences: Occurrences) -> list[_Column]:
@@ -271,8 +289,8 @@ def _warn_of_outliers(column: _Column, encoder: Scaled) -> None:
         )
 
 
-def _counted(owners: dict[str, str], columns: list[_Column]) -> dict[str, Vocabulary]:
-    """Count vocabularies.
+def _counted(owners: dict[str, str], columns: list[_Column]) -> dict[str, tuple[Vocabulary, pl.Series]]:
+    """Count vocabularies, and list the values of each that are unknown by ``rare_share``.
 
     Args:
         owners: of features by name: the one that owns its vocabulary, empty where it has none.

@@ -75,6 +75,10 @@ class Prepared(Tables):
         ``excluded`` adds to what the source left out; counts of 0 are not mentioned.
         """
         looked = look_at(log, events)
+        excluded = excluded | {
+            f"values of {name} that training has once (unknown, by rare_share)": count
+            for name, count in features.rare.items()
+        }
         warn_of_splits(splits, recipe, looked, labelled=not negatives.sampled)
         return cls(
             schema=replace(features.schema, conversion=events.conversion is not None),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from dien.data.features.indices import Indices
 from dien.data.log import Log
+from dien.data.prepare.events import NOT_FEATURES
 from dien.data.prepare.impressions import impressions
 from dien.data.prepare.prepared import Prepared
 from dien.data.prepare.splits import ByTime, Moment
+from dien.errors import DataError
 
 
 def temporal(
@@ -17,6 +22,7 @@ def temporal(
     warmup: int = 5,
     negatives: int = 4,
     max_train_rows: int | None = None,
+    rare_share: float = 0.0,
 ) -> Prepared:
     """Prepare a log with global cut points in time; see :func:`impressions`.
 
@@ -30,12 +36,14 @@ def temporal(
         negatives: sampled for each positive; unused where the log has labels.
         max_train_rows: keep at most so many training rows (candidates), the latest ones, in whole
             impressions.
+        rare_share: this share of the values that training has once is unknown, ids and other features alike,
+            so that "unknown" is trained; of the features that the log itself does not define. In [0, 1].
 
     Raises:
         DataError: the log or an option cannot be used, or no training row is left.
     """
     return impressions(
-        log,
+        _with_rare_share(log, rare_share),
         ByTime(valid_from, test_from),
         name="temporal",
         seed=seed,
@@ -43,3 +51,20 @@ def temporal(
         negatives=negatives,
         max_train_rows=max_train_rows,
     )
+
+
+def _with_rare_share(log: Log, share: float) -> Log:
+    """Define the features that have a vocabulary and no definition yet, ids too, with a ``rare_share``."""
+    if not 0 <= share <= 1:
+        raise DataError(f"rare_share is {share}, expected a number from 0 to 1")
+    if not share:
+        return log
+    of_events = [column for column in log.events if column.name not in NOT_FEATURES]
+    columns = [c for c in (*log.items, *log.users, *of_events) if c.name not in log.features]
+    usual = {column.name: log.definition(column) for column in columns}
+    rare = {
+        name: one.model_copy(update={"rare_share": share})
+        for name, one in usual.items()
+        if isinstance(one, Indices)
+    }
+    return replace(log, features={**log.features, **rare})

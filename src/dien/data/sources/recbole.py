@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dien.data.features import Side
+from dien.data.features.indices import RARE_SHARE
 from dien.data.features.rules import name_problem
 from dien.data.log import Log
 from dien.data.readers.atomic import AtomicReader
@@ -46,6 +47,8 @@ class Fields:
         behaviour: columns of NAME.inter known only after the interaction, as a dwell time: features of past
             behaviours, not of the impression. A ``rating`` that makes no label is one without being named.
         drop: columns left out, of whichever file.
+        rare_share: share of the ids and tokens that training has once which are unknown, so that "unknown" is
+            trained, in [0, 1].
     """
 
     user: str = "user_id"
@@ -56,6 +59,7 @@ class Fields:
     threshold: tuple[str, float] | None = None
     behaviour: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    rare_share: float = RARE_SHARE
 
 
 def read(folder: Path, fields: Fields | None = None, *, progress: Progress | None = None) -> Log:
@@ -92,6 +96,7 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
     history = _history(columns["inter"], fields)
     of_history = {history["item"], history.get("time"), LENGTH} if history else set()
     features: dict[Side, dict[str, Any]] = {"item": {}, "user": {}, "behaviour": {}, "context": {}}
+    rare = {"rare_share": fields.rare_share}
     lists: list[str] = []
     without_list: list[str] = []
     seen: dict[str, str] = {}
@@ -110,7 +115,7 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
             lists.append(name)
             continue
         _check_name(name, path, seen)
-        features[side][name] = _KINDS[kind]
+        features[side][name] = _KINDS[kind] | ({} if kind == "float" else rare)
     limit = {} if fields.threshold is None else {"threshold": fields.threshold[1]}
     spec = table.TableSpec.of(
         {
@@ -122,6 +127,7 @@ def read(folder: Path, fields: Fields | None = None, *, progress: Progress | Non
             },
             "items": {"item": fields.item},
             "users": {"user": fields.user},
+            "ids": {"item": rare, "user": rare},
             "features": features,
         },
         str(folder),

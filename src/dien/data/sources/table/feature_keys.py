@@ -9,11 +9,10 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from dien.data.features import KINDS, Categorical, Definition, Side
+from dien.data.features.indices import RARE_SHARE
 from dien.data.sources.table.strict import Strict
 from dien.errors import nearest
 
-_RARE_SHARE = 0.1
-"""Of ids, where a schema file does not say it: so that "unknown" is trained."""
 _OF_IDS = ("min_count", "max_size", "rare_share", "buckets", "width")
 
 
@@ -43,7 +42,7 @@ def _feature(side: Side) -> BeforeValidator:
                 f"from: is for features of items and users; one of the {side} is read from the log anyway"
             )
         of_kind = KINDS[kind]
-        usual = {"rare_share": _RARE_SHARE} if "rare_share" in of_kind.model_fields else {}
+        usual = {"rare_share": RARE_SHARE} if "rare_share" in of_kind.model_fields else {}
         given = {key: value for key, value in options.items() if key != "kind"}
         return of_kind.model_validate({**usual, **given, "side": side})
 
@@ -61,7 +60,7 @@ def _id(side: Side) -> BeforeValidator:
                     close = nearest(str(key), _OF_IDS)
                     mend = f"did you mean {close}?" if close else f"expected some of {', '.join(_OF_IDS)}"
                     raise ValueError(f"{key} is not for ids; {mend}")
-            options = {"rare_share": _RARE_SHARE, **options, "side": side}
+            options = {"rare_share": RARE_SHARE, **options, "side": side}
         return Categorical.model_validate(options)
 
     return BeforeValidator(define)
@@ -105,5 +104,5 @@ class Features(Strict):
 class Ids(Strict):
     """Definitions of the id features."""
 
-    item: Annotated[Categorical, _id("item")] = Categorical(side="item", rare_share=_RARE_SHARE)
-    user: Annotated[Categorical, _id("user")] = Categorical(side="user", rare_share=_RARE_SHARE)
+    item: Annotated[Categorical, _id("item")] = Categorical(side="item", rare_share=RARE_SHARE)
+    user: Annotated[Categorical, _id("user")] = Categorical(side="user", rare_share=RARE_SHARE)
