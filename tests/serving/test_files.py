@@ -1,6 +1,7 @@
 """Scoring a file: what is read, what is refused, what is written."""
 
 import json
+import warnings
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,28 @@ def test_more_requests_than_are_read_at_once_stay_in_order(
     assert [row["candidates"] for row in parts] == [row["candidates"] for row in whole]
     for one, other in zip(parts, whole, strict=True):
         np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
+
+
+def test_candidates_that_match_without_an_age_are_counted_and_the_missing_field_is_named(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    alike = {"user": "u1", "history": ["new", "2"], "candidates": ["2", "newer", "new"], "hour": "7"}
+    now = {"times": [1_500_000, 1_600_000], "time": 1_700_000}
+    with pytest.warns(
+        UserWarning, match=r"4 of 6 candidates match .* no times and no time: .*\(docs"
+    ) as told:
+        result = score_file(scorer, write_requests(tmp_path / "r.jsonl", [alike] * 2), tmp_path / "s.jsonl")
+    assert [one.filename for one in told] == [__file__]
+    assert (result.ageless_matches, result.untimed_behaviours) == (4, 4)
+    requests = write_requests(tmp_path / "r.jsonl", [{**alike, **now, "time": None}, {**alike, **now}])
+    with pytest.warns(
+        UserWarning, match="2 of 6 candidates match .* a time of theirs is null: .* every time"
+    ):
+        assert score_file(scorer, requests, tmp_path / "s.jsonl").ageless_matches == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        requests = write_requests(tmp_path / "r.jsonl", [{**alike, **now}, {**alike, "history": []}])
+        assert score_file(scorer, requests, tmp_path / "s.jsonl").ageless_matches == 0
 
 
 def test_context_the_file_lacks_is_reported(scorer: Scorer, tmp_path: Path) -> None:

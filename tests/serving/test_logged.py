@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,8 @@ def test_pairs_without_a_time_have_all_behaviours_and_neighbours_share_a_history
     pairs = pl.DataFrame({"user": users, "item": ["1", "2", "new", "3", "3", "1"], "hour": ["7"] * 5 + ["x"]})
     path = tmp_path / f"pairs.{kind}"
     {"jsonl": pairs.write_ndjson, "parquet": pairs.write_parquet, "csv": pairs.write_csv}[kind](path)
-    result = score_pairs(small_run, path, tmp_path / f"scores.{kind}")
+    with pytest.warns(UserWarning, match=r"of 6 candidates match .* there is no time: .* give time ") as told:
+        result = score_pairs(small_run, path, tmp_path / f"scores.{kind}")
     rows, scorer = rows_of(tmp_path / f"scores.{kind}"), Scorer(small_run)
     for row, (user, item, hour) in zip(rows, pairs.iter_rows(), strict=True):
         history = small_log.events.filter(pl.col("user") == user)["item"].to_list()
@@ -124,6 +126,8 @@ def test_pairs_without_a_time_have_all_behaviours_and_neighbours_share_a_history
     assert max(own) < read
     assert result.behaviours == sum(own)  # u1's is read once for three pairs
     assert result.untimed_behaviours == sum(own)
+    assert 0 < result.ageless_matches < 5  # neither of the user nor of the item that nobody knows
+    assert str(told[0].message).startswith(f"{result.ageless_matches} of 6")
 
 
 def test_features_of_items_and_users_count_in_place_of_the_datasets(rich_run: Run, tmp_path: Path) -> None:
@@ -213,7 +217,10 @@ def test_what_cannot_be_scored_is_refused_with_a_remedy_and_nothing_is_written(
     assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", "p.jsonl", "n.jsonl"}
 
 
-def test_rows_with_histories_of_their_own_score_as_their_batches_and_no_pair_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("timed", [False, True])
+def test_rows_with_histories_of_their_own_score_as_their_batches_and_no_pair_does(
+    timed: bool, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
     log = pl.DataFrame(
         {
@@ -225,10 +232,17 @@ def test_rows_with_histories_of_their_own_score_as_their_batches_and_no_pair_doe
         }
     )
     schema = {"interactions": {"label": "label", "split": "split", "history": "hist"}}
+    if timed:  # the rows, and not what stands in their histories
+        log = log.with_columns(time=pl.Series(range(1_700_000_000, 1_700_000_120)))
+        schema["interactions"]["time"] = "time"
     data = prepare(log, tmp_path / "data", schema=schema, split="column")
     config = load_config(None, ["training.epochs=1", "model.max_history=3"])
     run = Run.open(fit(data, config, tmp_path / "run", show_progress=False).run)
-    score_split(run, tmp_path / "scores.parquet", split="test")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # without an age are all matches here, those of training, too
+        result = score_split(run, tmp_path / "scores.parquet", split="test")
+        assert (result.ageless_matches > 0) == timed
+        Scorer(run).score("0", ["1"], ["1"])
     scored = pl.read_parquet(tmp_path / "scores.parquet")
     scorer = Scorer(run)
     test = log.filter(pl.col("split") == "test").rows_by_key("user", named=True)

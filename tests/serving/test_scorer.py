@@ -1,6 +1,7 @@
 """Scorer: raw ids in, probabilities out."""
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,32 @@ def test_more_candidates_than_fit_at_once_score_as_in_parts(scorer: Scorer) -> N
     scores = scorer.score("u1", ["1", "2", "3"], candidates)
     np.testing.assert_allclose(scores[:40], scorer.score("u1", ["1", "2", "3"], candidates[:40]), atol=1e-6)
     np.testing.assert_allclose(scores[4960:], scores[:40], atol=1e-6)
+
+
+def test_matches_without_an_age_are_warned_of_once_by_the_name_of_the_field_that_is_missing(
+    small_run: Run,
+) -> None:
+    times = {"times": [1_500_000, 1_600_000], "time": 1_700_000}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "there is no times and no time: .* give times and time"),
+        ({"time": 1_700_000}, "there is no times: .* give times"),
+        ({"times": [1_500_000, 1_600_000]}, "there is no time: .* give time"),
+        ({"times": [1_500_000, None], "time": 1_700_000}, "a time of theirs is null: .* give every time"),
+    ]
+    for given, said in cases:
+        scorer = Scorer(small_run)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            scorer.score("u1", ["1", "2"], ["2"], **times)
+            scorer.score("u1", ["new", "old"], ["newer"], **given)  # no match
+        with pytest.warns(
+            UserWarning, match=rf"1 of 2 candidates match .* {said}.*scorer says so once"
+        ) as one:
+            scorer.score("u1", ["new", "2"], ["2", "newer"], **given)
+        assert one[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            scorer.score("u1", ["1", "2"], ["2"], **given)
 
 
 BEHAVIOURS = ("action", "dwell", "labels")

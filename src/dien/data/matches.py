@@ -81,6 +81,17 @@ def matches_of(
     return torch.from_numpy(found)
 
 
+def without_age(found: Tensor, names: int) -> NDArray[np.bool_]:
+    """Mark the candidates ``[B]`` that have a match of which it is not known how long ago it was.
+
+    Args:
+        found: ``[B, 1 + 3 F]`` as :func:`matches_of` gives it.
+        names: ``F``, what candidates are matched by.
+    """
+    counts, ages = found[:, 1 : 1 + names], found[:, 1 + 2 * names :]
+    return ((counts > 0) & ages.isnan()).any(dim=1).numpy()
+
+
 def _seconds(then: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[np.float64]:
     """Count the seconds ``[n]`` between two times, 0 where the first is not the earlier, NaN without one."""
     known = (then != NO_TIME) & (then != LATEST) & (now != LATEST)

@@ -130,6 +130,8 @@ class RequestFields:
         timed: whether the run's log has times, and not merely an order.
         changing: names of the latter.
         ages: whether the model reads how long ago matches were.
+        always_aged: whether training knew that of every match. Where rows carry their own histories, only
+            the feature ``time_since`` tells that these have times.
         time: of the request, read as the run's log writes times.
         history_times: of the entries of a history, likewise.
         from_time: the features of the context that follow from it, where a request does not give them.
@@ -159,6 +161,8 @@ class RequestFields:
         self.changing = tuple(f.name for f in run.schema.features if f.changes)
         self.timed = clock.times is None or not clock.times.ordered
         self.ages = self.timed and run.config.model.matches
+        own_histories = dataset.get("recipe", {}).get("history") == "row"
+        self.always_aged = self.ages and (not own_histories or TIME_SINCE in self.features)
         if TIME_SINCE in self.features or self.changing or self.ages:
             self.times = self.history_times, self.time
 
@@ -194,6 +198,30 @@ class RequestFields:
                 "requests are of the past",
                 stacklevel=3,
             )
+
+    def warn_of_ageless(
+        self, ageless: int, candidates: int, lacking: Collection[str], once: bool = False
+    ) -> None:
+        """Warn where matches have no age, and training has seen none without.
+
+        Args:
+            ageless: how many candidates have a match whose age is not known.
+            candidates: of how many.
+            lacking: fields that no request has.
+            once: whether more of the kind will not be told.
+        """
+        if not (ageless and self.always_aged):
+            return
+        none = [field.name for field in (self.history_times, self.time) if field.name in lacking]
+        why = f"there is no {' and no '.join(none)}" if none else "a time of theirs is null"
+        warnings.warn(
+            f"{ageless:,} of {candidates:,} candidates match an entry of their history, and how long ago "
+            f"that was is not known, as {why}: training has seen no match without its age, so that their "
+            f"scores may be far off; give {' and '.join(none) or 'every time'} (docs/requests.md)"
+            + once
+            * "; a scorer says so once",
+            stacklevel=4 if once else 3,
+        )
 
     def encode_context(self, given: Mapping[str, Values], requests: int) -> FeatureTable:
         """Encode raw context ``[R]``; a feature that is not given is unknown, or follows from ``time``."""

@@ -69,6 +69,7 @@ def score_file(
         of_since = fields.times if TIME_SINCE in fields.features else ()
         result.missing_behaviours = _named((*fields.behaviours, *of_since), lacking)
         fields.warn_of_latest(lacking)
+        fields.warn_of_ageless(result.ageless_matches, result.candidates, lacking)
     return result
 
 
@@ -114,6 +115,7 @@ def _score(scorer: Scorer, table: pl.DataFrame, result: ScoredFile) -> dict[str,
         user_features=users,
         **of_time,
         conversions=scorer.predicts_conversions,
+        result=result,
     )
     result.requests += table.height
     result.candidates += len(candidates)

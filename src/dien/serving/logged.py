@@ -187,6 +187,7 @@ def score_pairs(
         result.missing_context = fields.lacking(lacking)
         result.missing_behaviours = ("time",) if TIME_SINCE in fields.features and "time" in lacking else ()
         fields.warn_of_latest(lacking)
+        fields.warn_of_ageless(result.ageless_matches, result.candidates, lacking)
         logged.warn_of_late(result.requests)
     return result
 
@@ -298,6 +299,7 @@ class _Logged:
             time=time,
             times=np.asarray(behaviours.time[place]),
             conversions=scorer.predicts_conversions,
+            result=result,
         )
         result.candidates += len(item)
         result.behaviours += len(history)

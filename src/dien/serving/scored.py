@@ -27,6 +27,7 @@ class ScoredFile:
         unknown_behaviours: those whose item the run does not know.
         untimed_behaviours: those whose age is not known, where matches have one: the request gives not both
             ``times`` and ``time``.
+        ageless_matches: candidates with a match whose age is not known, where matches have one.
         described_candidates: candidates of which the request gives a feature (docs/requests.md).
         described_users: users, likewise.
         missing_context: context features of the run that no request has: they counted as unknown.
@@ -45,6 +46,7 @@ class ScoredFile:
     behaviours: int = 0
     unknown_behaviours: int = 0
     untimed_behaviours: int = 0
+    ageless_matches: int = 0
     described_candidates: int = 0
     described_users: int = 0
     missing_context: tuple[str, ...] = ()

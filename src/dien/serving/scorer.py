@@ -19,7 +19,7 @@ from dien.data.changing import LATEST, Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated, rows_of
 from dien.data.history_filter import search, wanted_values
-from dien.data.matches import matches_of
+from dien.data.matches import matches_of, without_age
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.readers.messages import shown
 from dien.data.tables import FeatureTable
@@ -35,6 +35,7 @@ from dien.serving.features import (
     Field,
     RequestFields,
 )
+from dien.serving.scored import ScoredFile
 from dien.serving.unknown_items import UnknownItems
 
 RawId = str | int
@@ -88,6 +89,7 @@ class Scorer:
                 )
             self.calibration = self.calibration.for_base_rate(base_rate)
         self.fields = RequestFields(run)
+        self._told_of_ageless = False
 
     def __repr__(self) -> str:
         return f"Scorer({str(self.run.path)!r}: {self.run.config.model.name})"
@@ -149,9 +151,10 @@ class Scorer:
                 when preparing; what is missing or None counts as unknown.
             behaviours: of each behaviour feature, a raw value for each entry of the history; likewise.
             times: when each entry of the history was, for runs with ``time_since``, which is unknown without,
-                with matches, whose age is unknown without, or with features that change over time, which have
-                their latest values without. A time is a number since 1970 (its size says the unit), text as
-                2024-01-31T10:00:00Z, or typed; one without a zone is of that of the log.
+                with matches, whose age is unknown without (a warning says so, once), or with features that
+                change over time, which have their latest values without. A time is a number since 1970 (its
+                size says the unit), text as 2024-01-31T10:00:00Z, or typed; one without a zone is of that of
+                the log.
             time: of the request, likewise; a feature ``from_time`` follows from it where it is not given,
                 and what changes over time is as it was then.
             candidate_features: of some item features, a raw value for each candidate: it counts in place of
@@ -219,6 +222,7 @@ class Scorer:
         time: NDArray[np.int64] | None = None,
         times: NDArray[np.int64] | None = None,
         conversions: bool = False,
+        result: ScoredFile | None = None,
     ) -> NDArray[np.float64]:
         """Score ``R`` requests given as rows of the run's tables.
 
@@ -238,6 +242,8 @@ class Scorer:
                 None for the latest values, and matches of unknown age.
             times: of the histories' entries, likewise.
             conversions: as for :meth:`score`.
+            result: where to count the candidates with matches whose age is not known; None warns of them,
+                once in the scorer's life.
 
         Returns:
             ``[B]`` probabilities, with ``conversions`` ``[2, B]``.
@@ -255,6 +261,7 @@ class Scorer:
         ends = np.cumsum(lengths)
         request = row_of(counts)  # [B]
         scores = np.empty((1 + conversions, len(candidates)))
+        ageless = 0
         # Memory is bounded by the candidates at once, however many a request has.
         for start in range(0, len(candidates), CANDIDATES_AT_ONCE):
             now = slice(start, start + CANDIDATES_AT_ONCE)
@@ -302,6 +309,8 @@ class Scorer:
                     timed=self.fields.timed,
                 )
                 batch = replace(batch, matches=matches)
+                if self.fields.ages:
+                    ageless += int(without_age(matches, len(self.run.schema.matched)).sum())
             if user_features:
                 at = None if time is None else time[first:last]
                 some = slice(first, last)
@@ -315,6 +324,12 @@ class Scorer:
             if conversions:
                 of_conversions = None if self.calibration is None else self.calibration.conversions
                 scores[1, now] = _probabilities(prediction.conversion, of_conversions)
+        if result is not None:
+            result.ageless_matches += ageless
+        elif ageless and not self._told_of_ageless:
+            self._told_of_ageless = True
+            lacking = [name for name, given in (("times", times), ("time", time)) if not _any_known(given)]
+            self.fields.warn_of_ageless(ageless, len(candidates), lacking, once=True)
         if not np.isfinite(scores).all():
             raise RunError(
                 f"{self.run.path}: the model gives a score that is no number (NaN): its weights, or numbers "
@@ -332,6 +347,10 @@ def _probabilities(logits: Tensor, platt: Platt | None) -> NDArray[np.float64]:
     logits = logits.cpu().double()
     found: NDArray[np.float64] = torch.sigmoid(logits if platt is None else platt(logits)).numpy()
     return found
+
+
+def _any_known(times: NDArray[np.int64] | None) -> bool:
+    return times is not None and bool((times != LATEST).any())
 
 
 def _given(
