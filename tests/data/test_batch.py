@@ -3,8 +3,10 @@
 from dataclasses import fields, replace
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dien.data.batch import Batch
+from dien.data.batch import STEPS_AT_ONCE, Batch, rows_at_once
 from dien.packed import Packed
 
 
@@ -24,3 +26,11 @@ def test_every_tensor_of_a_batch_goes_to_the_device_and_what_is_none_stays_none(
     bare = replace(Batch(**filled), label=None, negatives=None).to("meta")
     assert bare.label is None
     assert bare.negatives is None
+
+
+@given(st.integers(1, 10_000), st.integers(1, 2**31 - 1))
+def test_candidates_at_once_read_a_bounded_number_of_steps(most: int, max_history: int) -> None:
+    rows = rows_at_once(most, max_history)
+    assert 1 <= rows <= most
+    assert rows == 1 or rows * max_history <= STEPS_AT_ONCE
+    assert rows == most or (rows + 1) * max_history > STEPS_AT_ONCE  # and no fewer than that

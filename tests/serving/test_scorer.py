@@ -139,6 +139,18 @@ def test_matches_without_an_age_are_warned_of_once_by_the_name_of_the_field_that
             scorer.score("u1", ["1", "2"], ["2"], **given)
 
 
+def test_long_histories_are_scored_with_fewer_candidates_at_once_and_score_alike(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = ("u1", [str(i % 40) for i in range(30)], [str(i) for i in range(40)])
+    expected, seen = scorer.score(*request), []
+    monkeypatch.setattr("dien.data.batch.STEPS_AT_ONCE", 7 * scorer.run.config.model.max_history)
+    handle = scorer.model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    np.testing.assert_allclose(scorer.score(*request), expected, atol=1e-6)
+    handle.remove()
+    assert seen == [7, 7, 7, 7, 7, 5]
+
+
 BEHAVIOURS = ("action", "dwell", "labels")
 CONTEXT = ("hour", "zone", "position", "age_of_page", "wanted")
 

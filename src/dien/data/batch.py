@@ -21,6 +21,23 @@ def match_numbers(names: int) -> int:
     return 1 + 3 * names
 
 
+STEPS_AT_ONCE = 1 << 20
+"""Steps that the candidates scored at once read at most, all together: a gigabyte of a DIEN of hidden 36."""
+
+
+def rows_at_once(most: int, max_history: int) -> int:
+    """Bound the candidates that are scored at once: memory does not grow with the length of histories.
+
+    Args:
+        most: candidates where histories are short.
+        max_history: behaviours that each reads at most.
+
+    Returns:
+        From 1 to ``most``.
+    """
+    return max(1, min(most, STEPS_AT_ONCE // max_history))
+
+
 @dataclass(frozen=True)
 class Batch:
     """``B`` candidates over ``R`` shared, packed histories of ``N`` behaviours in all.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dien.calibration import AS_IT_IS, Calibration
-from dien.data.batch import Batch
+from dien.data.batch import Batch, rows_at_once
 from dien.data.batches import Batches, core_for_prefetch, ready
 from dien.data.dataset import Dataset
 from dien.data.ragged import row_of
@@ -206,7 +206,7 @@ def evaluation_batches(
     return Batches(
         dataset,
         split,
-        batch_size=EVALUATION_ROWS,
+        batch_size=rows_at_once(EVALUATION_ROWS, max_history),
         max_history=max_history,
         match_history=match_history,
         filter_by=filter_by,
