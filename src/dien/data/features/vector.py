@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from dien.data.features.definition import Definition, Feature, MapFile, Side, register
+from dien.data.features.definition import Definition, Feature, MapFile, Side, Text, register
 from dien.data.features.encoders import Encoder, Encodes, ScaledVectors
 from dien.data.ragged import Column, row_of
 from dien.data.readers.literals import in_brackets
@@ -30,10 +31,14 @@ class Vector(Definition):
     A model reads them through a learned linear map to ``width`` numbers.
 
     Attributes:
+        file: of items or users: a file of ids and vectors, in place of a column of their table.
+        ids: the ids of a ``.npy`` file.
         frozen: enter a model as they are, without a map: nothing is learned but what stands for a missing
             one.
     """
 
+    file: Text | None = None
+    ids: Text | None = None
     frozen: bool = False
 
     kind: ClassVar[str] = "vector"
@@ -46,6 +51,27 @@ class Vector(Definition):
     def _of_its_own_width(self) -> Vector:
         if self.frozen and self.width is not None:
             raise ValueError("a frozen vector is as wide as it is; leave width or frozen out")
+        return self
+
+    @model_validator(mode="after")
+    def _of_a_file(self) -> Vector:
+        if self.file is None:
+            if self.ids is not None:
+                raise ValueError("ids are those of a .npy file; name it as file, or leave ids out")
+            return self
+        if self.side not in ("item", "user", None):
+            raise ValueError(f"file: is for vectors of items and users, not of the {self.side}")
+        if self.column is not None or self.from_ is not None:
+            raise ValueError("file and column (or from) each say where the vectors are; keep one")
+        suffix = Path(self.file).suffix
+        if suffix not in (".parquet", ".npy"):
+            raise ValueError(f"file is {self.file!r}, expected a name ending in .parquet or .npy")
+        if (suffix == ".npy") != (self.ids is not None):
+            raise ValueError(
+                "a .npy file holds no ids; name the file that does as ids"
+                if self.ids is None
+                else "a Parquet file holds the ids itself; leave ids out"
+            )
         return self
 
     def parse(self, values: pl.Series, precision: pl.DataType) -> pl.Series:

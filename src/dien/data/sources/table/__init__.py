@@ -11,8 +11,8 @@ Read it in this order:
   (:mod:`dien.data.features`); ``duplicates`` finds repeated rows. ``pages`` makes rows of one candidate
   each where a row holds several items (``lists``), and ``own_histories`` reads histories that stand in
   rows; ``split_files`` knows files that are split already; ``attributes`` takes what the log itself knows
-  of items and users. ``counts`` is what is counted on the way: ``incomplete`` leaves out rows that lack a
-  value; ``likely_nulls`` finds ids that stand for none.
+  of items and users, ``vectors`` what stands in files of vectors. ``counts`` is what is counted on the
+  way: ``incomplete`` leaves out rows that lack a value; ``likely_nulls`` finds ids that stand for none.
 - ``prepare``: all the way to a dataset folder, for Python.
 - ``ready``: schemas of published data sets, by name.
 - ``infer``: a draft of the schema, from the first rows. ``check``: a schema tried on them.

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from dien.data.features import TIME_SINCE
+from dien.data.features import TIME_SINCE, Side
 from dien.data.leakage import alone, in_words, shown_together
 from dien.data.log import Join, Log
 from dien.data.prepare.look import expect_joined
@@ -30,7 +30,7 @@ class CheckedFeature:
         side: whose it is.
         name: of the feature.
         kind: of the feature.
-        column: that it is read from; None where it follows from the time.
+        column: that it is read from, or its file; None where it follows from the time.
         values: distinct values, without unknown ones.
         unknown: share of the rows of its table without a value; None where there are no rows.
         auc: of the context: what it alone says of the label, on held-out rows; None of others.
@@ -165,6 +165,8 @@ def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
     impression = shown_together(log.events.select(of_impression))
     own = log.events if log.behaviours is None else log.behaviours
     tables = {"item": log.items, "user": log.users, "behaviour": own, "context": log.events}
+    sides: tuple[Side, ...] = ("item", "user")
+    of_files = {name: one.file for side in sides for name, one in spec.features.of_files(side).items()}
     for side, name, feature in spec.features.named():
         if name == TIME_SINCE:
             continue
@@ -180,7 +182,7 @@ def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
             side=side,
             name=name,
             kind=feature.kind,
-            column=None if feature.timed else feature.column or name,
+            column=None if feature.timed else of_files.get(name) or feature.column or name,
             values=(values.explode() if lists and not feature.vectors else values).drop_nulls().n_unique(),
             unknown=missing / len(values) if len(values) else None,
             auc=auc,
@@ -191,10 +193,10 @@ def _features(spec: TableSpec, log: Log) -> Iterator[CheckedFeature]:
 def _not_read(spec: TableSpec, table: str, paths: Sequence[Path]) -> list[str]:
     """Name the columns of a table's first file that the schema does not name."""
     part: TableText = getattr(spec, table)
-    side = {"items": "item", "users": "user"}.get(table)
+    sides: dict[str, Side] = {"items": "item", "users": "user"}
+    side = sides.get(table)
     if side is not None:
-        features = getattr(spec.features, side).items()
-        used = {feature.column or name for name, feature in features if feature.from_ is None}
+        used = {feature.column or name for name, feature in spec.features.of_table(side).items()}
     else:
         used = {feature.column or name for _, name, feature in spec.features.named()}
     used |= set(_texts(part.model_dump(exclude=set(TableText.model_fields))))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from dien.data.features import KINDS, Categorical, Definition, Side
+from dien.data.features import KINDS, Categorical, Definition, Side, Vector
 from dien.data.features.indices import RARE_SHARE
 from dien.data.sources.table.strict import Strict
 from dien.errors import nearest
@@ -83,7 +83,20 @@ class Features(Strict):
 
     def of_table(self, side: Side) -> dict[str, Definition]:
         """Features of items or users that are read from their table, by name."""
-        return {name: one for whose, name, one in self.named() if whose == side and one.from_ is None}
+        of_files = self.of_files(side)
+        return {
+            name: one
+            for whose, name, one in self.named()
+            if whose == side and one.from_ is None and name not in of_files
+        }
+
+    def of_files(self, side: Side) -> dict[str, Vector]:
+        """Vectors of items or users that are read from a file of their own, by name."""
+        return {
+            name: one
+            for whose, name, one in self.named()
+            if whose == side and isinstance(one, Vector) and one.file is not None
+        }
 
     def of_interactions(self, side: Side) -> dict[str, Definition]:
         """Features of items or users that are read from the interactions, by name."""

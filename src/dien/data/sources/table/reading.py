@@ -10,6 +10,7 @@ import polars as pl
 from dien.data.features import Side
 from dien.data.log import Log
 from dien.data.readers.files import TableFile, find, first_rows
+from dien.data.readers.source_file import SourceFile
 from dien.data.readers.text_format import TextFormat
 from dien.data.sources.table.attributes import changes_of_each, latest_of_each, no_changes
 from dien.data.sources.table.behaviours import read_behaviours
@@ -24,6 +25,7 @@ from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.split_files import SplitFiles
 from dien.data.sources.table.time_keys import expect_clock, parser_of
 from dien.data.sources.table.values import Codes
+from dien.data.sources.table.vectors import with_vectors
 from dien.data.tables import SplitName
 from dien.errors import DataError
 from dien.progress import Progress
@@ -107,6 +109,7 @@ def read(
     if behaviours is not None:
         of_histories = read_behaviours(files["behaviours"], spec, codes, counts)
     tables: dict[Side, pl.DataFrame] = {}
+    of_vectors: list[SourceFile] = []
     changes: dict[str, pl.DataFrame] = {}
     for side in _TABLES:
         part = spec.items if side == "item" else spec.users
@@ -125,12 +128,15 @@ def read(
             table = table.hstack(latest_of_each(events, in_histories, side, of_log, table.height, counts))
             changes |= changes_of_each(events, in_histories, side, of_log, counts)
             events = events.drop(of_log)
+        for name, one in spec.features.of_files(side).items():
+            table, read_too = with_vectors(side, table, name, one, counts)
+            of_vectors += read_too
         tables[side] = table
     return Log(
         events=events,
         items=tables["item"],
         users=tables["user"],
-        sources=tuple(file.source() for part in files.values() for file in part),
+        sources=(*(file.source() for part in files.values() for file in part), *of_vectors),
         excluded=counts.found(),
         features=spec.definitions(),
         changes=changes,
