@@ -72,7 +72,9 @@ def requests(data: Dataset, count: int, max_history: int) -> list[tuple[str, lis
 def test_batches(data: Dataset, run: Run) -> Batches:
     """Give the batches of the test split for a run's model."""
     config = run.config.model
-    return evaluation_batches(data, "test", config.max_history, config.matched_history)
+    return evaluation_batches(
+        data, "test", config.max_history, config.matched_history, popularity=config.popularity
+    )
 
 
 def speeds(runs: dict[str, Run], data: Dataset, passes: int, count: int) -> dict[str, tuple[float, float]]:

@@ -74,10 +74,11 @@ class InputsByHand:
         schema: its features.
         weights: of the model, by name.
         matches: whether the model reads them.
+        popularity: likewise.
     """
 
-    def __init__(self, schema: Schema, weights: Weights, *, matches: bool) -> None:
-        self.schema, self.matches = schema, matches
+    def __init__(self, schema: Schema, weights: Weights, *, matches: bool, popularity: bool = False) -> None:
+        self.schema, self.matches, self.popularity = schema, matches, popularity
         self.positions = weights.get("inputs.positions")
         sides = {"item": ("item",), "profile": ("user", "context"), "behaviour": ("behaviour",)}
         self.weights: dict[str, Tensor] = {}
@@ -89,10 +90,27 @@ class InputsByHand:
         return embedded(self.schema.of(*sides), self.weights, columns, row)
 
     def profile(self, batch: Batch, b: int) -> Tensor:
-        """User and context of a candidate's history, and its matches where they are read."""
+        """User and context of a candidate's history, and its matches and popularity where they are read."""
         r = int(batch.history_of[b])
         of_history = self.row({**batch.user, **batch.context}, r, "user", "context")
-        return torch.cat([of_history, self.matched(batch, b)])
+        return torch.cat([of_history, self.numbers(batch, b)])
+
+    def numbers(self, batch: Batch, b: int) -> Tensor:
+        """Inputs of matches and popularity of a candidate, none where they are not read."""
+        return torch.cat([self.matched(batch, b), self.popular(batch, b)])
+
+    def popular(self, batch: Batch, b: int) -> Tensor:
+        """Inputs of the popularity of a candidate."""
+        if not self.popularity:
+            return torch.zeros(0, dtype=torch.float64)
+        assert batch.popularity is not None
+        *counts, first, last = batch.popularity[b].tolist()
+        day, of_days = torch.tensor([1 / 86_400, 1 / 6]).double().tolist()  # in float32, as the buffers are
+        values = [math.log1p(n) / 8 for n in counts]
+        values.append(0.0 if math.isnan(first) else math.log1p(first * day) * of_days)
+        values.append(1.2 if math.isnan(last) else math.log1p(last * day) * of_days)
+        values += [float(n > 0) for n in counts[: len(self.schema.matched)]]
+        return torch.tensor(values, dtype=torch.float64)
 
     def matched(self, batch: Batch, b: int) -> Tensor:
         """Inputs of the matches of a candidate, none where they are not read."""

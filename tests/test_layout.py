@@ -61,7 +61,7 @@ DATA = (
     "log_form",
     "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "clicks",
     "negative_sampling", "prepare", "writer", "sources", "inspection",
-    "batch", "history_filter", "matches", "id_dropout", "batch_sampler", "batches",
+    "batch", "history_filter", "matches", "popularity", "id_dropout", "batch_sampler", "batches",
 )  # fmt: skip
 ANYTHING = {"cli", "recbole", "__init__", "__main__"}
 

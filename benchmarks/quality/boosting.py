@@ -189,6 +189,7 @@ def run(
     comparison = None if against is None else compared(against, data)
     pairs = replicates(data, seeds, comparison)
     settings = {**PARAMETERS, "rounds": ROUNDS, "patience": PATIENCE, "match_history": MATCH_HISTORY}
+    settings |= {"popularity of lists": "mean"}  # what was made before had none
     make_folder(out)
     done = {outcome.key: outcome for outcome in read(out / RESULTS, settings)}
     groups: dict[str, str] = {}

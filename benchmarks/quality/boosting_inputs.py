@@ -3,23 +3,20 @@
 Whatever is counted lies strictly before the impression: nothing of its own second or later is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data.batch import WINDOWS, match_numbers, popularity_numbers
 from dien.data.batches import Batches
-from dien.data.changing import LATEST, Changing, values_at
+from dien.data.changing import values_at
 from dien.data.dataset import Dataset
-from dien.data.matches import NO_TIME
+from dien.data.popularity import DAY, Counted, firsts
 from dien.data.ragged import Ragged, row_of, searched
 from dien.data.tables import SPLITS, Split, SplitName, begins
-
-DAY = 86_400
-WINDOWS = 7, 28, 91
-"""Days before an impression in which behaviours of the candidate's item and features are counted."""
 
 ACTIVE = 7, 28
 """Days before an impression in which behaviours of its user are counted."""
@@ -68,56 +65,6 @@ Column = tuple[str, str, Callable[[SplitName], NDArray[np.floating]]]
 """Group, name, and what computes an input of a split."""
 
 
-class Occurrences:
-    """When each value occurred.
-
-    Args:
-        value: ``[n]`` of each behaviour, >= 0.
-        time: ``[n]`` seconds since 1970.
-    """
-
-    def __init__(self, value: NDArray[np.integer], time: NDArray[np.int64]) -> None:
-        self._moments = np.unique(time)
-        self._keys = np.sort(self._key(value, time))
-
-    def count(
-        self, value: NDArray[np.integer], time: NDArray[np.int64], days: int | None = None
-    ) -> NDArray[np.int64]:
-        """Count the behaviours ``[m]`` with a value before a time, strictly.
-
-        Args:
-            value: ``[m]``.
-            time: ``[m]`` seconds since 1970.
-            days: only so many before it, which the first second of them is in; None for all.
-        """
-        first = self._place(value, None if days is None else time - days * DAY)
-        return self._place(value, time) - first
-
-    def first_and_last(
-        self, value: NDArray[np.integer], time: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Count the seconds ``[m]`` since the first and since the last behaviour that :meth:`count` counts.
-
-        NaN where there is none.
-        """
-        begin, end = self._place(value, None), self._place(value, time)
-        some = end > begin
-        since = np.full((2, len(value)), np.nan)
-        for row, place in zip(since, (begin, end - 1), strict=True):
-            then = self._moments[self._keys[place[some]] % (len(self._moments) + 1)]
-            row[some] = time[some] - then
-        return since[0], since[1]
-
-    def _place(self, value: NDArray[np.integer], time: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Find where the behaviours of each value begin that are not before a time; None for all."""
-        return np.searchsorted(self._keys, self._key(value, time), "left")
-
-    def _key(self, value: NDArray[np.integer], time: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Give one number for a value and a moment, by which both are in order."""
-        moment = 0 if time is None else np.searchsorted(self._moments, time, "left")
-        return value.astype(np.int64) * (len(self._moments) + 1) + moment
-
-
 class OthersTotal:
     """How often each value occurs among the behaviours of other users, where nothing is known of times.
 
@@ -152,10 +99,13 @@ def inputs_of(dataset: Dataset, match_history: int) -> Inputs:
     """
     rows = {name: _candidates(dataset, dataset.split(name)) for name in SPLITS}
     counted, notes = _counted(dataset)
-    matched = {name: _matches(dataset, name, match_history) for name in SPLITS}
-    columns = list(
-        chain(_match_columns(dataset, matched, counted.timed), _others(dataset, rows, counted, notes))
-    )
+    read = {name: _read(dataset, name, match_history, counted.timed) for name in SPLITS}
+    columns = _match_columns(dataset, read, counted.timed)
+    if counted.timed:
+        columns += _popularity_columns(dataset, rows, read)
+        columns += [("activity", f"user.{days}d", _activity(dataset, rows, days)) for days in ACTIVE]
+    else:
+        columns += _others_columns(dataset, rows, counted, notes)
     return Inputs(
         names=tuple(name for _, name, _ in columns),
         groups=tuple(group for group, _, _ in columns),
@@ -173,38 +123,36 @@ class _Counted:
 
     place: NDArray[np.int64]
     user: NDArray[np.int64]
-    time: NDArray[np.int64]
     timed: bool
 
 
 def _counted(dataset: Dataset) -> tuple[_Counted, list[str]]:
     """Choose the behaviours to count, and say what is left out."""
     behaviours, notes = dataset.behaviours, []
-    time = np.asarray(behaviours.time)
     user = row_of(np.diff(behaviours.offsets))
-    known = (time != NO_TIME) & (time != LATEST)
-    timed = dataset.info.timed and bool(known.any())
+    chosen = Counted.of(dataset)
+    place, timed = chosen.place, len(chosen.place) > 0
     if timed:
-        chosen = known
-        if unknown := int((~known).sum()):
-            notes.append(f"{unknown:,} behaviours have no time and are not counted in popularity and recency")
+        if chosen.untimed:
+            notes.append(
+                f"{chosen.untimed:,} behaviours have no time and are not counted in popularity and recency"
+            )
+        found = len(place) + chosen.repeated
     else:
-        chosen = _in_histories(dataset, dataset.split("train"))
+        place = np.flatnonzero(_in_histories(dataset, dataset.split("train")))
+        found = len(place)
+        if dataset.info.own_histories:
+            place = place[firsts(user[place], behaviours.item[place])]
         notes.append(
             "behaviours have no times: popularity is the count among the other users' training histories, "
             "and there is no age, recency or activity"
         )
-    place = np.flatnonzero(chosen)
     if dataset.info.own_histories:  # the rows of a user repeat what they have in common
-        moments = time[place] if timed else np.zeros(len(place), np.int64)
-        whole = np.stack([user[place], behaviours.item[place], moments], axis=1)
-        once = np.sort(np.unique(whole, axis=0, return_index=True)[1])
         notes.append(
-            f"rows carry their own histories: of {len(place):,} behaviours the {len(once):,} that differ in "
+            f"rows carry their own histories: of {found:,} behaviours the {len(place):,} that differ in "
             "user, item or time are counted in popularity and recency"
         )
-        place = place[once]
-    return _Counted(place, user[place], time[place], timed), notes
+    return _Counted(place, user[place], timed), notes
 
 
 def _in_histories(dataset: Dataset, split: Split) -> NDArray[np.bool_]:
@@ -221,26 +169,32 @@ def _candidates(dataset: Dataset, split: Split) -> _Candidates:
     return _Candidates(split.item[:], split.user[of], split.time[of], begin[of], split.end[of])
 
 
-def _matches(dataset: Dataset, split: SplitName, match_history: int) -> NDArray[np.float32]:
-    """Take the numbers of matches of a split, as dien's own models read them."""
-    batches = Batches(dataset, split, batch_size=4096, max_history=1, match_history=match_history)
-    found = np.full((batches.rows, 1 + 3 * len(dataset.schema.matched)), np.nan, np.float32)
+def _read(
+    dataset: Dataset, split: SplitName, match_history: int, timed: bool
+) -> dict[str, NDArray[np.float32]]:
+    """Take the numbers of matches and popularity of a split, as dien's own models read them."""
+    batches = Batches(
+        dataset, split, batch_size=4096, max_history=1, match_history=match_history, popularity=timed
+    )
+    F = len(dataset.schema.matched)
+    widths = {"matches": match_numbers(F)} | ({"popularity": popularity_numbers(F)} if timed else {})
+    found = {name: np.full((batches.rows, width), np.nan, np.float32) for name, width in widths.items()}
     for batch in batches.epoch(0):
         assert batch.rows is not None
-        assert batch.matches is not None
-        found[batch.rows.numpy()] = batch.matches.numpy()
+        for name, values in found.items():
+            values[batch.rows.numpy()] = getattr(batch, name).numpy()
     return found
 
 
 def _match_columns(
-    dataset: Dataset, matched: dict[SplitName, NDArray[np.float32]], timed: bool
-) -> Sequence[Column]:
+    dataset: Dataset, read: dict[SplitName, dict[str, NDArray[np.float32]]], timed: bool
+) -> list[Column]:
     names = dataset.schema.matched
     labels = [("length", "length")]
     labels += [(group, f"{name}.{group}") for group in ("counts", "steps", "age") for name in names]
 
     def column(place: int) -> Callable[[SplitName], NDArray[np.floating]]:
-        return lambda split: matched[split][:, place]
+        return lambda split: read[split]["matches"][:, place]
 
     return [
         (group, label, column(place))
@@ -249,74 +203,58 @@ def _match_columns(
     ]
 
 
-def _others(
-    dataset: Dataset, rows: dict[SplitName, _Candidates], counted: _Counted, notes: list[str]
+def _popularity_columns(
+    dataset: Dataset, rows: dict[SplitName, _Candidates], read: dict[SplitName, dict[str, Any]]
 ) -> list[Column]:
-    """Make the columns of popularity, recency and activity."""
-    columns: list[Column] = []
+    """Make the columns of popularity and recency; an unknown value has no numbers."""
+    names = dataset.schema.matched
+    known = {
+        (split, name): _known(dataset, name, candidates.item, candidates.time)
+        for split, candidates in rows.items()
+        for name in names
+    }
+
+    def column(name: str, place: int) -> Callable[[SplitName], NDArray[np.floating]]:
+        return lambda split: np.where(known[split, name], read[split]["popularity"][:, place], np.nan)
+
+    labels = [("popularity", name, f"{name}.popularity") for name in names]
+    labels += [("popularity", name, f"{name}.popularity_{days}d") for days in WINDOWS for name in names]
+    labels += [("recency", "item", f"item.since_{what}") for what in ("first", "last")]
+    return [(group, label, column(name, place)) for place, (group, name, label) in enumerate(labels)]
+
+
+def _others_columns(
+    dataset: Dataset, rows: dict[SplitName, _Candidates], counted: _Counted, notes: list[str]
+) -> Iterator[Column]:
+    """Make the columns of popularity of a dataset without times."""
     for name in dataset.schema.matched:
-        values = _values(dataset, name, dataset.behaviours.item[counted.place], counted.time)
-        if values is None:
+        item, time = dataset.behaviours.item[counted.place], dataset.behaviours.time[counted.place]
+        values = _values(dataset, name, item, time)
+        if isinstance(values, Ragged):
             notes.append(f"{name} has several values of an item, and no popularity is counted of it")
             continue
-        wanted = {
-            split: _values(dataset, name, candidates.item, candidates.time)
-            for split, candidates in rows.items()
-        }
-        columns += _popularity(name, values, wanted, rows, counted)
-    if counted.timed:
-        columns += [("activity", f"user.{days}d", _activity(dataset, rows, days)) for days in ACTIVE]
-    return columns
-
-
-def _popularity(
-    name: str,
-    values: NDArray[np.integer],
-    wanted: dict[SplitName, NDArray[np.integer]],
-    rows: dict[SplitName, _Candidates],
-    counted: _Counted,
-) -> list[Column]:
-    """Make the columns of one name that candidates are matched by; an unknown value has no numbers."""
-
-    def known(split: SplitName, numbers: NDArray[np.number]) -> NDArray[np.floating]:
-        return np.where(wanted[split] == 0, np.nan, numbers)
-
-    if not counted.timed:
         others = OthersTotal(values, counted.user)
-        return [
-            (
-                "popularity",
-                f"{name}.popularity",
-                lambda split: known(split, others.count(wanted[split], rows[split].user)),
-            )
-        ]
-    occurrences = Occurrences(values, counted.time)
 
-    def count(days: int | None) -> Callable[[SplitName], NDArray[np.floating]]:
-        return lambda split: known(split, occurrences.count(wanted[split], rows[split].time, days))
+        def count(split: SplitName, name: str = name, others: OthersTotal = others) -> NDArray[np.floating]:
+            wanted = _values(dataset, name, rows[split].item, rows[split].time)
+            return np.where(wanted == 0, np.nan, others.count(wanted, rows[split].user))
 
-    def since(which: int) -> Callable[[SplitName], NDArray[np.floating]]:
-        return lambda split: known(split, occurrences.first_and_last(wanted[split], rows[split].time)[which])
-
-    columns: list[Column] = [("popularity", f"{name}.popularity", count(None))]
-    columns += [("popularity", f"{name}.popularity_{days}d", count(days)) for days in WINDOWS]
-    if name == "item":
-        columns += [("recency", f"item.since_{what}", since(k)) for k, what in enumerate(("first", "last"))]
-    return columns
+        yield "popularity", f"{name}.popularity", count
 
 
-def _values(
+def _known(
     dataset: Dataset, name: str, item: NDArray[np.integer], time: NDArray[np.int64]
-) -> NDArray[np.integer] | None:
-    """Take what items ``[n]`` had at some times ``[n]``: their rows, or a feature; None of several values."""
-    if name == "item":
-        return item
-    column = dataset.items[name]
-    if isinstance(column.values if isinstance(column, Changing) else column, Ragged):
-        return None
-    found = values_at({name: column}, item, time)[name]
-    assert not isinstance(found, Ragged)
-    return found
+) -> NDArray[np.bool_]:
+    """Say of items ``[n]`` whether any value of theirs at some times ``[n]`` is known."""
+    values = _values(dataset, name, item, time)
+    if isinstance(values, Ragged):
+        return np.bincount(row_of(np.diff(values.offsets)), values.values > 0, len(values)) > 0
+    return values > 0
+
+
+def _values(dataset: Dataset, name: str, item: NDArray[np.integer], time: NDArray[np.int64]) -> Any:
+    """Take what items ``[n]`` had at some times ``[n]``: their rows, or a feature."""
+    return item if name == "item" else values_at({name: dataset.items[name]}, item, time)[name]
 
 
 def _activity(

@@ -3,8 +3,11 @@ import dataclasses
 import pytest
 import torch
 
-from dien.bench.shapes import CATEGORIES, SHAPES, USERS, Shape, draw, schema
+from dien.bench.shapes import CATEGORIES, SHAPES, USERS, Shape, draw, draws, schema
+from dien.config import RunConfig
 from dien.data.batch import Columns
+from dien.models import build
+from dien.models.sum_pooling import SumPoolingConfig
 from dien.packed import Packed
 
 
@@ -70,3 +73,9 @@ def test_a_seed_gives_the_same_batch_and_another_gives_another() -> None:
     items = [ids(draw(SHAPES["paired"], 100, seed=seed).target, "item") for seed in (1, 1, 2)]
     assert torch.equal(items[0], items[1])
     assert not torch.equal(items[0], items[2])
+
+
+def test_a_model_with_popularity_reads_the_batches_that_are_drawn_for_it() -> None:
+    config = RunConfig(model=SumPoolingConfig(popularity=True))
+    (batch,) = draws(SHAPES["request"], config, items=50, batches=1)
+    assert len(build(config.model, schema(50)).eval()(batch).logits) == len(batch)

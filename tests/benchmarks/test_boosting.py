@@ -16,23 +16,22 @@ sys.path.insert(0, str(QUALITY))
 
 import boosting  # noqa: E402
 import boosting_trees  # noqa: E402
-from boosting_inputs import ACTIVE, DAY, GROUPS, WINDOWS, inputs_of  # noqa: E402
+from boosting_inputs import ACTIVE, GROUPS, inputs_of  # noqa: E402
 from boosting_trees import Trained  # noqa: E402
 
 sys.path.remove(str(QUALITY))
 
 from dien.data.batches import Batches  # noqa: E402
-from dien.data.changing import Changing, values_at  # noqa: E402
+from dien.data.changing import values_at  # noqa: E402
 from dien.data.dataset import Dataset  # noqa: E402
-from dien.data.features import Schema  # noqa: E402
 from dien.data.matches import NO_TIME  # noqa: E402
+from dien.data.popularity import DAY  # noqa: E402
 from dien.data.tables import SPLITS  # noqa: E402
 from dien.data.times import Times  # noqa: E402
 from dien.training.comparison import FailedRun  # noqa: E402
-from tests.data.datasets import random_prepared, stored  # noqa: E402
+from tests.data.test_popularity import varied  # noqa: E402
 from tests.reports.comparisons import comparison, run  # noqa: E402
 
-HALF_WEEK = 7 * DAY // 2  # so that behaviours lie on the edges of all windows
 LONGEST = 5
 
 
@@ -40,29 +39,7 @@ LONGEST = 5
 def datasets(tmp_path_factory) -> list[Dataset]:
     """Rows at the second of a behaviour, unknown values; a category that changes; then own histories, too."""
     path = tmp_path_factory.mktemp("boosting")
-    return [varied(stored(random_prepared(k, items=4, behaviours=90), path / str(k)), k) for k in range(3)]
-
-
-def varied(data: Dataset, kind: int) -> Dataset:
-    random, splits = np.random.default_rng(kind), {}
-    for name, split in data.splits.items():
-        start = random.integers(data.behaviours.offsets[split.user], split.end + 1) if kind == 2 else None
-        splits[name] = replace(split, time=split.time * HALF_WEEK, start=start)
-    time = np.maximum(
-        data.behaviours.time - (10 if kind == 0 else 0), NO_TIME
-    )  # of the first, some have none
-    behaviours = replace(data.behaviours, time=time * HALF_WEEK)
-    if kind == 2:
-        info = structs.replace(data.info, format=4, recipe=structs.replace(data.info.recipe, history="row"))
-        data = replace(data, info=info)
-    if kind >= 1:
-        rows = len(data.popularity)
-        values = np.append(0, random.integers(0, 4, 2 * (rows - 1))).astype(np.int32)
-        since = np.append(0, np.tile([0, 50 * HALF_WEEK], rows - 1))
-        category = Changing(values, since, np.append(0, np.arange(1, 2 * rows, 2)))
-        features = (replace(f, changes=f.name == "category") for f in data.schema.features)
-        data = replace(data, items={**data.items, "category": category}, schema=Schema(tuple(features)))
-    return replace(data, splits=splits, behaviours=behaviours)
+    return [varied(path / str(kind), kind) for kind in range(3)]
 
 
 def value_of(data: Dataset, name: str, item: int, time: int) -> int:
@@ -72,7 +49,7 @@ def value_of(data: Dataset, name: str, item: int, time: int) -> int:
 
 
 def by_hand(data: Dataset, name: str, timed: bool) -> list[dict[str, float]]:
-    """Popularity, recency and activity of every row of a split, by loops."""
+    """Activity of every row of a split, by loops; where there are no times, popularity in its place."""
     behaviours, split, train = data.behaviours, data.splits[name], data.splits["train"]
     time = behaviours.time.tolist()
     user = np.repeat(np.arange(len(behaviours.offsets) - 1), np.diff(behaviours.offsets)).tolist()
@@ -81,17 +58,11 @@ def by_hand(data: Dataset, name: str, timed: bool) -> list[dict[str, float]]:
         first = behaviours.offsets[of.user[i]] if of.start is None else of.start[i]
         return range(int(first), int(of.end[i]))
 
-    trained = {k for i in range(len(train)) for k in history(train, i)}
-    counted = [k for k in range(len(time)) if (time[k] != NO_TIME if timed else k in trained)]
+    counted = sorted({k for i in range(len(train)) for k in history(train, i)})
     if data.info.own_histories:  # the first of those that are alike
-        alike = {(user[k], int(behaviours.item[k]), time[k] * timed): k for k in reversed(counted)}
-        counted = alike.values()
+        counted = {(user[k], int(behaviours.item[k])): k for k in reversed(counted)}.values()
     events = [
-        (
-            user[k],
-            time[k],
-            {one: value_of(data, one, int(behaviours.item[k]), time[k]) for one in ("item", "category")},
-        )
+        (user[k], {one: value_of(data, one, int(behaviours.item[k]), time[k]) for one in SINGLE})
         for k in counted
     ]
     rows = []
@@ -99,35 +70,28 @@ def by_hand(data: Dataset, name: str, timed: bool) -> list[dict[str, float]]:
         now = int(split.time[i])
         own = [time[k] for k in history(split, i) if time[k] < now]
         for item in split.item[split.offsets[i] : split.offsets[i + 1]].tolist():
-            row = {f"user.{days}d": sum(t >= now - days * DAY for t in own) for days in ACTIVE if timed}
-            for one in ("item", "category"):
+            if timed:
+                rows.append({f"user.{days}d": sum(t >= now - days * DAY for t in own) for days in ACTIVE})
+                continue
+            row = {}
+            for one in SINGLE:
                 wanted = value_of(data, one, item, now)
-                same = [(u, t) for u, t, values in events if values[one] == wanted]
-                if not timed:
-                    row[f"{one}.popularity"] = sum(u != split.user[i] for u, _ in same)
-                else:
-                    past = [t for _, t in same if t < now]
-                    row[f"{one}.popularity"] = len(past)
-                    for days in WINDOWS:
-                        row[f"{one}.popularity_{days}d"] = sum(t >= now - days * DAY for t in past)
-                    if one == "item":
-                        row["item.since_first"] = now - min(past) if past else math.nan
-                        row["item.since_last"] = now - max(past) if past else math.nan
-                if wanted == 0:
-                    row |= {key: math.nan for key in row if key.startswith(f"{one}.")}
+                others = sum(u != split.user[i] and values[one] == wanted for u, values in events)
+                row[f"{one}.popularity"] = others if wanted else math.nan
             rows.append(row)
     return rows
 
 
 @settings(max_examples=12)
 @given(which=st.integers(0, 2), timed=st.booleans())
-def test_all_numbers_are_those_of_counting_what_lies_strictly_before_the_row(datasets, which, timed):
+def test_activity_and_popularity_without_times_are_those_of_counting(datasets, which, timed):
     data = datasets[which]
     info = structs.replace(data.info, times=Times(form="s" if timed else "order"))
     data = replace(data, info=info)
     found = inputs_of(data, LONGEST)
     places = {name: place for place, name in enumerate(found.names)}
-    counted = {name for name, group in zip(found.names, found.groups, strict=True) if group in COUNTED}
+    groups = {"activity"} if timed else COUNTED
+    counted = {name for name, group in zip(found.names, found.groups, strict=True) if group in groups}
     for split in SPLITS:
         expected = by_hand(data, split, timed)
         assert len(found.values[split]) == len(expected)
@@ -137,12 +101,33 @@ def test_all_numbers_are_those_of_counting_what_lies_strictly_before_the_row(dat
                 [values[places[name]] for name in row], np.float32(list(row.values()))
             )
     said = " ".join(found.notes)
-    assert "tags has several values of an item" in said
+    assert ("tags has several values of an item" in said) is not timed
     assert ("behaviours have no times" in said) is not timed
     assert ("rows carry their own histories" in said) is (which == 2)
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_popularity_is_that_of_the_models_batches_and_nan_of_unknown_values(datasets, which):
+    data = datasets[which]
+    found = inputs_of(data, LONGEST)
+    of = {group for group, name in zip(found.groups, found.names, strict=True) if name.startswith("tags.")}
+    assert "popularity" in of
+    lacking = np.zeros(3, bool)
+    for split in SPLITS:
+        batches = Batches(data, split, batch_size=7, max_history=1, popularity=True)
+        numbers = np.concatenate([batch.popularity.numpy() for batch in batches.epoch(0)])
+        rows = [k for k, group in enumerate(found.groups) if group in ("popularity", "recency")]
+        values = found.values[split][:, rows]
+        unknown = np.isnan(values)
+        np.testing.assert_array_equal(values[~unknown], numbers[~unknown])
+        assert not np.nan_to_num(numbers[unknown]).any()
+        lacking |= unknown[:, :3].any(0)
+    assert not lacking[0]
+    assert lacking[1:].any()
+
+
 COUNTED = "popularity", "recency", "activity"
+SINGLE = "item", "category"
 
 
 def test_matches_are_those_of_the_models_batches_in_the_order_of_the_rows(datasets):

@@ -2,7 +2,7 @@
 
 import torch
 
-from dien.data.batch import Batch, Columns
+from dien.data.batch import Batch, Columns, popularity_numbers
 from dien.data.features import Feature, Schema, Side
 from dien.packed import Packed
 
@@ -91,6 +91,13 @@ def random_batch(
         )
         return torch.cat([count.sum(1, keepdim=True), count, steps, seconds], 1)
 
+    def popularity() -> torch.Tensor:
+        """A third of the items have never been seen."""
+        numbers = torch.randint(10**6, (B, popularity_numbers(len(schema.matched))), generator=random).float()
+        new = torch.rand(B, generator=random) < 1 / 3
+        numbers[new, :-2], numbers[new, -2:] = 0.0, float("nan")
+        return numbers
+
     N, R, B = sum(lengths), len(lengths), len(history_of)
     return Batch(
         history=columns(N, "item", "behaviour"),
@@ -102,6 +109,7 @@ def random_batch(
         label=torch.randint(2, (B,), generator=random).float(),
         negatives=columns(N, "item") if negatives else None,
         matches=matches(),
+        popularity=popularity(),
     )
 
 
@@ -116,6 +124,7 @@ def candidates(batch: Batch, chosen: list[int]) -> Batch:
         context=batch.context,
         negatives=batch.negatives,
         matches=None if batch.matches is None else batch.matches[chosen],
+        popularity=None if batch.popularity is None else batch.popularity[chosen],
     )
 
 
@@ -136,4 +145,5 @@ def alone(batch: Batch, b: int) -> Batch:
         context=rows(batch.context, r, r + 1),
         negatives=None if batch.negatives is None else rows(batch.negatives, begin, end),
         matches=None if batch.matches is None else batch.matches[b : b + 1],
+        popularity=None if batch.popularity is None else batch.popularity[b : b + 1],
     )

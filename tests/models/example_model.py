@@ -42,7 +42,7 @@ class MeanPooling(Model):
     def __init__(self, config: MeanPoolingConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.inputs = Inputs(schema, config.embedding_size, matches=config.matches)
+        self.inputs = Inputs.of(config, schema)
         width = self.inputs.history_width + self.inputs.item_width + self.inputs.profile_width
         self.head = MLP([width, *config.head_hidden, 1], config.head_activation, last_activation=False)
 

@@ -160,6 +160,29 @@ def test_matches_that_a_model_cannot_read_are_refused(spoil: Any, message: str) 
         inputs(replace(right, matches=spoil(right.matches)))
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda right: None,
+            r"Batch.popularity: None; expected \[4, 18\] .* by item, category, tags, bought_with; ",
+        ),
+        (lambda right: right[:, 1:], r"Batch.popularity: torch.float32 \[4, 17\]; expected \[4, 18\]"),
+        (lambda right: right.long(), r"Batch.popularity: torch.int64 \[4, 18\]; expected .* floating"),
+        (lambda right: right.index_fill(1, torch.tensor(9), -1), "a number is below 0, or a count is NaN"),
+        (lambda right: right.index_fill(1, torch.tensor(17), -1), "a number is below 0, or a count is NaN"),
+        (lambda right: right * torch.nan, "a number is below 0, or a count is NaN; expected 0 or more"),
+    ],
+)
+def test_popularity_that_a_model_cannot_read_is_refused(spoil: Any, message: str) -> None:
+    inputs = Inputs(EVERY_KIND, 2, popularity=True)
+    right = random_batch([2, 0, 3], [0, 1, 2, 2], EVERY_KIND)
+    assert inputs(right).profile.shape[1] == inputs.profile_width
+    assert inputs.profile_width == inputs.profile.width + 5 * 4 + 2
+    with pytest.raises(ValueError, match=message):
+        inputs(replace(right, popularity=spoil(right.popularity)))
+
+
 def test_a_history_longer_than_there_are_places_with_a_vector_is_refused() -> None:
     inputs = Inputs(EVERY_KIND, 2, positions=4)
     assert inputs(random_batch([4, 0, 3], [0], EVERY_KIND)).history.shape == (7, inputs.history_width)

@@ -52,7 +52,7 @@ def model(schema: Schema = SCHEMA, *, seed: int = 0, **options: Any) -> DIEN:
 def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     """Logits and the terms of the auxiliary loss: each candidate and history for itself, nothing shared."""
     config, weights = dien.config, weights_of(dien)
-    inputs = InputsByHand(schema, weights, matches=dien.config.matches)
+    inputs = InputsByHand(schema, weights, matches=dien.config.matches, popularity=dien.config.popularity)
 
     logits = []
     for b, r in enumerate(batch.history_of.tolist()):
@@ -157,6 +157,8 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         {"behaviour_attention": True, "attention_hidden": (4,), "pooled_history": True},
         {"last_behaviour": True},
         {"position_embedding": True, "last_behaviour": True},
+        {"popularity": True},
+        {"popularity": True, "matches": False},
         {"attention": "mlp"},
         {"attention": "mlp", "hidden_size": 4},  # as wide as an item: no projection of the target
         {"attention": "mlp", "attention_hidden": (20, 3)},  # as wide as the attention's input

@@ -27,7 +27,8 @@ def model(schema: Schema = SCHEMA, **options: Any) -> DIN:
 def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
     """Logits, each candidate for itself; weights are an MLP on [q, k, q - k, q k], or its softmax."""
     config, weights = din.config, weights_of(din)
-    inputs, logits = InputsByHand(schema, weights, matches=din.config.matches), []
+    inputs = InputsByHand(schema, weights, matches=din.config.matches, popularity=din.config.popularity)
+    logits = []
     for b, r in enumerate(batch.history_of.tolist()):
         target = inputs.row(batch.target, b, "item")
         query = target
@@ -59,6 +60,7 @@ def by_hand(din: DIN, schema: Schema, batch: Batch) -> Tensor:
         {},
         {"pooled_history": True},
         {"position_embedding": True},
+        {"popularity": True},
         {"attention_softmax": False},
         {"attention_softmax": False, "attention_activation": "dice", "pooled_history": True},
         {"attention_activation": "dice", "head_activation": "prelu"},

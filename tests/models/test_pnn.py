@@ -24,7 +24,7 @@ def model(schema: Schema = SCHEMA, **options: Any) -> PNN:
 def by_hand(pnn: PNN, schema: Schema, batch: Batch) -> Tensor:
     """Logits, each candidate for itself: a field for every feature, a product for every pair of one width."""
     weights, logits = weights_of(pnn), []
-    inputs = InputsByHand(schema, weights, matches=pnn.config.matches)
+    inputs = InputsByHand(schema, weights, matches=pnn.config.matches, popularity=pnn.config.popularity)
 
     def widths(*sides: Any) -> list[int]:
         return [inputs.weights[f.table or f.name].shape[1] for f in schema.of(*sides)]
@@ -49,16 +49,20 @@ def by_hand(pnn: PNN, schema: Schema, batch: Batch) -> Tensor:
     return torch.stack(logits)
 
 
-@pytest.mark.parametrize(("inner", "positions"), [(True, False), (False, False), (True, True)])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"inner_products": False}, {"position_embedding": True}, {"popularity": True}],
+    ids=str,
+)
 @pytest.mark.parametrize(
     "schema",
     [NO_PROFILE, SCHEMA, WITH_CONTEXT, EVERY_KIND],
     ids=["no profile", "no context", "context", "every kind"],
 )
 def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
-    schema: Schema, inner: bool, positions: bool
+    schema: Schema, options: dict[str, Any]
 ) -> None:
-    pnn = model(schema, inner_products=inner, position_embedding=positions)
+    pnn = model(schema, **options)
     batch = random_batch(LENGTHS, HISTORY_OF, schema)
     logits, loss = pnn(batch)
     assert loss is None

@@ -48,7 +48,8 @@ def of_values(schema: Schema, weights: dict[str, Tensor], batch: Batch, b: int) 
 def by_hand(wide_deep: WideDeep, schema: Schema, batch: Batch) -> Tensor:
     """``w x + w' φ(x) + w'' a + b``, each candidate for itself."""
     weights, logits = weights_of(wide_deep), []
-    inputs = InputsByHand(schema, weights, matches=wide_deep.config.matches)
+    config = wide_deep.config
+    inputs = InputsByHand(schema, weights, matches=config.matches, popularity=config.popularity)
     for b, r in enumerate(batch.history_of.tolist()):
         pooled = inputs.behaviours(batch, r).sum(0)
         target = inputs.row(batch.target, b, "item")
@@ -56,7 +57,7 @@ def by_hand(wide_deep: WideDeep, schema: Schema, batch: Batch) -> Tensor:
         logit = weights["logit.weight"] @ mlp(under(weights, "head."), x, "dice") + weights["logit.bias"]
         product = inputs.sequence(batch.history, batch, r, "item").sum(0) * target
         logit = logit + weights["crosses.weight"] @ torch.cat(
-            [pooled, target, product, inputs.matched(batch, b)]
+            [pooled, target, product, inputs.numbers(batch, b)]
         )
         if wide_deep.config.sparse_weights:
             logit = logit + of_values(schema, weights, batch, b)
@@ -64,14 +65,16 @@ def by_hand(wide_deep: WideDeep, schema: Schema, batch: Batch) -> Tensor:
     return torch.stack(logits)
 
 
-@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("options", [{}, {"sparse_weights": False}, {"popularity": True}], ids=str)
 @pytest.mark.parametrize(
     "schema",
     [NO_PROFILE, SCHEMA, WITH_CONTEXT, EVERY_KIND],
     ids=["no profile", "no context", "context", "every kind"],
 )
-def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(schema: Schema, sparse: bool) -> None:
-    wide_deep, batch = model(schema, sparse_weights=sparse), random_batch(LENGTHS, HISTORY_OF, schema)
+def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
+    schema: Schema, options: dict[str, Any]
+) -> None:
+    wide_deep, batch = model(schema, **options), random_batch(LENGTHS, HISTORY_OF, schema)
     logits, loss = wide_deep(batch)
     assert loss is None
     assert_same(logits, by_hand(wide_deep, schema, batch), list(wide_deep.parameters()))

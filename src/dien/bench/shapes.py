@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dien.config import RunConfig, TrainConfig
-from dien.data.batch import Batch, Columns
+from dien.data.batch import Batch, Columns, popularity_numbers
 from dien.data.features import Feature, Schema
 from dien.data.matches import matches_of
 from dien.models import DIENConfig
@@ -75,7 +75,15 @@ def schema(items: int = ITEMS) -> Schema:
     )
 
 
-def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0, matches: bool = False) -> Batch:
+def draw(
+    shape: Shape,
+    longest: int,
+    *,
+    items: int = ITEMS,
+    seed: int = 0,
+    matches: bool = False,
+    popularity: bool = False,
+) -> Batch:
     """Draw a batch, items and users uniformly: the caches have it no easier than on any real log.
 
     Args:
@@ -84,6 +92,7 @@ def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0, match
         items: in the vocabulary, "unknown" included; at least 3.
         seed: the same gives the same batch.
         matches: whether the batch has matches of target and history, as they are drawn.
+        popularity: whether it has the popularity of targets: numbers drawn uniformly.
     """
     random = torch.Generator().manual_seed(seed)
     R, B = shape.histories, shape.rows
@@ -107,6 +116,9 @@ def draw(shape: Shape, longest: int, *, items: int = ITEMS, seed: int = 0, match
         label=torch.randint(2, (B,), generator=random).float(),
         negatives=columns(1 + (history - 1 + other) % (items - 1)),  # any but the behaviour itself
     )
+    if popularity:
+        shape_of_it = B, popularity_numbers(len(schema(items).matched))
+        batch = replace(batch, popularity=torch.randint(10**6, shape_of_it, generator=random).float())
     return replace(batch, matches=_matches(batch, items)) if matches else batch
 
 
@@ -135,6 +147,13 @@ def draws(shape: Shape, config: RunConfig, *, items: int = ITEMS, batches: int =
     """Draw batches for a model; arguments as of :func:`draw`."""
     model = config.model
     return [
-        draw(shape, model.max_history, items=items, seed=seed, matches=model.matches)
+        draw(
+            shape,
+            model.max_history,
+            items=items,
+            seed=seed,
+            matches=model.matches,
+            popularity=model.popularity,
+        )
         for seed in range(batches)
     ]

@@ -21,6 +21,15 @@ def match_numbers(names: int) -> int:
     return 1 + 3 * names
 
 
+WINDOWS = 7, 28, 91
+"""Days before an impression in which popularity is counted, beside all time."""
+
+
+def popularity_numbers(names: int) -> int:
+    """Count the numbers of a candidate's popularity by so many names (:attr:`Batch.popularity`)."""
+    return (1 + len(WINDOWS)) * names + 2
+
+
 STEPS_AT_ONCE = 1 << 20
 """Steps that the candidates scored at once read at most, all together: a gigabyte of a DIEN of hidden 36."""
 
@@ -56,6 +65,8 @@ class Batch:
             the training rows; None where all count alike.
         matches: ``[B, 1 + 3 F]`` float32, how often the longer history has what each candidate has, and how
             long ago (:func:`dien.data.matches.matches_of`); None where no model asks for them.
+        popularity: ``[B, 4 F + 2]`` float32, how often everyone had what each candidate has before the
+            impression (:meth:`dien.data.popularity.Popularity.numbers`); None likewise.
         conversion: ``[B]`` float32, 1 where a click led to what it is for, 0 where not (so without a click),
             NaN where that is not known; None where the data does not say, and when scoring.
         user_row: ``[R]`` int64, the dataset's row of each user, by which GAUC groups: as a feature, users who
@@ -78,6 +89,7 @@ class Batch:
     weight: Tensor | None = None
     conversion: Tensor | None = None
     matches: Tensor | None = None
+    popularity: Tensor | None = None
 
     def __len__(self) -> int:
         return self.history_of.shape[0]

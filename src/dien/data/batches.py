@@ -24,6 +24,7 @@ from dien.data.history_filter import Found, search, wanted_values
 from dien.data.id_dropout import IdDropout
 from dien.data.matches import matches_of
 from dien.data.negative_sampling import PopularitySampler, negative_sampler
+from dien.data.popularity import popularity_of
 from dien.data.ragged import Ragged, ranges, row_of, to_offsets
 from dien.data.random_streams import RandomStreams
 from dien.data.tables import FeatureTable, SplitName, begins
@@ -107,6 +108,8 @@ class Batches:
         max_history: newest behaviours of each history.
         match_history: newest behaviours that matches are counted over, which may be more; None for a model
             that reads no matches.
+        popularity: whether candidates have numbers of how popular they are at the time of their impression
+            (:mod:`dien.data.popularity`); the behaviours of the dataset are sorted for it, once.
         filter_by: feature of items, or ``item``: each candidate then has a history of its own, the newest
             ``max_history`` of the behaviours that have its value (:mod:`dien.data.history_filter`); None for
             histories that all candidates of an impression share.
@@ -121,7 +124,8 @@ class Batches:
             wherever and whenever it is read: it follows from the seed and its place in the data alone.
         since: only impressions at this second or later.
         id_dropout: in [0, 1): share of the items and of the users of each batch whose ids are unknown there
-            (:class:`~dien.data.id_dropout.IdDropout`), whatever the split. Matches are counted before.
+            (:class:`~dien.data.id_dropout.IdDropout`), whatever the split. Matches and popularity
+            are counted before.
 
     Attributes:
         rows: candidates of an epoch.
@@ -129,6 +133,7 @@ class Batches:
     Raises:
         ValueError: ``batch_size`` or a number of behaviours is below 1, ``id_dropout`` is not in [0, 1), or
             there is no feature to filter by.
+        ConfigError: popularity is asked for, and no behaviour has a time.
     """
 
     def __init__(
@@ -145,6 +150,7 @@ class Batches:
         auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn",
         since: int | None = None,
         match_history: int | None = None,
+        popularity: bool = False,
         id_dropout: float = 0.0,
         filter_by: str | None = None,
         filter_history: int = 1000,
@@ -169,6 +175,7 @@ class Batches:
         self._dataset = dataset
         self._name, self._split = split, dataset.split(split)
         self._max_history, self._match_history = max_history, match_history
+        self._popularity = popularity_of(dataset) if popularity else None
         self._filter_by, self._searched = filter_by, filter_history if filter_by else max_history
         self._seed = seed
         self._per_positive = dataset.info.negatives.per_positive or 0
@@ -260,6 +267,9 @@ class Batches:
         )
         if self._match_history is not None:
             batch = self._with_matches(batch, chosen, target, impression_of)
+        if self._popularity is not None:
+            numbers = self._popularity.numbers(target, batch.target, split.time[chosen][impression_of])
+            batch = replace(batch, popularity=numbers)
         if self._id_dropout is None:
             return batch
         return self._id_dropout.apply(

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from dien.data.batch import Batch, match_numbers
+from dien.data.batch import Batch, match_numbers, popularity_numbers
 from dien.data.features import KINDS, Numeric, Schema, Side
 from dien.layers.embedding import NUMBERS, TABLES
 from dien.packed import Packed
@@ -41,13 +41,14 @@ class BatchCheck:
             "context": of("context"),
         }
 
-    def __call__(self, batch: Batch, *, negatives: bool, matches: bool) -> None:
+    def __call__(self, batch: Batch, *, negatives: bool, matches: bool, popularity: bool) -> None:
         """Refuse a batch that a model would misread or fail on; indices beyond a table are left to it.
 
         Args:
             batch: on the CPU its offsets and ``history_of`` are read, elsewhere shapes and types alone.
             negatives: whether the model reads them.
             matches: whether the model reads them; without any it cannot.
+            popularity: likewise.
 
         Raises:
             TypeError: a field or column is no tensor, or of the wrong type.
@@ -66,6 +67,8 @@ class BatchCheck:
             self._columns("negatives", batch.negatives, N, "behaviours (Batch.offsets)")
         if matches:
             self._expect_matches(batch.matches, B)
+        if popularity:
+            self._expect_popularity(batch.popularity, B)
         for field in ("label", "weight", "conversion"):
             value = getattr(batch, field)
             if value is None:
@@ -88,6 +91,22 @@ class BatchCheck:
             raise ValueError(
                 "Batch.matches: a length or a count is below 0 or NaN; expected 0 or more, and NaN only for "
                 "steps and seconds where nothing matches (dien.data.matches)"
+            )
+
+    def _expect_popularity(self, found: Tensor | None, B: int) -> None:
+        form = B, popularity_numbers(len(self._matched))
+        expected = f"{[*form]} of floating type, numbers of popularity by {', '.join(self._matched)}"
+        if found is None:
+            raise ValueError(
+                f"Batch.popularity: None; expected {expected}; take batches that have them (Batches(..., "
+                "popularity=config.popularity)), or a model with popularity=False"
+            )
+        if not isinstance(found, Tensor) or found.shape != form or not found.is_floating_point():
+            _refuse("popularity", found, expected)
+        if found.device.type == "cpu" and not ((found[:, :-2] >= 0).all() and not (found[:, -2:] < 0).any()):
+            raise ValueError(
+                "Batch.popularity: a number is below 0, or a count is NaN; expected 0 or more, and NaN only "
+                "for seconds where there is no behaviour (dien.data.popularity)"
             )
 
     def explain(self, batch: Batch, error: Exception) -> None:

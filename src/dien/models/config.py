@@ -103,6 +103,8 @@ class ModelConfig(Strict):
             other ids (category, brand, tags), and how long ago (docs/models.md). A GRU's state blurs them.
         match_history: newest behaviours that matches are counted over, whatever the model reads of them
             (``max_history``, ``filter_by``).
+        popularity: whether the head has numbers of how often everyone had the target's item, and each of its
+            other ids, before the impression, in all and lately (docs/models.md). The log must have times.
         position_embedding: whether each behaviour of a history has, beside its embedding, a learned vector of
             its place, counted from the newest behaviour; ``embedding_size`` wide. Its age is a feature of the
             data, ``time_since`` (docs/data.md).
@@ -124,6 +126,7 @@ class ModelConfig(Strict):
     filter_history: Count = 1000
     matches: bool = False
     match_history: Count = 1000
+    popularity: bool = False
     position_embedding: bool = False
     head_hidden: Widths = (200, 80)
     head_activation: Activation = "dice"

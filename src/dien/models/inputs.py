@@ -17,6 +17,7 @@ from dien.layers.tables import SharedTables
 from dien.models.checks import BatchCheck
 from dien.models.config import ModelConfig
 from dien.models.match_inputs import MatchInputs
+from dien.models.popularity_inputs import PopularityInputs
 from dien.ops import segment_sum
 
 
@@ -27,10 +28,11 @@ class Embedded(NamedTuple):
         history: ``[N, D + D_b]`` behaviours: the item, then the behaviour's own features, then its place.
         items: ``[N, D]`` the items alone of the history.
         target: ``[B, D]`` candidates.
-        profile: ``[B, ·]`` user and context of each candidate, and matches; of width 0 where there is none.
+        profile: ``[B, ·]`` user and context of each candidate, and ``numbers``; of width 0 where there is
+            none.
         negatives: ``[N, D]``, None where the batch has none or they were not asked for.
-        matches: ``[B, ·]`` matches of target and history, the last columns of ``profile``; of width 0 where
-            the model reads none.
+        numbers: ``[B, ·]`` matches of target and history, and popularity of the target, the last columns of
+            ``profile``; of width 0 where the model reads neither.
     """
 
     history: Tensor
@@ -38,7 +40,7 @@ class Embedded(NamedTuple):
     target: Tensor
     profile: Tensor
     negatives: Tensor | None
-    matches: Tensor
+    numbers: Tensor
 
 
 class Inputs(nn.Module):
@@ -49,6 +51,7 @@ class Inputs(nn.Module):
         width: width of a feature's embedding where the feature names none.
         sparse: whether the gradients of the tables are sparse (``model.sparse_gradients``).
         matches: whether the batch's matches of target and history are read (``model.matches``).
+        popularity: whether the popularity of the target is read (``model.popularity``).
         positions: places of a behaviour that have a vector, counted from the newest one: the longest history
             that is read (``model.position_embedding``); 0 for none.
         dropout: fraction of the numbers of embeddings that training drops (``model.embedding_dropout``).
@@ -59,8 +62,8 @@ class Inputs(nn.Module):
     Attributes:
         item_width: ``D``.
         history_width: ``D + D_b``.
-        profile_width: width of user, context and matches.
-        match_width: width of the matches; 0 where none are read.
+        profile_width: width of user, context, matches and popularity.
+        numbers_width: width of matches and popularity; 0 where neither is read.
         position_widths: of what a behaviour has of its place: one width or none.
     """
 
@@ -71,6 +74,7 @@ class Inputs(nn.Module):
         *,
         sparse: bool = True,
         matches: bool = False,
+        popularity: bool = False,
         positions: int = 0,
         dropout: float = 0.0,
     ) -> None:
@@ -89,8 +93,10 @@ class Inputs(nn.Module):
             FeatureEmbedding(features, width, tables) for features in sides
         )
         self.matches = MatchInputs(len(schema.matched)) if matches else None
-        self.match_width = 0 if self.matches is None else self.matches.width
-        self.item_width, self.profile_width = self.item.width, self.profile.width + self.match_width
+        self.popularity = PopularityInputs(len(schema.matched)) if popularity else None
+        of_numbers = (part for part in (self.matches, self.popularity) if part is not None)
+        self.numbers_width = sum(part.width for part in of_numbers)
+        self.item_width, self.profile_width = self.item.width, self.profile.width + self.numbers_width
         # No nn.Embedding: each row is read by every longer history, so that a dense gradient is the smaller.
         self.positions = nn.Parameter(INITIAL_STD * torch.randn(positions, width)) if positions else None
         self.position_widths = (width,) if positions else ()
@@ -105,6 +111,7 @@ class Inputs(nn.Module):
             config.embedding_size,
             sparse=config.sparse_gradients,
             matches=config.matches,
+            popularity=config.popularity,
             positions=config.max_history if config.position_embedding else 0,
             dropout=config.embedding_dropout,
         )
@@ -125,7 +132,12 @@ class Inputs(nn.Module):
                 are wrong; the message names the field and the feature.
             IndexError: an index beyond its feature's table; likewise.
         """
-        self._check(batch, negatives=negatives, matches=self.matches is not None)
+        self._check(
+            batch,
+            negatives=negatives,
+            matches=self.matches is not None,
+            popularity=self.popularity is not None,
+        )
         try:
             return self._embed(batch, negatives)
         except (IndexError, RuntimeError) as error:
@@ -153,14 +165,23 @@ class Inputs(nn.Module):
         if self.positions is not None:
             own.append(self.positions.index_select(0, _from_the_newest(batch.offsets)))
         history = torch.cat([items, *own], 1) if own else items
-        matches = profile = target.new_zeros(len(batch), 0)
+        profile = target.new_zeros(len(batch), 0)
         if self.profile.width:
             (profile,) = self._thinned(self.profile({**batch.user, **batch.context}))  # [R, ·]
             profile = profile.index_select(0, batch.history_of)
+        numbers = self._numbers(batch, target)
+        if numbers.shape[1]:
+            profile = torch.cat([profile, numbers], 1)
+        return Embedded(history, items, target, profile, rest[0] if rest else None, numbers)
+
+    def _numbers(self, batch: Batch, like: Tensor) -> Tensor:
+        """Make inputs ``[B, ·]`` of matches and popularity, of the type of a tensor."""
+        parts = [like.new_zeros(len(batch), 0)]
         if self.matches is not None and batch.matches is not None:
-            matches = self.matches(batch.matches).to(target.dtype)
-            profile = torch.cat([profile, matches], 1)
-        return Embedded(history, items, target, profile, rest[0] if rest else None, matches)
+            parts.append(self.matches(batch.matches).to(like.dtype))
+        if self.popularity is not None and batch.popularity is not None:
+            parts.append(self.popularity(batch.popularity).to(like.dtype))
+        return torch.cat(parts, 1)
 
     def _thinned(self, embedded: Iterable[Tensor]) -> list[Tensor]:
         """Drop numbers of embeddings in training, each by itself, and scale up what is left."""

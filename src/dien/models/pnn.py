@@ -71,7 +71,7 @@ class PNN(Model):
         product = pooled[:, : self.inputs.item_width] * embedded.target
         parts = [pooled, embedded.target, embedded.profile, product]
         if self.config.inner_products:
-            fields = torch.cat(parts[:3], 1)[:, : sum(self.widths)]  # matches are numbers, and no field
+            fields = torch.cat(parts[:3], 1)[:, : sum(self.widths)]  # matches and popularity are no fields
             parts.append(inner_products(fields, self.widths))
         x = torch.cat(parts, 1)
         logits = self.logit(self.head(x)).squeeze(1)  # [B]

@@ -44,7 +44,7 @@ class WideDeep(Model):
     cross-product transformations. A cross of target and history would need a weight for every pair of items:
     in its place stand the products of their embeddings, and these embeddings themselves, as in the code of
     DIEN's authors. Both parts are trained by the same optimiser, while Cheng et al. train the wide one by
-    FTRL with an L1 penalty. The wide part is linear in the matches, too.
+    FTRL with an L1 penalty. The wide part is linear in matches and popularity, too.
 
     Args:
         config: sizes.
@@ -63,7 +63,7 @@ class WideDeep(Model):
         self.head = head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
         # The logit has a bias for both parts.
-        self.crosses = nn.Linear(E + 2 * D + self.inputs.match_width, 1, bias=False)
+        self.crosses = nn.Linear(E + 2 * D + self.inputs.numbers_width, 1, bias=False)
         # A behaviour's item and a target's are two features: they share no weight.
         sides = (("item",), ("item", "behaviour"), ("user", "context")) if config.sparse_weights else ()
         features = (_alone(schema.of(*of)) for of in sides)
@@ -80,7 +80,7 @@ class WideDeep(Model):
         x = torch.cat([pooled, target, embedded.profile], 1)
         deep = self.logit(self.head(x))  # [B, 1]
         product = pooled[:, : self.inputs.item_width] * target
-        logits = deep + self.crosses(torch.cat([pooled, target, product, embedded.matches], 1))
+        logits = deep + self.crosses(torch.cat([pooled, target, product, embedded.numbers], 1))
         if self.config.sparse_weights:
             logits = logits + self._sparse(batch)
         return Prediction(logits.squeeze(1)).with_conversion(converted(self.conversion, x))

@@ -88,15 +88,18 @@ def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
     """Find what decides the rows, how they are trained on, and is not alike for all models."""
     settings = comparison.settings
     keys = [("training", key) for key in next(iter(settings.values()))["training"]]
-    for part, key in [*keys, *(("model", key) for key in ("max_history", "filter_by", "matches"))]:
+    for part, key in [*keys, *(("model", key) for key in _READ)]:
         values = {model: of[part].get(key) for model, of in settings.items()}
         if any(value != other for value in values.values() for other in values.values()):
             yield f"{part}.{key}", values
 
 
+_READ = "max_history", "filter_by", "matches", "popularity"
+"""Keys of models that say what is read of the rows."""
 _MEANING = {
     "model.max_history": ": they read histories of other lengths",
     "model.filter_by": ": they read other parts of the histories",
+    "model.popularity": ": some have the popularity of the target among their inputs",
     "model.matches": ": some have matches of target and history among their inputs",
 }
 

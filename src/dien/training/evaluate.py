@@ -171,7 +171,13 @@ def _open(
     dataset.check()
     model, config = run.load_model().to(place), run.config.model
     batches = evaluation_batches(
-        dataset, split, config.max_history, config.matched_history, config.filter_by, config.filter_history
+        dataset,
+        split,
+        config.max_history,
+        config.matched_history,
+        config.filter_by,
+        config.filter_history,
+        popularity=config.popularity,
     )
     return run, model, dataset, batches
 
@@ -192,6 +198,8 @@ def evaluation_batches(
     match_history: int | None = None,
     filter_by: str | None = None,
     filter_history: int = 1000,
+    *,
+    popularity: bool = False,
 ) -> Batches:
     """Batches of a split in the order on disk, with its stored negatives.
 
@@ -202,6 +210,10 @@ def evaluation_batches(
         match_history: newest behaviours that matches are counted over; None for a model that reads none.
         filter_by: feature of which a behaviour must have the candidate's value to be read; None for all.
         filter_history: newest behaviours that are searched for these.
+        popularity: whether candidates have numbers of how popular they are.
+
+    Raises:
+        ConfigError: popularity is asked for, and no behaviour has a time.
     """
     return Batches(
         dataset,
@@ -211,6 +223,7 @@ def evaluation_batches(
         match_history=match_history,
         filter_by=filter_by,
         filter_history=filter_history,
+        popularity=popularity,
     )
 
 

@@ -20,6 +20,7 @@ from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.id_dropout import sides_with_ids
 from dien.data.leakage import warn_of_leaking
+from dien.data.popularity import popularity_of
 from dien.data.tables import SplitName
 from dien.device import device_of
 from dien.errors import ConfigError, DataError, DatasetWarning, RunError
@@ -114,8 +115,9 @@ def fit(
     Raises:
         TypeError: an argument is of another type; the message says what is expected.
         ConfigError: no model has this name, there is no such device here, the model does not fit the data
-            (:func:`dien.models.build`), or vectors of ``training.pretrained`` are for no table of the model
-            or not as wide; or ``start_from`` is given with ``training.fresh_embeddings``.
+            (:func:`dien.models.build`), ``model.popularity`` is set and the data has no times, or vectors of
+            ``training.pretrained`` are for no table of the model or not as wide; or ``start_from`` is given
+            with ``training.fresh_embeddings``.
         RunError: ``out`` exists and ``resume`` was not asked for; it was started with another configuration,
             other data or from another run; the model or data does not extend that of ``start_from``; ``out``
             cannot be written; or training diverged.
@@ -132,6 +134,8 @@ def fit(
         _warn_of_ids(dataset)
     out, started = Path(out), time.perf_counter()
     expect_fitting(config.model, dataset.schema)
+    if config.model.popularity:
+        _warn_of_uncounted(dataset)
     with core_for_prefetch():
         threads = torch.get_num_threads()
     with owned(out, RunError):
@@ -313,6 +317,21 @@ def _warn_of_ids(dataset: Dataset) -> None:
             f"training.id_dropout has no effect on {side}s: their ids are hashed into buckets, or all were "
             "too rare to be a feature, so that none is ever unknown; prepare the data again without "
             f"ids.{side}.buckets, or leave the key out",
+            DatasetWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_uncounted(dataset: Dataset) -> None:
+    """Warn of behaviours that popularity passes over for want of a time.
+
+    Raises:
+        ConfigError: that is all of them.
+    """
+    if untimed := popularity_of(dataset).untimed:
+        warnings.warn(
+            f"model.popularity: {untimed:,} of {len(dataset.behaviours.item):,} behaviours of {dataset.path} "
+            "have no time and are not counted; give every entry of a history its time, and prepare again",
             DatasetWarning,
             stacklevel=3,
         )

@@ -91,6 +91,7 @@ class Trainer:
             auxiliary_negatives=settings.auxiliary_negatives,
             since=since(run),
             match_history=config.matched_history,
+            popularity=config.popularity,
             id_dropout=settings.id_dropout,
             filter_by=config.filter_by,
             filter_history=config.filter_history,
@@ -102,6 +103,7 @@ class Trainer:
             config.matched_history,
             config.filter_by,
             config.filter_history,
+            popularity=config.popularity,
         )
         self._valid_rows = len(dataset.splits["valid"].item)
         self._device = device_of(settings.device)
