@@ -13,7 +13,7 @@ import dien.layers.embedding
 from dien.data.batch import Columns
 from dien.data.features import Feature
 from dien.layers import FeatureEmbedding
-from dien.layers.embedding import INITIAL_STD, FixedVector, VectorProjection, embedding_tables
+from dien.layers.embedding import FixedVector, VectorProjection, embedding_tables
 from dien.packed import Packed
 from tests.embeddings import embedded, weights_by_feature
 from tests.equations import assert_same, weights_of
@@ -257,7 +257,7 @@ def test_vectors_have_the_right_derivatives_and_no_nan_reaches_them(
         assert torch.autograd.gradcheck(embed, torch.randn_like(embedding.weight).requires_grad_())
 
 
-def test_a_vector_of_length_one_starts_as_small_as_any_embedding_and_a_frozen_one_as_it_is() -> None:
+def test_a_vector_of_length_one_starts_smaller_through_a_map_and_as_it_is_where_frozen() -> None:
     torch.manual_seed(0)
     features = [
         Feature("text", "item", 300, "vector"),
@@ -268,7 +268,7 @@ def test_a_vector_of_length_one_starts_as_small_as_any_embedding_and_a_frozen_on
     vectors[0] = float("nan")
     (found,) = embedding({"text": vectors, "look": vectors})
     assert embedding.widths == (64, 300)
-    assert found[1:, :64].std().item() == pytest.approx(INITIAL_STD, rel=0.05)
+    assert found[1:, :64].std().item() == pytest.approx(0.1, rel=0.05)
     assert torch.equal(found[1:, 64:], vectors[1:])
     assert not found[0].any()
     assert repr(embedding) == "FeatureEmbedding(text: 300 numbers, 64; look: 300 numbers, 300)"

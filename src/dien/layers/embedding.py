@@ -15,6 +15,9 @@ from dien.ops import gather_rows
 from dien.packed import Packed, lengths_to_offsets
 
 INITIAL_STD = 0.01
+_MAP_STD = (
+    0.1  # of a map of vectors: at 0.01 it takes epochs to say anything, at 0.3 noise is learned by heart
+)
 
 
 class Feature(Protocol):
@@ -88,8 +91,9 @@ class NumberEmbedding(nn.Module):
 class VectorProjection(nn.Module):
     """Embeds a fixed vector by a learned linear map, and a missing one as a learned vector.
 
-    Vectors come scaled to a length of 1 or so (:class:`dien.data.features.encoders.ScaledVectors`): they
-    start as small as any embedding.
+    Vectors come scaled to a length of 1 or so (:class:`dien.data.features.encoders.ScaledVectors`): what is
+    made of them starts at a standard deviation of 0.1, so that they say something from the first step on, as
+    no row of a table can.
 
     Args:
         size: numbers of a vector.
@@ -99,7 +103,7 @@ class VectorProjection(nn.Module):
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(1 + size, width))  # missing, then the map
-        _initialise(self.weight)
+        _initialise(self.weight, _MAP_STD)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Embed vectors ``[n, size]``, all NaN where missing, returning ``[n, width]``."""
@@ -305,8 +309,8 @@ def _embed(feature: Feature, embedding: nn.Module, columns: Columns) -> tuple[Te
     return torch.split(joined, [_rows(column) for column in columns])
 
 
-def _initialise(weight: Tensor) -> None:
-    nn.init.normal_(weight, std=INITIAL_STD)
+def _initialise(weight: Tensor, std: float = INITIAL_STD) -> None:
+    nn.init.normal_(weight, std=std)
     with torch.no_grad():
         weight[0] = 0
 
