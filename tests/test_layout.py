@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"packed", "yaml_text", "ops.matches"},
     "device": {"config"},
     "run_info": {"data"},
-    "run": {"run_info", "calibration", "config", "models", "data", "tensors"},
+    "popularity_file": {"data", "tensors"},
+    "run": {"run_info", "popularity_file", "calibration", "config", "models", "data", "tensors"},
     "extension": {"run", "data"},
     "training": {
         "calibration",

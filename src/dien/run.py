@@ -11,6 +11,7 @@
       metrics.jsonl        a record every 100 steps and at each epoch's end; also metrics.csv, tensorboard/
       checkpoints/         the newest, to go on from, and the weights of the best epoch
       model.safetensors    those weights with their calibration, once training has ended: what scoring reads
+      popularity.safetensors  with model.popularity: when everyone had which item (dien.popularity_file)
       booster.safetensors  the teacher's (the booster), with Rocket Launching: only a warm start reads it
       result.json          the result of training, written last: there is one when the run is finished
       test.json            metrics of the test split, where dien compare has made the run
@@ -38,6 +39,7 @@ from dien.config import RunConfig, override, read_mapping
 from dien.data.changing import Attributes
 from dien.data.dataset import Dataset, attributes, load_vocabularies
 from dien.data.features import Schema, Side
+from dien.data.popularity import Popularity, popularity_of
 from dien.data.validity import wrong_features
 from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
@@ -45,6 +47,7 @@ from dien.folders import Folder
 from dien.models import Model, build
 from dien.models.space import shown
 from dien.places import making
+from dien.popularity_file import POPULARITY, read_popularity, write_popularity
 from dien.run_info import FORMAT, Origin, RunInfo, read_info
 from dien.tensors import expect_tensors, read_tensors
 
@@ -99,6 +102,7 @@ class Run:
         Raises:
             RunError: ``path`` is taken or cannot be written.
             DataError: another dataset has taken the place of ``data`` since it was opened.
+            ConfigError: ``model.popularity`` is set, and no behaviour has a time.
         """
         if path.exists():
             raise RunError(
@@ -116,6 +120,8 @@ class Run:
             (new / "checkpoints").mkdir()
             for file in _catalogue(data.schema):
                 _copy(data, file, new / file)
+            if config.model.popularity:
+                write_popularity(new / POPULARITY, popularity_of(data))
             data.expect_unchanged()
         return cls.open(path)
 
@@ -263,6 +269,11 @@ class Run:
     def vocabularies(self) -> dict[str, Vocabulary]:
         """Every vocabulary by the feature that owns it."""
         return load_vocabularies(self.folder, self.schema)
+
+    @cached_property
+    def popularity(self) -> Popularity:
+        """The behaviours that popularity is counted over, of a run with ``model.popularity``."""
+        return read_popularity(self.folder, self.schema.matched)
 
     def _table(self, name: str, side: Side) -> Attributes:
         """Read the features of a side whole, and check them: no score is read from beyond a table."""

@@ -169,7 +169,8 @@ def test_the_largest_values_and_times_keep_their_order_and_longer_logs_are_refus
     found = Occurrences.of(value, time, 0, 2**32 - 2)
     assert (np.diff(found.keys) > 0).all()
     now = np.full(2, 2**32 - 1)
-    assert found.counts(value[:2], now)[:, 0].tolist() == [2, 1]
-    assert found.first_and_last(value[:2], now).T.tolist() == [[2**32 - 1, 1], [1, 1]]
+    counts, ages = found.counts_and_ages(value[:2], now)
+    assert counts[:, 0].tolist() == [2, 1]
+    assert ages.tolist() == [[2**32 - 1, 1], [1, 1]]
     with pytest.raises(DataError, match=r"from second 0 to 4294967295 of 1970; expected 136 years at most"):
         Occurrences.of(value, time, 0, 2**32 - 1)

@@ -29,7 +29,7 @@ def without_matches(small_data: Dataset, tmp_path_factory: pytest.TempPathFactor
         )
     file = path / "before/config.yaml"
     config = yaml.safe_load(file.read_text())
-    for key in ("matches", "match_history", "filter_by", "filter_history"):
+    for key in ("matches", "match_history", "popularity", "filter_by", "filter_history"):
         del config["model"][key]
     file.write_text(yaml.safe_dump(config))
     return Run.open(path / "now"), Run.open(path / "before")

@@ -75,37 +75,59 @@ class Occurrences:
         Returns:
             ``[m, 1 + len(WINDOWS)]``: all, and those within each window, which its first second is in.
         """
-        since = [self._begin(value), *(self._place(value, time - days * DAY) for days in WINDOWS)]
-        return self._place(value, time)[:, None] - np.stack(since, axis=1)
+        places = self._places(value, time)
+        found: NDArray[np.int64] = (places[-1] - places[:-1]).T
+        return found
 
-    def first_and_last(self, value: NDArray[np.integer], time: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Count the seconds since the first and the last occurrence that :meth:`counts` counts.
+    def counts_and_ages(
+        self, value: NDArray[np.integer], time: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Count, and tell how long ago the first and the last of what is counted was.
 
         Args:
             value: ``[m]``.
             time: ``[m]`` seconds since 1970.
 
         Returns:
-            ``[2, m]``, NaN where there is none.
+            What :meth:`counts` gives; and seconds ``[m, 2]``, NaN where there is none.
         """
-        begin, end = self._begin(value), self._place(value, time)
+        places = self._places(value, time)
+        begin, end = places[0], places[-1]
+        ages = np.full((len(end), 2), np.nan)
         some = np.flatnonzero(end > begin)
-        since = np.full((2, len(value)), np.nan)
-        for row, place in zip(since, (begin, end - 1), strict=True):
-            row[some] = time[some] - self.first - self.keys[place[some]] % self._span
-        return since
+        for column, place in enumerate((begin, end - 1)):
+            then = self.first + self.keys[place[some]] % self._span
+            ages[some, column] = time[some] - then
+        return (end - places[:-1]).T, ages
+
+    def wrong(self) -> str | None:
+        """Say what is wrong with columns that somebody else may have made; None where nothing is."""
+        if not 0 <= self.last - self.first <= _LONGEST:
+            return f"from second {self.first} to {self.last}; expected 136 years at most"
+        if len(self.keys) and not (self._span <= self.keys[0] and self.keys[-1] < 2**31 * self._span):
+            return f"keys from {self.keys[0]} to {self.keys[-1]}; expected those of values from 1 to 2^31"
+        if (self.keys[1:] < self.keys[:-1]).any():
+            return "keys fall; expected them in order"
+        return None
 
     @property
     def _span(self) -> int:
         return self.last - self.first + 2
 
-    def _begin(self, value: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Find where each value begins."""
-        return np.searchsorted(self.keys, value.astype(np.int64) * self._span, "left")
+    def _places(self, value: NDArray[np.integer], time: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find where values begin: all of each, those of each window, and what is not before a time.
 
-    def _place(self, value: NDArray[np.integer], time: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find where of each value what is not before a time begins."""
-        return np.searchsorted(self.keys, self._keys(value, time), "left")
+        Returns:
+            ``[1 + len(WINDOWS) + 1, m]`` places in :attr:`keys`.
+        """
+        begin = value.astype(np.int64) * self._span
+        windows = (self._keys(value, time - days * DAY) for days in WINDOWS)
+        wanted = np.stack([begin, *windows, self._keys(value, time)])
+        order = np.argsort(wanted, axis=None)  # neighbours are found in the same part of memory
+        found = np.empty(wanted.size, np.int64)
+        found[order] = np.searchsorted(self.keys, wanted.ravel()[order], "left")
+        places: NDArray[np.int64] = found.reshape(wanted.shape)
+        return places
 
     def _keys(self, value: NDArray[np.integer], time: NDArray[np.int64]) -> NDArray[np.int64]:
         return value.astype(np.int64) * self._span + (np.clip(time, self.first, self.last + 1) - self.first)
@@ -206,15 +228,15 @@ class Popularity:
         F = len(self.occurrences)
         found = np.zeros((len(item), popularity_numbers(F)), np.float32)
         item = np.maximum(item, 0)
+        counts: NDArray[np.number]
         for f, (name, occurrences) in enumerate(self.occurrences.items()):
             if name == "item":
-                counts: NDArray[np.number] = occurrences.counts(item, time)
+                counts, found[:, -2:] = occurrences.counts_and_ages(item, time)
             elif isinstance(column := features[name], Packed):
                 counts = _mean_counts(occurrences, column, time)
             else:
                 counts = occurrences.counts(column.numpy(), time)
             found[:, f:-2:F] = counts
-        found[:, -2:] = self.occurrences["item"].first_and_last(item, time).T
         return torch.from_numpy(found)
 
 

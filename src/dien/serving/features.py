@@ -127,6 +127,7 @@ class RequestFields:
         behaviours: a field for each feature that the entries of a history bring along.
         times: ``times`` of the history and ``time`` of the request, where the run has ``time_since``, matches
             with times, or features that change over time.
+        popular: whether the model reads popularity, which is that of ``time``.
         timed: whether the run's log has times, and not merely an order.
         changing: names of the latter.
         ages: whether the model reads how long ago matches were.
@@ -161,6 +162,7 @@ class RequestFields:
         self.changing = tuple(f.name for f in run.schema.features if f.changes)
         self.timed = clock.times is None or not clock.times.ordered
         self.ages = self.timed and run.config.model.matches
+        self.popular = run.config.model.popularity
         own_histories = dataset.get("recipe", {}).get("history") == "row"
         self.always_aged = self.ages and (not own_histories or TIME_SINCE in self.features)
         if TIME_SINCE in self.features or self.changing or self.ages:
@@ -170,7 +172,7 @@ class RequestFields:
     def all(self) -> tuple[Field, ...]:
         """Every field, those that each request must have first."""
         features = *self.context, *self.behaviours, *self.candidates, *self.user
-        times = self.times or ((self.time,) if self.from_time else ())
+        times = self.times or ((self.time,) if self.from_time or self.popular else ())
         return USER, HISTORY, CANDIDATES, *features, *times
 
     def as_in_log(self, field: Field, log: LogForm | None) -> Field:

@@ -70,6 +70,8 @@ def score_file(
         result.missing_behaviours = _named((*fields.behaviours, *of_since), lacking)
         fields.warn_of_latest(lacking)
         fields.warn_of_ageless(result.ageless_matches, result.candidates, lacking)
+        if scorer.popularity is not None:
+            scorer.popularity.warn(result.timeless_candidates, result.late_candidates, result.candidates)
     return result
 
 

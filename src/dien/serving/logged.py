@@ -188,6 +188,8 @@ def score_pairs(
         result.missing_behaviours = ("time",) if TIME_SINCE in fields.features and "time" in lacking else ()
         fields.warn_of_latest(lacking)
         fields.warn_of_ageless(result.ageless_matches, result.candidates, lacking)
+        if scorer.popularity is not None:
+            scorer.popularity.warn(result.timeless_candidates, result.late_candidates, result.candidates)
         logged.warn_of_late(result.requests)
     return result
 

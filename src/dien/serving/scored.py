@@ -28,6 +28,9 @@ class ScoredFile:
         untimed_behaviours: those whose age is not known, where matches have one: the request gives not both
             ``times`` and ``time``.
         ageless_matches: candidates with a match whose age is not known, where matches have one.
+        timeless_candidates: candidates of requests without a time, where the model reads popularity.
+        late_candidates: candidates of requests more than a day later than the last behaviour that popularity
+            is counted over.
         described_candidates: candidates of which the request gives a feature (docs/requests.md).
         described_users: users, likewise.
         missing_context: context features of the run that no request has: they counted as unknown.
@@ -47,6 +50,8 @@ class ScoredFile:
     unknown_behaviours: int = 0
     untimed_behaviours: int = 0
     ageless_matches: int = 0
+    timeless_candidates: int = 0
+    late_candidates: int = 0
     described_candidates: int = 0
     described_users: int = 0
     missing_context: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ from dien.serving.features import (
     Field,
     RequestFields,
 )
+from dien.serving.popular import KnownPopularity
 from dien.serving.scored import ScoredFile
 from dien.serving.unknown_items import UnknownItems
 
@@ -90,6 +91,7 @@ class Scorer:
                 )
             self.calibration = self.calibration.for_base_rate(base_rate)
         self.fields = RequestFields(run)
+        self.popularity = KnownPopularity.of(run, data)
         self._told_of_ageless = False
 
     def __repr__(self) -> str:
@@ -157,7 +159,7 @@ class Scorer:
                 size says the unit), text as 2024-01-31T10:00:00Z, or typed; one without a zone is of that of
                 the log.
             time: of the request, likewise; a feature ``from_time`` follows from it where it is not given,
-                and what changes over time is as it was then.
+                and what changes over time, and popularity, is as it was then.
             candidate_features: of some item features, a raw value for each candidate: it counts in place of
                 the run's own, which it has for items it knows. None is not given.
             user_features: of some user features, a raw value, likewise.
@@ -239,12 +241,13 @@ class Scorer:
             behaviours: encoded behaviour features of the histories, ``time_since`` included.
             candidate_features: item features of candidates ``[B]`` that count in place of the run's.
             user_features: user features ``[R]``, likewise.
-            time: ``[R]`` seconds since 1970 of the requests, where features change or matches are counted;
-                None for the latest values, and matches of unknown age.
+            time: ``[R]`` seconds since 1970 of the requests, where features change, or matches or popularity
+                are counted; None for the latest values, matches of unknown age, and the popularity of the end
+                of the log.
             times: of the histories' entries, likewise.
             conversions: as for :meth:`score`.
-            result: where to count the candidates with matches whose age is not known; None warns of them,
-                once in the scorer's life.
+            result: where to count the candidates with matches whose age is not known, or whose popularity is
+                not; None warns of them, once in the scorer's life.
 
         Returns:
             ``[B]`` probabilities, with ``conversions`` ``[2, B]``.
@@ -313,6 +316,9 @@ class Scorer:
                 batch = replace(batch, matches=matches)
                 if self.fields.ages:
                     ageless += int(without_age(matches, len(self.run.schema.matched)).sum())
+            if self.popularity is not None:
+                numbers = self.popularity.numbers(candidates[now], batch.target, at)
+                batch = replace(batch, popularity=numbers)
             if user_features:
                 at = None if time is None else time[first:last]
                 some = slice(first, last)
@@ -326,9 +332,14 @@ class Scorer:
             if conversions:
                 of_conversions = None if self.calibration is None else self.calibration.conversions
                 scores[1, now] = _probabilities(prediction.conversion, of_conversions)
+        timeless, late = (0, 0) if self.popularity is None else self.popularity.short_of(time, counts)
         if result is not None:
             result.ageless_matches += ageless
-        elif ageless and not self._told_of_ageless:
+            result.timeless_candidates += timeless
+            result.late_candidates += late
+        elif self.popularity is not None:
+            self.popularity.warn(timeless, late, len(candidates), once=True)
+        if result is None and ageless and not self._told_of_ageless:
             self._told_of_ageless = True
             lacking = [name for name, given in (("times", times), ("time", time)) if not _any_known(given)]
             self.fields.warn_of_ageless(ageless, len(candidates), lacking, once=True)
