@@ -321,7 +321,9 @@ def _with_new_keys(stored: dict[str, Any]) -> dict[str, Any]:
     Only keys whose default is not what earlier models did are named here.
     """
     model = stored.get("model")
-    return stored if not isinstance(model, dict) else {**stored, "model": {"matches": False, **model}}
+    if not isinstance(model, dict):
+        return stored
+    return {**stored, "model": {"matches": False, "match_dropout": 0.0, **model}}
 
 
 def training_weights(name: str) -> str:

@@ -103,6 +103,8 @@ class ModelConfig(Strict):
             other ids (category, brand, tags), and how long ago (docs/models.md). A GRU's state blurs them.
         match_history: newest behaviours that matches are counted over, whatever the model reads of them
             (``max_history``, ``filter_by``).
+        match_dropout: fraction of the candidates whose matches training hides. With them always in sight the
+            embeddings learn too little where rows are few (docs/ablations.md).
         popularity: whether the head has numbers of how often everyone had the target's item, and each of its
             other ids, before the impression, in all and lately (docs/models.md). The log must have times.
         position_embedding: whether each behaviour of a history has, beside its embedding, a learned vector of
@@ -126,6 +128,7 @@ class ModelConfig(Strict):
     filter_history: Count = 1000
     matches: bool = False
     match_history: Count = 1000
+    match_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     popularity: bool = False
     position_embedding: bool = False
     head_hidden: Widths = (200, 80)
@@ -167,5 +170,5 @@ class ModelConfig(Strict):
         Returns:
             For each such key, the key whose value makes it so.
         """
-        idle = {} if self.matches else {"match_history": "matches"}
+        idle = {} if self.matches else {"match_history": "matches", "match_dropout": "matches"}
         return idle if self.filter_by is not None else {**idle, "filter_history": "filter_by"}

@@ -51,6 +51,7 @@ class Inputs(nn.Module):
         width: width of a feature's embedding where the feature names none.
         sparse: whether the gradients of the tables are sparse (``model.sparse_gradients``).
         matches: whether the batch's matches of target and history are read (``model.matches``).
+        match_dropout: fraction of the candidates whose matches training hides (``model.match_dropout``).
         popularity: whether the popularity of the target is read (``model.popularity``).
         positions: places of a behaviour that have a vector, counted from the newest one: the longest history
             that is read (``model.position_embedding``); 0 for none.
@@ -74,6 +75,7 @@ class Inputs(nn.Module):
         *,
         sparse: bool = True,
         matches: bool = False,
+        match_dropout: float = 0.0,
         popularity: bool = False,
         positions: int = 0,
         dropout: float = 0.0,
@@ -92,7 +94,7 @@ class Inputs(nn.Module):
         self.item, self.profile, self.behaviour = (
             FeatureEmbedding(features, width, tables) for features in sides
         )
-        self.matches = MatchInputs(len(schema.matched)) if matches else None
+        self.matches = MatchInputs(len(schema.matched), match_dropout) if matches else None
         self.popularity = PopularityInputs(len(schema.matched)) if popularity else None
         of_numbers = (part for part in (self.matches, self.popularity) if part is not None)
         self.numbers_width = sum(part.width for part in of_numbers)
@@ -111,6 +113,7 @@ class Inputs(nn.Module):
             config.embedding_size,
             sparse=config.sparse_gradients,
             matches=config.matches,
+            match_dropout=config.match_dropout,
             popularity=config.popularity,
             positions=config.max_history if config.position_embedding else 0,
             dropout=config.embedding_dropout,

@@ -25,8 +25,13 @@ class MatchInputs(nn.Module):
                                time is not known
         count > 0              whether any matches, F numbers
 
+    Training hides the matches of some candidates: all of their inputs are 0 then, as those of no candidate
+    else. With matches always in sight a network learns by them what it might have learned by embeddings, and
+    where rows are few these stay poor (docs/ablations.md).
+
     Args:
         names: ``F``.
+        dropout: fraction of the candidates whose matches training hides.
 
     Attributes:
         width: ``1 + 4 F``.
@@ -35,8 +40,9 @@ class MatchInputs(nn.Module):
     _unit: Tensor
     _size: Tensor
 
-    def __init__(self, names: int) -> None:
+    def __init__(self, names: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self._dropout = dropout
         self.width = 1 + 4 * names
         self._names = names
         unit = torch.ones(match_numbers(names))
@@ -52,4 +58,7 @@ class MatchInputs(nn.Module):
         """Turn ``[B, 1 + 3 F]`` (:func:`dien.data.matches.matches_of`) into ``[B, 1 + 4 F]``."""
         logs = torch.log1p(matches * self._unit) * self._size
         some = (matches[:, 1 : 1 + self._names] > 0).to(logs.dtype)
-        return torch.cat([logs.nan_to_num(_NONE), some], 1)
+        found = torch.cat([logs.nan_to_num(_NONE), some], 1)
+        if self.training and self._dropout:
+            found = found * (torch.rand(len(found), 1, device=found.device) >= self._dropout)
+        return found
