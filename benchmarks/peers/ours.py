@@ -20,6 +20,7 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
         hidden_size=shape.hidden,
         max_history=shape.longest,
         matches=False,  # the peers have none
+        auxiliary_steps="all",  # likewise
         attention="mlp",
         attention_hidden=tuple(ATTENTION),
         auxiliary_hidden=tuple(AUXILIARY),

@@ -323,7 +323,10 @@ def _with_new_keys(stored: dict[str, Any]) -> dict[str, Any]:
     model = stored.get("model")
     if not isinstance(model, dict):
         return stored
-    return {**stored, "model": {"matches": False, "match_dropout": 0.0, **model}}
+    new: dict[str, Any] = {"matches": False, "match_dropout": 0.0}
+    if "auxiliary_weight" in model:
+        new["auxiliary_steps"] = "all"
+    return {**stored, "model": new | model}
 
 
 def training_weights(name: str) -> str:

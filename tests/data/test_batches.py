@@ -354,3 +354,20 @@ def test_the_rows_of_a_batch_say_where_its_candidates_stand_in_the_split(every_k
         found += batch.rows.tolist()
     assert sorted(found) == list(range(len(split.item)))
     assert (found == sorted(found)) is not shuffle
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 9), st.sampled_from([1, 16, 500]), st.integers(0, 99))
+def test_an_epoch_marks_each_behaviour_that_training_reads_once(data, longest, size, seed):
+    split, behaviours = data.splits["train"], data.behaviours
+    options = {"batch_size": size, "max_history": longest, "seed": seed, "auxiliary": True}
+    marks = [
+        [batch.supervised for batch in Batches(data, "train", **options, **more).epoch(1)]
+        for more in ({"auxiliary_steps": "new"}, {"auxiliary_steps": "new", "shuffle": True}, {})
+    ]
+    ends = zip(split.user.tolist(), split.end.tolist(), strict=True)
+    read = [k for user, end in ends for k in range(max(int(behaviours.offsets[user]), end - longest), end)]
+    marked = np.array(read)[torch.cat(marks[0]).numpy()]
+    assert sorted(marked) == sorted(set(read))
+    assert int(torch.cat(marks[1]).sum()) == len(marked)  # whatever the order
+    assert set(marks[2]) == {None}

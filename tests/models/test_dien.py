@@ -103,10 +103,11 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
     return torch.stack(logits), terms
 
 
-def averaged(terms: list[Tensor], average: str) -> Tensor:
+def averaged(terms: list[Tensor], config: DIENConfig) -> Tensor:
     """The auxiliary loss of ``LENGTHS`` from its terms."""
-    R, longest = len(LENGTHS), max(LENGTHS)
-    divisor = {"pairs": len(terms), "histories": R, "positions": R * (longest - 1)}[average]
+    R, B, longest = len(LENGTHS), len(HISTORY_OF), max(LENGTHS)
+    pairs = len(terms) if config.auxiliary_steps == "all" else max(len(terms), 2 * 3 * B)
+    divisor = {"pairs": pairs, "histories": R, "positions": R * (longest - 1)}[config.auxiliary_average]
     return torch.stack(terms).sum() / divisor
 
 
@@ -129,7 +130,7 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
     expected, terms = by_hand(dien, SCHEMA, batch)
     assert_same(logits, expected, list(dien.parameters()))
     assert loss is not None
-    assert_same(loss, averaged(terms, average), list(dien.parameters()))
+    assert_same(loss, averaged(terms, dien.config), list(dien.parameters()))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,7 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         {"auxiliary_activation": "sigmoid"},
         {"auxiliary_affine": True},
         {"auxiliary_average": "positions"},
+        {"auxiliary_steps": "all"},
         {"head_affine": True},
         {"head_activation": "silu"},
         {"head_activation": "silu", "head_batch_norm": True},
@@ -178,7 +180,27 @@ def test_every_option_follows_the_equations_too(schema: Schema, options: dict[st
     expected, terms = by_hand(dien, schema, batch)
     assert_same(logits, expected, list(dien.parameters()))
     assert loss is not None
-    assert_same(loss, averaged(terms, dien.config.auxiliary_average), list(dien.parameters()))
+    assert_same(loss, averaged(terms, dien.config), list(dien.parameters()))
+
+
+@given(marked=st.lists(st.booleans(), min_size=sum(LENGTHS), max_size=sum(LENGTHS)), few=st.booleans())
+def test_the_auxiliary_loss_is_of_the_steps_before_new_behaviours_alone(
+    marked: list[bool], few: bool
+) -> None:
+    dien, batch = model(auxiliary_steps="new"), random_batch(LENGTHS, HISTORY_OF)
+    batch = batch if few else candidates(batch, [0])  # with one candidate three new behaviours are enough
+    _, terms = by_hand(dien, SCHEMA, batch)
+    is_next = [t > 0 for length in (batch.offsets[1:] - batch.offsets[:-1]).tolist() for t in range(length)]
+    marked = marked[: len(is_next)]
+    new = [mark for mark, wanted in zip(marked, is_next, strict=True) if wanted]
+    loss = dien(replace(batch, supervised=torch.tensor(marked))).auxiliary_loss
+    pairs = zip(terms[::2], terms[1::2], strict=True)
+    total = sum((a + b for mark, (a, b) in zip(new, pairs, strict=True) if mark), torch.zeros(()).double())
+    assert_same(loss, total / max(2 * sum(new), 2 * 3 * len(batch)), list(dien.parameters()))
+    of_all = model(auxiliary_steps="all")
+    assert_same(
+        of_all(replace(batch, supervised=torch.tensor(marked))).auxiliary_loss, torch.stack(terms).mean()
+    )
 
 
 @pytest.mark.parametrize("preset", [DIENConfig.authors(), DIENConfig.recbole()])
@@ -230,6 +252,7 @@ def test_keys_without_effect_change_neither_the_loss_nor_its_gradients(
     config: DIENConfig, other: dict[str, Any]
 ) -> None:
     batch = random_batch(LENGTHS, HISTORY_OF)
+    config = config.model_copy(update={"match_dropout": 0.0})
     assert other.keys() <= config.without_effect().keys()
     one, two = (DIEN(found, SCHEMA) for found in (config, config.model_copy(update=other)))
     unused = () if config.auxiliary_weight else ("extractor.auxiliary_net.", "extractor.auxiliary_affine.")

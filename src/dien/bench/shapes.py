@@ -59,7 +59,7 @@ def paper() -> RunConfig:
     the paper there are no matches.
     """
     return RunConfig(
-        model=DIENConfig(attention="mlp", max_history=100, matches=False),
+        model=DIENConfig(attention="mlp", max_history=100, matches=False, auxiliary_steps="all"),
         training=TrainConfig(batch_size=1024),
     )
 

@@ -61,6 +61,8 @@ class Batch:
         label: ``[B]`` float32, 1 clicked and 0 not; None when scoring.
         negatives: item features ``[N]``, for each behaviour an item other than it (auxiliary loss, eq. 6);
             None when scoring.
+        supervised: ``[N]`` bool, the behaviours that the auxiliary loss has states predict; None for all of
+            them.
         weight: ``[B]`` float32, how much each candidate counts in the loss and the metrics, over the mean of
             the training rows; None where all count alike.
         matches: ``[B, 1 + 3 F]`` float32, how often the longer history has what each candidate has, and how
@@ -90,6 +92,7 @@ class Batch:
     conversion: Tensor | None = None
     matches: Tensor | None = None
     popularity: Tensor | None = None
+    supervised: Tensor | None = None
 
     def __len__(self) -> int:
         return self.history_of.shape[0]

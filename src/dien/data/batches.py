@@ -122,6 +122,9 @@ class Batches:
             clicked, where the data says so, else an item by popularity.
         auxiliary_negatives: ``redrawn`` draws it anew for each batch; ``fixed`` has the same for a behaviour
             wherever and whenever it is read: it follows from the seed and its place in the data alone.
+        auxiliary_steps: ``new`` marks the behaviours that no earlier impression of the user in the split has
+            read (``Batch.supervised``): each is marked once an epoch. ``all`` marks none, nor is any with
+            ``filter_by``.
         since: only impressions at this second or later.
         id_dropout: in [0, 1): share of the items and of the users of each batch whose ids are unknown there
             (:class:`~dien.data.id_dropout.IdDropout`), whatever the split. Matches and popularity
@@ -148,6 +151,7 @@ class Batches:
         negatives: Literal["redrawn", "stored"] = "stored",
         auxiliary: bool = False,
         auxiliary_negatives: Literal["redrawn", "fixed"] = "redrawn",
+        auxiliary_steps: Literal["all", "new"] = "all",
         since: int | None = None,
         match_history: int | None = None,
         popularity: bool = False,
@@ -184,6 +188,7 @@ class Batches:
         self._sampler = negative_sampler(by, dataset.popularity, dataset.items.get(by)) if redraw else None
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
         self._changes = any(feature.changes for feature in dataset.schema.features)
+        self._auxiliary_new = auxiliary and auxiliary_steps == "new" and filter_by is None
         self._auxiliary_fixed = auxiliary_negatives == "fixed"
         self._id_dropout = IdDropout(dataset.schema, id_dropout) if id_dropout else None
         self._order = BatchSampler(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
@@ -247,6 +252,7 @@ class Batches:
             of_history = chosen[found.source]
         history, user, time = behaviours.item[place], split.user[of_history], split.time[of_history]
         negatives = self._negatives(rng, place, history) if self._auxiliary else None
+        supervised = self._new(chosen, place, offsets) if self._auxiliary_new else None
         batch = assemble(
             self._dataset.items,
             self._dataset.users,
@@ -265,6 +271,8 @@ class Batches:
             weight=None if split.weight is None else self._weight(split.weight[candidate]),
             conversion=None if split.conversion is None else split.conversion[candidate],
         )
+        if supervised is not None:
+            batch = replace(batch, supervised=torch.from_numpy(supervised))
         if self._match_history is not None:
             batch = self._with_matches(batch, chosen, target, impression_of)
         if self._popularity is not None:
@@ -323,6 +331,19 @@ class Batches:
             timed=dataset.info.timed,
         )
         return replace(batch, matches=found)
+
+    def _new(
+        self, impression: NDArray[np.int64], place: NDArray[np.int64], offsets: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Tell which behaviours ``[N]`` the impression before it, ``[R]``, of the same user does not have.
+
+        Impressions are in order of user and of the end of their histories. Histories that stand in the rows
+        of a log are each behaviours of their own.
+        """
+        user, before = self._split.user, np.maximum(impression - 1, 0)
+        same = (impression > 0) & (user[before] == user[impression])
+        seen = np.where(same, self._split.end[before], 0)  # [R] places below are no news
+        return place >= np.repeat(seen, np.diff(offsets))
 
     def _weight(self, weight: NDArray[np.float32]) -> NDArray[np.float32]:
         """Divide weights ``[B]`` by the mean of the training rows, so that their scale does not matter."""

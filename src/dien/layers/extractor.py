@@ -18,6 +18,10 @@ from dien.packed import Packed
 
 Average = Literal["pairs", "histories", "positions"]
 
+STEPS_A_CANDIDATE = 3
+"""New behaviours for each candidate from which on the auxiliary loss has its full weight. On last reviews of
+Amazon, on which that weight was found, there are 3.3 (docs/ablations.md)."""
+
 
 class InterestExtractor(nn.Module):
     """Extracts an interest state after every behaviour (eq. 2-5), with an auxiliary loss (eq. 6).
@@ -85,7 +89,14 @@ class InterestExtractor(nn.Module):
         """Extract interest states as :meth:`states`, of the same argument."""
         return packed_gru(self.gru, keys, self.reset)
 
-    def loss(self, states: Tensor, items: Packed, negatives: Tensor) -> Tensor:
+    def loss(
+        self,
+        states: Tensor,
+        items: Packed,
+        negatives: Tensor,
+        supervised: Tensor | None = None,
+        candidates: int | None = None,
+    ) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
 
         The state after a step has to distinguish the next behaviour from a negative that was drawn for it.
@@ -94,6 +105,10 @@ class InterestExtractor(nn.Module):
             states: ``[N, H]``.
             items: values ``[N, D]``, the items of the behaviours.
             negatives: ``[N, D]``, for each behaviour an item that was not clicked.
+            supervised: ``[N]`` bool, the behaviours to be told from their negatives; None for all.
+            candidates: ``B`` of the batch; with averaging over pairs, the loss is smaller in proportion where
+                the batch has fewer than ``STEPS_A_CANDIDATE`` such behaviours for each of them. None leaves
+                it as it is.
 
         Returns:
             A scalar; zero where no history has two behaviours.
@@ -105,7 +120,12 @@ class InterestExtractor(nn.Module):
         last = torch.zeros(items.values.shape[0], dtype=torch.bool, device=states.device)
         last[items.offsets[1:][lengths > 0] - 1] = True
         now = torch.nonzero(~last).squeeze(1)  # [S] steps that have a next one
-        return self._loss(states, items.values, negatives, now, 1, lengths - 1)
+        if supervised is not None:
+            now = now[supervised[now + 1]]
+        loss = self._loss(states, items.values, negatives, now, 1, lengths - 1)
+        if candidates is None or self.average != "pairs":
+            return loss
+        return loss * min(1.0, now.shape[0] / (STEPS_A_CANDIDATE * candidates))
 
     def _loss(
         self, states: Tensor, items: Tensor, negatives: Tensor, now: Tensor, ahead: int, steps: Tensor

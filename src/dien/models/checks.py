@@ -65,6 +65,9 @@ class BatchCheck:
         self._columns("context", batch.context, R, "histories (Batch.offsets)")
         if negatives and batch.negatives is not None:
             self._columns("negatives", batch.negatives, N, "behaviours (Batch.offsets)")
+            marked = batch.supervised
+            if marked is not None and (marked.shape != (N,) or marked.dtype != torch.bool):
+                _refuse("supervised", marked, f"[{N}] of type bool, for each of {N} behaviours")
         if matches:
             self._expect_matches(batch.matches, B)
         if popularity:

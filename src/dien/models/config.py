@@ -142,6 +142,11 @@ class ModelConfig(Strict):
         return False
 
     @property
+    def supervised_steps(self) -> Literal["all", "new"]:
+        """Steps that need one, as batches take it (``Batches(auxiliary_steps=...)``)."""
+        return "all"
+
+    @property
     def matched_history(self) -> int | None:
         """Newest behaviours that matches are counted over, as batches take it; None without matches."""
         return self.match_history if self.matches else None

@@ -74,6 +74,11 @@ class DIENConfig(ModelConfig):
         auxiliary_average: ``pairs`` averages over every click and non-click, as RecBole; ``histories`` sums
             steps and both terms and averages over histories, as eq. (6); ``positions`` averages that sum over
             the ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors' code.
+        auxiliary_steps: the steps that have the loss. ``all``: those of each history that is read. ``new``:
+            those that no earlier training impression of the user has read, so that each behaviour has the
+            loss once an epoch; and where a batch has fewer than three of them for each candidate, the mean
+            over ``pairs`` weighs less in proportion. Where every behaviour is a target, there are few. With
+            ``filter_by``, all are new.
         target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
@@ -106,6 +111,7 @@ class DIENConfig(ModelConfig):
     auxiliary_activation: Activation | Literal["none"] = "prelu"
     auxiliary_affine: bool = False
     auxiliary_average: Literal["pairs", "histories", "positions"] = "pairs"
+    auxiliary_steps: Literal["all", "new"] = "new"
     target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
     behaviour_attention: bool = False
@@ -118,6 +124,11 @@ class DIENConfig(ModelConfig):
     def needs_negatives(self) -> bool:
         """Whether there is an auxiliary loss."""
         return self.auxiliary_weight > 0
+
+    @property
+    def supervised_steps(self) -> Literal["all", "new"]:
+        """Steps that have the auxiliary loss."""
+        return self.auxiliary_steps
 
     def without_effect(self) -> dict[str, str]:
         """Name the keys of another attention or GRU, and of the auxiliary loss where it has no weight."""
@@ -136,7 +147,7 @@ class DIENConfig(ModelConfig):
     @classmethod
     def paper(cls) -> DIENConfig:
         """Follow the paper's equations; what they leave open is set to what trains best."""
-        return cls(matches=False, auxiliary_weight=1.0, auxiliary_average="histories")
+        return cls(matches=False, auxiliary_weight=1.0, auxiliary_average="histories", auxiliary_steps="all")
 
     @classmethod
     def authors(cls) -> DIENConfig:
@@ -167,6 +178,7 @@ class DIENConfig(ModelConfig):
             auxiliary_activation="sigmoid",
             auxiliary_affine=True,
             auxiliary_average="positions",
+            auxiliary_steps="all",
             target_weight=0.5,
             pooled_history=True,
             head_affine=True,
@@ -196,6 +208,7 @@ class DIENConfig(ModelConfig):
             auxiliary_hidden=widths,
             auxiliary_activation="none",
             auxiliary_average="pairs",
+            auxiliary_steps="all",
             head_hidden=widths,
             head_activation="silu",
             head_batch_norm=True,
@@ -305,7 +318,8 @@ class DIEN(Model):
         loss = None
         if embedded.negatives is not None:
             items = Packed(embedded.items, batch.offsets)  # values [N, D]
-            loss = self.extractor.loss(states, items, embedded.negatives)
+            new = (batch.supervised, len(batch)) if self.config.auxiliary_steps == "new" else (None, None)
+            loss = self.extractor.loss(states, items, embedded.negatives, *new)
         return Prediction(logits, loss).with_conversion(converted(self.conversion, x))
 
     def _expect_no_training(self) -> None:

@@ -310,6 +310,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             auxiliary_hidden=widths,
             auxiliary_activation=switches.auxiliary_activation,
             auxiliary_average=switches.auxiliary_average,
+            auxiliary_steps="all",
             pooled_history=switches.pooled_history,
             head_hidden=widths,
             head_activation="silu" if switches.dice == "fixed" else "dice",

@@ -89,6 +89,7 @@ class Trainer:
             negatives=settings.negatives,
             auxiliary=config.needs_negatives,
             auxiliary_negatives=settings.auxiliary_negatives,
+            auxiliary_steps=config.supervised_steps,
             since=since(run),
             match_history=config.matched_history,
             popularity=config.popularity,
