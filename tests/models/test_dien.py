@@ -183,6 +183,7 @@ def test_every_option_follows_the_equations_too(schema: Schema, options: dict[st
     assert_same(loss, averaged(terms, dien.config), list(dien.parameters()))
 
 
+@settings(max_examples=30)
 @given(marked=st.lists(st.booleans(), min_size=sum(LENGTHS), max_size=sum(LENGTHS)), few=st.booleans())
 def test_the_auxiliary_loss_is_of_the_steps_before_new_behaviours_alone(
     marked: list[bool], few: bool

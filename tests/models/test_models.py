@@ -25,9 +25,9 @@ MODELS = {name: found.config for name, found in models().items()}
 NAMES = st.sampled_from(list(MODELS))
 
 
-def model(name: str, schema: Schema) -> Model:
+def model(name: str, schema: Schema, **options: Any) -> Model:
     torch.manual_seed(0)
-    found = build(MODELS[name], schema).double().eval()
+    found = build(MODELS[name].model_copy(update=options), schema).double().eval()
     enlarge(found)
     return found
 
@@ -79,7 +79,9 @@ def losses_and_gradients(
     name: str, batch: Batch, device: str, dtype: torch.dtype, *, steps: int
 ) -> list[torch.Tensor]:
     """Losses of some steps of Adam, and the gradients of the last."""
-    found, batch, losses = model(name, EVERY_KIND).train().to(device, dtype), batch.to(device), []
+    # Devices draw other numbers: what they hide of the matches would differ.
+    found = model(name, EVERY_KIND, match_dropout=0.0).train().to(device, dtype)
+    batch, losses = batch.to(device), []
     optimiser = RowAdam(found.parameters(), lr=0.01)
     for _ in range(steps):
         loss = found.losses(batch).total
@@ -136,6 +138,7 @@ def test_a_model_that_is_made_by_its_class_has_dense_gradients_by_its_configurat
 
 def gradients_of(found: Any, batch: Batch) -> list[torch.Tensor]:
     found.zero_grad()
+    torch.manual_seed(1)  # the same candidates' matches are hidden for every one
     found.losses(batch).total.backward()
     return [p.grad for p in found.parameters() if p.grad is not None]
 
@@ -144,10 +147,12 @@ def gradients_of(found: Any, batch: Batch) -> list[torch.Tensor]:
 def test_a_model_learns_a_batch_by_heart(name: str) -> None:
     torch.manual_seed(0)
     found = build(MODELS[name], EVERY_KIND).train()
-    optimiser = RowAdam(found.parameters(), lr=0.02)
+    # Rocket's hint is a squared difference of logits: in long steps it throws what was learned away.
+    rate, steps = (0.002, 90) if name == "rocket" else (0.02, 30)
+    optimiser = RowAdam(found.parameters(), lr=rate)
     batch = random_batch([5, 7, 3, 6, 1, 4, 2, 8], list(range(8)) * 2, EVERY_KIND)
     targets = []
-    for _ in range(30):
+    for _ in range(steps):
         loss, parts = found.losses(batch)
         optimiser.zero_grad()
         loss.backward()

@@ -52,7 +52,9 @@ def data(small_log: Log, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def run(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     path = tmp_path_factory.mktemp("conversions") / "run"
-    fit(data, config_of("training.epochs=3", model="din"), path, show_progress=False)
+    # It learns conversions in each epoch: which one is kept depends on the clicks, and these are drawn.
+    keys = ["training.epochs=3", "training.batch_size=256", "training.learning_rate=0.03"]
+    fit(data, config_of(*keys, model="din"), path, show_progress=False)
     return Run.open(path)
 
 

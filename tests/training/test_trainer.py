@@ -247,7 +247,7 @@ def test_auxiliary_negatives_are_redrawn_or_fixed_as_the_configuration_says(
 def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
     small_data: Dataset, tmp_path: Path
 ) -> None:
-    config = config_of("model.auxiliary_weight=0.3")
+    config = config_of("model.auxiliary_weight=0.3", "model.match_dropout=0")
     run = Run.create(tmp_path / "run", config, small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     batch = next(training.batches.epoch(0))
@@ -361,7 +361,7 @@ def test_the_best_weights_are_chosen_by_the_metric_and_its_direction(metric: str
 
 
 def test_validating_between_epochs_changes_no_step_and_may_stop_in_the_middle(
-    small_data: Dataset, tmp_path: Path
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = ["training.epochs=2", "training.metric=log_loss"]
     fit(small_data, config_of(*keys), tmp_path / "plain", show_progress=False)
@@ -380,11 +380,14 @@ def test_validating_between_epochs_changes_no_step_and_may_stop_in_the_middle(
     assert without_best(records) == without_best(plain)
     best = min((r for r in records if "valid_log_loss" in r), key=lambda record: record["valid_log_loss"])
     assert best["best"]
-    # A learning rate this high makes the first validation the best.
-    early = config_of("training.epochs=3", "training.learning_rate=1", "training.validation_steps=2")
+    falling = iter([0.9, 0.8, 0.7])
+    monkeypatch.setattr(trainer, "evaluate_model", lambda *_: metrics_with(next(falling)))
+    keys = ["training.epochs=3", "training.patience=2", "training.calibration=none"]
+    early = config_of(*keys, "training.validation_steps=2")
     result = fit(small_data, early, tmp_path / "early", show_progress=False)
     ends = read_records(tmp_path / "early")[-1]
-    assert (result.stopped, ends["kind"], ends["step"]) == ("patience", "validation", result.steps)
+    assert steps // 2 > 6  # within the first epoch
+    assert (result.stopped, ends["kind"], ends["step"], result.steps) == ("patience", "validation", 6, 6)
 
 
 def test_decay_and_clipping_are_those_of_the_optimiser(
