@@ -106,10 +106,11 @@ class TrainConfig(Strict):
             an epoch, with the tables of that epoch.
         label_smoothing: in [0, 1): the loss of clicks is taken with labels ``1 - s / 2`` and ``s / 2`` in
             place of 1 and 0.
-        id_dropout: in [0, 1): share of the items and of the users of each batch that training treats as new:
-            their ids are unknown there, as candidate, in histories and as negatives alike, while their other
-            features stay. So "unknown" is trained, and new items are scored by their features. Hashed ids are
-            never unknown, and stay.
+        id_dropout: ``k`` of at least 0: an item or a user that training has ``n`` times is treated as new in
+            a batch with probability ``k / (k + n)``: the id is unknown there, as candidate, in histories and
+            as negative alike, while the other features stay. So "unknown" is trained, rare ids are not
+            learned by heart, and new items are scored by their features. Hashed ids are never unknown, and
+            stay. 0 hides none.
         weight_average: decay of a moving average of all weights, in (0, 1), as 0.999: the average is what is
             validated and kept. A step then reads and writes every weight, rows it has not looked up too.
             null keeps the weights as they are.
@@ -137,7 +138,7 @@ class TrainConfig(Strict):
     device: Annotated[str, AfterValidator(device_name), WithJsonSchema({"enum": DEVICES})] = "auto"
     fresh_embeddings: bool = False
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    id_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    id_dropout: NonNegativeFloat = 2.0
     weight_average: Annotated[float, Field(gt=0, lt=1)] | None = None
     pretrained: dict[str, Pretrained] = Field(default={})
 

@@ -320,13 +320,12 @@ def _with_new_keys(stored: dict[str, Any]) -> dict[str, Any]:
 
     Only keys whose default is not what earlier models did are named here.
     """
-    model = stored.get("model")
-    if not isinstance(model, dict):
-        return stored
-    new: dict[str, Any] = {"matches": False, "match_dropout": 0.0}
-    if "auxiliary_weight" in model:
-        new["auxiliary_steps"] = "all"
-    return {**stored, "model": new | model}
+    model: dict[str, Any] = {"matches": False, "match_dropout": 0.0}
+    if "auxiliary_weight" in (stored.get("model") or {}):
+        model["auxiliary_steps"] = "all"
+    new = {"model": model, "training": {"id_dropout": 0.0}}
+    told = {part: new[part] | keys for part, keys in stored.items() if part in new and isinstance(keys, dict)}
+    return {**stored, **told}
 
 
 def training_weights(name: str) -> str:

@@ -51,7 +51,7 @@ def with_ids_of(batch: Batch, other: Batch) -> Batch:
 
 
 @settings(max_examples=25)
-@given(st.sampled_from([0.0, 0.1, 0.5, 0.9]), st.integers(0, 2**40), st.integers(0, 9), st.data())
+@given(st.sampled_from([0.0, 0.1, 5.0, 900.0]), st.integers(0, 2**40), st.integers(0, 9), st.data())
 def test_an_item_or_user_is_hidden_in_the_whole_batch_or_not_at_all_and_all_else_stays(
     data, share, seed, epoch, draw
 ):
@@ -65,9 +65,9 @@ def test_an_item_or_user_is_hidden_in_the_whole_batch_or_not_at_all_and_all_else
         assert share or not (hidden & (true > 0)).any()
 
 
-@pytest.mark.parametrize("share", [0.1, 0.4])
-def test_of_the_items_and_of_the_users_of_batches_the_asked_share_is_hidden(data, share):
-    before, after = batches_of(data, 0), batches_of(data, share)
+@pytest.mark.parametrize("strength", [2.0, 20.0])
+def test_an_id_that_training_has_n_times_is_hidden_with_probability_k_over_k_plus_n(data, strength):
+    before, after = batches_of(data, 0), batches_of(data, strength)
     drawn, hidden = ({side: np.zeros(100) for side in ("item", "user")} for _ in range(2))  # by id
     for epoch in range(4):
         for a, b in zip(before.epoch(epoch), after.epoch(epoch), strict=True):
@@ -75,35 +75,46 @@ def test_of_the_items_and_of_the_users_of_batches_the_asked_share_is_hidden(data
                 known, first = np.unique(true, return_index=True)
                 drawn[side][known] += 1
                 hidden[side][known] += ids(b)[side][first] == 0
+    counts = {side: np.zeros(100) for side in drawn}
+    split = data.splits["train"]
+    for i in range(len(split)):
+        clicked = split.label[split.offsets[i] : split.offsets[i + 1]]
+        counts["user"][data.users["user"][split.user[i]]] += (
+            clicked.sum() if data.negatives_sampled else len(clicked)
+        )
+    for row, often in enumerate(data.popularity):
+        counts["item"][data.items["item"][row]] += often
     for side in drawn:
         times, of_them = drawn[side][1:], hidden[side][1:]
-        n = times.sum()
-        assert n > 500
-        assert abs(of_them.sum() / n - share) < 4 * np.sqrt(share * (1 - share) / n)
-        often = times > 10 / share
-        assert often.any()
-        assert ((of_them > 0) & (of_them < times))[often].all()  # each in its turn
+        share = strength / (strength + counts[side][1:])
+        expected, variance = (times * share).sum(), (times * share * (1 - share)).sum()
+        assert times.sum() > 500
+        assert abs(of_them.sum() - expected) < 4 * np.sqrt(variance)
+        of_rare = times * (share - share.mean())  # rare ones the more
+        assert abs((of_rare * (of_them - times * share)).sum()) < 4 * np.sqrt(
+            (of_rare**2 * times * share * (1 - share)).sum()
+        )
 
 
 def test_what_is_hidden_follows_from_seed_epoch_and_index_alone(data):
     options = {"shuffle": False, "negatives": "stored", "auxiliary": False}
 
     def hidden(seed: int, epoch: int, index: int) -> Batch:
-        return batches_of(data, 0.4, seed=seed, **options).batch(epoch, index)
+        return batches_of(data, 20.0, seed=seed, **options).batch(epoch, index)
 
-    went_on = list(batches_of(data, 0.4, seed=3, **options).epoch(2))
+    went_on = list(batches_of(data, 20.0, seed=3, **options).epoch(2))
     for index, batch in enumerate(went_on):
         assert equal(batch, hidden(3, 2, index))
     for other in (hidden(4, 2, 1), hidden(3, 3, 1)):
         assert not equal(went_on[1], other)
     rows = data.splits["train"].item
     twice = replace(data, splits={"train": replace(data.splits["train"], item=np.full_like(rows, rows[0]))})
-    epoch = batches_of(twice, 0.4, **options).epoch(0)
+    epoch = batches_of(twice, 20.0, **options).epoch(0)
     assert len({int(batch.target["item"][0]) for batch in epoch}) == 2  # each index has draws of its own
 
 
 def test_an_item_that_is_hidden_still_matches_itself(data):
-    batch = batches_of(data, 0.9).batch(0, 0)
+    batch = batches_of(data, 900.0).batch(0, 0)
     hidden = batch.target["item"] == 0
     assert (batch.matches[hidden, 1] > 0).any()  # how often the history has it
 
@@ -114,12 +125,12 @@ def test_hashed_ids_stay_as_no_new_one_would_be_unknown(data):
     )
     data = replace(data, schema=Schema(hashed))
     assert sides_with_ids(data.schema) == ("user",)
-    before, after = (ids(batches_of(data, share).batch(0, 0)) for share in (0, 0.9))
+    before, after = (ids(batches_of(data, share).batch(0, 0)) for share in (0, 900.0))
     assert np.array_equal(before["item"], after["item"])
     assert not np.array_equal(before["user"], after["user"])
 
 
-@pytest.mark.parametrize("share", [-0.1, 1, float("nan")])
-def test_a_share_that_is_none_is_refused(data, share):
+@pytest.mark.parametrize("strength", [-0.1, float("inf"), float("nan")])
+def test_a_strength_below_0_or_without_end_is_refused(data, strength):
     with pytest.raises(ValueError, match="id_dropout"):
-        batches_of(data, share)
+        batches_of(data, strength)

@@ -21,7 +21,7 @@ from dien.data.changing import Attributes, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
 from dien.data.history_filter import Found, search, wanted_values
-from dien.data.id_dropout import IdDropout
+from dien.data.id_dropout import IdDropout, training_counts
 from dien.data.matches import matches_of
 from dien.data.negative_sampling import PopularitySampler, negative_sampler
 from dien.data.popularity import popularity_of
@@ -126,15 +126,15 @@ class Batches:
             read (``Batch.supervised``): each is marked once an epoch. ``all`` marks none, nor is any with
             ``filter_by``.
         since: only impressions at this second or later.
-        id_dropout: in [0, 1): share of the items and of the users of each batch whose ids are unknown there
-            (:class:`~dien.data.id_dropout.IdDropout`), whatever the split. Matches and popularity
-            are counted before.
+        id_dropout: ``k`` of at least 0: an id that training has ``n`` times is unknown in a batch with
+            probability ``k / (k + n)`` (:class:`~dien.data.id_dropout.IdDropout`), whatever the split.
+            Matches and popularity are counted before.
 
     Attributes:
         rows: candidates of an epoch.
 
     Raises:
-        ValueError: ``batch_size`` or a number of behaviours is below 1, ``id_dropout`` is not in [0, 1), or
+        ValueError: ``batch_size`` or a number of behaviours is below 1, ``id_dropout`` is below 0, or
             there is no feature to filter by.
         ConfigError: popularity is asked for, and no behaviour has a time.
     """
@@ -170,8 +170,8 @@ class Batches:
             raise ValueError(f"batch_size {batch_size} and max_history {max_history} must be at least 1")
         if match_history is not None and match_history < 1:
             raise ValueError(f"match_history {match_history} must be at least 1, or None for no matches")
-        if not 0 <= id_dropout < 1:
-            raise ValueError(f"id_dropout {id_dropout} must be at least 0 and below 1")
+        if not 0 <= id_dropout < np.inf:
+            raise ValueError(f"id_dropout {id_dropout} must be at least 0 and finite")
         if filter_history < 1:
             raise ValueError(f"filter_history {filter_history} must be at least 1")
         if filter_by is not None and filter_by not in (names := dataset.schema.matched):
@@ -190,7 +190,9 @@ class Batches:
         self._changes = any(feature.changes for feature in dataset.schema.features)
         self._auxiliary_new = auxiliary and auxiliary_steps == "new" and filter_by is None
         self._auxiliary_fixed = auxiliary_negatives == "fixed"
-        self._id_dropout = IdDropout(dataset.schema, id_dropout) if id_dropout else None
+        self._id_dropout = (
+            IdDropout(dataset.schema, id_dropout, training_counts(dataset)) if id_dropout else None
+        )
         self._order = BatchSampler(self._split, batch_size, seed=seed, shuffle=shuffle, since=since)
         self.rows = self._order.rows
         self._window = (-1, -1)

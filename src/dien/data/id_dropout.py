@@ -1,8 +1,8 @@
-"""Ids that training hides, so that a model learns what to do with new items and users: go by the rest."""
+"""Ids that training hides, rare ones often: where it knows little of an id, a model is to go by the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dien.data.batch import Batch, Columns
+from dien.data.dataset import Dataset
 from dien.data.features import Schema
+from dien.data.ragged import row_of, whole_rows
 from dien.data.random_streams import RandomStreams
 
 IdSide = Literal["item", "user"]
@@ -34,6 +36,10 @@ def sides_with_ids(schema: Schema) -> tuple[IdSide, ...]:
 class IdDropout:
     """Makes the ids of some items and users of a batch unknown (index 0); their other features stay.
 
+    An id that training has ``n`` times is hidden with probability ``k / (k + n)``. Of its occurrences the
+    first one was new, and the fewer there were, the less its embedding says: that of a user with one click
+    learns that click by heart. What is common is hardly ever hidden.
+
     It is drawn once for each item and each user of a batch, and holds wherever it stands there: as
     candidate, in all histories, and as a negative of the auxiliary loss. A new item is like that. Its id is
     unknown in the history and in the candidate alike; were each occurrence drawn by itself, the model would
@@ -46,11 +52,14 @@ class IdDropout:
 
     Args:
         schema: says which features are ids.
-        share: of the items and users, in [0, 1).
+        strength: ``k``, above 0: an id that training has as often is hidden in half of the batches.
+        counts: by side, how often training has each row, ``[rows]`` of items or users
+            (:func:`training_counts`).
     """
 
     schema: Schema
-    share: float
+    strength: float
+    counts: Mapping[IdSide, NDArray[np.int64]]
 
     def apply(
         self,
@@ -92,4 +101,26 @@ class IdDropout:
         ids = columns[side]
         assert isinstance(ids, Tensor)  # an id is categorical
         drawn = RandomStreams([_STREAM[side], *key], rows).random(np.arange(len(rows)))  # [n]
-        return {**columns, side: ids.masked_fill(torch.from_numpy(drawn < self.share), 0)}
+        share = self.strength / (self.strength + self.counts[side][rows])  # [n]
+        return {**columns, side: ids.masked_fill(torch.from_numpy(drawn < share), 0)}
+
+
+def training_counts(dataset: Dataset) -> dict[IdSide, NDArray[np.int64]]:
+    """Count how often training has each item and each user.
+
+    Args:
+        dataset: where from; its train split is read, in parts.
+
+    Returns:
+        Of items, the events that negatives are drawn by (``Dataset.popularity``); of users, their candidates
+        in train, and with sampled negatives only those that were clicked: the others are no events.
+    """
+    split = dataset.splits["train"]
+    counts = np.zeros(len(dataset.behaviours.offsets) - 1, np.int64)
+    for part in whole_rows(split.offsets):
+        offsets = split.offsets[part.start : part.stop + 1]
+        user = split.user[part][row_of(np.diff(offsets))]
+        if dataset.negatives_sampled:
+            user = user[split.label[offsets[0] : offsets[-1]] == 1]
+        counts += np.bincount(user, minlength=len(counts))
+    return {"item": dataset.popularity, "user": counts}

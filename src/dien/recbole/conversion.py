@@ -323,6 +323,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             epochs=config["epochs"],
             patience=max(1, config["stopping_step"]),
             auxiliary_negatives="redrawn" if switches.fresh_negatives else "fixed",
+            id_dropout=0.0,
             seed=config["seed"],
         )
     except ValueError as error:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dien.calibration import Calibration, from_texts
-from dien.config import RunConfig
+from dien.config import RunConfig, TrainConfig
 from dien.data.batches import core_for_prefetch
 from dien.data.dataset import Dataset
 from dien.data.id_dropout import sides_with_ids
@@ -130,7 +130,7 @@ def fit(
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
     warn_of_validation(dataset, calibrated=config.training.calibration != "none")
-    if config.training.id_dropout:
+    if config.training.id_dropout not in (0, TrainConfig().id_dropout):
         _warn_of_ids(dataset)
     out, started = Path(out), time.perf_counter()
     expect_fitting(config.model, dataset.schema)
@@ -310,7 +310,7 @@ def warn_of_validation(dataset: Dataset, *, calibrated: bool) -> None:
 
 
 def _warn_of_ids(dataset: Dataset) -> None:
-    """Warn where ids are to be hidden, and those of a side never are."""
+    """Warn where ids are to be hidden by a key set by hand, and those of a side never are."""
     known = sides_with_ids(dataset.schema)
     for side in (one for one in ("item", "user") if one not in known):
         warnings.warn(
