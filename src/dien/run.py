@@ -321,8 +321,8 @@ def _with_new_keys(stored: dict[str, Any]) -> dict[str, Any]:
     Only keys whose default is not what earlier models did are named here.
     """
     model: dict[str, Any] = {"matches": False, "match_dropout": 0.0}
-    if "auxiliary_weight" in (stored.get("model") or {}):
-        model["auxiliary_steps"] = "all"
+    if isinstance(kept := stored.get("model"), dict) and "auxiliary_weight" in kept:  # a kind of DIEN
+        model |= {"auxiliary_steps": "all", "behaviour_attention": False}
     new = {"model": model, "training": {"id_dropout": 0.0}}
     told = {part: new[part] | keys for part, keys in stored.items() if part in new and isinstance(keys, dict)}
     return {**stored, **told}

@@ -59,7 +59,9 @@ def paper() -> RunConfig:
     the paper there are no matches.
     """
     return RunConfig(
-        model=DIENConfig(attention="mlp", max_history=100, matches=False, auxiliary_steps="all"),
+        model=DIENConfig(
+            attention="mlp", max_history=100, matches=False, auxiliary_steps="all", behaviour_attention=False
+        ),
         training=TrainConfig(batch_size=1024),
     )
 

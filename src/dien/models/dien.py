@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, PositiveFloat
@@ -57,8 +57,7 @@ class DIENConfig(ModelConfig):
         gru_initialisation: initial weights of the evolving AGRU or AUGRU. ``uniform``: as torch.nn.GRU's;
             ``normal``: N(0, 1) and biases 0, as RecBole's, by which most gates start saturated.
         attention: ``bilinear`` (eq. 8) or ``mlp`` on ``[q, k, q - k, q * k]``.
-        attention_hidden: widths of the hidden layers of the MLP attention, and of ``behaviour_attention``;
-            unused by ``bilinear``.
+        attention_hidden: widths of the hidden layers of the MLP attention; unused by ``bilinear``.
         attention_scale: whether the MLP attention's logits are divided by ``sqrt(hidden_size)``, as RecBole
             does and neither paper nor authors do; unused by ``bilinear``.
         attention_query: what the attention compares with the states: the target (``plain``; projected where
@@ -85,6 +84,8 @@ class DIENConfig(ModelConfig):
             the authors' code; the paper's head has the final state, the target, user and context only.
         behaviour_attention: whether DIN's interest joins the head, too: the behaviours themselves, summed by
             an MLP attention to the target. Neither the paper nor the authors have it.
+        behaviour_attention_hidden: widths of that attention's hidden layers, fewer than DIN's: it stands
+            beside the GRUs, and its first layer is most of its cost.
         last_behaviour: whether the newest behaviour joins the head, too.
         head_affine: whether a learned scale and shift of the head's input stand before it, as in the authors'
             code.
@@ -114,7 +115,8 @@ class DIENConfig(ModelConfig):
     auxiliary_steps: Literal["all", "new"] = "new"
     target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
-    behaviour_attention: bool = False
+    behaviour_attention: bool = True
+    behaviour_attention_hidden: Widths = (20,)
     last_behaviour: bool = False
     head_affine: bool = False
     head_batch_norm: bool = False
@@ -135,8 +137,9 @@ class DIENConfig(ModelConfig):
         idle = super().without_effect()
         if self.attention == "bilinear":
             idle["attention_scale"] = "attention"
-            if not self.behaviour_attention:
-                idle["attention_hidden"] = "attention"
+            idle["attention_hidden"] = "attention"
+        if not self.behaviour_attention:
+            idle["behaviour_attention_hidden"] = "behaviour_attention"
         if self.gru in ("gru", "aigru"):
             idle["gru_initialisation"] = "gru"
         if not self.auxiliary_weight:
@@ -179,6 +182,7 @@ class DIENConfig(ModelConfig):
             auxiliary_affine=True,
             auxiliary_average="positions",
             auxiliary_steps="all",
+            behaviour_attention=False,
             target_weight=0.5,
             pooled_history=True,
             head_affine=True,
@@ -209,6 +213,7 @@ class DIENConfig(ModelConfig):
             auxiliary_activation="none",
             auxiliary_average="pairs",
             auxiliary_steps="all",
+            behaviour_attention=False,
             head_hidden=widths,
             head_activation="silu",
             head_batch_norm=True,
@@ -272,7 +277,9 @@ class DIEN(Model):
                 set_gate_bias(gru, config.gru_gate_bias)
         E = inputs.history_width
         self.behaviours = (
-            BehaviourAttention(E, D, config.attention_hidden) if config.behaviour_attention else None
+            BehaviourAttention(E, D, config.behaviour_attention_hidden)
+            if config.behaviour_attention
+            else None
         )
         widths = H + D + inputs.profile_width + 2 * D * config.pooled_history
         widths += E * (config.behaviour_attention + config.last_behaviour)
@@ -386,12 +393,13 @@ _RECBOLE: Space = {  # the shared sizes and RecBole's own
     **_AUXILIARY,
 }
 
+_PAPER: dict[str, Any] = {"auxiliary_weight": 0, "behaviour_attention": False}
 # The paper's ablations, which are DIEN without the auxiliary loss: attention over two GRUs, then each of the
 # ways in which attention enters the second. What a model is, is not searched.
-register("gru-attention", DIEN, DIENConfig(gru="gru", auxiliary_weight=0), _GRU)
-register("gru+aigru", DIEN, DIENConfig(gru="aigru", auxiliary_weight=0), _GRU)
-register("gru+agru", DIEN, DIENConfig(gru="agru", auxiliary_weight=0), _GRU)
-register("gru+augru", DIEN, DIENConfig(gru="augru", auxiliary_weight=0), _GRU)
+register("gru-attention", DIEN, DIENConfig(gru="gru", **_PAPER), _GRU)
+register("gru+aigru", DIEN, DIENConfig(gru="aigru", **_PAPER), _GRU)
+register("gru+agru", DIEN, DIENConfig(gru="agru", **_PAPER), _GRU)
+register("gru+augru", DIEN, DIENConfig(gru="augru", **_PAPER), _GRU)
 register(
     "dien",
     DIEN,
