@@ -119,8 +119,8 @@ class TrainConfig(Strict):
             ``ids``.
     """
 
-    batch_size: Count = 128
-    learning_rate: PositiveFloat = 2e-3
+    batch_size: Count = 256
+    learning_rate: PositiveFloat = 3e-3
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     warmup_steps: NonNegativeInt = 0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
