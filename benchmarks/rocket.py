@@ -73,7 +73,13 @@ def test_batches(data: Dataset, run: Run) -> Batches:
     """Give the batches of the test split for a run's model."""
     config = run.config.model
     return evaluation_batches(
-        data, "test", config.max_history, config.matched_history, popularity=config.popularity
+        data,
+        "test",
+        config.max_history,
+        config.matched_history,
+        config.filter_by,
+        config.filter_history,
+        popularity=config.popularity,
     )
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +35,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from dien.calibration import from_texts
-from dien.config import RunConfig, override, read_mapping
+from dien.config import RunConfig, TrainConfig, override, read_mapping
 from dien.data.changing import Attributes
 from dien.data.dataset import Dataset, attributes, load_vocabularies
 from dien.data.features import Schema, Side
@@ -45,6 +45,7 @@ from dien.data.vocabulary import Ids, Vocabulary
 from dien.errors import ConfigError, RunError
 from dien.folders import Folder
 from dien.models import Model, build
+from dien.models.registry import config_classes
 from dien.models.space import shown
 from dien.places import making
 from dien.popularity_file import POPULARITY, read_popularity, write_popularity
@@ -141,7 +142,7 @@ class Run:
         stored = path / "config.yaml"
         folder.expect_file("config.yaml")
         try:
-            config = override(RunConfig(), [_with_new_keys(read_mapping(stored))], where=f"{stored}: ")
+            config = override(RunConfig(), [with_new_keys(read_mapping(stored))], where=f"{stored}: ")
         except ConfigError as error:
             raise RunError(str(error)) from error
         for file in _catalogue(schema):
@@ -175,19 +176,16 @@ class Run:
                 )
         return Dataset.open(given)
 
-    def options(self, key: str) -> str:
+    def options(self) -> str:
         """Write the options that give a command the configuration of this run.
 
-        Args:
-            key: dotted, that a command has given another value; ``config.yaml`` of an earlier version may
-                lack it.
+        ``config.yaml`` of an earlier version lacks the keys that are new since, whose defaults may be other
+        than what it did.
         """
-        stored: Any = read_mapping(self.path / "config.yaml")
-        value: Any = self.config.model_dump(mode="json")
-        for part in key.split("."):
-            value, stored = value[part], stored.get(part) if isinstance(stored, dict) else stored
-        setting = f" --set {key}={shown(value)}" if stored is None and value is not None else ""
-        return f"--config {self.path / 'config.yaml'}{setting}"
+        usual = override(RunConfig(), [read_mapping(self.path / "config.yaml")])
+        other = differences(self.config.model_dump(mode="json"), usual.model_dump(mode="json"))
+        settings = [f" --set {name}={shown(value)}" for name, value, _ in other]
+        return f"--config {self.path / 'config.yaml'}{''.join(settings)}"
 
     def expect_data(self, data: Dataset) -> None:
         """Refuse a dataset that is not what this run was started on, wherever it lies.
@@ -315,17 +313,36 @@ def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
         raise RunError(f"{path}: could not be written ({error}); nothing is left of it") from error
 
 
-def _with_new_keys(stored: dict[str, Any]) -> dict[str, Any]:
-    """Say what a run of an earlier version means by the keys that its ``config.yaml`` lacks.
+_BEFORE: dict[str, dict[str, Any]] = {
+    "model": {
+        "matches": False,
+        "match_dropout": 0.0,
+        "auxiliary_steps": "all",
+        "behaviour_attention": False,
+    },
+    "training": {"id_dropout": 0.0},
+}
+"""What models and training did before there were these keys, whose defaults are something else."""
 
-    Only keys whose default is not what earlier models did are named here.
+
+def with_new_keys(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a configuration of an earlier version means by the keys that it lacks.
+
+    Args:
+        stored: a :class:`~dien.config.RunConfig` as plain data, of this version of dien or an earlier one.
+
+    Returns:
+        The same, with the keys whose defaults are not what was done before.
     """
-    model: dict[str, Any] = {"matches": False, "match_dropout": 0.0}
-    if isinstance(kept := stored.get("model"), dict) and "auxiliary_weight" in kept:  # a kind of DIEN
-        model |= {"auxiliary_steps": "all", "behaviour_attention": False}
-    new = {"model": model, "training": {"id_dropout": 0.0}}
-    told = {part: new[part] | keys for part, keys in stored.items() if part in new and isinstance(keys, dict)}
-    return {**stored, **told}
+    told = dict(stored)
+    model = stored.get("model")
+    name = model.get("name") if isinstance(model, Mapping) else None
+    kind = config_classes().get(name) if isinstance(name, str) else None
+    keys = {"model": kind.model_fields if kind else {}, "training": TrainConfig.model_fields}
+    for part, before in _BEFORE.items():
+        if isinstance(kept := stored.get(part), Mapping):
+            told[part] = {key: value for key, value in before.items() if key in keys[part]} | dict(kept)
+    return told
 
 
 def training_weights(name: str) -> str:

@@ -82,8 +82,9 @@ def test_an_id_that_training_has_n_times_is_hidden_with_probability_k_over_k_plu
         counts["user"][data.users["user"][split.user[i]]] += (
             clicked.sum() if data.negatives_sampled else len(clicked)
         )
+    rows = split.item[split.label == 1] if data.negatives_sampled else split.item
     for row, often in enumerate(data.popularity):
-        counts["item"][data.items["item"][row]] += often
+        counts["item"][data.items["item"][row]] += max(often, np.count_nonzero(rows == row))
     for side in drawn:
         times, of_them = drawn[side][1:], hidden[side][1:]
         share = strength / (strength + counts[side][1:])
@@ -109,7 +110,7 @@ def test_what_is_hidden_follows_from_seed_epoch_and_index_alone(data):
         assert not equal(went_on[1], other)
     rows = data.splits["train"].item
     twice = replace(data, splits={"train": replace(data.splits["train"], item=np.full_like(rows, rows[0]))})
-    epoch = batches_of(twice, 20.0, **options).epoch(0)
+    epoch = batches_of(twice, float(len(rows)), **options).epoch(0)
     assert len({int(batch.target["item"][0]) for batch in epoch}) == 2  # each index has draws of its own
 
 

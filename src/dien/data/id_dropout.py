@@ -112,15 +112,20 @@ def training_counts(dataset: Dataset) -> dict[IdSide, NDArray[np.int64]]:
         dataset: where from; its train split is read, in parts.
 
     Returns:
-        Of items, the events that negatives are drawn by (``Dataset.popularity``); of users, their candidates
-        in train, and with sampled negatives only those that were clicked: the others are no events.
+        Of users, their candidates in train; of items, the times they were candidates or, where these are
+        more, the events that negatives are drawn by (``Dataset.popularity``). Negatives that were sampled
+        are no events, and do not count.
     """
     split = dataset.splits["train"]
-    counts = np.zeros(len(dataset.behaviours.offsets) - 1, np.int64)
+    users = np.zeros(len(dataset.behaviours.offsets) - 1, np.int64)
+    items = np.zeros_like(dataset.popularity)
     for part in whole_rows(split.offsets):
         offsets = split.offsets[part.start : part.stop + 1]
-        user = split.user[part][row_of(np.diff(offsets))]
+        rows = slice(offsets[0], offsets[-1])
+        user, item = split.user[part][row_of(np.diff(offsets))], split.item[rows]
         if dataset.negatives_sampled:
-            user = user[split.label[offsets[0] : offsets[-1]] == 1]
-        counts += np.bincount(user, minlength=len(counts))
-    return {"item": dataset.popularity, "user": counts}
+            clicked = split.label[rows] == 1
+            user, item = user[clicked], item[clicked]
+        users += np.bincount(user, minlength=len(users))
+        items += np.bincount(item, minlength=len(items))
+    return {"item": np.maximum(items, dataset.popularity), "user": users}

@@ -125,7 +125,7 @@ class InterestExtractor(nn.Module):
         loss = self._loss(states, items.values, negatives, now, 1, lengths - 1)
         if candidates is None or self.average != "pairs":
             return loss
-        return loss * min(1.0, now.shape[0] / (STEPS_A_CANDIDATE * candidates))
+        return loss * min(1.0, now.shape[0] / (STEPS_A_CANDIDATE * max(1, candidates)))
 
     def _loss(
         self, states: Tensor, items: Tensor, negatives: Tensor, now: Tensor, ahead: int, steps: Tensor

@@ -37,11 +37,12 @@ from dien.packed import Packed, Pairs
 
 
 class DIENConfig(ModelConfig):
-    """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for auxiliary loss and matches.
+    """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for auxiliary loss and head.
 
     The paper sums that loss over a history's steps (eq. 6), so that it grows with the histories and, where
     they are long, drowns the target's loss. The default averages it, with a weight that suits short histories
-    as well as long ones (docs/ablations.md). The paper's head has no matches.
+    as well as long ones, and has it once for each behaviour. The paper's head has neither matches nor the
+    behaviours themselves. What each is worth: docs/ablations.md.
 
     Attributes:
         hidden_size: width ``n_H`` of both GRUs; null makes it an item's, as in RecBole.
@@ -150,7 +151,13 @@ class DIENConfig(ModelConfig):
     @classmethod
     def paper(cls) -> DIENConfig:
         """Follow the paper's equations; what they leave open is set to what trains best."""
-        return cls(matches=False, auxiliary_weight=1.0, auxiliary_average="histories", auxiliary_steps="all")
+        return cls(
+            matches=False,
+            auxiliary_weight=1.0,
+            auxiliary_average="histories",
+            auxiliary_steps="all",
+            behaviour_attention=False,
+        )
 
     @classmethod
     def authors(cls) -> DIENConfig:
@@ -166,6 +173,7 @@ class DIENConfig(ModelConfig):
 
             --set training.learning_rate=0.001 --set training.learning_rate_decay=0.5
             --set training.epochs=3 --set training.batch_size=128 --set training.negatives=stored
+            --set training.id_dropout=0
 
         The epoch is chosen by the validation AUC, where theirs chooses among every 100 steps by the test AUC.
         """
@@ -196,8 +204,9 @@ class DIENConfig(ModelConfig):
         It goes as far as this. Embeddings and linear layers start as everywhere here, not as Xavier's normal
         distribution has it. Several values of a feature are pooled as the data's schema says, not by one
         ``pooling_mode``. How it is trained is not the model's: that RecBole draws the auxiliary loss's
-        negatives once is ``--set training.auxiliary_negatives=fixed``. RecBole with its own data and
-        training, to the same numbers, is :mod:`dien.recbole`.
+        negatives once is ``--set training.auxiliary_negatives=fixed``, and that it hides no ids
+        ``--set training.id_dropout=0``. RecBole with its own data and training, to the same numbers, is
+        :mod:`dien.recbole`.
         """
         widths = (256, 256, 256)
         return cls(

@@ -374,10 +374,13 @@ def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | P
                 f"{out}: was started from {was}, not from {source}; resume without --from "
                 "or choose another folder"
             )
+    idle = run.config.without_effect().keys() & config.without_effect().keys()
     for key, was, now in differences(run.config.model_dump(), config.model_dump()):
+        if key in idle:
+            continue
         raise RunError(
             f"{out}: was started with {key} = {was!r}, not {now!r}; resume with the same configuration "
-            f"({run.options(key)}) or choose another folder"
+            f"({run.options()}) or choose another folder"
         )
     run.expect_data(dataset)
     return run

@@ -12,7 +12,7 @@ from dien.config import RunConfig, override
 from dien.errors import ConfigError, RunError
 from dien.files import is_unfinished, remove_unfinished
 from dien.places import owned
-from dien.run import differences
+from dien.run import differences, with_new_keys
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def one_command(
 
 
 def settings_now(stored: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Give stored settings the keys that were added since, whose defaults are what was done without them.
+    """Give stored settings the keys that were added since, as they mean what was done without them.
 
     Args:
         stored: a :class:`~dien.config.RunConfig` as JSON, of this version of dien or an earlier one.
@@ -67,7 +67,7 @@ def settings_now(stored: Mapping[str, Any], where: str) -> dict[str, Any]:
     Raises:
         ConfigError: a key is no longer there, or no longer takes the value.
     """
-    return override(RunConfig(), [stored], where=where).model_dump(mode="json")
+    return override(RunConfig(), [with_new_keys(stored)], where=where).model_dump(mode="json")
 
 
 def _holds_something(out: Path) -> bool:

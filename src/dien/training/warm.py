@@ -67,13 +67,15 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
         raise RunError(f"{source.path}: training has not ended; go on with dien train ... --resume")
     if source.info.data is None:
         raise RunError(f"{source.path}: converted, so no dataset extends its own; train without --from")
-    same = {"sparse_gradients"}  # the weights mean the same, whatever their gradients were
+    # The weights mean the same, however they were trained.
+    same = {"sparse_gradients", "match_dropout", "auxiliary_steps"}
+    same |= source.config.model.without_effect().keys() & config.without_effect().keys()
     for key, was, now in differences(
         source.config.model.model_dump(exclude=same), config.model_dump(exclude=same)
     ):
         raise RunError(
             f"{source.path}: was trained with model.{key} = {was!r}, not {now!r}; start from it with the "
-            f"same model ({source.options(f'model.{key}')})"
+            f"same model ({source.options()})"
         )
     expect_extends(dataset, source, _ANEW)
 
