@@ -299,6 +299,16 @@ def test_a_hidden_size_of_null_makes_states_as_wide_as_items() -> None:
         assert isinstance(dien.query, torch.nn.Identity)
 
 
+def test_presets_of_papers_and_code_have_the_loss_at_all_steps_and_no_attention_beside_the_state() -> None:
+    for preset in (DIENConfig.paper(), DIENConfig.authors(), DIENConfig.recbole()):
+        assert preset.supervised_steps == "all"
+        assert not preset.matches
+        dien = DIEN(preset, SCHEMA)
+        assert not [name for name, _ in dien.named_parameters() if "behaviour" in name]
+        other = DIEN(preset.model_copy(update={"behaviour_attention": True}), SCHEMA)
+        assert [name for name, _ in other.named_parameters() if "behaviour" in name]
+
+
 def test_the_authors_loss_is_half_the_cross_entropy_and_the_whole_auxiliary_loss() -> None:
     prediction = Prediction(torch.tensor([0.3, -1.2]), torch.tensor(2.0))
     batch = replace(random_batch([3], [0, 0]), label=(label := torch.tensor([1.0, 0.0])))

@@ -1,4 +1,4 @@
-"""Folders of earlier versions: gone on with where only keys were added, whose defaults are what was done."""
+"""Folders of earlier versions: gone on with where only keys were added, which mean what was done before."""
 
 import json
 import os
@@ -90,6 +90,10 @@ def test_keys_added_since_are_filled_in_and_any_other_difference_is_refused(
         (
             lambda settings: settings["training"].update(momentum=0.9),
             f"another version of dien has made it, with {key}: unknown key training.momentum;",
+        ),
+        (
+            lambda settings: settings["training"].pop("id_dropout"),
+            f"was made with {key}.training.id_dropout = 0.0, not 2.0;",
         ),
         (lambda settings: settings.update(model=3), f"with {key}: model: "),
     ):
