@@ -17,7 +17,7 @@ from dien.config import load_config
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.data.features import Feature, Schema, Vector
-from dien.data.features.encoders import Scaled, ScaledVectors
+from dien.data.features.encoders import BadVectorError, Scaled, ScaledVectors
 from dien.data.features.schema import encoder_from_json, encoder_to_json
 from dien.data.inspection import inspect_data
 from dien.data.log import Log
@@ -114,6 +114,46 @@ def test_what_is_no_vector_of_that_length_is_refused_with_its_row(
     with pytest.raises(BadValueError, match=message) as refused:
         Vector().parse(pl.Series(values), pl.Float32())
     assert refused.value.index == at
+
+
+@settings(max_examples=60)
+@given(vectors.filter(any), st.data(), st.integers(0, 1))
+def test_what_is_no_vector_is_not_encoded_either_and_its_row_is_counted_from_1(
+    values: list[list[float] | None], data: st.DataObject, first: int
+) -> None:
+    encoder = Vector().fit(column(values), np.ones(len(values), np.int64))
+    row = data.draw(st.sampled_from([row for row, value in enumerate(values) if value is not None]))
+    short = [0.5] * (encoder.size - 1)
+    number = "a number of its vector is missing or not finite"
+    wrong, said = data.draw(
+        st.sampled_from(
+            [
+                (short, f"a vector of {len(short)} numbers; expected {encoder.size}"),
+                *(([*short, end], number) for end in (None, float("nan"), float("-inf"))),
+            ]
+        )
+    )
+    given_values = [*values[:row], wrong, *values[row + 1 :]]
+    feature = Feature("text", "item", encoder.size, "vector", encoder=encoder)
+    for encode, many in ((encoder.encode, column(given_values)), (encoder.encode_values, given_values)):
+        with pytest.raises(BadVectorError, match=f"^row {row + 1}: {said}"):
+            encode(many)
+        with pytest.raises(DataError, match=f"^feature text: row {first + row}: {said}"):
+            feature.encode(many, {}, first=first)
+
+
+def test_a_column_of_vectors_without_any_is_left_out_with_a_word(log: Log, tmp_path: Path) -> None:
+    nothing = column([None] * log.items.height).alias("text")
+    where = "feature text is left out: it has no value in any row"
+    with pytest.warns(UserWarning, match=where):
+        made = impressions(replace(log, items=log.items.with_columns(nothing)), ByTime(0.6, 0.8))
+    assert made.dropped == ("text",)
+    assert "text" not in [feature.name for feature in made.schema.features]
+    wrong = log.items.with_columns(
+        pl.when(pl.int_range(pl.len()) == 3).then([0.5]).otherwise("text").alias("text")
+    )
+    with pytest.raises(DataError, match=f"feature text: row 4: a vector of 1 numbers; expected {WIDE}"):
+        impressions(replace(log, items=wrong), ByTime(0.6, 0.8))
 
 
 @pytest.mark.parametrize(
@@ -341,10 +381,15 @@ def test_the_log_may_hold_the_vectors_of_its_items_and_users_and_they_may_change
     }
 
 
-def test_a_draft_takes_lists_of_as_many_floats_for_vectors(log: Log, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [LISTS, pl.Array(pl.Float32(), WIDE)], ids=["lists", "of one size"])
+def test_a_draft_takes_lists_of_as_many_floats_for_vectors(
+    dtype: pl.DataType, log: Log, tmp_path: Path
+) -> None:
     log.events.drop("at", "as").write_parquet(tmp_path / "log.parquet")
     uneven = pl.when(pl.int_range(pl.len()) == 3).then(pl.col("look").list.head(2)).otherwise("look")
-    log.items.with_columns(uneven.alias("look")).write_parquet(tmp_path / "items.parquet")
+    items = log.items.with_columns(uneven.alias("look"), pl.col("text").cast(dtype))
+    items.write_parquet(tmp_path / "items.parquet")
+    assert pl.read_parquet_schema(tmp_path / "items.parquet")["text"] == dtype
     draft = infer([tmp_path / "log.parquet"], [tmp_path / "items.parquet"], None)
     assert "    text: {kind: vector}  # lists of 5 numbers each" in draft
     assert "# left out: look: only lists of text, or of as many numbers in each row, are a feature" in draft

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dien.data.features.columns import CHANGING
-from dien.data.features.encoders import Encoder, Encodes
+from dien.data.features.encoders import BadVectorError, Encoder, Encodes
 from dien.data.ragged import Column
 from dien.data.times import FromTime
 from dien.errors import DataError, nearest
@@ -297,7 +297,11 @@ class Feature:
         return tuple(f"{self.name}{suffix}.npy" for suffix in suffixes)
 
     def encode(
-        self, values: pl.Series | Sequence[Any] | NDArray[Any], vocabularies: Mapping[str, Encodes]
+        self,
+        values: pl.Series | Sequence[Any] | NDArray[Any],
+        vocabularies: Mapping[str, Encodes],
+        *,
+        first: int = 1,
     ) -> Column:
         """Encode raw values ``[n]``.
 
@@ -305,6 +309,7 @@ class Feature:
             values: null is unknown. Of a column of Polars many are encoded faster; of a list or an array a
                 forked process encodes them, too (:mod:`dien.forks`).
             vocabularies: by the feature that owns each; read only where no encoder encodes it.
+            first: row of the first value, for errors; 0 where "unknown" stands before those of a table.
 
         Raises:
             DataError: a value is not what the encoder takes.
@@ -314,6 +319,8 @@ class Feature:
             if isinstance(values, pl.Series):
                 return self.stored.encode(encoder, values)
             return self.stored.encode_values(encoder, values)
+        except BadVectorError as error:
+            raise DataError(f"feature {self.name}: row {first + error.index}: {error.what}") from error
         except ValueError as error:
             raise DataError(f"feature {self.name}: {error}") from error
 

@@ -17,6 +17,7 @@ from dien.data.spelling import spelling_of
 
 MOST_BUCKETS = 2**31 - 2  # and "unknown": indices have 32 bits
 _VECTORS_AT_ONCE = 1 << 14  # scaled in 64 bits: memory stays flat
+_NO_NUMBER = "a number of its vector is missing or not finite; mend it"
 
 
 class Encodes(Protocol):
@@ -144,6 +145,19 @@ class Scaled:
         return np.clip((numbers - self.mean) / self.std, -most, most).astype(np.float32)
 
 
+class BadVectorError(ValueError):
+    """A vector that is not what its encoder takes.
+
+    Args:
+        index: of it among the values, from 0; the message counts rows from 1.
+        what: is wrong with it.
+    """
+
+    def __init__(self, index: int, what: str) -> None:
+        super().__init__(f"row {index + 1}: {what}")
+        self.index, self.what = index, what
+
+
 @dataclass(frozen=True)
 class ScaledVectors:
     """A vector as the model sees it: ``(x - mean) / norm``; one number for all keeps the angles between them.
@@ -171,22 +185,21 @@ class ScaledVectors:
         """Scale lists of numbers ``[N]``, returning ``[N, size]``; a null is missing, a row of NaN.
 
         Raises:
-            ValueError: a vector is of another length, or has a number that is missing or not finite.
+            BadVectorError: a vector is of another length, or has a number that is missing or not finite.
         """
         lists = values.arr.to_list() if isinstance(values.dtype, pl.Array) else values
         known = lists.is_not_null()
         lengths = lists.list.len()
         if (wrong := (lengths != self.size).fill_null(False)).any():
             row = int(wrong.arg_max() or 0)
-            raise ValueError(f"row {row}: a vector of {lengths[row]} numbers; expected {self.size}")
+            raise self._of_another_length(row, lengths[row])
         numbers = lists.drop_nulls().explode().to_numpy().reshape(-1, self.size)
         found = np.full((len(lists), self.size), np.nan, np.float32)
         rows = known.arg_true().to_numpy()
         for start in range(0, len(rows), _VECTORS_AT_ONCE):
             some = slice(start, start + _VECTORS_AT_ONCE)
             if not (finite := np.isfinite(numbers[some]).all(1)).all():
-                row = rows[start + int(finite.argmin())]
-                raise ValueError(f"row {row}: a number of its vector is missing or not finite; mend it")
+                raise BadVectorError(int(rows[start + int(finite.argmin())]), _NO_NUMBER)
             found[rows[some]] = self._scaled(numbers[some])
         return found
 
@@ -194,16 +207,22 @@ class ScaledVectors:
         """Scale ``N`` vectors; None is missing.
 
         Raises:
-            ValueError: a vector is of another length.
+            BadVectorError: a vector is of another length, or has a number that is missing or not finite.
         """
         found = np.full((len(values), self.size), np.nan, np.float32)
         for row, vector in enumerate(values):
             if vector is None:
                 continue
             if len(vector) != self.size:
-                raise ValueError(f"row {row}: a vector of {len(vector)} numbers; expected {self.size}")
-            found[row] = self._scaled(np.asarray(vector, np.float64))
+                raise self._of_another_length(row, len(vector))
+            numbers = np.asarray(vector, np.float64)  # None becomes NaN
+            if not np.isfinite(numbers).all():
+                raise BadVectorError(row, _NO_NUMBER)
+            found[row] = self._scaled(numbers)
         return found
+
+    def _of_another_length(self, index: int, length: int) -> BadVectorError:
+        return BadVectorError(index, f"a vector of {length} numbers; expected {self.size}")
 
     def _scaled(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
         """Scale numbers ``[..., size]``, rounded first as those of tables are: requests give the same."""

@@ -113,7 +113,8 @@ def _grown(
         before = known[feature.name]
         if isinstance(before, Changing) and changes is not None:
             unknown = pl.Series(feature.name, [None], dtype=found)
-            encoded = feature.encode(pl.concat([unknown, changes[feature.name]]), dataset.vocabularies)
+            later = pl.concat([unknown, changes[feature.name]])
+            encoded = feature.encode(later, dataset.vocabularies, first=0)
             grown[feature.name] = continued(before, Changing(encoded, *lines_of(log, changes)))
         elif not isinstance(before, Changing):
             encoded = feature.encode(new[feature.name], dataset.vocabularies)

@@ -196,7 +196,7 @@ def _encoded(
             changes = log.changes.get(feature.name)
             values = (table if changes is None else changes)[feature.name]
             unknown = pl.Series(feature.name, [None], dtype=values.dtype)
-            column = feature.encode(pl.concat([unknown, values]), made.vocabularies)
+            column = feature.encode(pl.concat([unknown, values]), made.vocabularies, first=0)
             into[feature.name] = column if changes is None else Changing(column, *lines_of(log, changes))
     return made
 

@@ -194,7 +194,8 @@ def _nulls(name: str, rows: int) -> pl.Series:
 
 
 def _joined(name: str, parts: Sequence[pl.Series]) -> pl.Series:
-    """Join what may differ in type: all but lists becomes text."""
+    """Join what may differ in type: all but lists becomes text. Lists of one size are lists like others."""
+    parts = [part.arr.to_list() if isinstance(part.dtype, pl.Array) else part for part in parts]
     types = {part.dtype for part in parts} - {pl.Null()}
     if not types:
         return _nulls(name, sum(map(len, parts)))
@@ -225,7 +226,7 @@ def column_of(name: str, parts: Sequence[tuple[Path, pl.Series]], problem: str) 
     called = "" if is_pattern(name) else name  # no operation of Polars works under such a name
     parts = [(path, part.alias(called)) for path, part in parts]
     values, markers = _typed(_joined(called, [part for _, part in parts]))
-    lists = isinstance(values.dtype, pl.List | pl.Array)
+    lists = isinstance(values.dtype, pl.List)
     times = values.dtype in (pl.Datetime, pl.Date)
     if values.dtype == pl.String and values.null_count() < len(values):
         times = accepts(TimeParser("iso", quiet=True).parse, values.drop_nulls())
