@@ -22,6 +22,7 @@ from dien.data.writer import write
 from dien.errors import DataError, DienError, RunError
 from dien.run import Run
 from dien.serving import Scorer, score_pairs, score_split
+from dien.serving.logged import _Logged
 from dien.training import evaluate, fit
 from dien.training.metrics import MetricStream
 
@@ -99,9 +100,20 @@ def test_pairs_score_as_the_candidates_of_their_impressions_in_any_order_and_at_
     lines = pairs.read_text().splitlines(keepends=True)
     pairs.write_text("".join(lines[k] for k in order))
     monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 7)
-    score_pairs(rich_run, pairs, tmp_path / "mixed.jsonl")
+    found = score_pairs(rich_run, pairs, tmp_path / "mixed.jsonl")
     mixed = [row["score"] for row in rows_of(tmp_path / "mixed.jsonl")]
     np.testing.assert_allclose(mixed, expected[order], atol=1e-6)
+
+    monkeypatch.setattr("dien.serving.logged.ENTRIES_AT_ONCE", 20)  # of two histories or three
+    looked_up: list[int] = []
+    alone = _Logged._score
+    monkeypatch.setattr(
+        _Logged, "_score", lambda self, user, *rest: looked_up.append(len(user)) or alone(self, user, *rest)
+    )
+    assert score_pairs(rich_run, pairs, tmp_path / "parts.jsonl") == found
+    assert len(looked_up) > 2 * len(given) / 7
+    parts = [row["score"] for row in rows_of(tmp_path / "parts.jsonl")]
+    np.testing.assert_allclose(parts, expected[order], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])

@@ -1,6 +1,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from msgspec import structs
 
 from dien.calibration import Platt
+from dien.data.batch import ENTRIES_AT_ONCE
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.errors import RunError
@@ -110,6 +112,20 @@ def test_where_rows_have_weights_the_rate_and_the_mean_score_are_by_weight() -> 
     found = base_rate({"negatives": {"sampled": False}}, stream.compute())
     assert found["click_rate"] == pytest.approx(np.average(label, weights=weight))
     assert found["mean_score"] == pytest.approx(np.average(1 / (1 + np.exp(-score)), weights=weight))
+
+
+def test_batches_hold_fewer_candidates_where_long_histories_are_searched_for_steps_or_for_matches(
+    small_data: Dataset,
+) -> None:
+    def sizes(**given: Any) -> list[int]:
+        return [len(batch) for batch in evaluation_batches(small_data, "test", 5, **given).epoch(0)]
+
+    long = ENTRIES_AT_ONCE // 8
+    usual = sizes()
+    assert sizes(match_history=1000) == sizes(filter_by="item") == sizes(filter_history=long) == usual
+    for given in ({"match_history": long}, {"filter_by": "item", "filter_history": long}):
+        assert sum(sizes(**given)) == sum(usual)
+        assert max(sizes(**given)) < 16 < max(usual)
 
 
 def test_the_mean_score_is_that_of_the_model(small_data: Dataset, small_run: Run) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from dien.data.ragged import to_offsets, whole_rows
 from dien.packed import Packed
 
 Values = Tensor | Packed
@@ -34,17 +38,44 @@ STEPS_AT_ONCE = 1 << 20
 """Steps that the candidates scored at once read at most, all together: a gigabyte of a DIEN of hidden 36."""
 
 
-def rows_at_once(most: int, max_history: int) -> int:
+ENTRIES_AT_ONCE = 1 << 22
+"""Behaviours that are searched at once for steps and matches, at most: some hundred bytes each, where a step
+takes a thousand. By default it is more than 4,096 histories have."""
+
+
+def rows_at_once(most: int, max_history: int, longest: int) -> int:
     """Bound the candidates that are scored at once: memory does not grow with the length of histories.
 
     Args:
         most: candidates where histories are short.
         max_history: behaviours that each reads at most.
+        longest: behaviours that are searched for these and for matches, at most.
 
     Returns:
         From 1 to ``most``.
     """
-    return max(1, min(most, STEPS_AT_ONCE // max_history))
+    return max(1, min(most, STEPS_AT_ONCE // max_history, ENTRIES_AT_ONCE // longest))
+
+
+def candidates_at_once(
+    counts: NDArray[np.integer], lengths: NDArray[np.integer], most: int, max_history: int
+) -> Iterator[slice]:
+    """Cut the candidates of ``R`` requests so that memory is bounded, however many and long they are.
+
+    Args:
+        counts: ``[R]`` candidates of each request.
+        lengths: ``[R]`` behaviours of each that are searched; its candidates share them.
+        most: candidates at once where histories are short.
+        max_history: behaviours that each reads at most.
+
+    Returns:
+        Slices of the candidates, in order.
+    """
+    at_once, ends = rows_at_once(most, max_history, 1), to_offsets(counts)
+    for requests in whole_rows(to_offsets(lengths), ENTRIES_AT_ONCE):
+        end = int(ends[requests.stop])
+        for start in range(int(ends[requests.start]), end, at_once):
+            yield slice(start, min(start + at_once, end))
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,10 @@ def slices(length: int) -> Iterator[slice]:
     return (slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK))
 
 
-def whole_rows(offsets: NDArray[np.int64]) -> Iterator[slice]:
-    """Cut rows with offsets ``[R + 1]`` into slices of at most :data:`CHUNK` elements, or of a longer row."""
+def whole_rows(offsets: NDArray[np.int64], most: int = CHUNK) -> Iterator[slice]:
+    """Cut rows with offsets ``[R + 1]`` into slices of at most so many elements, or of a longer row."""
     first, rows = 0, len(offsets) - 1
     while first < rows:
-        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + CHUNK, "right")) - 1)
+        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + most, "right")) - 1)
         yield slice(first, last)
         first = last

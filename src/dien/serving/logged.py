@@ -12,11 +12,13 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dien.data.batch import ENTRIES_AT_ONCE
 from dien.data.changing import LATEST, Changing, values_at
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
+from dien.data.features.columns import rows_of
 from dien.data.prepare.append import newest_event
-from dien.data.ragged import ranges, row_of, searched
+from dien.data.ragged import ranges, row_of, searched, to_offsets, whole_rows
 from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.data.tables import FeatureTable, SplitName, begins
 from dien.errors import DataError
@@ -83,24 +85,22 @@ def score_split(
     """
     logged = _Logged(run, data, device, base_rate)
     scorer, dataset = logged.scorer, logged.dataset
-    rows_of = dataset.split(split)
+    impressions = dataset.split(split)
     result = ScoredFile()
     with file_of_scores(out, _with(_SPLIT, scorer), of_others=logged.read, run=scorer.run.path) as write:
-        for start in range(0, len(rows_of), IMPRESSIONS_AT_ONCE):
-            chosen = np.arange(start, min(start + IMPRESSIONS_AT_ONCE, len(rows_of)))
-            user, time = rows_of.user[chosen], rows_of.time[chosen]
-            offsets = rows_of.offsets[start : chosen[-1] + 2]
+        for start in range(0, len(impressions), IMPRESSIONS_AT_ONCE):
+            chosen = np.arange(start, min(start + IMPRESSIONS_AT_ONCE, len(impressions)))
+            user, time = impressions.user[chosen], impressions.time[chosen]
+            offsets = impressions.offsets[start : chosen[-1] + 2]
             shown, counts = slice(offsets[0], offsets[-1]), np.diff(offsets)
-            item = rows_of.item[shown]
-            context = {name: column[chosen] for name, column in rows_of.context.items()}
-            history = begins(dataset.behaviours, rows_of, chosen), rows_of.end[chosen]
-            scores = logged.score(
-                user, history, time, item, counts, logged.known(context), None, None, result
-            )
+            item = impressions.item[shown]
+            context = {name: column[chosen] for name, column in impressions.context.items()}
+            history = begins(dataset.behaviours, impressions, chosen), impressions.end[chosen]
+            scores = logged.score(user, history, time, item, counts, logged.known(context), {}, {}, result)
             columns = {
                 "user": dataset.user_ids.decode(user),
                 "candidates": lists_of(dataset.item_ids.decode(item), counts),
-                "labels": lists_of(np.array(rows_of.label[shown]), counts),
+                "labels": lists_of(np.array(impressions.label[shown]), counts),
                 "time": time,
                 "impression": chosen,
                 **{name: lists_of(values, counts) for name, values in scores.items()},
@@ -108,7 +108,7 @@ def score_split(
             write(pl.DataFrame(columns))
             result.requests += len(chosen)
             result.unknown_users += int(logged.unknown("user", user).sum())
-            dataset.release(rows_of)
+            dataset.release(impressions)
             if progress:
                 progress(len(chosen))
     return result
@@ -258,11 +258,13 @@ class _Logged:
         item: NDArray[np.integer],
         counts: NDArray[np.integer],
         context: FeatureTable,
-        items: Described | None,
-        users: Described | None,
+        items: Described,
+        users: Described,
         result: ScoredFile,
     ) -> dict[str, NDArray[np.float64]]:
         """Score candidates ``[B]`` over the histories of ``R`` requests, and count what is not known.
+
+        Histories are looked up in parts, so that memory does not grow with their length.
 
         Args:
             user: ``[R]`` user rows.
@@ -276,10 +278,42 @@ class _Logged:
             users: of the users, likewise.
             result: what is counted in.
         """
+        begin, end = of_request
+        start = np.maximum(begin, end - self.scorer.run.config.model.longest_history)
+        first = to_offsets(counts)
+        found = []
+        for some in list(whole_rows(to_offsets(end - start), ENTRIES_AT_ONCE)) or [slice(0, 0)]:
+            candidates = slice(int(first[some.start]), int(first[some.stop]))
+            part = self._score(
+                user[some],
+                (start[some], end[some]),
+                time[some],
+                item[candidates],
+                counts[some],
+                {name: rows_of(column, some) for name, column in context.items()},
+                _part(items, candidates),
+                _part(users, some),
+                result,
+            )
+            found.append(part)
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+    def _score(
+        self,
+        user: NDArray[np.integer],
+        of_request: tuple[NDArray[np.int64], NDArray[np.int64]],
+        time: NDArray[np.int64],
+        item: NDArray[np.integer],
+        counts: NDArray[np.integer],
+        context: FeatureTable,
+        items: Described,
+        users: Described,
+        result: ScoredFile,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Score what is looked up at once."""
         scorer, behaviours = self.scorer, self.dataset.behaviours
         schema = scorer.run.schema
-        begin, end = of_request
-        start = np.maximum(begin, end - scorer.run.config.model.longest_history)
+        start, end = of_request
         place = ranges(start, end - start)  # [N]
         history = behaviours.item[place]
         features = self.known({name: column[place] for name, column in behaviours.features.items()})
@@ -370,6 +404,11 @@ class _Logged:
             return ~np.asarray(rows, bool)
         ids = values_at({feature.name: table[feature.name]}, rows, None)[feature.name]
         return ~feature.stored.known(ids)
+
+
+def _part(given: Described, rows: slice) -> Described:
+    """Take what requests say of some candidates or users."""
+    return {name: (rows_of(column, rows), known[rows]) for name, (column, known) in given.items()}
 
 
 def _with(columns: pa.Schema, scorer: Scorer) -> pa.Schema:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dien.calibration import Platt
-from dien.data.batch import rows_at_once
+from dien.data.batch import candidates_at_once
 from dien.data.batches import assemble, columns_of
 from dien.data.changing import LATEST, Attributes, values_at
 from dien.data.dataset import Dataset
@@ -266,10 +266,8 @@ class Scorer:
         request = row_of(counts)  # [B]
         scores = np.empty((1 + conversions, len(candidates)))
         ageless = 0
-        # Memory is bounded by the candidates at once and their steps, however many a request has.
-        at_once = rows_at_once(CANDIDATES_AT_ONCE, model.max_history)
-        for start in range(0, len(candidates), at_once):
-            now = slice(start, start + at_once)
+        longest = np.minimum(lengths, model.longest_history)
+        for now in candidates_at_once(counts, longest, CANDIDATES_AT_ONCE, model.max_history):
             first, last = request[now][0], request[now][-1] + 1
             read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
             offsets, history_of = to_offsets(kept[first:last]), request[now] - first

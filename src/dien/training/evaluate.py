@@ -215,10 +215,11 @@ def evaluation_batches(
     Raises:
         ConfigError: popularity is asked for, and no behaviour has a time.
     """
+    longest = max(max_history if filter_by is None else filter_history, match_history or 0)
     return Batches(
         dataset,
         split,
-        batch_size=rows_at_once(EVALUATION_ROWS, max_history),
+        batch_size=rows_at_once(EVALUATION_ROWS, max_history, longest),
         max_history=max_history,
         match_history=match_history,
         filter_by=filter_by,
