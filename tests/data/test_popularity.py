@@ -1,6 +1,8 @@
 """Popularity of candidates until their impressions, against counting in Python."""
 
+import gc
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,8 +124,20 @@ def test_what_is_not_counted_is_told_and_nothing_is_made_where_it_is_not_asked_f
     assert [one.untimed for one in found] == untimed
     assert untimed[0] > 0
     assert [one.repeated > 0 for one in found] == [False, False, True]
-    assert popularity_of(datasets[0]) is found[0]
     assert Batches(datasets[0], "train", batch_size=9, max_history=2).batch(0, 0).popularity is None
+
+
+def test_it_is_counted_once_for_each_dataset_and_kept_no_longer_than_that(datasets: list[Dataset]) -> None:
+    data = replace(datasets[0])
+    found = popularity_of(data)
+    assert popularity_of(data) is found
+    behaviours = replace(data.behaviours, time=data.behaviours.time + (data.behaviours.time != NO_TIME))
+    assert popularity_of(replace(data, behaviours=behaviours)).last == found.last + 1
+    kept, known = weakref.ref(found), weakref.ref(data)
+    del data, found
+    gc.collect()
+    assert known() is None
+    assert kept() is None
 
 
 def test_negatives_that_are_drawn_anew_are_counted_themselves(small_data: Dataset) -> None:

@@ -79,3 +79,22 @@ def test_what_several_data_share_is_told_by_what_their_seed_has_drawn(
     text = said(structs.replace(comparison, data=["/data/beauty", "/data/b"], seeds=1, drawn=drawn))
     assert expected in text
     assert never not in text
+
+
+@pytest.mark.parametrize(
+    ("key", "needed", "what"),
+    [
+        ("filter_history", {"filter_by": "item"}, "they search other parts of the histories"),
+        ("match_history", {"matches": True}, "they count matches over histories of other lengths"),
+        ("match_dropout", {"matches": True}, "training hides matches of other shares of the candidates"),
+    ],
+)
+def test_keys_of_filters_and_matches_are_noted_where_they_have_an_effect_in_several_models(
+    key: str, needed: dict[str, object], what: str, comparison: Comparison
+) -> None:
+    for model, value in (("din", 1), (NAME, 2)):
+        comparison.settings[model]["model"].update(needed, **{key: value})
+    assert f"Not the same for every model: model.{key} (din 1, {NAME} 2): {what}." in said(comparison)
+    for name in needed:
+        comparison.settings["din"]["model"][name] = None  # as of a model of one's own, or of earlier versions
+    assert f"model.{key}" not in said(comparison)

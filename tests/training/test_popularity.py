@@ -11,7 +11,7 @@ from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
 from dien.data.matches import NO_TIME
 from dien.data.times import Times
-from dien.errors import ConfigError, DatasetWarning
+from dien.errors import ConfigError, DatasetWarning, RunError
 from dien.run import Run
 from dien.training import evaluate, fit
 
@@ -39,6 +39,23 @@ def test_behaviours_without_a_time_are_warned_of_with_their_number(
     data = replace(small_data, behaviours=replace(small_data.behaviours, time=time))
     with pytest.warns(DatasetWarning, match=r"^model.popularity: 7 of 1,500 behaviours .* are not counted"):
         fit(data, config_of(), tmp_path / "run", show_progress=False)
+
+
+def test_where_rows_have_histories_of_their_own_one_is_told_that_later_rows_are_counted(
+    small_data: Dataset, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    recipe = structs.replace(small_data.info.recipe, history="row")
+    own = replace(small_data, info=structs.replace(small_data.info, format=4, recipe=recipe))
+    assert own.info.own_histories
+    for data in (small_data, own):
+        with pytest.raises(RunError, match="taken"):  # one is told before any work
+            fit(data, config_of(), tmp_path / "taken", show_progress=False)
+    told = [str(one.message) for one in recwarn if "has a history of its own" in str(one.message)]
+    assert len(told) == 1
+    assert told[0].startswith("model.popularity: each row of ")
+    assert "set model.popularity=false" in told[0]
 
 
 def test_a_run_reads_the_popularity_it_was_trained_with(small_data: Dataset, tmp_path: Path) -> None:

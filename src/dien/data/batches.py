@@ -123,9 +123,10 @@ class Batches:
         auxiliary_negatives: ``redrawn`` draws it anew for each batch; ``fixed`` has the same for a behaviour
             wherever and whenever it is read: it follows from the seed and its place in the data alone.
         auxiliary_steps: ``new`` marks the behaviours that no earlier impression of the user in the split has
-            read (``Batch.supervised``): each is marked once an epoch. ``all`` marks none, nor is any with
-            ``filter_by``.
-        since: only impressions at this second or later.
+            read (``Batch.supervised``): each is marked at most once an epoch, those that no impression reads,
+            as they are beyond ``max_history``, never. ``all`` marks none, nor is any with ``filter_by``.
+        since: only impressions at this second or later. What earlier ones of the user have read is not new,
+            though they are left out.
         id_dropout: ``k`` of at least 0: an id that training has ``n`` times is unknown in a batch with
             probability ``k / (k + n)`` (:class:`~dien.data.id_dropout.IdDropout`), whatever the split.
             Matches and popularity are counted before.

@@ -8,6 +8,7 @@ whatever is counted lies strictly before its second. They follow from ids as mat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -259,11 +260,13 @@ def popularity_of(dataset: Dataset) -> Popularity:
         ConfigError: no behaviour has a time.
         DataError: they are from more than 136 years.
     """
-    found: Popularity | None = getattr(dataset, "_sorted", None)
-    if found is None:
-        found = Popularity.of(dataset)
-        object.__setattr__(dataset, "_sorted", found)  # `replace` leaves it out
+    if (found := _of_dataset.get(dataset)) is None:
+        found = _of_dataset[dataset] = Popularity.of(dataset)
     return found
+
+
+_of_dataset: WeakKeyDictionary[Dataset, Popularity] = WeakKeyDictionary()
+"""What is counted of the datasets that are open."""
 
 
 def _mean_counts(occurrences: Occurrences, lists: Packed, time: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -95,7 +95,7 @@ class Split:
         return f"Split({len(self):,} impressions, {len(self.item):,} rows)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tables:
     """What a prepared and an opened dataset both have.
 

@@ -89,18 +89,33 @@ def _unlike(comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
     settings = comparison.settings
     keys = [("training", key) for key in next(iter(settings.values()))["training"]]
     for part, key in [*keys, *(("model", key) for key in _READ)]:
-        values = {model: of[part].get(key) for model, of in settings.items()}
+        needed = _NEEDED.get(key)
+        read = {model: of for model, of in settings.items() if not needed or of["model"].get(needed)}
+        values = {model: of[part].get(key) for model, of in read.items()}
         if any(value != other for value in values.values() for other in values.values()):
             yield f"{part}.{key}", values
 
 
-_READ = "max_history", "filter_by", "matches", "popularity"
+_READ = (
+    "max_history",
+    "filter_by",
+    "filter_history",
+    "matches",
+    "match_history",
+    "match_dropout",
+    "popularity",
+)
 """Keys of models that say what is read of the rows."""
+_NEEDED = {"filter_history": "filter_by", "match_history": "matches", "match_dropout": "matches"}
+"""The key without which another one has no effect."""
 _MEANING = {
     "model.max_history": ": they read histories of other lengths",
     "model.filter_by": ": they read other parts of the histories",
+    "model.filter_history": ": they search other parts of the histories",
     "model.popularity": ": some have the popularity of the target among their inputs",
     "model.matches": ": some have matches of target and history among their inputs",
+    "model.match_history": ": they count matches over histories of other lengths",
+    "model.match_dropout": ": training hides matches of other shares of the candidates",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -130,12 +130,11 @@ def fit(
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
     warn_of_validation(dataset, calibrated=config.training.calibration != "none")
-    if config.training.id_dropout not in (0, TrainConfig().id_dropout):
-        _warn_of_ids(dataset)
+    warn_of_ids(dataset, [config])
     out, started = Path(out), time.perf_counter()
     expect_fitting(config.model, dataset.schema)
     if config.model.popularity:
-        _warn_of_uncounted(dataset)
+        warn_of_counts(dataset, popularity_of(dataset).untimed)
     with core_for_prefetch():
         threads = torch.get_num_threads()
     with owned(out, RunError):
@@ -309,8 +308,10 @@ def warn_of_validation(dataset: Dataset, *, calibrated: bool) -> None:
         )
 
 
-def _warn_of_ids(dataset: Dataset) -> None:
-    """Warn where ids are to be hidden by a key set by hand, and those of a side never are."""
+def warn_of_ids(dataset: Dataset, configs: Iterable[RunConfig]) -> None:
+    """Warn where ids are to be hidden by a key set by hand, for any run, and those of a side never are."""
+    if all(config.training.id_dropout in (0, TrainConfig().id_dropout) for config in configs):
+        return
     known = sides_with_ids(dataset.schema)
     for side in (one for one in ("item", "user") if one not in known):
         warnings.warn(
@@ -322,16 +323,26 @@ def _warn_of_ids(dataset: Dataset) -> None:
         )
 
 
-def _warn_of_uncounted(dataset: Dataset) -> None:
-    """Warn of behaviours that popularity passes over for want of a time.
+def warn_of_counts(dataset: Dataset, untimed: int) -> None:
+    """Warn of what popularity counts otherwise than one may think.
 
-    Raises:
-        ConfigError: that is all of them.
+    Args:
+        dataset: with times.
+        untimed: how many of its behaviours are passed over for want of one.
     """
-    if untimed := popularity_of(dataset).untimed:
+    if untimed:
         warnings.warn(
             f"model.popularity: {untimed:,} of {len(dataset.behaviours.item):,} behaviours of {dataset.path} "
             "have no time and are not counted; give every entry of a history its time, and prepare again",
+            DatasetWarning,
+            stacklevel=3,
+        )
+    if dataset.info.own_histories:
+        warnings.warn(
+            f"model.popularity: each row of {dataset.path} has a history of its own, so that a behaviour is "
+            "known from the rows after it alone: the count before an impression has behaviours that were not "
+            "known then, as they stand in later rows, of the test split, too, and what is counted when "
+            "serving is less; prepare from a log of all behaviours, or set model.popularity=false",
             DatasetWarning,
             stacklevel=3,
         )

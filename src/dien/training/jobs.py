@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -24,12 +24,21 @@ import torch
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
 from dien.data.leakage import warn_of_leaking
+from dien.data.popularity import Counted
 from dien.errors import ConfigError, DataError, DatasetWarning, DienError, RunError
 from dien.lock import locked
 from dien.models.registry import Registered, models, register
 from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
-from dien.training.fit import READ, FitResult, fit, read_result, warn_of_validation
+from dien.training.fit import (
+    READ,
+    FitResult,
+    fit,
+    read_result,
+    warn_of_counts,
+    warn_of_ids,
+    warn_of_validation,
+)
 from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.records import load, text_of
@@ -116,7 +125,7 @@ def expect_importable(configs: Iterable[RunConfig]) -> None:
                 )
 
 
-def warn_of(dataset: Dataset, configs: Iterable[RunConfig]) -> None:
+def warn_of(dataset: Dataset, configs: Collection[RunConfig]) -> None:
     """Warn once of what is odd in a dataset for runs; the processes of :func:`run_all` do not repeat it."""
     try:
         dataset.check(READ)
@@ -124,6 +133,9 @@ def warn_of(dataset: Dataset, configs: Iterable[RunConfig]) -> None:
         return
     warn_of_validation(dataset, calibrated=any(config.training.calibration != "none" for config in configs))
     warn_of_leaking(dataset.schema, dataset.splits["train"])
+    warn_of_ids(dataset, configs)
+    if any(config.model.popularity for config in configs):
+        warn_of_counts(dataset, Counted.of(dataset).untimed)
 
 
 def carry_out(job: Job) -> None:
