@@ -77,14 +77,15 @@ def test_the_default_is_the_papers_dien_with_an_auxiliary_loss_that_does_not_gro
     None
 ):
     assert RunConfig().model == model_config("dien") == DIENConfig()
-    own = {"matches": True, "auxiliary_average": "pairs", "auxiliary_weight": 3.0}
     paper = DIENConfig.paper()
+    own = {"matches": True, "behaviour_attention": True}
+    own |= {"auxiliary_average": "pairs", "auxiliary_weight": 3.0, "auxiliary_steps": "new"}
     assert paper.model_copy(update=own) == DIENConfig()
     # What the paper's equations say; the rest is left open there.
     assert (paper.gru, paper.attention) == ("augru", "bilinear")
-    assert (paper.auxiliary_weight, paper.auxiliary_average) == (1, "histories")
+    assert (paper.auxiliary_weight, paper.auxiliary_average, paper.auxiliary_steps) == (1, "histories", "all")
     assert (paper.pooled_history, paper.attention_scale, paper.head_batch_norm) == (False, False, False)
-    assert paper.head_dropout == 0
+    assert (paper.behaviour_attention, paper.last_behaviour, paper.head_dropout) == (False, False, 0)
     assert model_config("sum-pooling") == SumPoolingConfig()
     assert model_config("din") == DINConfig()
 

@@ -86,6 +86,11 @@ def main() -> None:
         None,
         [
             "model.attention=mlp",
+            # RecBole has none of these.
+            "model.matches=false",
+            "model.behaviour_attention=false",
+            "model.auxiliary_steps=all",
+            "training.id_dropout=0",
             f"model.embedding_size={WIDTH}",
             f"model.hidden_size={width}",
             f"training.batch_size={options.batch_size}",

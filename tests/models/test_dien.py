@@ -33,6 +33,8 @@ from tests.models.batches import (
 
 SMALL = {"embedding_size": 2, "hidden_size": 5, "attention_hidden": (6, 3), "head_hidden": (7, 4)}
 LENGTHS, HISTORY_OF = [3, 0, 1, 5], [0, 3, 3, 1, 2, 0, 3]
+BIASES_OF_SCORES = ("evolution.attention_layer.dense.bias", "behaviours.attention.dense.bias")
+"""Have no gradient: the softmax over a history takes them away."""
 SCHEMAS = {"no profile": NO_PROFILE, "no context": SCHEMA, "context": WITH_CONTEXT, "every kind": EVERY_KIND}
 
 
@@ -155,8 +157,9 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         dict(DIENConfig.authors()) | SMALL,
         dict(DIENConfig.recbole()) | SMALL | {"hidden_size": None},
         {"pooled_history": True},
-        {"behaviour_attention": True},
-        {"behaviour_attention": True, "attention_hidden": (4,), "pooled_history": True},
+        {"behaviour_attention": False},
+        {"behaviour_attention_hidden": (4,)},
+        {"behaviour_attention_hidden": (4, 3), "pooled_history": True},
         {"last_behaviour": True},
         {"position_embedding": True, "last_behaviour": True},
         {"popularity": True},
@@ -235,6 +238,7 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
     ("config", "other"),
     [
         (DIENConfig(), {"attention_hidden": (9,), "attention_scale": True}),
+        (DIENConfig(behaviour_attention=False), {"behaviour_attention_hidden": (9,)}),
         (DIENConfig(gru="gru"), {"gru_initialisation": "normal"}),
         (DIENConfig(gru="aigru"), {"gru_initialisation": "normal"}),
         (
@@ -244,6 +248,7 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
                 "auxiliary_activation": "tanh",
                 "auxiliary_affine": True,
                 "auxiliary_average": "positions",
+                "auxiliary_steps": "all",
             },
         ),
     ],
@@ -406,7 +411,7 @@ def test_gradients_reach_every_parameter(gru: str, attention: str, pooled: bool)
     (target + loss).backward()
     for name, parameter in dien.named_parameters():
         assert parameter.grad is not None, name
-        if name != "evolution.attention_layer.dense.bias":  # the softmax takes it away
+        if name not in BIASES_OF_SCORES:
             assert parameter.grad.to_dense().any(), name
 
 
@@ -416,7 +421,7 @@ def test_gradients_reach_every_parameter_of_the_authors() -> None:
     dien.losses(batch).total.backward()
     for name, parameter in dien.named_parameters():
         assert parameter.grad is not None, name
-        if name != "evolution.attention_layer.dense.bias":  # the softmax takes it away
+        if name not in BIASES_OF_SCORES:
             assert parameter.grad.to_dense().any(), name
 
 

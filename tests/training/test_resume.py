@@ -157,7 +157,9 @@ KEYS = st.fixed_dictionaries(
         "training.calibration": st.just("none"),
         "training.fresh_embeddings": st.just(True),
         "training.label_smoothing": st.just(0.2),
-        "training.id_dropout": st.just(0.3),
+        "training.id_dropout": st.sampled_from([0.0, 20.0]),
+        "model.match_dropout": st.just(0.0),
+        "model.auxiliary_steps": st.just("all"),
         "training.weight_average": st.just(0.9),
     },
 )

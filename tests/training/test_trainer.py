@@ -235,13 +235,25 @@ def test_each_epochs_learning_rate_is_that_of_the_one_before_times_the_decay(
 def test_auxiliary_negatives_are_redrawn_or_fixed_as_the_configuration_says(
     kind: str, least: float, most: float, small_data: Dataset, tmp_path: Path
 ) -> None:
-    config = config_of(f"training.auxiliary_negatives={kind}", "model.max_history=1000", "training.epochs=2")
+    keys = ["model.max_history=1000", "training.epochs=2", "training.id_dropout=0"]  # ids as they are drawn
+    config = config_of(f"training.auxiliary_negatives={kind}", *keys)
     run = Run.create(tmp_path / "run", config, small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     batches = chain.from_iterable(training.batches.epoch(epoch) for epoch in range(2))
     found = [drawn for drawn in auxiliary_negatives(batches).values() if len(drawn) > 1]
     assert len(found) > 100
     assert least <= sum(len(set(drawn)) == 1 for drawn in found) / len(found) <= most
+
+
+@pytest.mark.parametrize("steps", ["new", "all"])
+def test_behaviours_are_marked_for_the_auxiliary_loss_as_the_configuration_says(
+    steps: str, small_data: Dataset, tmp_path: Path
+) -> None:
+    config = config_of(f"model.auxiliary_steps={steps}")
+    run = Run.create(tmp_path / "run", config, small_data)
+    training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
+    marked = {batch.supervised is not None for batch in training.batches.epoch(0)}
+    assert marked == {steps == "new"}
 
 
 def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
