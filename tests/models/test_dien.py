@@ -217,7 +217,8 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
         torch.manual_seed(0)
         dien = DIEN(config, EVERY_KIND).double()
         enlarge(dien)
-        return [dien.losses(batch).total, *dien.parameters()]
+        prediction = dien(batch)
+        return [prediction.logits, dien.loss(prediction, batch), *dien.parameters()]
 
     usual, base = DIENConfig(), what_is_trained(DIENConfig())
     differing = [key for key, value in preset if value != getattr(usual, key)]
