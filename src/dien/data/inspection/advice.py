@@ -10,17 +10,12 @@ from dien.data.inspection.inspect import Inspection
 MANY_REPEATS = 0.1
 """Share of train's clicks on an item of the history. Measured: 0.48 (The Complete Journey), where matches are
 worth 0.15 AUC. From a tenth on, every tenth click may gain so."""
-NO_REPEATS = 0.001
-"""Measured: 0 (Beauty, Sports)."""
-SHORT_HISTORY = 7
-"""Median of the behaviours before a training impression. Measured, without repeats: at 5 (Beauty, recipe
-``paper``) matches harm some models and help none; at 9 (recipe ``temporal``) they gain a little."""
 FEW_TARGETS = 0.01
 """Share of steps that are training targets. Measured: 0 (Beauty and Sports, recipe ``paper``), where the
 auxiliary loss gains 0.0224 and 0.0238 AUC."""
 MANY_TARGETS = 0.4
 """Measured: at 0.87 (Beauty, all targets) the auxiliary loss gains 0.0059, at 0.44 (recipe ``temporal``)
-nothing that stands out from chance."""
+nothing that stands out from chance; at all steps and with the full weight it harms there."""
 MANY_NEW = 0.1
 """Share of the test clicks on items that training has not seen. Measured: 0.38 (Beauty, recipe ``temporal``)
 blurs every difference of two models; 0.05 (The Complete Journey) does not."""
@@ -43,11 +38,6 @@ def advise(inspection: Inspection) -> list[str]:
             f"{repeats:.1%} of the training clicks are on an item of the history: matches of target and "
             "history matter; leave model.matches on, and give requests their whole history with its times."
         )
-    if repeats is not None and repeats < NO_REPEATS and train.history.quantiles["50"] <= SHORT_HISTORY:
-        said.append(
-            f"Next to nobody clicks an item twice, and histories are short (median "
-            f"{train.history.quantiles['50']}): model.matches=false is worth a try."
-        )
     if targets is not None and targets < FEW_TARGETS:
         said.append(
             "Next to no step of a history is a training target: DIEN's auxiliary loss teaches what no target "
@@ -56,12 +46,12 @@ def advise(inspection: Inspection) -> list[str]:
     if targets is not None and targets >= MANY_TARGETS:
         said.append(
             f"{targets:.1%} of the steps of histories are training targets: DIEN's auxiliary loss adds "
-            "little to them; search for model.auxiliary_weight again, below its default, and compare "
-            "with DIN."
+            "little to them; leave model.auxiliary_steps=new, by which it weighs less, and compare with DIN."
         )
     if new is not None and new >= MANY_NEW:
         said.append(
             f"New items make {new:.1%} of the test clicks: a model knows nothing of them but their features "
-            "other than the id; give items such features, and deal with new items before you choose a model."
+            "other than the id; give items such features, and leave training.id_dropout on, which trains it "
+            "to go by them."
         )
     return said
