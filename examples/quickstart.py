@@ -73,11 +73,15 @@ def main() -> None:
         lines.append(f"| {' | '.join(cells)} |")
     console.print(table)
 
-    user, history = "1", ["1082185", "995242"]
-    scores = Scorer.load(RUN).score(user, history, candidates := ["1029743", "961554"])
-    console.print(
-        f"Scorer.load('{RUN}').score({user!r}, {history}, {candidates}) -> {scores.round(4).tolist()}"
-    )
+    request = {
+        "user": "1",
+        "history": ["1082185", "995242"],
+        "times": ["2017-12-28 10:00:00", "2017-12-28 10:05:00"],
+        "candidates": ["1029743", "961554"],
+        "time": "2017-12-30 09:00:00",
+    }
+    scores = Scorer.load(RUN).score(**request)
+    console.print(f"Scorer.load('{RUN}').score(**{request}) -> {scores.round(4).tolist()}")
 
     report = RUN / "report.md"
     report.write_text(
