@@ -154,7 +154,7 @@ def test_a_finished_search_is_only_read_again(small_data: Dataset, finished: Pat
     [
         ([*SETTINGS[:-1]], {}, r"settings.training.checkpoint_steps = 3, not 1000"),
         (
-            [*SETTINGS, "training.batch_size=128"],
+            [*SETTINGS, "training.batch_size=256"],
             {},
             r"space.training.batch_size = '64 \| 128 \| 256 \| 512'",
         ),
