@@ -387,7 +387,8 @@ def test_a_draft_takes_lists_of_as_many_floats_for_vectors(
 ) -> None:
     log.events.drop("at", "as").write_parquet(tmp_path / "log.parquet")
     uneven = pl.when(pl.int_range(pl.len()) == 3).then(pl.col("look").list.head(2)).otherwise("look")
-    items = log.items.with_columns(uneven.alias("look"), pl.col("text").cast(dtype))
+    described = log.items.filter(pl.col("text").is_not_null())  # pyarrow 25 reads no null of one size
+    items = described.with_columns(uneven.alias("look"), pl.col("text").cast(dtype))
     items.write_parquet(tmp_path / "items.parquet")
     assert pl.read_parquet_schema(tmp_path / "items.parquet")["text"] == dtype
     draft = infer([tmp_path / "log.parquet"], [tmp_path / "items.parquet"], None)
