@@ -66,7 +66,8 @@ class BatchCheck:
         if negatives and batch.negatives is not None:
             self._columns("negatives", batch.negatives, N, "behaviours (Batch.offsets)")
             marked = batch.supervised
-            if marked is not None and (marked.shape != (N,) or marked.dtype != torch.bool):
+            is_mask = isinstance(marked, Tensor) and marked.shape == (N,) and marked.dtype == torch.bool
+            if marked is not None and not is_mask:
                 _refuse("supervised", marked, f"[{N}] of type bool, for each of {N} behaviours")
         if matches:
             self._expect_matches(batch.matches, B)
@@ -81,15 +82,7 @@ class BatchCheck:
 
     def _expect_matches(self, found: Tensor | None, B: int) -> None:
         F = len(self._matched)
-        form = B, match_numbers(F)
-        expected = f"{[*form]} of floating type, numbers of matches by {', '.join(self._matched)}"
-        if found is None:
-            raise ValueError(
-                f"Batch.matches: None; expected {expected}; take batches that have them (Batches(..., "
-                "match_history=config.matched_history)), or a model with matches=False"
-            )
-        if not isinstance(found, Tensor) or found.shape != form or not found.is_floating_point():
-            _refuse("matches", found, expected)
+        found = self._numbers("matches", found, (B, match_numbers(F)), "match_history=config.matched_history")
         if found.device.type == "cpu" and not (found[:, : 1 + F] >= 0).all():
             raise ValueError(
                 "Batch.matches: a length or a count is below 0 or NaN; expected 0 or more, and NaN only for "
@@ -98,19 +91,24 @@ class BatchCheck:
 
     def _expect_popularity(self, found: Tensor | None, B: int) -> None:
         form = B, popularity_numbers(len(self._matched))
-        expected = f"{[*form]} of floating type, numbers of popularity by {', '.join(self._matched)}"
-        if found is None:
-            raise ValueError(
-                f"Batch.popularity: None; expected {expected}; take batches that have them (Batches(..., "
-                "popularity=config.popularity)), or a model with popularity=False"
-            )
-        if not isinstance(found, Tensor) or found.shape != form or not found.is_floating_point():
-            _refuse("popularity", found, expected)
+        found = self._numbers("popularity", found, form, "popularity=config.popularity")
         if found.device.type == "cpu" and not ((found[:, :-2] >= 0).all() and not (found[:, -2:] < 0).any()):
             raise ValueError(
                 "Batch.popularity: a number is below 0, or a count is NaN; expected 0 or more, and NaN only "
                 "for seconds where there is no behaviour (dien.data.popularity)"
             )
+
+    def _numbers(self, field: str, found: Tensor | None, form: tuple[int, int], argument: str) -> Tensor:
+        """Refuse numbers ``[B, ·]`` of candidates that are missing, or of another shape or type."""
+        expected = f"{[*form]} of floating type, numbers of {field} by {', '.join(self._matched)}"
+        if found is None:
+            raise ValueError(
+                f"Batch.{field}: None; expected {expected}; take batches that have them (Batches(..., "
+                f"{argument})), or a model with {field}=False"
+            )
+        if not isinstance(found, Tensor) or found.shape != form or not found.is_floating_point():
+            _refuse(field, found, expected)
+        return found
 
     def explain(self, batch: Batch, error: Exception) -> None:
         """Name the feature whose index is beyond its table, where that is why a look-up failed.
