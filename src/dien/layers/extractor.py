@@ -20,7 +20,7 @@ Average = Literal["pairs", "histories", "positions"]
 
 STEPS_A_CANDIDATE = 3
 """New behaviours for each candidate from which on the auxiliary loss has its full weight. On last reviews of
-Amazon, on which that weight was found, there are 3.3 (docs/ablations.md)."""
+Amazon, on which that weight was found, there are about as many (docs/ablations.md)."""
 
 
 class InterestExtractor(nn.Module):
