@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -224,11 +225,13 @@ def test_a_number_may_be_written_in_any_way_that_yaml_knows(override: str, value
     assert load_config(overrides=[f"training.learning_rate={override}"]).training.learning_rate == value
 
 
-def test_setting_another_model_drops_the_keys_of_the_first() -> None:
-    config = load_config(
-        overrides=["model.hidden_size=7", "model.name=sum-pooling", "model.embedding_size=4"]
-    )
-    assert config.model == SumPoolingConfig(embedding_size=4)
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_keys_set_beside_another_model_are_that_models_in_any_order(order: tuple[int, ...]) -> None:
+    chosen = ["model.max_history=7", "model.name=sum-pooling", "model.embedding_size=4"]
+    config = load_config(overrides=[chosen[k] for k in order])
+    assert config.model == SumPoolingConfig(embedding_size=4, max_history=7)
+    with pytest.raises(ConfigError, match=r"^unknown key model\.hidden_size; expected one of: model\.name"):
+        load_config(overrides=["model.hidden_size=7", *chosen])
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,8 @@ def override(
     Args:
         base: what holds where nothing is said.
         layers: any of the keys of :class:`RunConfig`, each over the ones before it.
-        overrides: dotted keys with YAML values, as ``model.hidden_size=64``.
+        overrides: dotted keys with YAML values, as ``model.hidden_size=64``, the later over the earlier; but
+            ``model.name`` holds for all of them, wherever it stands.
         where: what an error begins with, as the file the keys come from.
 
     Raises:
@@ -329,8 +330,9 @@ def override(
     data: dict[str, Any] = base.model_dump(mode="json")
     for layer in layers:
         _merge(data, layer)
-    for setting in overrides:
-        key, value = _key_and_value(setting)
+    settings = [_key_and_value(setting) for setting in overrides]
+    # The name first: it drops the keys of another model.
+    for key, value in sorted(settings, key=lambda setting: setting[0] != "model.name"):
         for part in reversed(key.split(".")):
             value = {part: value}
         _merge(data, value)

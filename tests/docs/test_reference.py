@@ -22,7 +22,7 @@ FILES = list((DOCS.parent / "src/dien").rglob("*.py"))
 # Types and constants that have no docstring of their own, and what stands on the page of dien.
 ELSEWHERE = {
     "dien": {"__version__"},
-    "dien.models": {"Activation", "Widths", "Space", "SHARED", "POOLED"},
+    "dien.models": {"Activation", "Widths", "Space", "SHARED", "MATCHED", "POOLED"},
     "dien.serving": {"Scorer"},
     "dien.training": {"evaluate", "fit"},
 }

@@ -10,7 +10,7 @@ from dien.models import Choice, LogUniform, model_config
 from dien.training.space import flat, nested, search_space, spaces, with_values
 
 
-def test_a_key_has_the_same_range_in_every_model_and_all_share_four() -> None:
+def test_a_key_has_the_same_range_in_every_model_and_all_share_five() -> None:
     ranges: dict[str, set[str]] = {}
     for model, space in spaces().items():
         for key, values in space.items():
@@ -23,8 +23,9 @@ def test_a_key_has_the_same_range_in_every_model_and_all_share_four() -> None:
         "training.batch_size",
         "model.embedding_size",
         "model.head_hidden",
+        "training.id_dropout",
     }
-    assert all(list(space)[:4] == list(spaces()["sum-pooling"]) for space in spaces().values())
+    assert all(list(space)[:5] == list(spaces()["sum-pooling"])[:5] for space in spaces().values())
 
 
 def test_recboles_sizes_are_the_shared_ones_with_its_own_in_their_order() -> None:
@@ -65,13 +66,18 @@ def test_what_is_set_by_hand_is_not_searched(tmp_path: Path) -> None:
         "models: {din: {model: {embedding_size: 4}}, sum-pooling: {model: {head_hidden: [8]}}}\n"
     )
     found = search_space("din", file, ["model.pooled_history=true", "training={learning_rate: 0.001}"])
-    assert list(found) == ["model.head_hidden", "model.attention_hidden"]
+    assert list(found) == [
+        "model.head_hidden",
+        "training.id_dropout",
+        "model.match_dropout",
+        "model.attention_hidden",
+    ]
     assert search_space("din") == spaces()["din"]
 
 
 def test_a_key_that_others_set_by_hand_leave_without_effect_is_not_searched() -> None:
     found = search_space("dien", settings=["model.auxiliary_weight=0"])
-    assert found.keys() == spaces()["dien"].keys() - {"model.auxiliary_weight", "model.auxiliary_average"}
+    assert found.keys() == spaces()["dien"].keys() - {"model.auxiliary_weight"}
 
 
 @pytest.mark.parametrize("model", spaces())
@@ -86,6 +92,7 @@ def test_a_model_without_a_space_and_a_space_without_keys_are_refused() -> None:
     ):
         search_space("dian")
     values = ["training.learning_rate=0.1", "training.batch_size=2", "model.embedding_size=2"]
+    values += ["training.id_dropout=0", "model.match_dropout=0"]
     with pytest.raises(ConfigError, match=r"leave nothing to search of training.learning_rate, "):
         search_space("sum-pooling", None, [*values, "model.head_hidden=[2]"])
 

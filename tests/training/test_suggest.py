@@ -14,7 +14,7 @@ import pytest
 from dien.config import RunConfig, load_config
 from dien.data.dataset import Dataset
 from dien.files import write_text
-from dien.models import Choice, LogUniform, Space, model_config
+from dien.models import SHARED, Choice, LogUniform, Space, model_config
 from dien.run import RESULT, Run
 from dien.training import FitResult
 from dien.training.compare import compared_configs
@@ -133,11 +133,11 @@ def test_thirteen_trials_follow_from_their_numbers_alone_with_the_same_shared_va
     assert values[0][first:] != values[1][first:]
     for model in ("dien", "dien:recbole"):
         config, space, out = compared_configs([model])[model], search_space(model), tmp_path / model
-        alike = [key for key, choices in spaces()["sum-pooling"].items() if str(choices) == str(space[key])]
+        alike = [key for key, choices in SHARED.items() if str(choices) == str(space[key])]
         trials = tune(
             small_data.path, model, config, space, out, trials=first, show_progress=False
         ).to_dict()["trials"]
-        assert len(alike) == (4 if model == "dien" else 2)
+        assert len(alike) == (5 if model == "dien" else 3)
         for trial, found in zip(trials, values[0], strict=False):
             assert {key: trial["values"][key] for key in alike}.items() <= found.items()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.registry import build, model_config, models, register
-from dien.models.space import POOLED, SHARED, Choice, LogUniform, Space
+from dien.models.space import MATCHED, POOLED, SHARED, Choice, LogUniform, Space
 
 if TYPE_CHECKING:
     from dien.models.dien import DIEN, DIENConfig
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIEN",
+    "MATCHED",
     "POOLED",
     "SHARED",
     "Activation",

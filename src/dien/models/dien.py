@@ -32,7 +32,7 @@ from dien.models.model import (
     with_conversions,
 )
 from dien.models.registry import register
-from dien.models.space import POOLED, SHARED, Choice, LogUniform, Space
+from dien.models.space import MATCHED, POOLED, SHARED, Choice, LogUniform, Space
 from dien.packed import Packed, Pairs
 
 
@@ -390,11 +390,12 @@ def _head_layers(config: DIENConfig, width: int) -> MLP:
 
 _GRU: Space = {
     **SHARED,
+    **MATCHED,
     **POOLED,
     "model.hidden_size": Choice((18, 24, 36, 54, 72)),
     "model.attention": Choice(("bilinear", "mlp")),
 }
-_AUXILIARY: Space = {"model.auxiliary_weight": LogUniform(0.02, 4.0)}
+_AUXILIARY: Space = {"model.auxiliary_weight": LogUniform(0.05, 10.0)}
 _RECBOLE: Space = {  # the shared sizes and RecBole's own
     **SHARED,
     "model.embedding_size": Choice((8, 10, 12, 18, 24, 36, 48, 64)),
@@ -409,12 +410,7 @@ register("gru-attention", DIEN, DIENConfig(gru="gru", **_PAPER), _GRU)
 register("gru+aigru", DIEN, DIENConfig(gru="aigru", **_PAPER), _GRU)
 register("gru+agru", DIEN, DIENConfig(gru="agru", **_PAPER), _GRU)
 register("gru+augru", DIEN, DIENConfig(gru="augru", **_PAPER), _GRU)
-register(
-    "dien",
-    DIEN,
-    DIENConfig(),
-    {**_GRU, **_AUXILIARY, "model.auxiliary_average": Choice(("histories", "pairs"))},
-)
+register("dien", DIEN, DIENConfig(), {**_GRU, **_AUXILIARY})
 # After the colon stands whose DIEN is meant.
 register("dien:paper", DIEN, DIENConfig.paper())
 register(

@@ -14,7 +14,7 @@ from dien.models.config import Activation, ModelConfig, Widths
 from dien.models.inputs import Inputs, pooled_items
 from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
-from dien.models.space import POOLED, SHARED, Choice
+from dien.models.space import MATCHED, POOLED, SHARED, Choice
 from dien.ops import segment_sum
 from dien.packed import Pairs
 
@@ -88,5 +88,5 @@ register(
     "din",
     DIN,
     DINConfig(),
-    {**SHARED, **POOLED, "model.attention_hidden": Choice(((36,), (80, 40), (128, 64)))},
+    {**SHARED, **MATCHED, **POOLED, "model.attention_hidden": Choice(((36,), (80, 40), (128, 64)))},
 )

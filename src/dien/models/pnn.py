@@ -15,7 +15,7 @@ from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
-from dien.models.space import SHARED, Choice
+from dien.models.space import MATCHED, SHARED, Choice
 
 
 class PNNConfig(ModelConfig):
@@ -111,5 +111,5 @@ register(
     "pnn",
     PNN,
     PNNConfig(),
-    {**SHARED, "model.inner_products": Choice((False, True))},
+    {**SHARED, **MATCHED, "model.inner_products": Choice((False, True))},
 )

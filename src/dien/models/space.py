@@ -50,8 +50,12 @@ SHARED: Space = {
     "training.batch_size": Choice((64, 128, 256, 512)),
     "model.embedding_size": Choice((8, 12, 18, 24, 36, 48, 64)),
     "model.head_hidden": Choice(((80, 40), (200, 80), (256, 128, 64))),
+    "training.id_dropout": Choice((0.0, 1.0, 2.0, 5.0, 10.0)),
 }
 """Keys of every model, which are searched in the same ranges for all."""
+
+MATCHED: Space = {"model.match_dropout": Choice((0.0, 0.25, 0.5, 0.75))}
+"""How many candidates' matches are hidden, for the models whose heads have matches."""
 
 POOLED: Space = {"model.pooled_history": Choice((False, True))}
 """Whether the summed history joins the head, for the models that leave it open."""

@@ -13,7 +13,7 @@ from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
-from dien.models.space import SHARED
+from dien.models.space import MATCHED, SHARED
 
 
 class SumPoolingConfig(ModelConfig):
@@ -52,4 +52,4 @@ class SumPooling(Model):
         return Prediction(logits).with_conversion(converted(self.conversion, x))
 
 
-register("sum-pooling", SumPooling, SumPoolingConfig(), SHARED)
+register("sum-pooling", SumPooling, SumPoolingConfig(), {**SHARED, **MATCHED})

@@ -17,7 +17,7 @@ from dien.models.config import Activation, ModelConfig
 from dien.models.inputs import Inputs, pooled_history
 from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
-from dien.models.space import SHARED
+from dien.models.space import MATCHED, SHARED
 from dien.ops import segment_sum
 
 
@@ -102,4 +102,4 @@ def _alone(features: Iterable[Feature]) -> list[Feature]:
     return [replace(feature, width=1, pooling="sum", table=None, frozen=False) for feature in features]
 
 
-register("wide-deep", WideDeep, WideDeepConfig(), SHARED)
+register("wide-deep", WideDeep, WideDeepConfig(), {**SHARED, **MATCHED})
