@@ -24,6 +24,8 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 
 DIFFERENTIATED = ("attention_gru", "linear", "mlp_attention")
 """Those whose gradient is an operator."""
+BY_EACH_OTHER = ("pair_products", "pair_scatter", "pair_sums")
+"""Those whose gradients are the other two."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,6 +74,15 @@ def test_a_gradients_kernel_registered_for_another_device_is_reached_by_a_backwa
     toy.called.clear()
     found.backward(toy.Toy(torch.ones(found.shape)))
     assert toy.called[f"{name}_backward"] == 1
+
+
+@pytest.mark.parametrize("name", BY_EACH_OTHER)
+def test_a_backward_pass_through_pairs_reaches_the_kernels_of_the_other_two(name: str) -> None:
+    function, arguments = CALLS[name]
+    found = function(*on_toy(arguments, requires_grad=True))
+    toy.called.clear()
+    found.backward(toy.Toy(torch.ones(found.shape)))
+    assert toy.called == {other: 1 for other in BY_EACH_OTHER if other != name}
 
 
 def test_every_operator_is_among_those_that_are_tried() -> None:

@@ -6,6 +6,7 @@ from dien.ops.auxiliary_loss import auxiliary_loss
 from dien.ops.linear import linear
 from dien.ops.matches import matches
 from dien.ops.mlp_attention import mlp_attention
+from dien.ops.pairs import pair_products, pair_scatter, pair_sums
 from dien.ops.rows import adam_rows, gather_rows, sum_by_row
 from dien.ops.segment import segment_softmax, segment_sum
 
@@ -18,6 +19,9 @@ __all__ = [
     "linear",
     "matches",
     "mlp_attention",
+    "pair_products",
+    "pair_scatter",
+    "pair_sums",
     "reset_before_gru_layer",
     "segment_softmax",
     "segment_sum",

@@ -7,6 +7,7 @@
 #include "auxiliary_loss/problem.h"
 #include "linear/problem.h"
 #include "mlp_attention/problem.h"
+#include "pairs/problem.h"
 #include "rows/problem.h"
 
 namespace dien {
@@ -17,6 +18,7 @@ struct InstructionSet {
     auxiliary::Kernels auxiliary;
     linear::Kernels linear;
     attention::Kernels attention;
+    pairs::Kernels pairs;
     rows::Kernels rows;
 };
 

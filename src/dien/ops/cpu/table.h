@@ -7,10 +7,12 @@
 #include "cpu/instructions.h"
 #include "linear/kernels.h"
 #include "mlp_attention/kernels.h"
+#include "pairs/kernels.h"
 #include "rows/kernels.h"
 
 namespace dien::ISA {
 
-constexpr InstructionSet table{LANES, gru::table, auxiliary::table, linear::table, attention::table, rows::table};
+constexpr InstructionSet table{LANES,            gru::table,   auxiliary::table, linear::table,
+                               attention::table, pairs::table, rows::table};
 
 }  // namespace dien::ISA
