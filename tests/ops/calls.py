@@ -68,6 +68,7 @@ DIRECT: dict[str, tuple[Any, ...]] = {
     "pair_sums": (numbers(N, H), numbers(P), STARTS, LENGTHS),
     "reset_before_gru": (*GRU, *REST, "all"),
     "segment_softmax": (numbers(P), LENGTHS, ROW),
+    "segment_softmax_backward": (numbers(P), numbers(P).sigmoid(), LENGTHS),
     "segment_sum": (numbers(P, H), LENGTHS),
     "sum_by_row": ([numbers(3, H), numbers(3, D), numbers(3, H)], [*INDICES, INDICES[0]], [0, 1, 0], [V, 2]),
     "adam_rows": (*ADAM, torch.tensor([0, 2, 0, 0, 1, 0, 0, 0, 0]).int(), 3, 0.1, 0.9, 0.999, 1e-8),

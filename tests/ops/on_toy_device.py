@@ -22,7 +22,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 }
 """Of every operator without side effects, by name, the function and arguments that call it."""
 
-DIFFERENTIATED = ("attention_gru", "linear", "mlp_attention")
+DIFFERENTIATED = ("attention_gru", "linear", "mlp_attention", "segment_softmax")
 """Those whose gradient is an operator."""
 BY_EACH_OTHER = ("pair_products", "pair_scatter", "pair_sums")
 """Those whose gradients are the other two."""

@@ -9,6 +9,7 @@
 #include "mlp_attention/problem.h"
 #include "pairs/problem.h"
 #include "rows/problem.h"
+#include "segment/problem.h"
 
 namespace dien {
 
@@ -20,6 +21,7 @@ struct InstructionSet {
     attention::Kernels attention;
     pairs::Kernels pairs;
     rows::Kernels rows;
+    segment::Kernels segment;
 };
 
 extern const InstructionSet isa_plain, isa_avx2, isa_avx512;

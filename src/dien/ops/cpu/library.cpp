@@ -5,7 +5,7 @@
 
 // To be raised with every change of an exported function or of a structure it takes, and with every new one, here and in
 // library.py: a library built from older sources is refused.
-EXPORT int32_t dien_interface() { return 9; }
+EXPORT int32_t dien_interface() { return 10; }
 
 // How many sets of instructions this processor has.
 EXPORT int32_t dien_instruction_sets() {
@@ -30,12 +30,4 @@ EXPORT int64_t dien_pairs(const int64_t* starts, const int64_t* lengths, int64_t
         pairs += length;
     }
     return pairs;
-}
-
-// Whether row [pairs] names the row of each pair of lengths [rows], whose pairs these are.
-EXPORT int32_t dien_names_rows(const int64_t* row, const int64_t* lengths, int64_t rows) {
-    bool good = true;
-    for (int64_t b = 0; b < rows; ++b)
-        for (const int64_t* const end = row + lengths[b]; row < end; ++row) good &= *row == b;
-    return good;
 }

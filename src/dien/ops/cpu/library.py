@@ -15,7 +15,7 @@ from torch import Tensor
 FILE = Path(__file__).with_name("_kernels.so")
 INSTRUCTION_SETS = ("plain", "avx2", "avx512")
 """In the order the library counts them."""
-INTERFACE = 9
+INTERFACE = 10
 """Of library.cpp: the functions and structures that the operators' ``cpu.py`` describe."""
 
 Address = ctypes.c_void_p
@@ -144,14 +144,6 @@ class Backend(NamedTuple):
         if pairs < 0:
             _refused("dien_pairs", say_why)
         return pairs
-
-    def names_rows(self, row: Tensor, lengths: Tensor) -> bool:
-        """Say whether ``row [P]`` is the row of each pair of ``lengths [B]``, which add up to ``P``."""
-        pointers = Pointers()
-        of_pairs = self.library.functions.dien_names_rows
-        if of_pairs.argtypes is None:
-            of_pairs.argtypes = (Address, Address, ctypes.c_int64)
-        return bool(of_pairs(pointers.indices(row), pointers.indices(lengths), lengths.shape[0]))
 
 
 def _refused(function: str, say_why: Callable[[], None] | None) -> NoReturn:

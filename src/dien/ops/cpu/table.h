@@ -9,10 +9,11 @@
 #include "mlp_attention/kernels.h"
 #include "pairs/kernels.h"
 #include "rows/kernels.h"
+#include "segment/kernels.h"
 
 namespace dien::ISA {
 
 constexpr InstructionSet table{LANES,            gru::table,   auxiliary::table, linear::table,
-                               attention::table, pairs::table, rows::table};
+                               attention::table, pairs::table, rows::table,      segment::table};
 
 }  // namespace dien::ISA

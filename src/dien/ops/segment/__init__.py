@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from dien.ops.dispatch import define_composite
-from dien.ops.segment import reference
-from dien.ops.segment.arguments import check_softmax, check_sum
+from dien.ops.dispatch import define, define_composite
+from dien.ops.segment import cpu, reference
+from dien.ops.segment.arguments import check_softmax, check_softmax_backward, check_sum
 
 
 def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
@@ -45,11 +47,32 @@ def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None = None) 
     return scores
 
 
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(output, inputs[1])
+
+
+def _backward(ctx: Any, dscores: Tensor) -> tuple[Tensor, None, None]:
+    return torch.ops.dien.segment_softmax_backward(dscores, *ctx.saved_tensors), None, None
+
+
 define_composite(
     "segment_sum(Tensor values, Tensor lengths) -> Tensor", reference.segment_sum, check=check_sum
 )
-define_composite(
+define(
     "segment_softmax(Tensor logits, Tensor lengths, Tensor? row) -> Tensor",
-    reference.segment_softmax,
+    reference.softmax,
     check=check_softmax,
+    cpu=cpu.softmax,
+    fake=lambda logits, lengths, row: logits.new_empty(logits.shape),
+    plain=reference.softmax,
+    save=_save,
+    backward=_backward,
+)
+define(
+    "segment_softmax_backward(Tensor dscores, Tensor scores, Tensor lengths) -> Tensor",
+    reference.softmax_backward,
+    check=check_softmax_backward,
+    cpu=cpu.softmax_backward,
+    fake=lambda dscores, scores, lengths: scores.new_empty(scores.shape),
+    plain=reference.softmax_backward,
 )
