@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.layers.mlp import MLP
-from dien.ops import mlp_attention, segment_softmax
-from dien.packed import Pairs, lengths_to_offsets
+from dien.ops import mlp_attention, pair_products, pair_sums, segment_softmax
+from dien.packed import Pairs
 
 
 class BilinearAttention(nn.Module):
@@ -38,7 +38,7 @@ class BilinearAttention(nn.Module):
             ``[P]``, adding up to 1 over each candidate.
         """
         queries = F.linear(targets, self.weight)  # [B, H]
-        logits = (states.index_select(0, pairs.step) * queries.index_select(0, pairs.row)).sum(1)  # [P]
+        logits = pair_products(states, queries, pairs.starts, pairs.lengths)  # [P]
         return segment_softmax(logits, pairs.lengths, pairs.row)
 
 
@@ -124,12 +124,4 @@ class BehaviourAttention(nn.Module):
             ``[B, E]``, zero for a candidate without behaviours.
         """
         scores = self.attention(behaviours, self.query(targets), pairs)  # [P]
-        # The weighted sum without a copy of the behaviours for each pair.
-        return F.embedding_bag(
-            pairs.step,
-            behaviours,
-            lengths_to_offsets(pairs.lengths),
-            mode="sum",
-            per_sample_weights=scores,
-            include_last_offset=True,
-        )
+        return pair_sums(behaviours, scores, pairs.starts, pairs.lengths)

@@ -16,7 +16,7 @@ from dien.layers.gru import (
     packed_gru,
     readable_weights,
 )
-from dien.ops import attention_gru, linear, segment_sum
+from dien.ops import attention_gru, linear, pair_sums
 from dien.packed import Packed, Pairs, lengths_to_offsets
 
 EvolutionKind = Literal["gru", "aigru"] | AttentionKind
@@ -95,7 +95,7 @@ class InterestEvolution(nn.Module):
         # The second GRU does not look at the target: it runs once a history.
         outputs = packed_gru(rnn, states, self.reset)  # [N, H]
         scores = self.attention_layer(outputs, targets, pairs)
-        return segment_sum(outputs.index_select(0, pairs.step) * scores[:, None], pairs.lengths)
+        return pair_sums(outputs, scores, pairs.starts, pairs.lengths)
 
 
 class _Recurrence(nn.Module):

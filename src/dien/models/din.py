@@ -15,7 +15,7 @@ from dien.models.inputs import Inputs, pooled_items
 from dien.models.model import Model, Prediction, conversion_head, converted, head_layers
 from dien.models.registry import register
 from dien.models.space import MATCHED, POOLED, SHARED, Choice
-from dien.ops import segment_sum
+from dien.ops import pair_sums
 from dien.packed import Pairs
 
 
@@ -75,8 +75,8 @@ class DIN(Model):
         embedded = self.inputs(batch)
         pairs = Pairs.of_histories(batch.offsets, batch.history_of)
         scores = self.attention(embedded.history, self.query(embedded.target), pairs)  # [P]
-        read = embedded.history.index_select(0, pairs.step) * scores[:, None]  # [P, E]
-        parts = [segment_sum(read, pairs.lengths), embedded.target, embedded.profile]
+        interest = pair_sums(embedded.history, scores, pairs.starts, pairs.lengths)  # [B, E]
+        parts = [interest, embedded.target, embedded.profile]
         if self.config.pooled_history:
             parts += pooled_items(embedded, batch)
         x = torch.cat(parts, 1)
