@@ -112,8 +112,7 @@ class TrainConfig(Strict):
             learned by heart, and new items are scored by their features. Hashed ids are never unknown, and
             stay. 0 hides none.
         weight_average: decay of a moving average of all weights, in (0, 1), as 0.999: the average is what is
-            validated and kept. A step then reads and writes every weight, rows it has not looked up too.
-            null keeps the weights as they are.
+            validated and kept. It takes as much memory as the weights. null keeps the weights as they are.
         pretrained: by feature, vectors from a file for rows of its embedding table (docs/models.md), as
             ``{item: {file: vectors.parquet, frozen: true}}``; a ``.npy`` file has its ids in another one,
             ``ids``.

@@ -1,16 +1,20 @@
 """The moving average of the weights: validated and kept in place of them, and gone on with to the bit."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
+from torch import nn
 
 from dien.config import RunConfig, load_config
 from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.errors import RunError
-from dien.models import build
+from dien.models import Model, build
 from dien.run import Run
 from dien.training import evaluate, fit
 from dien.training.average import WeightAverage
@@ -52,6 +56,46 @@ def test_the_average_is_that_of_the_weights_after_each_step_and_is_what_is_kept(
     fit(small_data, plain, tmp_path / "plain", show_progress=False)
     last = load_file(tmp_path / "plain/model.safetensors")
     assert all(torch.equal(last[key], seen[len(seen) // 2][key]) for key in last)
+
+
+@given(
+    touched=st.lists(st.lists(st.integers(0, 5), max_size=4), min_size=1, max_size=12),
+    read_after=st.sets(st.integers(0, 11)),
+    dense_after=st.integers(0, 12),
+    decay=st.floats(0.05, 0.999),
+)
+def test_of_a_table_the_rows_of_a_step_alone_are_read_and_the_average_is_that_of_all(
+    touched: list[list[int]], read_after: set[int], dense_after: int, decay: float
+) -> None:
+    class Small(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(6, 2, sparse=True, dtype=torch.float64)
+            self.norm = nn.BatchNorm1d(2, dtype=torch.float64)
+
+    torch.manual_seed(0)
+    model = Small()
+    average = WeightAverage(cast("Model", model), decay)
+    expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for number, rows in enumerate(touched):
+        model.table.sparse = number < dense_after
+        model.zero_grad()
+        model.norm(model.table(torch.tensor([*rows, 0, 0]))).square().sum().backward()
+        average.before_step()
+        with torch.no_grad():
+            gradient = model.table.weight.grad
+            assert gradient is not None
+            model.table.weight += 1000 * torch.randn(6, 2) * (gradient.to_dense() != 0).any(1, keepdim=True)
+        average.update(number + 1)
+        share = min(decay, (2 + number) / (11 + number))
+        for name, tensor in model.state_dict().items():
+            floating = tensor.is_floating_point()
+            expected[name] = share * expected[name] + (1 - share) * tensor if floating else tensor.clone()
+        if number in read_after:
+            torch.testing.assert_close(average.tensors, expected)
+            once = {name: tensor.clone() for name, tensor in average.tensors.items()}
+            assert all(torch.equal(tensor, once[name]) for name, tensor in average.tensors.items())
+    torch.testing.assert_close(average.tensors, expected)
 
 
 def test_a_model_has_its_own_weights_again_whatever_happens(small_data: Dataset) -> None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from dien.models import Model
+
+
+@dataclass(frozen=True)
+class _Table:
+    """An embedding table whose steps touch some of its rows.
+
+    Attributes:
+        weight: ``[V, D]``.
+        average: ``[V, D]``, of each row as it was when the row was last taken in.
+        since: ``[V]`` logarithm of the product of all ``d`` up to then.
+    """
+
+    weight: nn.Parameter
+    average: Tensor
+    since: Tensor
 
 
 class WeightAverage:
@@ -17,27 +34,73 @@ class WeightAverage:
     The first steps count less, as the weights then are far from what they come to: after ``t`` steps ``d`` is
     at most ``(1 + t) / (10 + t)``. What is no floating number is as the model has it.
 
+    Of a table with sparse gradients a step reads and writes the rows it has looked up, and no others: while a
+    row ``w`` stays as it is, ``a`` comes nearer to it by a known factor, ``a <- w + D (a - w)`` with the
+    product ``D`` of the steps' ``d``. That is made up for before the row changes, and for all rows when the
+    average is read.
+
     Args:
         model: whose weights are averaged; the average begins with those it has.
         decay: ``d``, in (0, 1).
-
-    Attributes:
-        tensors: by name, as in the model's state.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
         self._model, self._decay = model, decay
-        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        state = model.state_dict()
+        self._tensors = {name: tensor.detach().clone() for name, tensor in state.items()}
+        self._parameters = dict(model.named_parameters())
+        self._buffers = {name: buffer for name, buffer in model.named_buffers() if name in state}
+        tables = {
+            f"{name}.weight"
+            for name, part in model.named_modules()
+            if isinstance(part, nn.Embedding) and part.sparse
+        }
+        self._tables = [
+            _Table(weight, self._tensors[name], _zeros(weight))
+            for name, weight in self._parameters.items()
+            if name in tables
+        ]
+        others = {**self._parameters, **self._buffers}
+        self._others = [(self._tensors[name], one) for name, one in others.items() if name not in tables]
+        self._fallen = 0.0  # logarithm of the product of all d
+        self._touched: list[tuple[_Table, Tensor]] = []
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The average by name, as in the model's state."""
+        for table in self._tables:
+            self._make_up(table)
+        self._begin_count()
+        return self._tensors
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        """Make up for the steps in which the rows that the optimiser is about to change were not changed."""
+        self._touched = []
+        for table in self._tables:
+            if (gradient := table.weight.grad) is None:
+                continue
+            if gradient.is_sparse:
+                rows = gradient._indices()[0]  # [n]
+            else:  # the table was changed later
+                rows = torch.arange(gradient.shape[0], device=gradient.device)
+            self._make_up(table, rows)
+            self._touched.append((table, rows))
 
     @torch.no_grad()
     def update(self, steps: int) -> None:
-        """Take in the weights after so many steps; every weight of the model is read and written."""
-        share = 1 - min(self._decay, (1 + steps) / (10 + steps))
-        for name, weight in self._model.state_dict().items():
-            if weight.is_floating_point():
-                self.tensors[name].lerp_(weight, share)
-            else:
-                self.tensors[name].copy_(weight)
+        """Take in the weights after so many steps."""
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        floating = [pair for pair in self._others if pair[0].is_floating_point()]
+        torch._foreach_lerp_([one for one, _ in floating], [weight for _, weight in floating], 1 - decay)
+        for one, whole in self._others:
+            if not one.is_floating_point():
+                one.copy_(whole)
+        self._fallen += math.log(decay)
+        for table, rows in self._touched:
+            average = table.average.index_select(0, rows).lerp_(table.weight.index_select(0, rows), 1 - decay)
+            table.average.index_copy_(0, rows, average)
+            table.since.index_fill_(0, rows, self._fallen)
 
     def restart(self) -> None:
         """Begin anew with the weights that the model has."""
@@ -49,20 +112,52 @@ class WeightAverage:
         state = self._model.state_dict()
         for name, part in self._model.named_modules():
             if isinstance(part, nn.Embedding):
-                self.tensors[f"{name}.weight"].copy_(state[f"{name}.weight"])
+                self._tensors[f"{name}.weight"].copy_(state[f"{name}.weight"])
+        self._begin_count()
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Go on from an average that was kept, of the same names and shapes."""
         for name, tensor in tensors.items():
-            self.tensors[name].copy_(tensor)
+            self._tensors[name].copy_(tensor)
+        self._begin_count()
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Let the model have the average as its weights, and its own again afterwards."""
-        own = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
-        self._model.load_state_dict(self.tensors)
+        average = self.tensors
+        own = {name: weight.data for name, weight in self._parameters.items()}
+        own_buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
         try:
+            for name, weight in self._parameters.items():
+                weight.data = average[name]  # no copy of a table
+            for name, buffer in self._buffers.items():
+                buffer.copy_(average[name])
             yield
         finally:
-            self._model.load_state_dict(own)
+            for name, weight in self._parameters.items():
+                weight.data = own[name]
+            for name, buffer in self._buffers.items():
+                buffer.copy_(own_buffers[name])
+
+    @torch.no_grad()
+    def _make_up(self, table: _Table, rows: Tensor | None = None) -> None:
+        """Bring rows of an average, all of them or some ``[n]``, to where the steps since have moved it."""
+        if rows is None:
+            left = torch.exp(self._fallen - table.since)[:, None].to(table.average.dtype)  # [V, 1]
+            torch.lerp(table.weight, table.average, left, out=table.average)
+            return
+        left = torch.exp(self._fallen - table.since.index_select(0, rows))[:, None]  # [n, 1]
+        weight, average = table.weight.index_select(0, rows), table.average.index_select(0, rows)  # [n, D]
+        table.average.index_copy_(0, rows, torch.lerp(weight, average, left.to(weight.dtype)))
+
+    def _begin_count(self) -> None:
+        """Count from here on, as a process does that goes on from a checkpoint: to the same bits."""
+        self._fallen, self._touched = 0.0, []
+        for table in self._tables:
+            table.since.zero_()
+
+
+def _zeros(weight: Tensor) -> Tensor:
+    dtype = torch.float32 if weight.device.type == "mps" else torch.float64  # mps lacks float64
+    return torch.zeros(weight.shape[0], dtype=dtype, device=weight.device)

@@ -191,6 +191,8 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         if self._settings.gradient_clip is not None:
             clip_gradients(self.model.parameters(), self._settings.gradient_clip)
+        if self._average is not None:
+            self._average.before_step()
         try:
             self._optimiser.step()
         except ValueError as error:  # a checkpoint of another kind of gradients
