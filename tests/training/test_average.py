@@ -63,9 +63,10 @@ def test_the_average_is_that_of_the_weights_after_each_step_and_is_what_is_kept(
     read_after=st.sets(st.integers(0, 11)),
     dense_after=st.integers(0, 12),
     decay=st.floats(0.05, 0.999),
+    small=st.sampled_from([0, 12]),
 )
-def test_of_a_table_the_rows_of_a_step_alone_are_read_and_the_average_is_that_of_all(
-    touched: list[list[int]], read_after: set[int], dense_after: int, decay: float
+def test_the_average_is_that_of_all_weights_whatever_rows_of_a_table_the_steps_touch(
+    touched: list[list[int]], read_after: set[int], dense_after: int, decay: float, small: int
 ) -> None:
     class Small(nn.Module):
         def __init__(self) -> None:
@@ -75,7 +76,9 @@ def test_of_a_table_the_rows_of_a_step_alone_are_read_and_the_average_is_that_of
 
     torch.manual_seed(0)
     model = Small()
-    average = WeightAverage(cast("Model", model), decay)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dien.training.average.SMALL", small)
+        average = WeightAverage(cast("Model", model), decay)
     expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for number, rows in enumerate(touched):
         model.table.sparse = number < dense_after

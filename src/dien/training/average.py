@@ -12,15 +12,18 @@ from torch import Tensor, nn
 
 from dien.models import Model
 
+SMALL = 2**16
+"""Numbers of an embedding table up to which all of it is averaged in each step, as that is faster."""
+
 
 @dataclass(frozen=True)
 class _Table:
-    """An embedding table whose steps touch some of its rows.
+    """A large embedding table, of which a step touches some rows.
 
     Attributes:
         weight: ``[V, D]``.
-        average: ``[V, D]``, of each row as it was when the row was last taken in.
-        since: ``[V]`` logarithm of the product of all ``d`` up to then.
+        average: ``[V, D]``, of each row as it was before the last step that changed the row.
+        since: ``[V]`` logarithm of the product of all ``d`` before that step.
     """
 
     weight: nn.Parameter
@@ -34,10 +37,10 @@ class WeightAverage:
     The first steps count less, as the weights then are far from what they come to: after ``t`` steps ``d`` is
     at most ``(1 + t) / (10 + t)``. What is no floating number is as the model has it.
 
-    Of a table with sparse gradients a step reads and writes the rows it has looked up, and no others: while a
-    row ``w`` stays as it is, ``a`` comes nearer to it by a known factor, ``a <- w + D (a - w)`` with the
-    product ``D`` of the steps' ``d``. That is made up for before the row changes, and for all rows when the
-    average is read.
+    Of a large table with sparse gradients a step reads and writes the rows it has looked up, and no others:
+    while a row ``w`` stays as it is, ``a`` comes nearer to it by a known factor, ``a <- w + D (a - w)`` with
+    the product ``D`` of the steps' ``d``. That is made up for before the row changes, and for all rows when
+    the average is read.
 
     Args:
         model: whose weights are averaged; the average begins with those it has.
@@ -53,7 +56,7 @@ class WeightAverage:
         tables = {
             f"{name}.weight"
             for name, part in model.named_modules()
-            if isinstance(part, nn.Embedding) and part.sparse
+            if isinstance(part, nn.Embedding) and part.sparse and part.weight.numel() > SMALL
         }
         self._tables = [
             _Table(weight, self._tensors[name], _zeros(weight))
@@ -63,7 +66,6 @@ class WeightAverage:
         others = {**self._parameters, **self._buffers}
         self._others = [(self._tensors[name], one) for name, one in others.items() if name not in tables]
         self._fallen = 0.0  # logarithm of the product of all d
-        self._touched: list[tuple[_Table, Tensor]] = []
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -76,16 +78,10 @@ class WeightAverage:
     @torch.no_grad()
     def before_step(self) -> None:
         """Make up for the steps in which the rows that the optimiser is about to change were not changed."""
-        self._touched = []
         for table in self._tables:
-            if (gradient := table.weight.grad) is None:
-                continue
-            if gradient.is_sparse:
-                rows = gradient._indices()[0]  # [n]
-            else:  # the table was changed later
-                rows = torch.arange(gradient.shape[0], device=gradient.device)
-            self._make_up(table, rows)
-            self._touched.append((table, rows))
+            if (gradient := table.weight.grad) is not None:
+                # All rows where the table has been made one of dense gradients since.
+                self._make_up(table, gradient._indices()[0] if gradient.is_sparse else None)
 
     @torch.no_grad()
     def update(self, steps: int) -> None:
@@ -97,10 +93,6 @@ class WeightAverage:
             if not one.is_floating_point():
                 one.copy_(whole)
         self._fallen += math.log(decay)
-        for table, rows in self._touched:
-            average = table.average.index_select(0, rows).lerp_(table.weight.index_select(0, rows), 1 - decay)
-            table.average.index_copy_(0, rows, average)
-            table.since.index_fill_(0, rows, self._fallen)
 
     def restart(self) -> None:
         """Begin anew with the weights that the model has."""
@@ -146,14 +138,16 @@ class WeightAverage:
         if rows is None:
             left = torch.exp(self._fallen - table.since)[:, None].to(table.average.dtype)  # [V, 1]
             torch.lerp(table.weight, table.average, left, out=table.average)
+            table.since.fill_(self._fallen)
             return
         left = torch.exp(self._fallen - table.since.index_select(0, rows))[:, None]  # [n, 1]
         weight, average = table.weight.index_select(0, rows), table.average.index_select(0, rows)  # [n, D]
         table.average.index_copy_(0, rows, torch.lerp(weight, average, left.to(weight.dtype)))
+        table.since.index_fill_(0, rows, self._fallen)
 
     def _begin_count(self) -> None:
         """Count from here on, as a process does that goes on from a checkpoint: to the same bits."""
-        self._fallen, self._touched = 0.0, []
+        self._fallen = 0.0
         for table in self._tables:
             table.since.zero_()
 
