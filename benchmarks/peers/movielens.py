@@ -91,6 +91,7 @@ def main() -> None:
             "model.behaviour_attention=false",
             "model.auxiliary_steps=all",
             "training.id_dropout=0",
+            "training.weight_average=null",
             f"model.embedding_size={WIDTH}",
             f"model.hidden_size={width}",
             f"training.batch_size={options.batch_size}",

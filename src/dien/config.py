@@ -118,8 +118,8 @@ class TrainConfig(Strict):
             ``ids``.
     """
 
-    batch_size: Count = 256
-    learning_rate: PositiveFloat = 3e-3
+    batch_size: Count = 512
+    learning_rate: PositiveFloat = 5e-3
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     warmup_steps: NonNegativeInt = 0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -137,8 +137,8 @@ class TrainConfig(Strict):
     device: Annotated[str, AfterValidator(device_name), WithJsonSchema({"enum": DEVICES})] = "auto"
     fresh_embeddings: bool = False
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    id_dropout: NonNegativeFloat = 2.0
-    weight_average: Annotated[float, Field(gt=0, lt=1)] | None = None
+    id_dropout: NonNegativeFloat = 4.0
+    weight_average: Annotated[float, Field(gt=0, lt=1)] | None = 0.999
     pretrained: dict[str, Pretrained] = Field(default={})
 
     @model_validator(mode="after")

@@ -320,7 +320,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
         "auxiliary_steps": "all",
         "behaviour_attention": False,
     },
-    "training": {"id_dropout": 0.0},
+    "training": {"id_dropout": 0.0, "weight_average": None},
 }
 """What models and training did before there were these keys, whose defaults are something else."""
 

@@ -31,7 +31,7 @@ BEFORE: dict[str, dict[str, Any]] = {
         "auxiliary_steps": "all",
         "behaviour_attention": False,
     },
-    "training": {"id_dropout": 0.0},
+    "training": {"id_dropout": 0.0, "weight_average": None},
 }
 """What was done before there were these keys, whose defaults are something else."""
 AS_BEFORE = ("match_history", "popularity", "filter_by", "filter_history", "behaviour_attention_hidden")
@@ -46,7 +46,7 @@ def without_new_keys(small_data: Dataset, tmp_path_factory: pytest.TempPathFacto
     shutil.copytree(path / "now", path / "before")
     file = path / "before/config.yaml"
     config = yaml.safe_load(file.read_text())
-    for part, keys in {"model": (*BEFORE["model"], *AS_BEFORE), "training": ("id_dropout",)}.items():
+    for part, keys in {"model": (*BEFORE["model"], *AS_BEFORE), "training": BEFORE["training"]}.items():
         for key in keys:
             del config[part][key]
     file.write_text(yaml.safe_dump(config))
@@ -157,11 +157,12 @@ def test_an_earlier_run_of_a_model_of_ones_own_opens_whatever_its_keys_are_calle
     Run.create(tmp_path / "own", config, small_data, None, 1)
     file = tmp_path / "own/config.yaml"
     stored = yaml.safe_load(file.read_text())
-    del stored["model"]["matches"], stored["model"]["match_dropout"], stored["training"]["id_dropout"]
+    del stored["model"]["matches"], stored["model"]["match_dropout"]
+    del stored["training"]["id_dropout"], stored["training"]["weight_average"]
     file.write_text(yaml.safe_dump(stored))
     found = Run.open(tmp_path / "own").config
     assert found.model == OwnConfig(auxiliary_weight=0.25, match_dropout=0.0)
-    assert found.training.id_dropout == 0
+    assert (found.training.id_dropout, found.training.weight_average) == (0, None)
 
 
 def test_a_key_that_matches_alone_read_has_no_effect_without_them() -> None:

@@ -93,7 +93,7 @@ def test_keys_added_since_are_filled_in_and_any_other_difference_is_refused(
         ),
         (
             lambda settings: settings["training"].pop("id_dropout"),
-            f"was made with {key}.training.id_dropout = 0.0, not 2.0;",
+            f"was made with {key}.training.id_dropout = 0.0, not 4.0;",
         ),
         (lambda settings: settings.update(model=3), f"with {key}: model: "),
     ):

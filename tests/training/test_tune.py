@@ -154,9 +154,9 @@ def test_a_finished_search_is_only_read_again(small_data: Dataset, finished: Pat
     [
         ([*SETTINGS[:-1]], {}, r"settings.training.checkpoint_steps = 3, not 1000"),
         (
-            [*SETTINGS, "training.batch_size=256"],
+            [*SETTINGS, "training.batch_size=512"],
             {},
-            r"space.training.batch_size = '64 \| 128 \| 256 \| 512'",
+            r"space.training.batch_size = '64 \| 128 \| 256 \| 512 \| 1024'",
         ),
         (SETTINGS, {"seeds": 1}, r"seeds = 2, not 1"),
         (SETTINGS, {"trials": 2}, r"has 3 trials, more than --trials 2"),

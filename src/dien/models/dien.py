@@ -173,7 +173,7 @@ class DIENConfig(ModelConfig):
 
             --set training.learning_rate=0.001 --set training.learning_rate_decay=0.5
             --set training.epochs=3 --set training.batch_size=128 --set training.negatives=stored
-            --set training.id_dropout=0
+            --set training.id_dropout=0 --set training.weight_average=null
 
         The epoch is chosen by the validation AUC, where theirs chooses among every 100 steps by the test AUC.
         """
@@ -204,9 +204,9 @@ class DIENConfig(ModelConfig):
         It goes as far as this. Embeddings and linear layers start as everywhere here, not as Xavier's normal
         distribution has it. Several values of a feature are pooled as the data's schema says, not by one
         ``pooling_mode``. How it is trained is not the model's: that RecBole draws the auxiliary loss's
-        negatives once is ``--set training.auxiliary_negatives=fixed``, and that it hides no ids
-        ``--set training.id_dropout=0``. RecBole with its own data and training, to the same numbers, is
-        :mod:`dien.recbole`.
+        negatives once is ``--set training.auxiliary_negatives=fixed``, and that it hides no ids and averages
+        no weights ``--set training.id_dropout=0 --set training.weight_average=null``. RecBole with its own
+        data and training, to the same numbers, is :mod:`dien.recbole`.
         """
         widths = (256, 256, 256)
         return cls(

@@ -47,10 +47,10 @@ Space = dict[str, LogUniform | Choice]
 
 SHARED: Space = {
     "training.learning_rate": LogUniform(5e-4, 1e-2),
-    "training.batch_size": Choice((64, 128, 256, 512)),
+    "training.batch_size": Choice((64, 128, 256, 512, 1024)),
     "model.embedding_size": Choice((8, 12, 18, 24, 36, 48, 64)),
     "model.head_hidden": Choice(((80, 40), (200, 80), (256, 128, 64))),
-    "training.id_dropout": Choice((0.0, 1.0, 2.0, 5.0, 10.0)),
+    "training.id_dropout": Choice((0.0, 1.0, 2.0, 4.0, 8.0)),
 }
 """Keys of every model, which are searched in the same ranges for all."""
 

@@ -325,6 +325,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             patience=max(1, config["stopping_step"]),
             auxiliary_negatives="redrawn" if switches.fresh_negatives else "fixed",
             id_dropout=0.0,
+            weight_average=None,
             seed=config["seed"],
         )
     except ValueError as error:
