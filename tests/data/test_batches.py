@@ -356,9 +356,25 @@ def test_the_rows_of_a_batch_say_where_its_candidates_stand_in_the_split(every_k
     assert (found == sorted(found)) is not shuffle
 
 
+def targets(data):
+    """Behaviours that are clicks of training, of each user as many as training has behaviours then."""
+    split, behaviours, found = data.splits["train"], data.behaviours, set()
+    rows = list(zip(split.user.tolist(), split.end.tolist(), strict=True))
+    for k, (user, end) in enumerate(rows):
+        later = min((e for u, e in rows if u == user and e > end), default=end)
+        shown = slice(split.offsets[k], split.offsets[k + 1])
+        clicked = split.item[shown][split.label[shown] == 1]
+        found |= {place for place in range(end, later) if behaviours.item[place] in clicked}
+    return found
+
+
 @settings(max_examples=25)
-@given(st.integers(1, 9), st.sampled_from([1, 16, 500]), st.integers(0, 99))
-def test_an_epoch_marks_each_behaviour_that_training_reads_once(data, longest, size, seed):
+@given(st.integers(1, 9), st.sampled_from([1, 16, 500]), st.integers(0, 99), st.booleans())
+def test_an_epoch_marks_each_behaviour_that_training_reads_once_but_no_target_with_sampled_negatives(
+    data, real, longest, size, seed, sampled
+):
+    data = data if sampled else real
+    asked = targets(data) if sampled else set()
     split, behaviours = data.splits["train"], data.behaviours
     options = {"batch_size": size, "max_history": longest, "seed": seed, "auxiliary": True}
     marks = [
@@ -368,6 +384,7 @@ def test_an_epoch_marks_each_behaviour_that_training_reads_once(data, longest, s
     ends = zip(split.user.tolist(), split.end.tolist(), strict=True)
     read = [k for user, end in ends for k in range(max(int(behaviours.offsets[user]), end - longest), end)]
     marked = np.array(read)[torch.cat(marks[0]).numpy()]
-    assert sorted(marked) == sorted(set(read))
+    assert sorted(marked) == sorted(set(read) - asked)
+    assert asked or not sampled
     assert int(torch.cat(marks[1]).sum()) == len(marked)  # whatever the order
     assert set(marks[2]) == {None}

@@ -124,7 +124,8 @@ class Batches:
             wherever and whenever it is read: it follows from the seed and its place in the data alone.
         auxiliary_steps: ``new`` marks the behaviours that no earlier impression of the user in the split has
             read (``Batch.supervised``): each is marked at most once an epoch, those that no impression reads,
-            as they are beyond ``max_history``, never. ``all`` marks none, nor is any with ``filter_by``.
+            as they are beyond ``max_history``, never. Where negatives were sampled, those that are clicks of
+            the split are not marked, either. ``all`` marks none, nor is any with ``filter_by``.
         since: only impressions at this second or later. What earlier ones of the user have read is not new,
             though they are left out.
         id_dropout: ``k`` of at least 0: an id that training has ``n`` times is unknown in a batch with
@@ -255,7 +256,7 @@ class Batches:
             of_history = chosen[found.source]
         history, user, time = behaviours.item[place], split.user[of_history], split.time[of_history]
         negatives = self._negatives(rng, place, history) if self._auxiliary else None
-        supervised = self._new(chosen, place, offsets) if self._auxiliary_new else None
+        supervised = self._new(chosen, place, history, offsets) if self._auxiliary_new else None
         batch = assemble(
             self._dataset.items,
             self._dataset.users,
@@ -336,17 +337,44 @@ class Batches:
         return replace(batch, matches=found)
 
     def _new(
-        self, impression: NDArray[np.int64], place: NDArray[np.int64], offsets: NDArray[np.int64]
+        self,
+        impression: NDArray[np.int64],
+        place: NDArray[np.int64],
+        history: NDArray[np.int32],
+        offsets: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """Tell which behaviours ``[N]`` the impression before it, ``[R]``, of the same user does not have.
 
         Impressions are in order of user and of the end of their histories. Histories that stand in the rows
-        of a log are each behaviours of their own.
+        of a log are each behaviours of their own. What was clicked before is none of them, either, where its
+        negatives are sampled.
         """
         user, before = self._split.user, np.maximum(impression - 1, 0)
         same = (impression > 0) & (user[before] == user[impression])
         seen = np.where(same, self._split.end[before], 0)  # [R] places below are no news
-        return place >= np.repeat(seen, np.diff(offsets))
+        new = place >= np.repeat(seen, np.diff(offsets))
+        if not self._dataset.negatives_sampled:
+            return new
+        group, item = self._clicked(before[same])
+        group, items = same.nonzero()[0][group], len(self._dataset.popularity)
+        pair = row_of(np.diff(offsets)) * items + history  # [N]
+        return new & ~np.isin(pair, group * items + item)
+
+    def _clicked(self, impression: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Find the clicks of impressions ``[n]``, and of others of the user with as many behaviours.
+
+        Returns:
+            For each click, which of the ``n``, and the item.
+        """
+        split = self._split
+        first = np.searchsorted(split.end, split.end[impression])  # [n], of the user before where they meet
+        which, all_of = row_of(impression + 1 - first), ranges(first, impression + 1 - first)
+        own = split.user[all_of] == split.user[impression[which]]
+        which, all_of = which[own], all_of[own]
+        shown = split.offsets[all_of + 1] - split.offsets[all_of]
+        candidate, which = ranges(split.offsets[all_of], shown), np.repeat(which, shown)
+        clicked = split.label[candidate] == 1
+        return which[clicked], split.item[candidate[clicked]]
 
     def _weight(self, weight: NDArray[np.float32]) -> NDArray[np.float32]:
         """Divide weights ``[B]`` by the mean of the training rows, so that their scale does not matter."""

@@ -76,9 +76,10 @@ class DIENConfig(ModelConfig):
             the ``R * (T - 1)`` places of histories filled up to the batch's longest, as the authors' code.
         auxiliary_steps: the steps that have the loss. ``all``: those of each history that is read. ``new``:
             those that no earlier training impression of the user has read, so that each behaviour has the
-            loss once an epoch; and where a batch has fewer than three of them for each candidate, the mean
-            over ``pairs`` weighs less in proportion, and is recorded so. Where every behaviour is a target,
-            there are few. With ``filter_by``, all are new.
+            loss once an epoch; and where negatives were sampled, only those whose next behaviour is no click
+            of training, which asks the same. Where a batch has fewer than three of them for each candidate,
+            the mean over ``pairs`` weighs less in proportion, and is recorded so. With ``filter_by``, all are
+            new.
         target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in

@@ -46,7 +46,8 @@ def advise(inspection: Inspection) -> list[str]:
     if targets is not None and targets >= MANY_TARGETS:
         said.append(
             f"{targets:.1%} of the steps of histories are training targets: DIEN's auxiliary loss adds "
-            "little to them; leave model.auxiliary_steps=new, by which it weighs less, and compare with DIN."
+            "little to them; leave model.auxiliary_steps=new, which takes them out of it where negatives are "
+            "sampled."
         )
     if new is not None and new >= MANY_NEW:
         said.append(
