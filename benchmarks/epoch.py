@@ -27,6 +27,7 @@ from dien.config import RunConfig, load_config
 from dien.data.batch import Batch
 from dien.data.dataset import Dataset
 from dien.training import fit, trainer
+from dien.training.average import WeightAverage
 from dien.training.optimiser import RowAdam
 from dien.training.trainer import Trainer
 
@@ -103,6 +104,8 @@ def clocks(ledger: Ledger, most: int | None) -> ExitStack:
         (torch.Tensor, "backward", "backward", torch.Tensor.backward),
         (RowAdam, "step", "optimiser", RowAdam.step),
         (RowAdam, "zero_grad", "optimiser", RowAdam.zero_grad),
+        (WeightAverage, "before_step", "optimiser", WeightAverage.before_step),
+        (WeightAverage, "update", "optimiser", WeightAverage.update),
         (trainer, "validate_model", "validation", trainer.validate_model),
         (trainer, "save_tensors", "checkpoints and weights", trainer.save_tensors),
         (Trainer, "_save_checkpoint", "checkpoints and weights", Trainer._save_checkpoint),

@@ -230,6 +230,8 @@ def test_the_keys_set_beside_another_model_are_that_models_in_any_order(order: t
     chosen = ["model.max_history=7", "model.name=sum-pooling", "model.embedding_size=4"]
     config = load_config(overrides=[chosen[k] for k in order])
     assert config.model == SumPoolingConfig(embedding_size=4, max_history=7)
+    given = ["model.max_history=7", "model={name: sum-pooling, embedding_size: 4}"]
+    assert load_config(overrides=given).model == load_config(overrides=given[::-1]).model == config.model
     with pytest.raises(ConfigError, match=r"^unknown key model\.hidden_size; expected one of: model\.name"):
         load_config(overrides=["model.hidden_size=7", *chosen])
 

@@ -320,7 +320,7 @@ def override(
         base: what holds where nothing is said.
         layers: any of the keys of :class:`RunConfig`, each over the ones before it.
         overrides: dotted keys with YAML values, as ``model.hidden_size=64``, the later over the earlier; but
-            ``model.name`` holds for all of them, wherever it stands.
+            the name of a model holds for all of them, wherever it stands.
         where: what an error begins with, as the file the keys come from.
 
     Raises:
@@ -329,16 +329,23 @@ def override(
     data: dict[str, Any] = base.model_dump(mode="json")
     for layer in layers:
         _merge(data, layer)
-    settings = [_key_and_value(setting) for setting in overrides]
-    # The name first: it drops the keys of another model.
-    for key, value in sorted(settings, key=lambda setting: setting[0] != "model.name"):
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        _merge(data, value)
+    settings = [_nested(*_key_and_value(setting)) for setting in overrides]
+    for setting in sorted(settings, key=lambda keys: not _names_model(keys)):  # it drops another model's keys
+        _merge(data, setting)
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{where}{problems(error, RunConfig.known_keys(data))}") from error
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _names_model(keys: Mapping[str, Any]) -> bool:
+    return isinstance(model := keys.get("model"), dict) and "name" in model
 
 
 def set_by_hand(layers: Iterable[Mapping[str, Any]], settings: Iterable[str]) -> set[str]:

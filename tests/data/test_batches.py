@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dien.data.batch import Batch
 from dien.data.batches import Batches, prefetch
+from dien.data.clicks import training_targets
 from dien.data.dataset import Dataset
 from dien.data.log import Log
 from dien.data.prepare import impressions as impression_recipe
@@ -356,25 +357,13 @@ def test_the_rows_of_a_batch_say_where_its_candidates_stand_in_the_split(every_k
     assert (found == sorted(found)) is not shuffle
 
 
-def targets(data):
-    """Behaviours that are clicks of training, of each user as many as training has behaviours then."""
-    split, behaviours, found = data.splits["train"], data.behaviours, set()
-    rows = list(zip(split.user.tolist(), split.end.tolist(), strict=True))
-    for k, (user, end) in enumerate(rows):
-        later = min((e for u, e in rows if u == user and e > end), default=end)
-        shown = slice(split.offsets[k], split.offsets[k + 1])
-        clicked = split.item[shown][split.label[shown] == 1]
-        found |= {place for place in range(end, later) if behaviours.item[place] in clicked}
-    return found
-
-
 @settings(max_examples=25)
 @given(st.integers(1, 9), st.sampled_from([1, 16, 500]), st.integers(0, 99), st.booleans())
 def test_an_epoch_marks_each_behaviour_that_training_reads_once_but_no_target_with_sampled_negatives(
     data, real, longest, size, seed, sampled
 ):
     data = data if sampled else real
-    asked = targets(data) if sampled else set()
+    asked = set(training_targets(data).nonzero()[0]) if sampled else set()
     split, behaviours = data.splits["train"], data.behaviours
     options = {"batch_size": size, "max_history": longest, "seed": seed, "auxiliary": True}
     marks = [

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.data import ragged
-from dien.data.clicks import repeated_clicks, steps_as_targets
+from dien.data.clicks import repeated_clicks, steps_as_targets, training_targets
 from dien.data.dataset import Dataset
 from dien.data.inspection import STEPS
 from dien.data.log import HISTORY, Log
@@ -45,16 +45,22 @@ def repeats_by_loop(data: Prepared | Dataset, name: str) -> int:
     return sum(i in item[begin_of(data, name, of) : end[of]] for of, i in clicks_of(data, name))
 
 
-def steps_by_loop(data: Prepared | Dataset, max_history: int) -> float | None:
-    """A step is a target if a training click has its user, its item and its second."""
+def is_target(data: Prepared | Dataset, place: int) -> bool:
+    """A behaviour is a target if a training click has its user, its item and its second."""
     behaviours, split = data.behaviours, data.splits["train"]
+    clicked = {(int(split.user[i]), item, int(split.time[i])) for i, item in clicks_of(data, "train")}
+    user = int(behaviours.offsets.searchsorted(place, "right")) - 1
+    return (user, int(behaviours.item[place]), int(behaviours.time[place])) in clicked
+
+
+def steps_by_loop(data: Prepared | Dataset, max_history: int) -> float | None:
+    split = data.splits["train"]
     steps = {
-        (int(split.user[i]), k)
+        k
         for i in range(len(split))
         for k in range(max(begin_of(data, "train", i), split.end[i] - max_history), split.end[i])
     }
-    clicked = {(int(split.user[i]), item, int(split.time[i])) for i, item in clicks_of(data, "train")}
-    hits = [(u, int(behaviours.item[k]), int(behaviours.time[k])) in clicked for u, k in steps]
+    hits = [is_target(data, k) for k in steps]
     return sum(hits) / len(hits) if hits else None
 
 
@@ -97,6 +103,10 @@ def test_shares_are_those_of_loops_over_clicks_and_steps_for_every_recipe(given_
         for name in SPLITS:
             assert repeated_clicks(data, name) == repeats_by_loop(prepared, name)
         assert steps_as_targets(data, steps) == steps_by_loop(prepared, steps)
+        marked = training_targets(data)
+        assert [k for k, yes in enumerate(marked) if yes] == [
+            k for k in range(len(marked)) if is_target(prepared, k)
+        ]
 
 
 def test_only_steps_that_some_click_of_train_is_of_are_targets(tmp_path):
@@ -132,7 +142,7 @@ def test_rows_with_their_own_histories_have_repeats_and_no_share_of_targets(tmp_
     )
     data = stored(impressions(log, ByTime(100, 200), history="row"), tmp_path)
     assert repeated_clicks(data, "train") == repeats_by_loop(data, "train") == 1  # a, and not c
-    assert steps_as_targets(data, STEPS) is None
+    assert steps_as_targets(data, STEPS) is training_targets(data) is None
 
 
 def test_without_a_step_there_is_no_share_and_no_history_below_one_step(tmp_path):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dien.data.batch import Batch, Columns
 from dien.data.batch_sampler import BatchSampler
 from dien.data.changing import Attributes, values_at
+from dien.data.clicks import training_targets
 from dien.data.dataset import Dataset
 from dien.data.features import TIME_SINCE
 from dien.data.history_filter import Found, search, wanted_values
@@ -124,8 +125,9 @@ class Batches:
             wherever and whenever it is read: it follows from the seed and its place in the data alone.
         auxiliary_steps: ``new`` marks the behaviours that no earlier impression of the user in the split has
             read (``Batch.supervised``): each is marked at most once an epoch, those that no impression reads,
-            as they are beyond ``max_history``, never. Where negatives were sampled, those that are clicks of
-            the split are not marked, either. ``all`` marks none, nor is any with ``filter_by``.
+            as they are beyond ``max_history``, never. In train, where negatives were sampled, those that are
+            targets of their own are not marked, either (:func:`~dien.data.clicks.training_targets`). ``all``
+            marks none, nor is any with ``filter_by``.
         since: only impressions at this second or later. What earlier ones of the user have read is not new,
             though they are left out.
         id_dropout: ``k`` of at least 0: an id that training has ``n`` times is unknown in a batch with
@@ -191,6 +193,9 @@ class Batches:
         self._auxiliary = PopularitySampler(dataset.popularity) if auxiliary else None
         self._changes = any(feature.changes for feature in dataset.schema.features)
         self._auxiliary_new = auxiliary and auxiliary_steps == "new" and filter_by is None
+        # With sampled negatives a target asks of the state before it what the auxiliary loss asks.
+        asked = self._auxiliary_new and dataset.negatives_sampled and split == "train"
+        self._targets = training_targets(dataset) if asked else None
         self._auxiliary_fixed = auxiliary_negatives == "fixed"
         self._id_dropout = (
             IdDropout(dataset.schema, id_dropout, training_counts(dataset)) if id_dropout else None
@@ -256,7 +261,7 @@ class Batches:
             of_history = chosen[found.source]
         history, user, time = behaviours.item[place], split.user[of_history], split.time[of_history]
         negatives = self._negatives(rng, place, history) if self._auxiliary else None
-        supervised = self._new(chosen, place, history, offsets) if self._auxiliary_new else None
+        supervised = self._new(chosen, place, offsets) if self._auxiliary_new else None
         batch = assemble(
             self._dataset.items,
             self._dataset.users,
@@ -337,44 +342,18 @@ class Batches:
         return replace(batch, matches=found)
 
     def _new(
-        self,
-        impression: NDArray[np.int64],
-        place: NDArray[np.int64],
-        history: NDArray[np.int32],
-        offsets: NDArray[np.int64],
+        self, impression: NDArray[np.int64], place: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Tell which behaviours ``[N]`` the impression before it, ``[R]``, of the same user does not have.
 
         Impressions are in order of user and of the end of their histories. Histories that stand in the rows
-        of a log are each behaviours of their own. What was clicked before is none of them, either, where its
-        negatives are sampled.
+        of a log are each behaviours of their own. Targets are left out where they would be.
         """
         user, before = self._split.user, np.maximum(impression - 1, 0)
         same = (impression > 0) & (user[before] == user[impression])
         seen = np.where(same, self._split.end[before], 0)  # [R] places below are no news
-        new = place >= np.repeat(seen, np.diff(offsets))
-        if not self._dataset.negatives_sampled:
-            return new
-        group, item = self._clicked(before[same])
-        group, items = same.nonzero()[0][group], len(self._dataset.popularity)
-        pair = row_of(np.diff(offsets)) * items + history  # [N]
-        return new & ~np.isin(pair, group * items + item)
-
-    def _clicked(self, impression: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Find the clicks of impressions ``[n]``, and of others of the user with as many behaviours.
-
-        Returns:
-            For each click, which of the ``n``, and the item.
-        """
-        split = self._split
-        first = np.searchsorted(split.end, split.end[impression])  # [n], of the user before where they meet
-        which, all_of = row_of(impression + 1 - first), ranges(first, impression + 1 - first)
-        own = split.user[all_of] == split.user[impression[which]]
-        which, all_of = which[own], all_of[own]
-        shown = split.offsets[all_of + 1] - split.offsets[all_of]
-        candidate, which = ranges(split.offsets[all_of], shown), np.repeat(which, shown)
-        clicked = split.label[candidate] == 1
-        return which[clicked], split.item[candidate[clicked]]
+        new: NDArray[np.bool_] = place >= np.repeat(seen, np.diff(offsets))
+        return new if self._targets is None else new & ~self._targets[place]
 
     def _weight(self, weight: NDArray[np.float32]) -> NDArray[np.float32]:
         """Divide weights ``[B]`` by the mean of the training rows, so that their scale does not matter."""

@@ -38,6 +38,31 @@ def repeated_clicks(dataset: Dataset, name: SplitName) -> int:
     return repeated
 
 
+def training_targets(dataset: Dataset) -> NDArray[np.bool_] | None:
+    """Mark the behaviours that are training targets of their own.
+
+    A behaviour is a target if it is the one that a training click has become: one of the click's user and
+    item, not before the end of the click's history, and of the same second as the first such one. Where
+    impressions are named, that second may be later than theirs. Where histories hold a log of their own, it
+    must be the impression's: what a user buys a day after the click is another event.
+
+    Args:
+        dataset: where from; its train split is read, and no other.
+
+    Returns:
+        A mark for each behaviour of the dataset; None where rows carry their own histories, whose steps are
+        no events of the log.
+    """
+    if dataset.info.own_histories:
+        return None
+    behaviours = dataset.behaviours
+    marked = np.zeros(len(behaviours.item), np.bool_)
+    for users in whole_rows(behaviours.offsets):
+        of_items = _ByItem.of(behaviours, users)
+        marked[of_items.places] = _are_targets(dataset, users, of_items)
+    return marked
+
+
 def steps_as_targets(dataset: Dataset, max_history: int) -> float | None:
     """Find which share of the steps of training histories are training targets of their own.
 
@@ -46,10 +71,7 @@ def steps_as_targets(dataset: Dataset, max_history: int) -> float | None:
     where each behaviour was clicked in some row of train.
 
     A step is a behaviour among the newest ``max_history`` of some training impression, and counts once,
-    whatever the number of these. It is a target if it is the behaviour that a training click has become: one
-    of the click's user and item, not before the end of the click's history, and of the same second as the
-    first such one. Where impressions are named, that second may be later than theirs. Where histories hold
-    a log of their own, it must be the impression's: what a user buys a day after the click is another event.
+    whatever the number of these. What a target is says :func:`training_targets`.
 
     Args:
         dataset: where from; its train split is read, and no other.
@@ -67,17 +89,12 @@ def steps_as_targets(dataset: Dataset, max_history: int) -> float | None:
     if dataset.info.own_histories:
         return None
     behaviours, split = dataset.behaviours, dataset.split("train")
-    same_second = dataset.info.recipe.history == "behaviours"
     steps = targets = 0
     for users in whole_rows(behaviours.offsets):
         of_items = _ByItem.of(behaviours, users)
         read = _read(behaviours, split, users, max_history)
-        change = np.zeros(len(read) + 1, np.int64)  # +1 where a run of targets begins by item, -1 behind it
-        for impression, item in _clicks(split, users):
-            first, behind = _become(behaviours, split, of_items, impression, item, same_second)
-            change += np.bincount(first, minlength=len(change)) - np.bincount(behind, minlength=len(change))
-        is_target = np.cumsum(change[:-1]) > 0  # by item
         steps += int(np.count_nonzero(read))
+        is_target = _are_targets(dataset, users, of_items)
         targets += int(np.count_nonzero(read[of_items.places - of_items.first] & is_target))
     return targets / steps if steps else None
 
@@ -124,6 +141,18 @@ def _clicks(split: Split, users: slice) -> Iterator[tuple[NDArray[np.int64], NDA
         label = split.label[begin + rows.start : begin + rows.stop]
         clicked = begin + rows.start + np.flatnonzero(label)
         yield np.searchsorted(split.offsets, clicked, "right") - 1, split.item[clicked]
+
+
+def _are_targets(dataset: Dataset, users: slice, of_items: _ByItem) -> NDArray[np.bool_]:
+    """Tell which behaviours of users, in order of item, are targets (:func:`training_targets`)."""
+    behaviours, split = dataset.behaviours, dataset.split("train")
+    same_second = dataset.info.recipe.history == "behaviours"
+    length = len(of_items.keys) + 1
+    change = np.zeros(length, np.int64)  # +1 where a run of targets begins by item, -1 behind it
+    for impression, item in _clicks(split, users):
+        first, behind = _become(behaviours, split, of_items, impression, item, same_second)
+        change += np.bincount(first, minlength=length) - np.bincount(behind, minlength=length)
+    return np.cumsum(change[:-1]) > 0
 
 
 def _read(behaviours: Behaviours, split: Split, users: slice, max_history: int) -> NDArray[np.bool_]:

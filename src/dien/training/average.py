@@ -49,22 +49,20 @@ class WeightAverage:
 
     def __init__(self, model: Model, decay: float) -> None:
         self._model, self._decay = model, decay
-        state = model.state_dict()
-        self._tensors = {name: tensor.detach().clone() for name, tensor in state.items()}
+        self._tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         self._parameters = dict(model.named_parameters())
-        self._buffers = {name: buffer for name, buffer in model.named_buffers() if name in state}
         tables = {
             f"{name}.weight"
             for name, part in model.named_modules()
             if isinstance(part, nn.Embedding) and part.sparse and part.weight.numel() > SMALL
+            if part.max_norm is None  # which changes rows outside of steps
         }
         self._tables = [
             _Table(weight, self._tensors[name], _zeros(weight))
             for name, weight in self._parameters.items()
             if name in tables
         ]
-        others = {**self._parameters, **self._buffers}
-        self._others = [(self._tensors[name], one) for name, one in others.items() if name not in tables]
+        self._others = [name for name in self._parameters if name not in tables]
         self._fallen = 0.0  # logarithm of the product of all d
 
     @property
@@ -85,13 +83,19 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, steps: int) -> None:
-        """Take in the weights after so many steps."""
+        """Take in the weights after so many steps.
+
+        Args:
+            steps: since the average has begun, and since it has begun anew with other tables.
+        """
         decay = min(self._decay, (1 + steps) / (10 + steps))
-        floating = [pair for pair in self._others if pair[0].is_floating_point()]
-        torch._foreach_lerp_([one for one, _ in floating], [weight for _, weight in floating], 1 - decay)
-        for one, whole in self._others:
-            if not one.is_floating_point():
-                one.copy_(whole)
+        weights = {name: self._parameters[name] for name in self._others} | self._buffers()
+        floating = [name for name, weight in weights.items() if weight.is_floating_point()]
+        torch._foreach_lerp_(
+            [self._tensors[name] for name in floating], [weights[name] for name in floating], 1 - decay
+        )
+        for name in weights.keys() - set(floating):
+            self._tensors[name].copy_(weights[name])
         self._fallen += math.log(decay)
 
     def restart(self) -> None:
@@ -119,18 +123,23 @@ class WeightAverage:
         """Let the model have the average as its weights, and its own again afterwards."""
         average = self.tensors
         own = {name: weight.data for name, weight in self._parameters.items()}
-        own_buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
+        buffers = self._buffers()
+        own_buffers = {name: buffer.clone() for name, buffer in buffers.items()}
         try:
             for name, weight in self._parameters.items():
                 weight.data = average[name]  # no copy of a table
-            for name, buffer in self._buffers.items():
+            for name, buffer in buffers.items():
                 buffer.copy_(average[name])
             yield
         finally:
             for name, weight in self._parameters.items():
                 weight.data = own[name]
-            for name, buffer in self._buffers.items():
+            for name, buffer in buffers.items():
                 buffer.copy_(own_buffers[name])
+
+    def _buffers(self) -> dict[str, Tensor]:
+        """List the buffers that are in the model's state, as they are now: a layer may put new ones there."""
+        return {name: buffer for name, buffer in self._model.named_buffers() if name in self._tensors}
 
     @torch.no_grad()
     def _make_up(self, table: _Table, rows: Tensor | None = None) -> None:

@@ -201,7 +201,9 @@ class Trainer:
             rows.restore()
         self.state.steps += 1
         if self._average is not None:
-            self._average.update(self.state.steps)
+            steps, an_epoch = self.state.steps, len(self.batches)
+            # With fresh tables an average begins anew: what it began with is to be forgotten soon.
+            self._average.update((steps - 1) % an_epoch + 1 if self._settings.fresh_embeddings else steps)
         self._epoch_rows += len(batch)
 
     def loss(self, batch: Batch) -> Tensor:
