@@ -20,7 +20,7 @@ DATA = Path("data/complete-journey")
 RUN = Path("runs/quickstart")
 BASELINE = Path("runs/quickstart-sum-pooling")
 MAX_TRAIN_ROWS = 300_000  # the latest ones: it takes minutes
-EPOCHS = 2
+EPOCHS = 3
 
 console = Console(highlight=False)
 
