@@ -74,8 +74,10 @@ class TrainConfig(Strict):
     """How a model is trained.
 
     Attributes:
-        batch_size: candidates a step.
-        learning_rate: Adam's step size, for dense parameters and embedding rows alike.
+        batch_size: candidates a step; null takes the power of two that comes nearest to 256 steps an epoch,
+            from 128 to 512. Small batches are better where rows are few.
+        learning_rate: Adam's step size, for dense parameters and embedding rows alike; null goes with the
+            square root of the batch size, 0.005 for 512.
         learning_rate_decay: factor on the learning rate after each epoch, in (0, 1]; 1 leaves it as it is.
         warmup_steps: the learning rate rises over so many first steps, evenly, to its full height.
         schedule: how the learning rate falls after that, to reach 0 at the end of the last of all ``epochs``:
@@ -118,8 +120,8 @@ class TrainConfig(Strict):
             ``ids``.
     """
 
-    batch_size: Count = 512
-    learning_rate: PositiveFloat = 5e-3
+    batch_size: Count | None = None
+    learning_rate: PositiveFloat | None = None
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     warmup_steps: NonNegativeInt = 0
     schedule: Literal["constant", "linear", "cosine"] = "constant"

@@ -244,7 +244,7 @@ def test_a_run_that_fails_says_why_and_stops_no_other(small_data: Dataset, tmp_p
     assert "dien  seed 0  failed: " in done.stderr
     table = (tmp_path / "out/table.md").read_text()
     assert "dien, seed 0: failed: " in table
-    assert "training.learning_rate (dien 1e+30, sum-pooling 0.005)" in table
+    assert "training.learning_rate (dien 1e+30, sum-pooling null)" in table
     assert "No test: a paired test needs two replicates" in table
 
 

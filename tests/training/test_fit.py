@@ -205,7 +205,7 @@ def test_resuming_with_another_configuration_or_data_names_what_differs(
     other = small_run.config.model_copy(
         update={"training": small_run.config.training.model_copy(update={"learning_rate": 0.5})}
     )
-    with pytest.raises(RunError, match=r"training.learning_rate = 0.005, not 0.5"):
+    with pytest.raises(RunError, match=r"training.learning_rate = 0.0025, not 0.5"):
         fit(small_data, other, small_run.path, resume=True, show_progress=False)
     info = structs.replace(small_data.info, recipe=structs.replace(small_data.info.recipe, seed=9))
     with pytest.raises(RunError, match=r"recipe.seed of its dataset.json was 0, is 9"):

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from dien.config import RunConfig
+from dien.data.dataset import Dataset
 from dien.errors import ConfigError
 from dien.models import Choice, LogUniform, model_config
 from dien.training.space import flat, nested, search_space, spaces, with_values
+from dien.training.step_size import settled
 
 
 def test_a_key_has_the_same_range_in_every_model_and_all_share_five() -> None:
@@ -39,8 +41,10 @@ def test_recboles_sizes_are_the_shared_ones_with_its_own_in_their_order() -> Non
 
 
 @pytest.mark.parametrize("model", spaces())
-def test_every_value_fits_the_model_and_its_defaults_lie_in_its_space(model: str) -> None:
-    space, config = spaces()[model], RunConfig(model=model_config(model))
+def test_every_value_fits_the_model_and_its_defaults_lie_in_its_space(
+    model: str, small_data: Dataset
+) -> None:
+    space, config = spaces()[model], settled(RunConfig(model=model_config(model)), small_data)
     ends = {
         key: values.values if isinstance(values, Choice) else (values.low, values.high)
         for key, values in space.items()

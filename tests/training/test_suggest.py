@@ -20,6 +20,7 @@ from dien.training import FitResult
 from dien.training.compare import compared_configs
 from dien.training.jobs import Job
 from dien.training.space import flat, search_space, spaces, with_values
+from dien.training.step_size import settled
 from dien.training.suggest import RANDOM_TRIALS, SIDE_BY_SIDE, suggest
 from dien.training.tune import tune
 from dien.training.tuning import Trial
@@ -27,8 +28,8 @@ from tests.training.searches import content, tune_small, without_seed
 
 
 @pytest.mark.parametrize("model", spaces())
-def test_the_first_trial_of_every_model_is_its_defaults(model: str) -> None:
-    own = flat(RunConfig(model=model_config(model)))
+def test_the_first_trial_of_every_model_is_its_defaults(model: str, small_data: Dataset) -> None:
+    own = flat(settled(RunConfig(model=model_config(model)), small_data))
     assert suggest([], spaces()[model], own) == {key: own[key] for key in spaces()[model]}
 
 
@@ -205,7 +206,7 @@ def test_numbers_are_rounded_and_lie_in_their_range(
     rates = [trial["values"]["training.learning_rate"] for trial in trials]
     range_of_rates = spaces()["din"]["training.learning_rate"]
     assert all(rate in range_of_rates and rate == float(f"{rate:.3g}") for rate in rates)
-    assert rates[0] == RunConfig().training.learning_rate
+    assert rates[0] == settled(RunConfig(), small_data).training.learning_rate
     config = load_config(tmp_path / "out/best.yaml")
     best = content(tmp_path / "out")["best"]
     assert config == without_seed(Run.open(tmp_path / f"out/runs/{best:03d}-0").config)

@@ -62,7 +62,7 @@ def paper() -> RunConfig:
         model=DIENConfig(
             attention="mlp", max_history=100, matches=False, auxiliary_steps="all", behaviour_attention=False
         ),
-        training=TrainConfig(batch_size=1024),
+        training=TrainConfig(batch_size=1024, learning_rate=5e-3),
     )
 
 

@@ -37,6 +37,7 @@ class Subject:
     """
 
     def __init__(self, config: RunConfig, batches: list[Batch], items: int = ITEMS) -> None:
+        assert config.training.learning_rate is not None
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(0)
             self.model = build(config.model, schema(items))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dien.models.space import shown
 from dien.training.comparison import Comparison, DoneRun, FailedRun
 
 
@@ -23,7 +24,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
         "tested."
     )
     for key, values in unlike.items():
-        each = ", ".join(f"{model} {value}" for model, value in values.items())
+        each = ", ".join(f"{model} {shown(value)}" for model, value in values.items())
         what = _MEANING.get(key, "")
         yield f"Not the same for every model: {key} ({each}){what}."
     for run in comparison.runs:
@@ -77,7 +78,11 @@ def _speak_of(comparison: Comparison) -> Iterator[str]:
 
 def _speed(unlike: dict[str, dict[str, Any]]) -> str:
     sizes = unlike.get("training.batch_size")
-    differ = f", and batch sizes differ ({', '.join(f'{m} {n}' for m, n in sizes.items())})" if sizes else ""
+    differ = (
+        f", and batch sizes differ ({', '.join(f'{m} {shown(n)}' for m, n in sizes.items())})"
+        if sizes
+        else ""
+    )
     return (
         "Rows/s are candidates on one thread, medians over runs: an indication, no measurement. Several runs "
         f"may have gone side by side, beside whatever else the machine did{differ}; for figures: dien bench."

@@ -38,6 +38,7 @@ from dien.training.pretrained import Vectors, read_vectors
 from dien.training.progress import Bar
 from dien.training.records import load, text_of
 from dien.training.resumable import write_text
+from dien.training.step_size import settled
 from dien.training.trainer import Trainer
 from dien.training.warm import copy_weights, expect_extension, origin
 
@@ -129,6 +130,7 @@ def fit(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
+    config = settled(config, dataset)
     warn_of_validation(dataset, calibrated=config.training.calibration != "none")
     warn_of_ids(dataset, [config])
     out, started = Path(out), time.perf_counter()

@@ -11,11 +11,13 @@ def learning_rate(settings: TrainConfig, step: int, steps_an_epoch: int) -> floa
     """Compute the learning rate of a step.
 
     Args:
-        settings: of the run: its ``learning_rate``, the ``learning_rate_decay`` of each epoch, the
-            ``warmup_steps`` over which it rises, and the ``schedule`` by which it then falls.
+        settings: of the run: its ``learning_rate``, a number by now (:mod:`dien.training.step_size`), the
+            ``learning_rate_decay`` of each epoch, the ``warmup_steps`` over which it rises, and the
+            ``schedule`` by which it then falls.
         step: number of the step, from 0.
         steps_an_epoch: how many.
     """
+    assert settings.learning_rate is not None
     rate = settings.learning_rate * settings.learning_rate_decay ** (step // steps_an_epoch)
     if step < settings.warmup_steps:
         return rate * (step + 1) / settings.warmup_steps

@@ -79,6 +79,8 @@ class Trainer:
         self._run, self._bar, self._settings = run, bar, run.config.training
         self._folder, self._dataset = run.path / "checkpoints", dataset
         config, settings = run.config.model, run.config.training
+        assert settings.batch_size is not None
+        assert settings.learning_rate is not None
         self.batches = Batches(
             dataset,
             "train",

@@ -36,6 +36,7 @@ from dien.training.jobs import Job, expect_importable, run_all, warn_of
 from dien.training.progress import RunsBar
 from dien.training.resumable import AGAIN, write_text
 from dien.training.space import flat, nested, with_values
+from dien.training.step_size import settled
 from dien.training.suggest import SIDE_BY_SIDE, importance, known, suggest
 from dien.training.tuning import FORMAT, TUNE, Status, Trial, TrialRun, Tuning
 
@@ -88,6 +89,7 @@ def tune(
             f"{dataset.path / 'valid'}: no AUC to tune by without both clicks and others; prepare it with a "
             "validation split that has both"
         )
+    own = flat(settled(config, dataset))
     arguments: dict[str, Any] = {
         "data": str(dataset.path.resolve()),
         "model": model,
@@ -110,7 +112,7 @@ def tune(
             """Begin the trials whose turn it is."""
             started: list[Job] = []
             while (number := len(begun)) < trials and not any(t.left for t in begun[: known(number)]):
-                values = suggest([trial.record() for trial in begun], space, flat(config))
+                values = suggest([trial.record() for trial in begun], space, own)
                 begun.append(_Running(number, values, dataset, with_values(config, values), seeds, out))
                 started += begun[-1].left
             return started
