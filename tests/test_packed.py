@@ -67,7 +67,7 @@ def test_offsets_rows_and_masks_say_which_step_is_whose(lengths: list[int], T: i
 @given(rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), max_size=6))
 def test_pairs_list_the_steps_of_each_row_in_time_order(rows: list[tuple[int, int]]) -> None:
     starts, lengths = torch.tensor(rows, dtype=torch.int64).reshape(-1, 2).unbind(1)
-    pairs = Pairs.of(starts, lengths)
+    pairs = Pairs(starts, lengths)
     expected = [(b, start + t) for b, (start, length) in enumerate(rows) for t in range(length)]
     assert list(zip(pairs.row.tolist(), pairs.step.tolist(), strict=True)) == expected
 

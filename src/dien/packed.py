@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -125,27 +126,29 @@ class Pairs:
 
     ``B`` rows (candidates) read ``R`` histories; row ``b`` reads the steps
     ``starts[b] : starts[b] + lengths[b]``, and two rows may read the same ones. The ``P`` pairs stand row
-    after row, each row's in time order.
+    after row, each row's in time order. The C++ operators take the pairs from the rows: ``row`` and ``step``
+    are listed once somebody asks.
 
     Attributes:
         starts: ``[B]`` first step of each row.
         lengths: ``[B]`` steps of each row, may be 0.
-        row: ``[P]`` the row of each pair.
-        step: ``[P]`` the packed step of each pair.
     """
 
     starts: Tensor
     lengths: Tensor
-    row: Tensor
-    step: Tensor
 
-    @classmethod
-    def of(cls, starts: Tensor, lengths: Tensor) -> Pairs:
-        """List the pairs of rows given by their first step and length, both ``[B]``."""
-        row = row_of_step(lengths)  # [P]
-        first_pair = torch.cumsum(lengths, 0) - lengths  # [B]
+    @cached_property
+    def row(self) -> Tensor:
+        """``[P]`` the row of each pair."""
+        return row_of_step(self.lengths)
+
+    @cached_property
+    def step(self) -> Tensor:
+        """``[P]`` the packed step of each pair."""
+        row = self.row
+        first_pair = torch.cumsum(self.lengths, 0) - self.lengths  # [B]
         within = torch.arange(row.shape[0], device=row.device) - first_pair[row]  # [P]
-        return cls(starts, lengths, row, starts[row] + within)
+        return self.starts[row] + within
 
     @classmethod
     def of_histories(cls, offsets: Tensor, history_of: Tensor | None = None) -> Pairs:
@@ -158,4 +161,4 @@ class Pairs:
         starts, lengths = offsets[:-1], offsets[1:] - offsets[:-1]
         if history_of is not None:
             starts, lengths = starts[history_of], lengths[history_of]
-        return cls.of(starts, lengths)
+        return cls(starts, lengths)

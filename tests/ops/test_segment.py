@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.ops import cpu, segment_softmax, segment_sum
-from dien.packed import row_of_step
 from tests.ops.test_cpu import COMPILED, assert_within, each_backend
 
 lengths_lists = st.lists(st.integers(0, 6), max_size=6)
@@ -31,12 +30,6 @@ def test_logits_at_both_ends_of_the_scale_give_finite_scores_and_gradients() -> 
     (scores * torch.arange(6)).sum().backward()
     assert logits.grad is not None
     assert logits.grad.tolist() == [0, 0, -0.25, 0.25, -0.25, 0.25]
-
-
-def test_naming_the_rows_changes_nothing() -> None:
-    logits = torch.randn(6)
-    found = segment_softmax(logits, LENGTHS, row_of_step(LENGTHS))
-    assert torch.equal(found, segment_softmax(logits, LENGTHS))
 
 
 def test_a_softmax_of_no_row_or_of_empty_rows_is_empty() -> None:
@@ -113,17 +106,7 @@ def test_a_step_at_minus_infinity_gets_nothing(backend: str) -> None:
 @pytest.mark.skipif(not COMPILED, reason="no C++ backend")
 def test_the_operator_keeps_the_rules_of_torch() -> None:
     logits = torch.randn(6, requires_grad=True)
-    torch.library.opcheck(torch.ops.dien.segment_softmax.default, (logits, LENGTHS, row_of_step(LENGTHS)))
-
-
-@pytest.mark.parametrize("backend", cpu.backends())
-@pytest.mark.parametrize("row", [[0, 0, 2, 2, 2, 2], [0, 0, 2, 2, 2], [0, 0, 2, 2, 2, 3, 3]])
-def test_rows_that_are_not_those_of_the_steps_are_refused(backend: str, row: list[int]) -> None:
-    with (
-        cpu.backend(backend),
-        pytest.raises(ValueError, match=r"row (is not the row|has shape) .*; expected"),
-    ):
-        segment_softmax(torch.zeros(6), LENGTHS, torch.tensor(row))
+    torch.library.opcheck(torch.ops.dien.segment_softmax.default, (logits, LENGTHS))
 
 
 def test_a_softmax_of_anything_but_a_vector_is_refused() -> None:

@@ -39,7 +39,7 @@ class BilinearAttention(nn.Module):
         """
         queries = F.linear(targets, self.weight)  # [B, H]
         logits = pair_products(states, queries, pairs.starts, pairs.lengths)  # [P]
-        return segment_softmax(logits, pairs.lengths, pairs.row)
+        return segment_softmax(logits, pairs.lengths)
 
 
 class MLPAttention(nn.Module):
@@ -94,7 +94,7 @@ class MLPAttention(nn.Module):
             together = torch.cat([target, state, target - state, target * state], 1)  # [P, 4H]
             logits = self.dense(self.att_mlp_layers(together)).squeeze(1)
         logits = logits / self.divisor
-        return segment_softmax(logits, pairs.lengths, pairs.row) if self.softmax else logits
+        return segment_softmax(logits, pairs.lengths) if self.softmax else logits
 
 
 class BehaviourAttention(nn.Module):

@@ -17,7 +17,7 @@ def search(given: Arguments) -> tuple[Tensor, Tensor]:
     pairs = Pairs.of_histories(offsets, history_of)
     first, many = _lists(given.history_lists, pairs.step)  # [P]
     first_of_target, many_of_target = _lists(given.target_lists, pairs.row)  # [P]
-    each = Pairs.of(torch.zeros_like(many), many * many_of_target)  # every value with every value
+    each = Pairs(torch.zeros_like(many), many * many_of_target)  # every value with every value
     width = many_of_target[each.row]
     value = given.history[first[each.row] + each.step // width]
     wanted = given.target[first_of_target[each.row] + each.step % width]

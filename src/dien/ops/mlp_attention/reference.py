@@ -13,7 +13,7 @@ from dien.packed import Pairs
 def forward(x: Arguments) -> Tensor:
     """Compute the logits ``[P]``, row after row."""
     check_steps(x)
-    hidden, *_ = _first_layer(x, Pairs.of(x.starts, x.lengths))
+    hidden, *_ = _first_layer(x, Pairs(x.starts, x.lengths))
     return MLPTail.of(x.activation, x.tail).apply(hidden)
 
 
@@ -28,7 +28,7 @@ def backward(x: Arguments, dlogits: Tensor) -> list[Tensor]:
         The gradients of states, targets, bias, weight_state, weight_product and the tail's parameters.
     """
     check_backward_steps(x, dlogits)
-    pairs, tail = Pairs.of(x.starts, x.lengths), MLPTail.of(x.activation, x.tail)
+    pairs, tail = Pairs(x.starts, x.lengths), MLPTail.of(x.activation, x.tail)
     hidden, state, target = _first_layer(x, pairs)
     dhidden, dtail = tail.backward(tail.forward(hidden)[1], dlogits)
     dproduct = dhidden @ x.weight_product  # [P, H]

@@ -29,13 +29,12 @@ def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
     return total
 
 
-def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None = None) -> Tensor:
+def segment_softmax(logits: Tensor, lengths: Tensor) -> Tensor:
     """Softmax over the steps of each row (the normalisation of eq. 8).
 
     Args:
         logits: ``[P]`` row after row.
         lengths: ``[B]`` steps of each row, may be 0; ``P = lengths.sum()``.
-        row: ``[P]`` the row of each step, where the caller has it already.
 
     Returns:
         ``[P]``, adding up to 1 over each row that has a step.
@@ -43,7 +42,7 @@ def segment_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None = None) 
     Raises:
         ValueError: a shape, dtype or value that does not fit; the message quotes it and the rule.
     """
-    scores: Tensor = torch.ops.dien.segment_softmax(logits, lengths, row)
+    scores: Tensor = torch.ops.dien.segment_softmax(logits, lengths)
     return scores
 
 
@@ -51,19 +50,19 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(output, inputs[1])
 
 
-def _backward(ctx: Any, dscores: Tensor) -> tuple[Tensor, None, None]:
-    return torch.ops.dien.segment_softmax_backward(dscores, *ctx.saved_tensors), None, None
+def _backward(ctx: Any, dscores: Tensor) -> tuple[Tensor, None]:
+    return torch.ops.dien.segment_softmax_backward(dscores, *ctx.saved_tensors), None
 
 
 define_composite(
     "segment_sum(Tensor values, Tensor lengths) -> Tensor", reference.segment_sum, check=check_sum
 )
 define(
-    "segment_softmax(Tensor logits, Tensor lengths, Tensor? row) -> Tensor",
+    "segment_softmax(Tensor logits, Tensor lengths) -> Tensor",
     reference.softmax,
     check=check_softmax,
     cpu=cpu.softmax,
-    fake=lambda logits, lengths, row: logits.new_empty(logits.shape),
+    fake=lambda logits, lengths: logits.new_empty(logits.shape),
     plain=reference.softmax,
     save=_save,
     backward=_backward,

@@ -8,7 +8,6 @@ from torch import Tensor
 from dien.ops.checks import check_alike, check_integers, check_shape, refuse, shape
 from dien.ops.cpu import chosen
 from dien.ops.dispatch import higher_order
-from dien.packed import row_of_step
 
 _SOFTMAX, _BACKWARD = "segment_softmax", "segment_softmax_backward"
 
@@ -31,11 +30,9 @@ def check_sum(values: Tensor, lengths: Tensor) -> None:
         check_values()
 
 
-def check_softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> None:
+def check_softmax(logits: Tensor, lengths: Tensor) -> None:
     """Refuse shapes and types that do not fit ``segment_softmax``."""
     _check_softmax(_SOFTMAX, "logits", logits, lengths)
-    if row is not None:
-        check_integers(_SOFTMAX, ("row",), (row,), "logits", logits.device)
 
 
 def check_softmax_backward(dscores: Tensor, scores: Tensor, lengths: Tensor) -> None:
@@ -45,15 +42,9 @@ def check_softmax_backward(dscores: Tensor, scores: Tensor, lengths: Tensor) -> 
     check_alike(_BACKWARD, ("scores", "dscores"), (scores, dscores))
 
 
-def check_softmax_steps(logits: Tensor, lengths: Tensor, row: Tensor | None) -> None:
-    """Refuse lengths and rows that are not those of the logits."""
+def check_softmax_steps(logits: Tensor, lengths: Tensor) -> None:
+    """Refuse lengths that are not those of the logits."""
     _check_lengths(_SOFTMAX, "logits", logits, lengths)
-    if row is None:
-        return
-    if row.shape[0] != logits.shape[0]:
-        refuse(_SOFTMAX, f"row has shape {shape(row)}", f"[P] = {shape(logits)}")
-    if not torch.equal(row.to(torch.int64), row_of_step(lengths)):
-        refuse(_SOFTMAX, "row is not the row of each step", "b lengths[b] times, for b from 0 on")
 
 
 def check_softmax_backward_steps(scores: Tensor, lengths: Tensor) -> None:

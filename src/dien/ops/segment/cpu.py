@@ -24,19 +24,19 @@ class Problem(ctypes.Structure):
     )
 
 
-def softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> Tensor:
+def softmax(logits: Tensor, lengths: Tensor) -> Tensor:
     """Compute :func:`dien.ops.segment.reference.softmax`."""
     backend = chosen(logits)
-    if backend is None or (row is not None and row.shape != logits.shape):
-        return reference.softmax(logits, lengths, row)  # which refuses such a row
+    if backend is None:
+        return reference.softmax(logits, lengths)
     pointers = Pointers()
-    problem = _problem(pointers, logits, lengths, row)
+    problem = _problem(pointers, logits, lengths)
     scores = logits.new_empty(logits.shape)
     backend.run(
         "dien_segment_softmax",
         problem,
         scores.data_ptr(),
-        say_why=lambda: check_softmax_steps(logits, lengths, row),
+        say_why=lambda: check_softmax_steps(logits, lengths),
     )
     return scores
 
@@ -47,7 +47,7 @@ def softmax_backward(dscores: Tensor, scores: Tensor, lengths: Tensor) -> Tensor
     if backend is None:
         return reference.softmax_backward(dscores, scores, lengths)
     pointers = Pointers()
-    problem = _problem(pointers, scores, lengths, None)
+    problem = _problem(pointers, scores, lengths)
     dlogits = scores.new_empty(scores.shape)
     backend.run(
         "dien_segment_softmax_backward",
@@ -59,11 +59,11 @@ def softmax_backward(dscores: Tensor, scores: Tensor, lengths: Tensor) -> Tensor
     return dlogits
 
 
-def _problem(pointers: Pointers, values: Tensor, lengths: Tensor, row: Tensor | None) -> Problem:
+def _problem(pointers: Pointers, values: Tensor, lengths: Tensor) -> Problem:
     return Problem(
         rows=lengths.shape[0],
         steps=values.shape[0],
         lengths=pointers.indices(lengths),
-        row=None if row is None else pointers.indices(row),
+        row=None,
         values=pointers.contiguous(values),
     )

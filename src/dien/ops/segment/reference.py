@@ -15,10 +15,10 @@ def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
     return total.index_add(0, row_of_step(lengths, values.shape[0] if lengths.is_meta else None), values)
 
 
-def softmax(logits: Tensor, lengths: Tensor, row: Tensor | None) -> Tensor:
+def softmax(logits: Tensor, lengths: Tensor) -> Tensor:
     """Compute :func:`dien.ops.segment_softmax`."""
-    check_softmax_steps(logits, lengths, row)
-    row = row_of_step(lengths) if row is None else row.to(torch.int64)
+    check_softmax_steps(logits, lengths)
+    row = row_of_step(lengths)
     # The largest of each row only keeps the exponentials in range: it has no gradient.
     top = logits.detach().new_full((lengths.shape[0],), -torch.inf)
     top = top.scatter_reduce(0, row, logits.detach(), "amax")
