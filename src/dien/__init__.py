@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         register,
     )
     from dien.run import Run
-    from dien.serving import Scorer
+    from dien.serving import Request, Scorer
     from dien.training import (
         FitResult,
         Metrics,
@@ -60,6 +60,7 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Prediction",
+    "Request",
     "RowAdam",
     "Run",
     "RunConfig",
@@ -98,6 +99,7 @@ _HOME = {
     "Model": "dien.models",
     "ModelConfig": "dien.models",
     "Prediction": "dien.models",
+    "Request": "dien.serving",
     "RowAdam": "dien.training",
     "Run": "dien.run",
     "RunConfig": "dien.config",

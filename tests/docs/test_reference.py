@@ -23,7 +23,7 @@ FILES = list((DOCS.parent / "src/dien").rglob("*.py"))
 ELSEWHERE = {
     "dien": {"__version__"},
     "dien.models": {"Activation", "Widths", "Space", "SHARED", "MATCHED", "POOLED"},
-    "dien.serving": {"Scorer"},
+    "dien.serving": {"Request", "Scorer"},
     "dien.training": {"evaluate", "fit"},
 }
 ENTRY = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)

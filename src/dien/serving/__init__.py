@@ -2,7 +2,8 @@
 
 from dien.serving.files import score_file
 from dien.serving.logged import score_pairs, score_split
+from dien.serving.request import CheckedRequest, Request
 from dien.serving.scored import ScoredFile
 from dien.serving.scorer import Scorer
 
-__all__ = ["ScoredFile", "Scorer", "score_file", "score_pairs", "score_split"]
+__all__ = ["CheckedRequest", "Request", "ScoredFile", "Scorer", "score_file", "score_pairs", "score_split"]

@@ -18,6 +18,7 @@ from dien.data.ragged import Column
 from dien.data.tables import FeatureTable
 from dien.data.times import FromTime, Times
 from dien.run import Run
+from dien.serving.once import depth_of_caller
 from dien.serving.times import UNKNOWN, Clock
 from dien.serving.values import EXPECTED, Leaf, NotExpectedError, expect_vector, plain
 
@@ -130,6 +131,7 @@ class RequestFields:
         popular: whether the model reads popularity, which is that of ``time``.
         timed: whether the run's log has times, and not merely an order.
         changing: names of the latter.
+        reads_time_since: whether it reads how long ago each behaviour was.
         ages: whether the model reads how long ago matches were.
         always_aged: whether training knew that of every match. Where rows carry their own histories, only
             the feature ``time_since`` tells that these have times.
@@ -165,7 +167,8 @@ class RequestFields:
         self.popular = run.config.model.popularity
         own_histories = dataset.get("recipe", {}).get("history") == "row"
         self.always_aged = self.ages and (not own_histories or TIME_SINCE in self.features)
-        if TIME_SINCE in self.features or self.changing or self.ages:
+        self.reads_time_since = TIME_SINCE in self.features
+        if self.reads_time_since or self.changing or self.ages:
             self.times = self.history_times, self.time
 
     @property
@@ -222,7 +225,7 @@ class RequestFields:
             f"scores may be far off; give {' and '.join(none) or 'every time'} (docs/requests.md)"
             + once
             * "; a scorer says so once",
-            stacklevel=4 if once else 3,
+            stacklevel=depth_of_caller() if once else 3,
         )
 
     def encode_context(self, given: Mapping[str, Values], requests: int) -> FeatureTable:
@@ -245,7 +248,7 @@ class RequestFields:
         table = {
             field.name: self._encode(field.name, given.get(field.name, nulls)) for field in self.behaviours
         }
-        if TIME_SINCE in self.features:
+        if self.reads_time_since:
             table[TIME_SINCE] = self._encode(TIME_SINCE, since if len(since) else nulls)
         return table
 

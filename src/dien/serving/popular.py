@@ -14,6 +14,7 @@ from dien.data.changing import LATEST
 from dien.data.dataset import Dataset
 from dien.data.popularity import DAY, Popularity, popularity_of
 from dien.run import Run
+from dien.serving.once import Once, depth_of_caller
 
 
 class KnownPopularity:
@@ -25,7 +26,7 @@ class KnownPopularity:
 
     def __init__(self, popularity: Popularity) -> None:
         self._popularity = popularity
-        self._told: set[str] = set()
+        self._once = Once()
 
     @classmethod
     def of(cls, run: Run, data: Dataset | None) -> KnownPopularity | None:
@@ -95,10 +96,9 @@ class KnownPopularity:
             ),
         }
         for name, (number, what) in said.items():
-            if number and not (once and name in self._told):
-                self._told.add(name)
+            if number and not (once and not self._once.is_first(name)):
                 warnings.warn(
                     f"model.popularity: {number:,} of {candidates:,} candidates are {what} (docs/requests.md)"
                     + once * "; a scorer says so once",
-                    stacklevel=4 if once else 3,
+                    stacklevel=depth_of_caller() if once else 3,
                 )

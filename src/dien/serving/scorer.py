@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +21,18 @@ from dien.data.features.columns import concatenated, rows_of
 from dien.data.history_filter import search, wanted_values
 from dien.data.matches import matches_of, without_age
 from dien.data.ragged import ranges, row_of, to_offsets
-from dien.data.readers.messages import shown
 from dien.data.tables import FeatureTable
 from dien.device import device_of
-from dien.errors import RunError, nearest
+from dien.errors import RunError
 from dien.run import Run
 from dien.serving.catalogue import Catalogue, grown
-from dien.serving.features import (
-    CANDIDATES,
-    HISTORY,
-    USER,
-    Described,
-    Field,
-    RequestFields,
-)
+from dien.serving.features import Described, RequestFields
+from dien.serving.once import Once
 from dien.serving.popular import KnownPopularity
+from dien.serving.request import CheckedRequest, Moment, RawId, Request, checked
 from dien.serving.scored import ScoredFile
 from dien.serving.unknown_items import UnknownItems
 
-RawId = str | int
-Moment = int | str | date
-"""A time: a number since 1970, text, or typed (a ``datetime`` is a ``date``)."""
 CANDIDATES_AT_ONCE = 2048
 
 
@@ -92,7 +82,7 @@ class Scorer:
             self.calibration = self.calibration.for_base_rate(base_rate)
         self.fields = RequestFields(run)
         self.popularity = KnownPopularity.of(run, data)
-        self._told_of_ageless = False
+        self._once = Once()
 
     def __repr__(self) -> str:
         return f"Scorer({str(self.run.path)!r}: {self.run.config.model.name})"
@@ -174,41 +164,94 @@ class Scorer:
                 for each entry of the history or each candidate.
             RunError: a score is not finite, or conversions are asked for and the run does not predict them.
         """
-        fields = self.fields
-        user_id, clicked, targets = USER.plain(user), HISTORY.plain(history), CANDIDATES.plain(candidates)
-        given_times, now = fields.history_times.plain(times), fields.time.plain(time)
-        raw_context = _given("context", context, fields.context)
-        raw_behaviours = _given("behaviours", behaviours, fields.behaviours, clicked)
-        raw_candidates = _given("candidate_features", candidate_features, fields.candidates, targets)
-        raw_user = _given("user_features", user_features, fields.user)
-        since: list[int | None] = []
-        if given_times is not None:
-            _expect_entries("times", given_times, clicked, "history")
-            since = [None if now is None or t is None else now - t for t in given_times]
+        request = Request(
+            user=user,
+            history=history,
+            candidates=candidates,
+            context=context,
+            behaviours=behaviours,
+            times=times,
+            time=time,
+            candidate_features=candidate_features,
+            user_features=user_features,
+        )
+        return self._score([self.check(request)], conversions)[0]
 
-        most = self.run.config.model.longest_history
-        clicked = clicked[-most:]
-        find, unknown = self.catalogue.item_ids.encode_values, UnknownItems()
-        return self.score_rows(
-            user=self.catalogue.user_ids.encode_values([user_id]),
-            history=unknown.told_apart(find(clicked), clicked),
-            lengths=np.array([len(clicked)]),
-            candidates=unknown.told_apart(find(targets), targets),
-            counts=np.array([len(targets)]),
+    def check(self, request: Request) -> CheckedRequest:
+        """Check the values of a request, which :meth:`score_many` then takes without checking again.
+
+        Raises:
+            ValueError: as :meth:`score`.
+        """
+        return checked(request, self.fields, self.run.config.model.longest_history)
+
+    def score_many(
+        self, requests: Sequence[Request | CheckedRequest], conversions: bool = False
+    ) -> list[NDArray[np.float64]]:
+        """Score requests together: many small ones take less time so than one after the other.
+
+        Args:
+            requests: each as for :meth:`score`; what :meth:`check` gives is not checked again.
+            conversions: as for :meth:`score`.
+
+        Returns:
+            What :meth:`score` gives of each.
+
+        Raises:
+            ValueError: as :meth:`score`; the message counts requests from 1.
+            RunError: likewise, if it is so of any of them.
+        """
+        found = [self._checked(request, number) for number, request in enumerate(requests, 1)]
+        return self._score(found, conversions) if found else []
+
+    def _checked(self, request: Request | CheckedRequest, number: int) -> CheckedRequest:
+        if isinstance(request, CheckedRequest):
+            return request
+        try:
+            return self.check(request)
+        except ValueError as error:
+            raise ValueError(f"request {number}: {error}") from error
+
+    def _score(self, requests: Sequence[CheckedRequest], conversions: bool) -> list[NDArray[np.float64]]:
+        """Encode ``R`` requests and score them."""
+        fields, find = self.fields, self.catalogue.item_ids.encode_values
+        lengths = [len(request.history) for request in requests]
+        counts = [len(request.candidates) for request in requests]
+        history = _joined([request.history for request in requests])
+        candidates = _joined([request.candidates for request in requests])
+        moments = [request.time for request in requests]
+        times: list[int | None] = []
+        if any(request.times is not None for request in requests):
+            times = _joined(_or_nones([request.times for request in requests], lengths))
+        since: list[int | None] = []
+        if fields.reads_time_since and times:
+            nows = [now for now, length in zip(moments, lengths, strict=True) for _ in range(length)]
+            since = [
+                None if now is None or then is None else now - then
+                for now, then in zip(nows, times, strict=True)
+            ]
+        behaviours = _entries([request.behaviours for request in requests], lengths)
+        of_candidates = _entries([request.candidate_features for request in requests], counts)
+        unknown = UnknownItems()
+        scores = self.score_rows(
+            user=self.catalogue.user_ids.encode_values([request.user for request in requests]),
+            history=unknown.told_apart(find(history), history),
+            lengths=np.array(lengths),
+            candidates=unknown.told_apart(find(candidates), candidates),
+            counts=np.array(counts),
             context=fields.encode_context(
-                {name: [value] for name, value in raw_context.items()} | {fields.time.name: [now]}, 1
+                _values([request.context for request in requests]) | {fields.time.name: moments},
+                len(requests),
             ),
-            behaviours=fields.encode_behaviours(
-                {name: values[-most:] for name, values in raw_behaviours.items()},
-                len(clicked),
-                since[-most:],
-            ),
-            candidate_features=fields.encode_described(raw_candidates),
-            user_features=fields.encode_described({name: [value] for name, value in raw_user.items()}),
-            time=_or_latest([now]),
-            times=None if given_times is None else _or_latest(given_times[-most:]),
+            behaviours=fields.encode_behaviours(behaviours, len(history), since),
+            candidate_features=fields.encode_described(of_candidates),
+            user_features=fields.encode_described(_values([request.user_features for request in requests])),
+            time=_or_latest(moments),
+            times=_or_latest(times) if times else None,
             conversions=conversions,
         )
+        ends = np.cumsum(counts)
+        return [scores[..., end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def score_rows(
         self,
@@ -337,8 +380,7 @@ class Scorer:
             result.late_candidates += late
         elif self.popularity is not None:
             self.popularity.warn(timeless, late, len(candidates), once=True)
-        if result is None and ageless and not self._told_of_ageless:
-            self._told_of_ageless = True
+        if result is None and ageless and self._once.is_first("ageless"):
             lacking = [name for name, given in (("times", times), ("time", time)) if not _any_known(given)]
             self.fields.warn_of_ageless(ageless, len(candidates), lacking, once=True)
         if not np.isfinite(scores).all():
@@ -364,36 +406,28 @@ def _any_known(times: NDArray[np.int64] | None) -> bool:
     return times is not None and bool((times != LATEST).any())
 
 
-def _given(
-    what: str, given: Mapping[str, Any] | None, fields: Sequence[Field], entries: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Check the raw values of features, one of each or as many as ``entries`` has; a None is left out."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{what}: found {shown(given)}, expected a dictionary: feature to value")
-    known = {field.name: field for field in fields}
-    plain = {}
-    for name, raw in given.items():
-        if name not in known:
-            close = nearest(str(name), known)
-            mend = f"did you mean {close}?" if close else f"expected {', '.join(known) or 'none'}"
-            raise ValueError(f"{what}: no feature {name} in this run; {mend}")
-        value = known[name].plain(raw)
-        if value is None:
-            continue
-        if entries is not None:
-            _expect_entries(name, value, entries, known[name].beside or "")
-        plain[name] = value
-    return plain
+def _joined(lists: Sequence[Sequence[Any]]) -> list[Any]:
+    return [value for values in lists for value in values]
 
 
-def _expect_entries(name: str, values: Sequence[Any], entries: Sequence[str], beside: str) -> None:
-    if len(values) != len(entries):
-        raise ValueError(
-            f"{name}: {shown(values)}, expected {len(entries)} values, one for each of {beside}, and None "
-            "where it is unknown"
-        )
+def _or_nones(lists: Sequence[Sequence[Any] | None], lengths: Sequence[int]) -> list[Sequence[Any]]:
+    """Put as many Nones in place of a list ``[R]`` that is not given as it would have entries."""
+    pairs = zip(lists, lengths, strict=True)
+    return [[None] * length if values is None else values for values, length in pairs]
+
+
+def _entries(given: Sequence[dict[str, Sequence[Any]]], lengths: Sequence[int]) -> dict[str, list[Any]]:
+    """Join the lists of requests ``[R]`` by feature; of those that do not give it, with Nones."""
+    return {name: _joined(_or_nones([one.get(name) for one in given], lengths)) for name in _names(given)}
+
+
+def _values(given: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """List the values of requests ``[R]`` by feature, None of those that do not give it."""
+    return {name: [one.get(name) for one in given] for name in _names(given)}
+
+
+def _names(given: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for one in given for name in one))
 
 
 def _in_place(
