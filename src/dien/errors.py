@@ -22,6 +22,10 @@ class RunError(DienError):
     """A run folder that cannot be used; the message names the file."""
 
 
+class StoreError(DienError):
+    """A store of users' behaviours that cannot be used; the message names the store, or the user."""
+
+
 class DatasetWarning(UserWarning):
     """What is odd in a dataset that is trained on all the same."""
 

@@ -1,0 +1,7 @@
+"""What a service knows of its users: their newest behaviours, appended as they happen, read to score."""
+
+from dien.serving.store.behaviours import Appended, Behaviour, BehaviourStore
+from dien.serving.store.in_memory import MemoryStore
+from dien.serving.store.opening import MOST, open_store
+
+__all__ = ["MOST", "Appended", "Behaviour", "BehaviourStore", "MemoryStore", "open_store"]
