@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "yaml_text": set(),
     "terminal": set(),
     "memory": set(),
+    "threads": set(),
     "calibration": set(),
     "ops": {"packed"},
     "layers": {"ops", "packed"},
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "tensors",
         "terminal",
     },
-    "serving": {"calibration", "models", "data", "run", "device", "extension", "memory"},
+    "serving": {"calibration", "models", "data", "run", "device", "extension", "memory", "threads"},
     "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory"},
 }

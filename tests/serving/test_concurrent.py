@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -12,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from tests.forking import in_child
 
-from dien.serving import Scorer
+from dien.run import Run
+from dien.serving import Request, Scorer
+from dien.threads import one_thread
 
 TOLERANCE = 1e-6  # a forked process computes with one thread, in another order
 
@@ -75,3 +78,22 @@ def test_a_forked_worker_loads_a_run_and_scores_in_threads_of_its_own(
             return [score for part in parts for score in part.result()]
 
     expect_equal(in_child(work), answers(rich_scorer, rich_requests[:10]))
+
+
+def test_a_request_is_computed_with_one_thread_and_many_with_all_that_torch_has(rich_run: Run) -> None:
+    scorer, request = Scorer(rich_run), Request(user="u1", history=["i1"] * 6, candidates=["i2"])
+    seen: list[int] = []
+    scorer.model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with one_thread():
+            if torch.get_num_threads() == 3:
+                pytest.skip("torch runs on an OpenMP library that is not found")
+        scorer.score_many([request])
+        scorer.score_many([msgspec.structs.replace(request, candidates=["i2"] * (1 << 15))])
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert seen[0] == 1
+    assert set(seen[1:]) == {3}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,12 @@ from dien.serving.popular import KnownPopularity
 from dien.serving.request import CheckedRequest, Moment, RawId, Request, checked
 from dien.serving.scored import ScoredFile
 from dien.serving.unknown_items import UnknownItems
+from dien.threads import one_thread
 
 CANDIDATES_AT_ONCE = 2048
+STEPS_OF_ONE_THREAD = 1 << 17
+"""Steps that all candidates read together, up to which one thread computes them, however many torch has. It
+takes tens of milliseconds; with more threads a request waits for them, beside other processes for long."""
 
 
 class Scorer:
@@ -310,69 +315,72 @@ class Scorer:
         scores = np.empty((1 + conversions, len(candidates)))
         ageless = 0
         longest = np.minimum(lengths, model.longest_history)
-        for now in candidates_at_once(counts, longest, CANDIDATES_AT_ONCE, model.max_history):
-            first, last = request[now][0], request[now][-1] + 1
-            read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
-            offsets, history_of = to_offsets(kept[first:last]), request[now] - first
-            of_history = np.arange(first, last)  # [R] the request of each history
-            at = None if time is None else time[request[now]]
-            rows = np.maximum(candidates[now], 0)
-            described = _in_place(items, rows, at, candidate_features, now) if candidate_features else {}
-            if (by := model.filter_by) is not None:
-                then = None if times is None else times[read]
-                wanted = described[by] if by in described else wanted_values(by, items, candidates[now], at)
-                past = wanted_values(by, items, history[read], then)
-                found = search(past, offsets, wanted, history_of, model.max_history)
-                read, offsets, history_of = read[found.kept], found.offsets, found.history_of
-                of_history = of_history[found.source]
-            batch = assemble(
-                items,
-                self.catalogue.users,
-                history=np.maximum(history[read], 0),
-                offsets=offsets,
-                target=rows,
-                history_of=history_of,
-                user=user[of_history],
-                context={name: column[of_history] for name, column in context.items()},
-                time=None if time is None else time[of_history],
-                behaviour_time=None if times is None else times[read],
-                behaviour={name: column[read] for name, column in behaviours.items()},
-            )
-            batch = replace(batch, target=batch.target | columns_of(described))
-            if (most := model.matched_history) is not None:
-                counted = np.minimum(lengths[first:last], most)
-                matches = matches_of(
-                    self.run.schema.matched,
+        with _threads_for(counts, longest):
+            for now in candidates_at_once(counts, longest, CANDIDATES_AT_ONCE, model.max_history):
+                first, last = request[now][0], request[now][-1] + 1
+                read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
+                offsets, history_of = to_offsets(kept[first:last]), request[now] - first
+                of_history = np.arange(first, last)  # [R] the request of each history
+                at = None if time is None else time[request[now]]
+                rows = np.maximum(candidates[now], 0)
+                described = _in_place(items, rows, at, candidate_features, now) if candidate_features else {}
+                if (by := model.filter_by) is not None:
+                    then = None if times is None else times[read]
+                    wanted = (
+                        described[by] if by in described else wanted_values(by, items, candidates[now], at)
+                    )
+                    past = wanted_values(by, items, history[read], then)
+                    found = search(past, offsets, wanted, history_of, model.max_history)
+                    read, offsets, history_of = read[found.kept], found.offsets, found.history_of
+                    of_history = of_history[found.source]
+                batch = assemble(
                     items,
-                    item=history,
-                    time=times,
-                    place=ranges(ends[first:last] - counted, counted),
-                    offsets=to_offsets(counted),
-                    target=candidates[now],
-                    target_features=batch.target,
-                    history_of=request[now] - first,
-                    now=None if time is None else time[first:last],
-                    timed=self.fields.timed,
+                    self.catalogue.users,
+                    history=np.maximum(history[read], 0),
+                    offsets=offsets,
+                    target=rows,
+                    history_of=history_of,
+                    user=user[of_history],
+                    context={name: column[of_history] for name, column in context.items()},
+                    time=None if time is None else time[of_history],
+                    behaviour_time=None if times is None else times[read],
+                    behaviour={name: column[read] for name, column in behaviours.items()},
                 )
-                batch = replace(batch, matches=matches)
-                if self.fields.ages:
-                    ageless += int(without_age(matches, len(self.run.schema.matched)).sum())
-            if self.popularity is not None:
-                numbers = self.popularity.numbers(candidates[now], batch.target, at)
-                batch = replace(batch, popularity=numbers)
-            if user_features:
-                at = None if time is None else time[first:last]
-                some = slice(first, last)
-                of_users = _in_place(self.catalogue.users, user[some], at, user_features, some)
-                of_users = {name: column[of_history - first] for name, column in of_users.items()}
-                batch = replace(batch, user=batch.user | columns_of(of_users))
-            with torch.inference_mode():
-                prediction = self.model(batch.to(self.device))
-            clicks = None if self.calibration is None else self.calibration.clicks
-            scores[0, now] = _probabilities(prediction.logits, clicks)
-            if conversions:
-                of_conversions = None if self.calibration is None else self.calibration.conversions
-                scores[1, now] = _probabilities(prediction.conversion, of_conversions)
+                batch = replace(batch, target=batch.target | columns_of(described))
+                if (most := model.matched_history) is not None:
+                    counted = np.minimum(lengths[first:last], most)
+                    matches = matches_of(
+                        self.run.schema.matched,
+                        items,
+                        item=history,
+                        time=times,
+                        place=ranges(ends[first:last] - counted, counted),
+                        offsets=to_offsets(counted),
+                        target=candidates[now],
+                        target_features=batch.target,
+                        history_of=request[now] - first,
+                        now=None if time is None else time[first:last],
+                        timed=self.fields.timed,
+                    )
+                    batch = replace(batch, matches=matches)
+                    if self.fields.ages:
+                        ageless += int(without_age(matches, len(self.run.schema.matched)).sum())
+                if self.popularity is not None:
+                    numbers = self.popularity.numbers(candidates[now], batch.target, at)
+                    batch = replace(batch, popularity=numbers)
+                if user_features:
+                    at = None if time is None else time[first:last]
+                    some = slice(first, last)
+                    of_users = _in_place(self.catalogue.users, user[some], at, user_features, some)
+                    of_users = {name: column[of_history - first] for name, column in of_users.items()}
+                    batch = replace(batch, user=batch.user | columns_of(of_users))
+                with torch.inference_mode():
+                    prediction = self.model(batch.to(self.device))
+                clicks = None if self.calibration is None else self.calibration.clicks
+                scores[0, now] = _probabilities(prediction.logits, clicks)
+                if conversions:
+                    of_conversions = None if self.calibration is None else self.calibration.conversions
+                    scores[1, now] = _probabilities(prediction.conversion, of_conversions)
         timeless, late = (0, 0) if self.popularity is None else self.popularity.short_of(time, counts)
         if result is not None:
             result.ageless_matches += ageless
@@ -389,6 +397,11 @@ class Scorer:
                 "of the request, are too large; mend the request or train again"
             )
         return scores if conversions else scores[0]
+
+
+def _threads_for(counts: NDArray[np.integer], lengths: NDArray[np.integer]) -> AbstractContextManager[None]:
+    """Take one thread where little is to compute: for ``R`` requests with so many candidates and steps."""
+    return one_thread() if counts @ lengths <= STEPS_OF_ONE_THREAD else nullcontext()
 
 
 def _or_latest(times: Sequence[int | None]) -> NDArray[np.int64]:
