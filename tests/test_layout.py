@@ -125,6 +125,20 @@ def test_only_the_drop_in_imports_recbole() -> None:
         assert part_of(file) == "recbole" or "recbole" not in roots_of(file), file
 
 
+# Libraries of extras, each with the folder that alone imports it.
+EXTRAS = {
+    "litestar": "serving/http",
+    "uvicorn": "serving/http",
+    "prometheus_client": "serving/http",
+}
+
+
+@pytest.mark.parametrize("library", EXTRAS)
+def test_a_library_of_an_extra_is_imported_in_one_folder_alone(library: str) -> None:
+    for file in PACKAGE.rglob("*.py"):
+        assert library not in roots_of(file) or file.is_relative_to(PACKAGE / EXTRAS[library]), file
+
+
 HEAVY = {"lightning", "pytorch_lightning", "torchmetrics"}
 """What the tests or the machine may have, and the package does without."""
 

@@ -55,4 +55,4 @@ WORKS = {
     "tune": "{data} --model sum-pooling --trials 1 --set training.epochs=1 --out {out}",
     "bench": "--shape mean-15 --rounds 1",
 }
-"""Each command but one with arguments that work; names in braces are for the fixture ``fill``."""
+"""Each command but two with arguments that work; names in braces are for the fixture ``fill``."""

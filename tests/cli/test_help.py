@@ -13,7 +13,8 @@ from tests.cli.running import dien
 def test_the_commands_are_listed_in_the_order_of_use() -> None:
     listed = re.findall(r"^│ (\S+) {2,}\S", dien("--help").stdout.partition("Commands")[2], re.MULTILINE)
     assert (
-        " ".join(listed) == "prepare schema inspect train evaluate score compare tune bench convert-recbole"
+        " ".join(listed)
+        == "prepare schema inspect train evaluate score serve compare tune bench convert-recbole"
     )
     assert set(listed) == set(ROOT.commands)
 

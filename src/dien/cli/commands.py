@@ -13,6 +13,7 @@ from dien.cli.inspect import inspect
 from dien.cli.prepare import prepare
 from dien.cli.schema import schema
 from dien.cli.score import score
+from dien.cli.serve import serve
 from dien.cli.train import train
 from dien.cli.tune import tune
 
@@ -23,6 +24,7 @@ ORDER = (
     "train",
     "evaluate",
     "score",
+    "serve",
     "compare",
     "tune",
     "bench",
@@ -50,6 +52,7 @@ app.command()(inspect)
 app.command()(train)
 app.command()(evaluate)
 app.command()(score)
+app.command()(serve)
 app.command()(compare)
 app.command()(tune)
 app.command()(bench)

@@ -1,0 +1,1 @@
+"""The HTTP server: a run folder as a service. It needs the extra ``serve``."""

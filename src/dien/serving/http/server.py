@@ -1,0 +1,199 @@
+"""Runs the application on uvicorn: signals, draining and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import uvicorn
+
+from dien.errors import ConfigError
+from dien.serving.http.app import create_app
+from dien.serving.http.connections import ClientTimeouts
+from dien.serving.http.options import ServerOptions
+from dien.serving.http.refusals import RefusedError
+from dien.serving.http.service import Service
+
+SWITCH = 0.0005
+"""Seconds after which a Python thread lets another go on; by default 5 ms, which an answer would wait."""
+
+
+def serve(
+    run: Path,
+    options: ServerOptions,
+    started: Callable[[str], None] = lambda url: None,
+    told: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Serve a run until SIGTERM or SIGINT; SIGHUP loads the run again.
+
+    Args:
+        run: its folder.
+        options: of the server.
+        started: told the address, once requests are taken.
+        told: told what came of a SIGHUP, in a sentence.
+
+    Raises:
+        RunError: the folder is no finished run.
+        ConfigError: the address cannot be had, or certificate and key cannot be read.
+    """
+    sys.setswitchinterval(SWITCH)
+    torch.set_num_threads(1)  # the scoring threads have the cores
+    asyncio.run(DienServer(run, options, started, told).run())
+
+
+class DienServer(uvicorn.Server):
+    """A server of one run.
+
+    Args:
+        run: as for :func:`serve`, as are the others.
+        options: likewise.
+        started: likewise.
+        told: likewise.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        options: ServerOptions,
+        started: Callable[[str], None] = lambda url: None,
+        told: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._run, self._options, self._started, self._told = run, options, started, told
+        self._timeouts = ClientTimeouts(options.client_timeout)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.service: Service | None = None
+
+    async def run(self) -> None:  # type: ignore[override]
+        """Serve until :meth:`stop`."""
+        options = self._options
+        self._loop = asyncio.get_running_loop()
+        listening = _listen(options.host, options.port)
+        with listening:
+            self.service = Service(self._run, options)
+            try:
+                super().__init__(self._config(create_app(self.service)))
+                with self._on_signals():
+                    await self._serve([listening])
+            finally:
+                self.service.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests."""
+        await super().startup(sockets)
+        assert sockets
+        host, port = sockets[0].getsockname()[:2]
+        scheme = "https" if self._options.certificate else "http"
+        self._started(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after slow clients once a second; uvicorn calls this ten times as often."""
+        if counter % 10 == 0:
+            self._timeouts.look(self.server_state, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def stop(self) -> None:
+        """End: refuse new requests, answer those in flight, then go. From any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._drain)
+
+    def reload(self) -> None:
+        """Load the run again, as SIGHUP does. From any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._begin_reload)
+
+    def _drain(self) -> None:
+        if self.should_exit:
+            self.force_exit = True  # asked twice
+        assert self.service is not None
+        self.service.draining = True
+        self.should_exit = True
+
+    def _begin_reload(self) -> None:
+        task = asyncio.ensure_future(self._reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload(self) -> None:
+        assert self.service is not None
+        try:
+            model = await self.service.reload()
+        except RefusedError as error:
+            self._told(f"not reloaded: {error.error}")
+        else:
+            self._told(f"reloaded: {model.scorer.run.path}, model {model.version}")
+
+    def _config(self, app: Any) -> uvicorn.Config:
+        options = self._options
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="error",  # who sends no HTTP writes nothing into our log
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            ws="none",
+            timeout_keep_alive=int(options.client_timeout),
+            timeout_graceful_shutdown=max(1, int(options.drain)),
+            backlog=2048,
+            ssl_certfile=options.certificate,
+            ssl_keyfile=options.key,
+        )
+        try:
+            config.load()
+        except OSError as error:  # of ssl, too
+            raise ConfigError(
+                f"{options.certificate}, {options.key}: no certificate and key ({error})"
+            ) from error
+        return config
+
+    @contextmanager
+    def _on_signals(self) -> Iterator[None]:
+        """Drain on SIGTERM and SIGINT, reload on SIGHUP."""
+        does = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop}
+        if hasattr(signal, "SIGHUP"):
+            does[signal.SIGHUP] = self.reload
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            does[signal.Signals(number)]()
+
+        try:
+            before = {number: signal.signal(number, handle) for number in does}
+        except ValueError:  # not in the main thread, where alone signals come
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take an address.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    try:
+        # asyncio sends at once (TCP_NODELAY) only where the protocol is named; else an answer waits 40 ms.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        return listening
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port}: cannot be listened on ({error.strerror or error}); choose another --host or "
+            "--port"
+        ) from error

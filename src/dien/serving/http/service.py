@@ -1,0 +1,150 @@
+"""What the routes share: the model that answers now, the queue before it, and how a model takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from dien.serving.http.metrics import ServerMetrics
+from dien.serving.http.options import ServerOptions
+from dien.serving.http.queue import Job, ScoringQueue, late
+from dien.serving.http.refusals import RefusedError
+from dien.serving.http.served import Served
+from dien.serving.request import CheckedRequest, Request
+
+QUICK = 1 << 16
+"""Bytes of a call that are checked at once; for more, which take milliseconds, all others would wait."""
+
+
+class Service:
+    """A model that answers, and the threads that score with it.
+
+    Args:
+        run: folder of the run; a link is followed at every reload.
+        options: of the server.
+
+    Attributes:
+        model: that answers now.
+        draining: whether the server is to end, and takes no more requests.
+        metrics: what is counted.
+
+    Raises:
+        RunError: the folder is no finished run.
+    """
+
+    def __init__(self, run: Path, options: ServerOptions) -> None:
+        self.run, self.options = run, options
+        self.draining = False
+        self.model = Served.load(run, options.name, options.device)
+        self.metrics = ServerMetrics(lambda: self.queue.waiting)
+        self.queue = ScoringQueue(options.threads, options.queue, options.together, self.metrics.scored)
+        self.metrics.reloaded(self.model)
+        self._checking = ThreadPoolExecutor(1, "checking")
+        self._loading = ThreadPoolExecutor(1, "loading")
+        self._reload = asyncio.Lock()
+
+    def expect_open(self) -> None:
+        """Refuse a request once the server is to end.
+
+        Raises:
+            RefusedError: 503.
+        """
+        if self.draining:
+            raise RefusedError(503, "the server ends; ask another one", retry=True)
+
+    async def check(
+        self, requests: Sequence[Request], model: Served, several: bool, size: int
+    ) -> list[CheckedRequest]:
+        """Check the values of the requests of a call.
+
+        Args:
+            requests: of the call.
+            model: that they are for.
+            several: whether it has a list of them.
+            size: bytes that they came in.
+
+        Raises:
+            RefusedError: 422, naming the field.
+        """
+        if size <= QUICK:
+            return model.check(requests, several)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._checking, model.check, requests, several)
+
+    async def score(
+        self,
+        requests: Sequence[CheckedRequest],
+        *,
+        model: Served,
+        conversions: bool = False,
+        deadline: float,
+        urgency: int = 3,
+    ) -> Job:
+        """Score requests together, as one call.
+
+        Args:
+            requests: of the call, checked by the model.
+            model: to score with.
+            conversions: whether to give conversions, too.
+            deadline: when nobody waits any longer, by ``time.monotonic``.
+            urgency: 0 first, 7 last.
+
+        Returns:
+            The job, which has its scores.
+
+        Raises:
+            RefusedError: 413, 422, 429, 503 or 504, as the case may be.
+        """
+        job = Job(requests, model, conversions, deadline, urgency)
+        if job.work > self.options.largest:
+            raise RefusedError(
+                413,
+                f"found {job.work} steps (candidates * (1 + behaviours)), expected {self.options.largest} "
+                "at most; ask for fewer candidates in one call",
+                "candidates",
+            )
+        if job.late():
+            raise late()
+        self.queue.put(job)
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(job.scores), deadline - time.monotonic())
+        except asyncio.TimeoutError:
+            raise late() from None
+        finally:
+            self.queue.withdraw(job)
+        return job
+
+    async def reload(self, run: Path | None = None) -> Served:
+        """Load a run and have it answer; what was taken before is scored by the one before.
+
+        Args:
+            run: its folder; None for the one that is served, which may be a link to another by now.
+
+        Raises:
+            RefusedError: 409 where another reload is under way, 422 where the run cannot be used, which
+                changes nothing.
+        """
+        if self._reload.locked():
+            raise RefusedError(409, "another run is being loaded; wait for its end", retry=True)
+        async with self._reload:
+            loop, options = asyncio.get_running_loop(), self.options
+            try:
+                model = await loop.run_in_executor(
+                    self._loading, Served.load, run or self.run, options.name, options.device
+                )
+            except Exception as error:  # whatever a broken folder raises, the model before goes on
+                self.metrics.reloaded(None)
+                said = str(error) or type(error).__name__
+                raise RefusedError(422, f"{said}; model {self.model.version} goes on", "run") from error
+            self.run, self.model = run or self.run, model
+            self.metrics.reloaded(model)
+            return model
+
+    def close(self) -> None:
+        """Score what waits, and end the threads."""
+        self.queue.close()
+        self._checking.shutdown()
+        self._loading.shutdown()

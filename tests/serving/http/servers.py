@@ -1,0 +1,63 @@
+"""A server in a thread of this process, and requests to it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import httpx
+
+from dien.serving.http.options import ServerOptions
+from dien.serving.http.server import DienServer
+from dien.serving.http.service import Service
+
+
+class Running:
+    """A server that runs, and a client of it."""
+
+    def __init__(self, server: DienServer, url: str) -> None:
+        self.server, self.url = server, url
+        self.client = httpx.Client(base_url=url, timeout=30)
+
+    def score(self, body: Any, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.post("/score", json=body, headers=named)
+
+    @property
+    def service(self) -> Service:
+        assert self.server.service is not None
+        return self.server.service
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+
+@contextmanager
+def running(run: Path, **options: Any) -> Iterator[Running]:
+    """Run a server while a block runs, on a port that is free."""
+    told: Queue[Any] = Queue()
+    server = DienServer(run, ServerOptions(**{"port": 0, "threads": 2, **options}), told.put)
+
+    def serve() -> None:
+        try:
+            asyncio.run(server.run())
+        except BaseException as error:
+            told.put(error)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    url = told.get(timeout=60)
+    if not isinstance(url, str):
+        raise url
+    found = Running(server, url)
+    try:
+        yield found
+    finally:
+        found.client.close()
+        server.stop()
+        thread.join(60)
+        assert not thread.is_alive()

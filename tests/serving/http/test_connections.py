@@ -1,0 +1,116 @@
+"""Clients that are slow, go away, or only sit there: each is let go, and nobody else notices."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.serving.http.servers import Running, running
+
+from dien.run import Run
+
+ASKED = {"candidates": ["i1", "i2"], "history": ["i3"], "times": [1], "time": 2}
+HEAD = b"POST /score HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(rich_run: Run) -> Iterator[Running]:
+    with running(rich_run.path, client_timeout=1.0) as found:
+        yield found
+
+
+def connected(server: Running) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+def until_closed(one: socket.socket) -> bytes:
+    """Read what comes until the server closes."""
+    found = b""
+    try:
+        while block := one.recv(4096):
+            found += block
+    except ConnectionError:
+        pass
+    one.close()
+    return found
+
+
+def until_no_more_than(server: Running, most: int) -> None:
+    for _ in range(2000):
+        if len(server.server.server_state.connections) <= most:
+            return
+        time.sleep(0.01)
+    raise AssertionError(server.server.server_state.connections)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /sc",
+        HEAD,
+        HEAD + b"Content-Length: 100\r\n\r\n",
+        HEAD + b"Content-Length: 100\r\n\r\n{",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+        HEAD + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+    ],
+)
+def test_a_client_that_stops_in_the_middle_is_let_go(server: Running, sent: bytes) -> None:
+    one = connected(server)
+    one.sendall(sent)
+    until_closed(one)
+    assert server.score(ASKED).status_code == 200
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_let_go_all_the_same(server: Running) -> None:
+    one = connected(server)
+    one.settimeout(0.1)
+    body = iter(HEAD + b"X: " + b"y" * 10_000)
+    closed = False
+    for _ in range(200):
+        try:
+            one.sendall(bytes([next(body)]))
+            closed = one.recv(1) == b""
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            closed = True
+        if closed:
+            break
+    assert closed
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GARBAGE\r\n\r\n", b"GET /health\r\n\r\n"]
+)
+def test_what_is_no_http_is_answered_with_400_and_closed(server: Running, sent: bytes) -> None:
+    one = connected(server)
+    one.sendall(sent)
+    one.shutdown(socket.SHUT_WR)
+    answer = until_closed(one)
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_many_idle_connections_keep_nobody_waiting_and_none_is_left(server: Running) -> None:
+    idle = [connected(server) for _ in range(300)]
+    for _ in range(5):
+        assert server.score(ASKED).status_code == 200
+    for one in idle:
+        until_closed(one)
+    until_no_more_than(server, 1)
+
+
+def test_clients_that_leave_in_the_middle_leave_nothing_behind(
+    server: Running, capfd: pytest.CaptureFixture[str]
+) -> None:
+    body = b'{"candidates": ["i1"], "history": ["i2"]}'
+    whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    for end in range(0, len(whole) + 1, 3):
+        one = connected(server)
+        one.sendall(whole[:end])
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset, not an end
+        one.close()
+    assert server.score(ASKED).status_code == 200
+    until_no_more_than(server, 1)
+    assert server.service.queue.waiting == 0
+    assert "Traceback" not in capfd.readouterr().err

@@ -1,0 +1,135 @@
+"""``dien serve`` as a process: it says where it is, reloads on SIGHUP, drains on SIGTERM."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.cli.running import command, dien
+
+from dien.run import Run
+
+ASKED = {"candidates": ["i1", "i2"], "history": ["i3"], "times": [1], "time": 2}
+
+
+@contextmanager
+def process(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command; its address."""
+    line = command("serve", run, "--port", "0", "--threads", "1", "--json", *options)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as found:
+        assert found.stdout is not None
+        try:
+            yield found, json.loads(found.stdout.readline())["url"]
+        finally:
+            found.kill()
+
+
+def ended(found: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = found.communicate(timeout=60)
+    return found.returncode, errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_it_reloads_on_sighup_and_ends_with_0_on_sigterm_when_all_are_answered(
+    rich_run: Run, small_run: Run, tmp_path: Path
+) -> None:
+    served = tmp_path / "run"
+    served.symlink_to(rich_run.path)
+    patient = ["--deadline-ms", "60000"]
+    with process(served, *patient) as (found, url), httpx.Client(base_url=url, timeout=30) as client:
+        assert found.stderr is not None
+        assert client.post("/score", json=ASKED).status_code == 200
+        first = client.get("/model").json()
+
+        served.unlink()
+        served.symlink_to(tmp_path / "nothing")
+        found.send_signal(signal.SIGHUP)
+        said = found.stderr.readline()
+        assert said.startswith("not reloaded: ")
+        assert first["version"] in said
+        assert client.get("/model").json() == first
+
+        served.unlink()
+        served.symlink_to(small_run.path)
+        found.send_signal(signal.SIGHUP)
+        assert found.stderr.readline().startswith(f"reloaded: {small_run.path.resolve()}, model ")
+        assert client.get("/model").json()["run"] == str(small_run.path.resolve())
+        assert client.post("/score", json=ASKED).status_code == 200
+
+        answers = list[httpx.Response]()
+        large = [ASKED | {"candidates": ["1"] * 100, "history": ["2"] * 12, "times": [1] * 12}] * 200
+        threads = [threading.Thread(target=lambda: answers.append(ask(url, large))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        until_waiting(client, 2 * 200 * 100 * 13)
+        found.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        assert [answer.status_code for answer in answers] == [200] * 3
+        assert ended(found) == (0, "")
+
+
+def ask(url: str, body: Any) -> httpx.Response:
+    return httpx.post(f"{url}/score", json=body, timeout=60)
+
+
+def until_waiting(client: httpx.Client, steps: int) -> None:
+    """Wait until so many steps are in the queue; one thread scores what came before."""
+    for _ in range(3000):
+        found = re.search(r"^dien_queue_steps (.*)$", client.get("/metrics").text, re.MULTILINE)
+        assert found is not None
+        if float(found[1]) >= steps:
+            return
+    raise AssertionError(found)
+
+
+def test_without_a_reload_token_there_is_no_reload_by_http(small_run: Run, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("\n")
+    done = dien("serve", small_run.path, "--reload-token-file", token)
+    assert done.returncode == 1
+    assert "found no token" in done.stderr
+    token.write_text("open sesame\n")
+    with process(small_run.path, "--reload-token-file", str(token)) as (_, url):
+        headers = {"Authorization": "Bearer open sesame"}
+        assert httpx.post(f"{url}/reload", headers=headers).status_code == 200
+    with process(small_run.path) as (_, url):
+        assert httpx.post(f"{url}/reload", headers=headers).status_code == 404
+
+
+def test_an_address_that_is_taken_is_refused(small_run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = dien("serve", small_run.path, "--port", taken.getsockname()[1])
+    assert done.returncode == 1
+    assert "cannot be listened on" in done.stderr
+    assert dien("serve", small_run.path, "--host", "nowhere.invalid").returncode == 1
+
+
+def test_a_certificate_needs_its_key_and_both_have_to_be_there(small_run: Run, tmp_path: Path) -> None:
+    assert dien("serve", small_run.path, "--certificate", tmp_path / "c.pem").returncode == 2
+    done = dien(
+        "serve", small_run.path, "--port", 0, "--certificate", tmp_path / "c.pem", "--key", tmp_path / "k.pem"
+    )
+    assert done.returncode == 1
+    assert "c.pem" in done.stderr
+
+
+@pytest.mark.parametrize("library", ["litestar", "uvicorn", "prometheus_client"])
+def test_without_a_library_of_the_extra_the_command_says_what_to_install(
+    library: str, small_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("dien.serving.http", library))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)  # its import fails as if it were not there
+    done = dien("serve", small_run.path)
+    assert done.returncode == 1
+    assert "pip install 'dien[serve]'" in done.stderr
