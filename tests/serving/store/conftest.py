@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from itertools import count
 
 import pytest
 
@@ -10,12 +11,19 @@ from dien.serving.store import BehaviourStore, open_store
 Opened = Callable[..., BehaviourStore]
 
 
-@pytest.fixture(params=["memory"], scope="session")
-def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
+@pytest.fixture(params=["memory", "lmdb", "lmdb, process"], scope="session")
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     """Open an empty store of a kind, as often as a test likes."""
+    folder, number = tmp_path_factory.mktemp("stores"), count()
+    urls = {
+        "memory": "memory:",
+        "lmdb": "lmdb:{folder}/{number}?size=1GiB",
+        "lmdb, process": "lmdb:{folder}/{number}?durability=process",
+    }
     with ExitStack() as stack:
 
         def fresh(**options: int) -> BehaviourStore:
-            return stack.enter_context(closing(open_store("memory:", **options)))
+            url = urls[request.param].format(folder=folder, number=next(number))
+            return stack.enter_context(closing(open_store(url, **options)))
 
         yield fresh
