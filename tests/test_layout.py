@@ -53,7 +53,17 @@ ALLOWED: dict[str, set[str]] = {
         "tensors",
         "terminal",
     },
-    "serving": {"calibration", "models", "data", "run", "device", "extension", "memory", "threads"},
+    "serving": {
+        "calibration",
+        "layers",
+        "models",
+        "data",
+        "run",
+        "device",
+        "extension",
+        "memory",
+        "threads",
+    },
     "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory"},
 }
@@ -130,6 +140,8 @@ EXTRAS = {
     "litestar": "serving/http",
     "uvicorn": "serving/http",
     "prometheus_client": "serving/http",
+    "onnx": "serving/export",
+    "onnxruntime": "serving/export",
 }
 
 

@@ -51,6 +51,7 @@ WORKS = {
     "train": f"{{data}} {SMALL} --out {{out}}",
     "evaluate": "{run} --slices",
     "score": "{run} {requests} --out {out}.jsonl",
+    "export": "{run} --out {out}",
     "compare": "{data} --models sum-pooling --set training.epochs=1 --out {out}",
     "tune": "{data} --model sum-pooling --trials 1 --set training.epochs=1 --out {out}",
     "bench": "--shape mean-15 --rounds 1",

@@ -9,6 +9,7 @@ from dien.cli.bench import bench
 from dien.cli.compare import compare
 from dien.cli.convert_recbole import convert_recbole
 from dien.cli.evaluate import evaluate
+from dien.cli.export import export
 from dien.cli.inspect import inspect
 from dien.cli.prepare import prepare
 from dien.cli.schema import schema
@@ -25,6 +26,7 @@ ORDER = (
     "evaluate",
     "score",
     "serve",
+    "export",
     "compare",
     "tune",
     "bench",
@@ -53,6 +55,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(score)
 app.command()(serve)
+app.command()(export)
 app.command()(compare)
 app.command()(tune)
 app.command()(bench)

@@ -11,17 +11,17 @@ import re
 
 import polars as pl
 
-_WHOLE = r"^(-?[1-9][0-9]*|0)\.0+$"  # of Polars \d is a digit of any script
-_BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+WHOLE = r"^(-?[1-9][0-9]*|0)\.0+$"  # of Polars \d is a digit of any script
+BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
-_is_whole = re.compile(_WHOLE).match
+_is_whole = re.compile(WHOLE).match
 
 
 def spelling_of(value: str) -> str:
     """Give the one spelling of a value, without Polars."""
     if value[-1:] == "0" and (found := _is_whole(value)) is not None:
         return found[1]
-    return _BOOLEANS.get(value, value)
+    return BOOLEANS.get(value, value)
 
 
 def respelt(values: pl.Series) -> tuple[pl.Series, int]:
@@ -62,13 +62,13 @@ class Spelling:
 
 def _odd(values: pl.Series) -> pl.Series:
     """Mark the text that has another spelling; few values end in 0, and only these are looked at closely."""
-    odd = values.is_in(list(_BOOLEANS)).fill_null(False)
+    odd = values.is_in(list(BOOLEANS)).fill_null(False)
     zero = values.str.ends_with("0").fill_null(False)
-    if zero.any() and (whole := values.filter(zero).str.contains(_WHOLE)).any():
+    if zero.any() and (whole := values.filter(zero).str.contains(WHOLE)).any():
         rows = zero.arg_true().filter(whole)
         return odd.scatter(rows, True)
     return odd
 
 
 def _in_one_spelling(text: pl.Expr) -> pl.Expr:
-    return text.str.replace(_WHOLE, "${1}").replace(_BOOLEANS)
+    return text.str.replace(WHOLE, "${1}").replace(BOOLEANS)

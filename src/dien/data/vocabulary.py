@@ -122,10 +122,10 @@ class Ids:
         if value is None:
             return 0
         spelt = spelling_of(value)
-        return self._index.get(spelt) or self._spelt.get(spelt, 0)
+        return self._index.get(spelt) or self.spelt.get(spelt, 0)
 
     @cached_property
-    def _spelt(self) -> dict[str, int]:
+    def spelt(self) -> dict[str, int]:
         """Index by spelling of the values that are spelt in another way; of several the first."""
         found: dict[str, int] = {}
         for value, index in self._index.items():

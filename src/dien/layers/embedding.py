@@ -237,7 +237,7 @@ class FeatureEmbedding(nn.Module):
         Raises:
             IndexError: an index beyond its feature's table; the message names both.
         """
-        embeddings = [self._embedding(feature) for feature in self.features]
+        embeddings = [self.embedding_of(feature) for feature in self.features]
         at_once = [k for k in self._of_rows if may_be_read(cast("nn.Embedding", embeddings[k]))]
         rows = self._rows_of_tables(parts, at_once, embeddings)
         if len(at_once) == len(self.features):
@@ -256,13 +256,13 @@ class FeatureEmbedding(nn.Module):
     def __repr__(self) -> str:
         shown = []
         for feature, width in zip(self.features, self.widths, strict=True):
-            embedding = self._embedding(feature)
+            embedding = self.embedding_of(feature)
             numbers = "number" if feature.size == 1 else f"{feature.size} numbers"
             rows = f"{embedding.num_embeddings} x " if isinstance(embedding, nn.Embedding) else f"{numbers}, "
             shown.append(f"{feature.name}: {rows}{width}")
         return f"{type(self).__name__}({'; '.join(shown)})"
 
-    def _embedding(self, feature: Feature) -> nn.Module:
+    def embedding_of(self, feature: Feature) -> nn.Module:
         """Look up what embeds a feature as it is now, since it may have been replaced."""
         if feature.kind in NUMBERS:
             return self.numbers[self._numbers.index(feature.name)]

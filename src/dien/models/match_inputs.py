@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dien.data.batch import match_numbers
 
-_NONE = 1.2
+NONE = 1.2
 """In place of steps or time where nothing matches: longer ago than any match."""
 _DAY = 86_400.0
 
@@ -35,10 +35,12 @@ class MatchInputs(nn.Module):
 
     Attributes:
         width: ``1 + 4 F``.
+        unit: ``[1 + 3 F]`` what each number is multiplied by before the logarithm.
+        size: ``[1 + 3 F]`` what it is multiplied by after it.
     """
 
-    _unit: Tensor
-    _size: Tensor
+    unit: Tensor
+    size: Tensor
 
     def __init__(self, names: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -51,14 +53,14 @@ class MatchInputs(nn.Module):
         size[1 : 1 + names] = 1 / 3
         size[1 + 2 * names :] = 1 / 6
         # What follows from the schema is not for files of weights.
-        self.register_buffer("_unit", unit, persistent=False)
-        self.register_buffer("_size", size, persistent=False)
+        self.register_buffer("unit", unit, persistent=False)
+        self.register_buffer("size", size, persistent=False)
 
     def forward(self, matches: Tensor) -> Tensor:
         """Turn ``[B, 1 + 3 F]`` (:func:`dien.data.matches.matches_of`) into ``[B, 1 + 4 F]``."""
-        logs = torch.log1p(matches * self._unit) * self._size
+        logs = torch.log1p(matches * self.unit) * self.size
         some = (matches[:, 1 : 1 + self._names] > 0).to(logs.dtype)
-        found = torch.cat([logs.nan_to_num(_NONE), some], 1)
+        found = torch.cat([logs.nan_to_num(NONE), some], 1)
         if self.training and self._dropout:
             found = found * (torch.rand(len(found), 1, device=found.device) >= self._dropout)
         return found

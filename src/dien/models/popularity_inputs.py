@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dien.data.batch import popularity_numbers
 
-_NEVER = 1.2
+NEVER = 1.2
 """In place of the time since the last behaviour, where there is none: long ago."""
 _DAY = 86_400.0
 
@@ -29,10 +29,12 @@ class PopularityInputs(nn.Module):
 
     Attributes:
         width: ``5 F + 2``.
+        unit: ``[4 F + 2]`` what each number is multiplied by before the logarithm.
+        size: ``[4 F + 2]`` what it is multiplied by after it.
     """
 
-    _unit: Tensor
-    _size: Tensor
+    unit: Tensor
+    size: Tensor
 
     def __init__(self, names: int) -> None:
         super().__init__()
@@ -41,11 +43,11 @@ class PopularityInputs(nn.Module):
         unit, size = torch.ones(2, popularity_numbers(names))
         unit[-2:], size[:-2], size[-2:] = 1 / _DAY, 1 / 8, 1 / 6
         # What follows from the schema is not for files of weights.
-        self.register_buffer("_unit", unit, persistent=False)
-        self.register_buffer("_size", size, persistent=False)
+        self.register_buffer("unit", unit, persistent=False)
+        self.register_buffer("size", size, persistent=False)
 
     def forward(self, popularity: Tensor) -> Tensor:
         """Turn ``[B, 4 F + 2]`` (:meth:`dien.data.popularity.Popularity.numbers`) into ``[B, 5 F + 2]``."""
-        logs = torch.log1p(popularity * self._unit) * self._size
+        logs = torch.log1p(popularity * self.unit) * self.size
         some = (popularity[:, : self._names] > 0).to(logs.dtype)
-        return torch.cat([logs[:, :-1].nan_to_num(0.0), logs[:, -1:].nan_to_num(_NEVER), some], 1)
+        return torch.cat([logs[:, :-1].nan_to_num(0.0), logs[:, -1:].nan_to_num(NEVER), some], 1)
