@@ -51,6 +51,7 @@ WORKS = {
     "train": f"{{data}} {SMALL} --out {{out}}",
     "evaluate": "{run} --slices",
     "score": "{run} {requests} --out {out}.jsonl",
+    "store load": "{data} --store lmdb:{out}",
     "export": "{run} --out {out}",
     "compare": "{data} --models sum-pooling --set training.epochs=1 --out {out}",
     "tune": "{data} --model sum-pooling --trials 1 --set training.epochs=1 --out {out}",

@@ -25,6 +25,7 @@ FAILS = {
     "evaluate": "none",
     "score": "{run} none.jsonl --out {out}.jsonl",
     "serve": "none",
+    "store load": "{data} --store sqlite:{out}",
     "export": "none --out {out}",
     "compare": "{data} --models dein --out {out}",
     "tune": "{data} --model dein --trials 1 --out {out}",

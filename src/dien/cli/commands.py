@@ -15,6 +15,7 @@ from dien.cli.prepare import prepare
 from dien.cli.schema import schema
 from dien.cli.score import score
 from dien.cli.serve import serve
+from dien.cli.store import store
 from dien.cli.train import train
 from dien.cli.tune import tune
 
@@ -26,6 +27,7 @@ ORDER = (
     "evaluate",
     "score",
     "serve",
+    "store",
     "export",
     "compare",
     "tune",
@@ -55,6 +57,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(score)
 app.command()(serve)
+app.add_typer(store, name="store")
 app.command()(export)
 app.command()(compare)
 app.command()(tune)

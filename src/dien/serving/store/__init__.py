@@ -2,6 +2,16 @@
 
 from dien.serving.store.behaviours import Appended, Behaviour, BehaviourStore
 from dien.serving.store.in_memory import MemoryStore
+from dien.serving.store.load import Loaded, load_store
 from dien.serving.store.opening import MOST, open_store
 
-__all__ = ["MOST", "Appended", "Behaviour", "BehaviourStore", "MemoryStore", "open_store"]
+__all__ = [
+    "MOST",
+    "Appended",
+    "Behaviour",
+    "BehaviourStore",
+    "Loaded",
+    "MemoryStore",
+    "load_store",
+    "open_store",
+]
