@@ -34,6 +34,18 @@ def serve(
             "--name", "NAME", "Name of the model in the paths of the Open Inference Protocol.", checks.text
         ),
     ] = "dien",
+    store: Annotated[
+        str | None,
+        options.option(
+            "--store",
+            "URL",
+            "Store of users' behaviours, as memory: or lmdb:PATH; without it none.",
+            checks.text,
+        ),
+    ] = None,
+    store_most: Annotated[
+        int, options.option("--store-most", "N", "Behaviours kept of a user, the newest.", checks.count)
+    ] = 1000,
     threads: Annotated[
         int | None,
         options.option("--threads", "N", "Threads that score (default: one a core).", checks.at_once),
@@ -74,6 +86,14 @@ def serve(
             "--drain", "S", "Seconds for the requests in flight once the server is to end.", checks.positive()
         ),
     ] = 30.0,
+    observe_token_file: Annotated[
+        Path | None,
+        options.option(
+            "--observe-token-file",
+            "FILE",
+            "File with the token of POST /observe; without it, none is needed.",
+        ),
+    ] = None,
     reload_token_file: Annotated[
         Path | None,
         options.option(
@@ -121,6 +141,8 @@ def serve(
             host=host,
             port=port,
             name=name,
+            store=store,
+            store_most=store_most,
             threads=threads or cores(),
             device=device,
             deadline_ms=deadline_ms,
@@ -130,6 +152,7 @@ def serve(
             largest_body=largest_body,
             client_timeout=client_timeout,
             drain=drain,
+            observe_token=_token(observe_token_file),
             reload_token=_token(reload_token_file),
             certificate=certificate,
             key=key,

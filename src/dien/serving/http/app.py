@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from litestar.types import ASGIApp
 from dien.serving.http.measured import measured
 from dien.serving.http.messages import (
     ModelAnswer,
+    ObserveRequest,
     Problem,
     ReloadRequest,
     ScoreAnswer,
@@ -30,7 +32,11 @@ from dien.serving.http.messages import (
 )
 from dien.serving.http.queue import Job
 from dien.serving.http.refusals import RefusedError, not_as_expected
+from dien.serving.http.served import Served
 from dien.serving.http.service import Service
+from dien.serving.http.users import from_store, observed
+from dien.serving.request import Request as Scored
+from dien.serving.store import Appended
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +92,7 @@ def create_app(service: Service) -> ASGIApp:
     """Make the application of a service."""
     return measured(
         Litestar(
-            [score, reload, health, ready, metrics, model],
+            [score, observe, reload, health, ready, metrics, model],
             state=Shared({"service": service}),
             request_class=ParsedRequest,
             request_max_body_size=service.options.largest_body,
@@ -158,19 +164,80 @@ async def score(
     if any(one.conversions != conversions for one in asked):
         raise RefusedError(422, "found both, expected the same in each request of a list", "conversions")
     served = service.model
-    requests = []
-    for place, one in enumerate(asked):
-        if one.history is None:
-            where = f"[{place}].history" if several else "history"
-            raise RefusedError(422, "this server has no store; give the history, [] for none", where)
-        requests.append(one.with_history(one.history))
-    size = len(await request.body())
-    checked = await service.check(requests, served, several, size)
+    requests = await _with_histories(asked, service, served, deadline, several)
+    checked = await service.aside(len(await request.body()), lambda: served.check(requests, several))
     job = await service.score(
         checked, model=served, conversions=conversions, deadline=deadline, urgency=urgency_of(priority)
     )
     answers = answers_of(job)
     return answers if several else answers[0]
+
+
+async def _with_histories(
+    asked: Sequence[ScoreRequest], service: Service, model: Served, deadline: float, several: bool
+) -> list[Scored]:
+    """Give each request its history: its own, or that of its user in the store."""
+    lacking = [place for place, one in enumerate(asked) if one.history is None]
+    for place in lacking:
+        _expect_no_history(asked[place], service, f"[{place}]." if several else "")
+    stored = {}
+    if lacking and service.users is not None:
+        users = [user for place in lacking if (user := asked[place].user) is not None]
+        found = await service.users.histories(users, model, deadline)
+        stored = dict(zip(lacking, found, strict=True))
+    return [
+        from_store(one, stored[place], model) if one.history is None else one.with_history(one.history)
+        for place, one in enumerate(asked)
+    ]
+
+
+def _expect_no_history(asked: ScoreRequest, service: Service, place: str) -> None:
+    """Refuse a request without a history that the store cannot give one.
+
+    Raises:
+        RefusedError: 422.
+    """
+    if service.users is None:
+        raise RefusedError(422, "this server has no store; give the history, [] for none", f"{place}history")
+    if asked.user is None:
+        raise RefusedError(
+            422, "found no user, whose history to read; give one, or the history", f"{place}user"
+        )
+    for name in ("behaviours", "times"):
+        if getattr(asked, name) is not None:
+            raise RefusedError(
+                422,
+                "is of the entries of a history; give that, too, or leave both to the store",
+                place + name,
+            )
+
+
+ObserveBody = ObserveRequest | list[ObserveRequest]
+
+
+@post(
+    "/observe",
+    status_code=200,
+    opt={"decoder": msgspec.json.Decoder(ObserveBody)},
+    responses=_may_refuse(400, 401, 404, 413, 422, 429, 503),
+)
+async def observe(
+    request: ParsedRequest, data: JSONBody[ObserveBody], state: Shared, authorization: Authorization = None
+) -> Appended:
+    """Add what users have done to the store; of a list, users before a refusal may have theirs."""
+    service: Service = state["service"]
+    if (token := service.options.observe_token) is not None:
+        expect_token(authorization, token)
+    if service.users is None:
+        raise RefusedError(404, "this server has no store; start it with --store")
+    service.expect_open()
+    several, model = isinstance(data, list), service.model
+    given = list(enumerate(data if isinstance(data, list) else [data]))
+    found = await service.aside(
+        len(await request.body()),
+        lambda: [observed(one, model, f"[{place}]" if several else "") for place, one in given],
+    )
+    return await service.users.observe(found)
 
 
 @post(

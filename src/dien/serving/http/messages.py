@@ -67,6 +67,34 @@ class ScoreAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     conversions: list[float] | None = None
 
 
+class ObservedBehaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something a user did with an item.
+
+    Attributes:
+        item: raw id.
+        time: seconds since 1970; left out, now.
+        features: raw value of each behaviour feature.
+        event: id of the event, which is taken once.
+    """
+
+    item: RawId
+    time: int | None = None
+    features: dict[str, Any] = {}
+    event: str | None = None
+
+
+class ObserveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a user has done.
+
+    Attributes:
+        user: raw id.
+        behaviours: of the user.
+    """
+
+    user: RawId
+    behaviours: list[ObservedBehaviour]
+
+
 class ReloadRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which run is to answer.
 

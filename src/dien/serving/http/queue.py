@@ -26,7 +26,7 @@ Scores = list[NDArray[np.float64]]
 
 def steps(request: CheckedRequest) -> int:
     """Count what a request costs: a step for each candidate, and for each behaviour it is compared with."""
-    return len(request.candidates) * (1 + len(request.history))
+    return max(1, len(request.candidates)) * (1 + len(request.history))
 
 
 @dataclass(eq=False)

@@ -37,7 +37,9 @@ def not_as_expected(error: msgspec.ValidationError) -> RefusedError:
     """Refuse a body in JSON that is not the expected structure; msgspec says where."""
     found = _PLACE.fullmatch(str(error))
     assert found is not None  # the pattern takes any text
-    return RefusedError(422, found[1], found[2] or _unknown(found[1]))
+    named = re.search(r"field `(.*)`", found[1])  # one that is missing, or unknown: the place is around it
+    parts = (found[2], named and named[1])
+    return RefusedError(422, found[1], ".".join(part for part in parts if part) or None)
 
 
 def of_scorer(error: ValueError, place: str = "") -> RefusedError:
@@ -53,9 +55,3 @@ def of_scorer(error: ValueError, place: str = "") -> RefusedError:
     field, colon, _ = text.partition(": ")
     name = field if colon else ""
     return RefusedError(422, text, ".".join(part for part in (place, name) if part) or None)
-
-
-def _unknown(text: str) -> str | None:
-    """Name the field of which msgspec says that it is unknown, or missing, at the top."""
-    found = re.search(r"field `(.*)`", text)
-    return found[1] if found else None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from dien.serving.http.metrics import ServerMetrics
 from dien.serving.http.options import ServerOptions
 from dien.serving.http.queue import Job, ScoringQueue, late
 from dien.serving.http.refusals import RefusedError
 from dien.serving.http.served import Served
-from dien.serving.request import CheckedRequest, Request
+from dien.serving.http.users import Users
+from dien.serving.request import CheckedRequest
+from dien.serving.store import open_store
 
+Found = TypeVar("Found")
 QUICK = 1 << 16
 """Bytes of a call that are checked at once; for more, which take milliseconds, all others would wait."""
 
@@ -30,15 +34,20 @@ class Service:
         model: that answers now.
         draining: whether the server is to end, and takes no more requests.
         metrics: what is counted.
+        users: their behaviours; None where there is no store.
 
     Raises:
         RunError: the folder is no finished run.
+        ConfigError: the store's URL is none.
+        StoreError: the store cannot be opened.
     """
 
     def __init__(self, run: Path, options: ServerOptions) -> None:
         self.run, self.options = run, options
         self.draining = False
         self.model = Served.load(run, options.name, options.device)
+        store = None if options.store is None else open_store(options.store, most=options.store_most)
+        self.users = None if store is None else Users(store)
         self.metrics = ServerMetrics(lambda: self.queue.waiting)
         self.queue = ScoringQueue(options.threads, options.queue, options.together, self.metrics.scored)
         self.metrics.reloaded(self.model)
@@ -55,24 +64,16 @@ class Service:
         if self.draining:
             raise RefusedError(503, "the server ends; ask another one", retry=True)
 
-    async def check(
-        self, requests: Sequence[Request], model: Served, several: bool, size: int
-    ) -> list[CheckedRequest]:
-        """Check the values of the requests of a call.
+    async def aside(self, size: int, call: Callable[[], Found]) -> Found:
+        """Check what came in a body: at once where it is small, else in a thread, so that others go on.
 
         Args:
-            requests: of the call.
-            model: that they are for.
-            several: whether it has a list of them.
-            size: bytes that they came in.
-
-        Raises:
-            RefusedError: 422, naming the field.
+            size: bytes of the body.
+            call: what checks it.
         """
         if size <= QUICK:
-            return model.check(requests, several)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._checking, model.check, requests, several)
+            return call()
+        return await asyncio.get_running_loop().run_in_executor(self._checking, call)
 
     async def score(
         self,
@@ -146,5 +147,7 @@ class Service:
     def close(self) -> None:
         """Score what waits, and end the threads."""
         self.queue.close()
+        if self.users is not None:
+            self.users.close()
         self._checking.shutdown()
         self._loading.shutdown()
