@@ -30,7 +30,7 @@ def load(
         options.option(
             "--store",
             "URL",
-            "Store to fill: lmdb:PATH, a folder, made where there is none.",
+            "Store to fill: lmdb:PATH (a folder, made where there is none), or redis://HOST:PORT/DB.",
             checks.text,
         ),
     ],
@@ -52,9 +52,12 @@ def load(
 
     from dien.data.dataset import Dataset
     from dien.serving.store import load_store, open_store
+    from dien.serving.store.urls import without_password
 
     if url == "memory:":
-        raise ConfigError("store: 'memory:' would end with this command; give lmdb:PATH")
+        raise ConfigError(
+            "store: 'memory:' would end with this command; give lmdb:PATH or redis://HOST:PORT/DB"
+        )
     started = time.perf_counter()
     dataset = Dataset.open(data)
     with (
@@ -67,4 +70,5 @@ def load(
     rows["bytes a behaviour"] = rows.pop("bytes_each")
     rows["features kept as numbers of their interval"] = rows.pop("intervals")
     rows["features left out"] = rows.pop("left_out")
-    finish({"store": url, **summary}, rows, f"store: {url}", as_json)
+    shown = without_password(url)
+    finish({"store": shown, **summary}, rows, f"store: {shown}", as_json)

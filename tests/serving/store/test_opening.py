@@ -7,10 +7,11 @@ import pytest
 
 from dien.errors import ConfigError
 from dien.serving.store import open_store
+from dien.serving.store.urls import without_password
 
 
 @pytest.mark.parametrize(
-    "url", ["", "memory", "memory:x", "lmdb:", "lmdb:?size=1GiB", "sqlite:file", "http://host"]
+    "url", ["", "memory", "memory:x", "lmdb:", "lmdb:?size=1GiB", "sqlite:file", "redis:x", "http://host"]
 )
 def test_what_is_no_url_of_a_store_is_refused_with_those_that_are(url: str) -> None:
     with pytest.raises(ConfigError, match=r"expected one of memory:, lmdb:PATH"):
@@ -36,10 +37,29 @@ def test_an_option_of_a_url_that_is_none_is_refused_with_those_that_are(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize(
+    ("library", "module", "url"),
+    [("lmdb", "on_disk", "lmdb:there"), ("valkey", "on_valkey", "redis://me:secret@localhost")],
+)
 def test_a_library_that_is_missing_is_named_with_what_installs_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    library: str, module: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "lmdb", None)
-    monkeypatch.delitem(sys.modules, "dien.serving.store.on_disk", raising=False)
-    with pytest.raises(ConfigError, match=r"needs lmdb: pip install 'dien\[serve\]'"):
-        open_store(f"lmdb:{tmp_path}")
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, f"dien.serving.store.{module}", raising=False)
+    with pytest.raises(ConfigError, match=rf"needs {library}: pip install 'dien\[serve\]'") as refused:
+        open_store(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://me:secret@host/0", "redis://host/0"),
+        ("valkeys://:s@cr@t@host/0?socket_timeout=1", "valkeys://host/0?socket_timeout=1"),
+        ("redis://host/0?password=secret&username=me&db=1", "redis://host/0?password=...&username=...&db=1"),
+        ("lmdb:a@b/c", "lmdb:a@b/c"),
+    ],
+)
+def test_a_url_is_shown_without_a_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown

@@ -9,10 +9,12 @@ from urllib.parse import parse_qsl
 from dien.errors import ConfigError
 from dien.serving.store.behaviours import BehaviourStore
 from dien.serving.store.in_memory import MemoryStore
+from dien.serving.store.urls import without_password
 
 MOST = 1000
 """Behaviours of a user that a store keeps unless told otherwise."""
-_URLS = "memory:, lmdb:PATH"
+_URLS = "memory:, lmdb:PATH, redis://HOST:PORT/DB"
+_SERVERS = ("redis", "rediss", "valkey", "valkeys")
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _LEAST_SIZE = 1 << 20
 
@@ -25,6 +27,8 @@ def open_store(url: str, *, most: int = MOST) -> BehaviourStore:
             ``lmdb:PATH``, a folder on disk, which is made where there is none.
             ``lmdb:PATH?durability=process&size=8GiB`` has the options of
             :class:`~dien.serving.store.on_disk.DiskStore`.
+            ``redis://HOST:PORT/DB`` or ``valkey://...``, a server for several machines; with ``rediss`` or
+            ``valkeys`` by TLS.
         most: behaviours of a user that are kept, the newest.
 
     Raises:
@@ -37,7 +41,9 @@ def open_store(url: str, *, most: int = MOST) -> BehaviourStore:
         return MemoryStore(most)
     if scheme == "lmdb" and rest.partition("?")[0]:
         return _on_disk(url, rest, most)
-    raise ConfigError(f"store: {url!r}, expected one of {_URLS}")
+    if scheme in _SERVERS and rest.startswith("//"):
+        return _on_valkey(url, most)
+    raise ConfigError(f"store: {without_password(url)!r}, expected one of {_URLS}")
 
 
 def _on_disk(url: str, rest: str, most: int) -> BehaviourStore:
@@ -58,3 +64,15 @@ def _on_disk(url: str, rest: str, most: int) -> BehaviourStore:
             raise
         raise ConfigError(f"store: {url!r} needs lmdb: pip install 'dien[serve]'") from error
     return DiskStore(Path(path), most, durability, length)  # type: ignore[arg-type]  # one of the two
+
+
+def _on_valkey(url: str, most: int) -> BehaviourStore:
+    try:
+        from dien.serving.store.on_valkey import ValkeyStore
+    except ModuleNotFoundError as error:
+        if error.name != "valkey":
+            raise
+        raise ConfigError(
+            f"store: {without_password(url)!r} needs valkey: pip install 'dien[serve]'"
+        ) from error
+    return ValkeyStore(url, most)
