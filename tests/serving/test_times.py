@@ -58,6 +58,18 @@ def test_a_file_and_python_read_the_same_times(values, clock) -> None:
 
 
 @given(
+    values=st.lists(st.integers(-5, 2**33) | st.sampled_from([4_102_444_799, 4_102_444_800]), max_size=5),
+    clock=st.sampled_from(_CLOCKS),
+)
+def test_seconds_that_are_told_at_once_are_those_that_are_read_one_by_one(values, clock) -> None:
+    one_by_one = [clock.second(value) for value in values]
+    if clock.are_seconds(values):
+        assert one_by_one == values
+    elif clock.times is None:
+        assert one_by_one != values
+
+
+@given(
     moments=st.lists(_moments, min_size=1, max_size=5), clock=st.sampled_from(_CLOCKS), aware=st.booleans()
 )
 def test_typed_times_are_read_alike(moments, clock, aware) -> None:

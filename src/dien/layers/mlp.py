@@ -53,7 +53,7 @@ class Dice(nn.Module):
                 eps=self.eps,
             )
         p = torch.sigmoid(normed)
-        return s * (self.alpha + (1 - self.alpha) * p)
+        return s * torch.addcmul(self.alpha, 1 - self.alpha, p)
 
 
 class Affine(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -255,7 +256,7 @@ class Scorer:
             times=_or_latest(times) if times else None,
             conversions=conversions,
         )
-        ends = np.cumsum(counts)
+        ends = itertools.accumulate(counts)
         return [scores[..., end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def score_rows(
@@ -315,7 +316,7 @@ class Scorer:
         scores = np.empty((1 + conversions, len(candidates)))
         ageless = 0
         longest = np.minimum(lengths, model.longest_history)
-        with _threads_for(counts, longest):
+        with _threads_for(counts, longest), torch.inference_mode():
             for now in candidates_at_once(counts, longest, CANDIDATES_AT_ONCE, model.max_history):
                 first, last = request[now][0], request[now][-1] + 1
                 read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
@@ -374,8 +375,7 @@ class Scorer:
                     of_users = _in_place(self.catalogue.users, user[some], at, user_features, some)
                     of_users = {name: column[of_history - first] for name, column in of_users.items()}
                     batch = replace(batch, user=batch.user | columns_of(of_users))
-                with torch.inference_mode():
-                    prediction = self.model(batch.to(self.device))
+                prediction = self.model(batch if self.device.type == "cpu" else batch.to(self.device))
                 clicks = None if self.calibration is None else self.calibration.clicks
                 scores[0, now] = _probabilities(prediction.logits, clicks)
                 if conversions:

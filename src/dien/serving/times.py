@@ -7,6 +7,7 @@ itself. (Milliseconds of the first weeks of 1970 are the exception: they are tak
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from numbers import Integral
@@ -61,6 +62,11 @@ class Clock:
     @property
     def _zone(self) -> str:
         return (self.times.zone if self.times is not None else None) or "UTC"
+
+    def are_seconds(self, values: Sequence[int]) -> bool:
+        """Whether whole numbers are the seconds that :meth:`second` reads in each of them, told at once."""
+        dates = self._format is not None and width_of(self._format) is not None
+        return not dates and (not values or (min(values) >= 0 and max(values) < LAST_TIME))
 
     def second(self, value: Any) -> int | None:
         """Read a value of Python, without Polars, whose threads a forked process lacks.

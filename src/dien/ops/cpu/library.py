@@ -33,7 +33,7 @@ class Pointers:
 
     def indices(self, tensor: Tensor) -> int:
         """Give where the values of a tensor of integers lie as int64, one after the other."""
-        return self.strided(tensor.to(torch.int64).contiguous())
+        return self.strided((tensor if tensor.dtype is torch.int64 else tensor.to(torch.int64)).contiguous())
 
     def strided(self, tensor: Tensor) -> int:
         """Give where a tensor begins, as it lies."""
