@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import pytest
@@ -108,6 +109,44 @@ def test_values_are_within_1e_5_and_gradients_within_1e_4_of_double_precision(
     assert_within(found[0], expected[0], 1e-5, scale=1.0)
     for one, other in zip(found[1:], expected[1:], strict=True):
         assert_within(one, other, 1e-4, scale=1.0)
+
+
+@each_backend
+@settings(max_examples=30)
+@given(
+    activation=st.sampled_from(ACTIVATIONS),
+    lengths=st.lists(st.integers(0, 140), min_size=1, max_size=3),
+    candidates=st.integers(4, 6),
+    H=st.sampled_from(SIZES),
+    widths=st.lists(st.sampled_from(SIZES), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+)
+def test_candidates_that_share_long_histories_score_within_1e_5_of_double_precision(
+    backend: str,
+    activation: str,
+    lengths: list[int],
+    candidates: int,
+    H: int,
+    widths: list[int],
+    seed: int,
+) -> None:
+    ends = list(itertools.accumulate(lengths))
+    rows = [(end - length, length) for end, length in zip(ends, lengths, strict=True)] * candidates
+    torch.manual_seed(seed)
+    arguments = problem(activation, rows, ends[-1], H, widths, torch.float32)
+    with cpu.backend(backend), torch.inference_mode():
+        found = mlp_attention(**arguments)
+    expected = mlp_attention(**recast(arguments, torch.float64))
+    assert_within(found, expected.detach(), 1e-5, scale=1.0)
+
+
+@each_backend
+def test_a_candidate_scores_the_same_bits_whatever_others_share_its_long_history(backend: str) -> None:
+    arguments = problem("sigmoid", [(0, 70)] * 9, N=70, H=5, widths=[7, 3], dtype=torch.float32)
+    with cpu.backend(backend), torch.inference_mode():
+        together = mlp_attention(**arguments)
+        parts = {name: arguments[name][:5] for name in ("targets", "starts", "lengths")}
+        assert torch.equal(mlp_attention(**{**arguments, **parts}), together[: 5 * 70])
 
 
 @each_activation

@@ -60,11 +60,13 @@ struct Prepared {
     int64_t floats;
     Buffer scratch;
 
-    Prepared(const Problem& problem, const Machine& machine)
+    // Scratch of each thread: that of a tile, or of a row whose steps stand side by side.
+    Prepared(const Problem& problem, const Machine& machine, bool by_row = false)
         : weights(size(problem, machine.isa.lanes)),
           packed(packed_into(weights.get(), problem, machine.isa.lanes)),
           threads(machine.threads_for(problem.pairs, SMALL)),
-          floats(machine.isa.attention.scratch(problem, packed.tail, TILE)),
+          floats(by_row ? machine.isa.attention.row_scratch(problem, packed.tail)
+                        : machine.isa.attention.scratch(problem, packed.tail, TILE)),
           scratch(this->threads * floats) {}
 
   private:
@@ -79,9 +81,31 @@ struct Prepared {
     }
 };
 
+// Whether rows are long enough to fill lanes with their steps, and share them, so that to transpose the states is worth
+// it: the candidates of a request.
+bool by_row(const Problem& problem) { return problem.pairs >= 16 * problem.rows && problem.pairs >= 4 * problem.steps; }
+
+void forward_by_row(const Problem& problem, const Machine& machine, const Rows& rows, float* logits) {
+    const int64_t H = problem.hidden;
+    // An odd number of cache lines: at a power of two the rows of the transpose would fall into one set of the cache.
+    const int64_t stride = 16 * ((whole(problem.steps, 16) / 16 + 1) | 1);
+    const Buffer states = zeroed((H + 1) * stride);
+    transpose(problem.steps, H, problem.states, H, states.get(), stride);
+    std::fill_n(states.get() + H * stride, problem.steps, 1.0f);
+    const Prepared prepared(problem, machine, true);
+    parallel(machine.pool, prepared.threads, problem.rows, [&](int64_t row, int worker) {
+        machine.isa.attention.forward_row(problem, prepared.packed, states.get(), stride, rows[row], logits,
+                                          prepared.scratch.get() + worker * prepared.floats);
+    });
+}
+
 Status forward(const Problem& problem, const Machine& machine, float* logits) {
     Rows rows;
     if (!read_rows(problem, rows)) return mismatch;
+    if (by_row(problem)) {
+        forward_by_row(problem, machine, rows, logits);
+        return done;
+    }
     const Prepared prepared(problem, machine);
     Tiles tiles;
     for (const Row& row : rows) tiles.add(row);

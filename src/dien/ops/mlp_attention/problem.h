@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "cpu/row.h"
 #include "mlp/problem.h"
 
 namespace dien::attention {
@@ -53,8 +54,14 @@ struct Piece {
 // What an instruction set has. A tile is a few pairs; scratch is aligned to 64 bytes.
 struct Kernels {
     int64_t (*scratch)(const Problem&, const mlp::PackedTail&, int64_t tile);
+    int64_t (*row_scratch)(const Problem&, const mlp::PackedTail&);
 
     void (*forward)(const Problem&, const Packed&, const Piece*, int64_t pieces, float* logits, float* scratch);
+
+    // The same of a whole row, its steps side by side in the lanes: no lane idles in a narrow layer, and no sum
+    // crosses lanes. `states` [H + 1, stride] is the transpose over a row of ones; a vector beyond the steps is read.
+    void (*forward_row)(const Problem&, const Packed&, const float* states, int64_t stride, const Row&, float* logits,
+                        float* scratch);
 
     // To part the gradients of weight_state and weight_product [H, z[0]] are added, as packed, then the tail's.
     void (*backward)(const Problem&, const Packed&, const Piece*, int64_t pieces, const Gradients&, float* part,
