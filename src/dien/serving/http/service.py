@@ -55,6 +55,15 @@ class Service:
         self._loading = ThreadPoolExecutor(1, "loading")
         self._reload = asyncio.Lock()
 
+    def expect_alive(self) -> None:
+        """Say so where a thread that scores has ended by itself, which is a defect.
+
+        Raises:
+            RefusedError: 503.
+        """
+        if not (self.queue.alive or self.draining):
+            raise RefusedError(503, "a scoring thread has ended; start the server again")
+
     def expect_open(self) -> None:
         """Refuse a request once the server is to end.
 
