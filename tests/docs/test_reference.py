@@ -16,6 +16,7 @@ PAGES = {
     "models": "dien.models",
     "ops": "dien.ops",
     "serving": "dien.serving",
+    "store": "dien.serving.store",
     "training": "dien.training",
 }
 FILES = list((DOCS.parent / "src/dien").rglob("*.py"))

@@ -37,7 +37,10 @@ def load(
     most: Annotated[
         int,
         options.option(
-            "--most", "N", "Behaviours of a user that are kept, the newest; as of dien serve.", checks.count
+            "--most",
+            "N",
+            "Behaviours of a user that are kept, the newest; as --store-most of dien serve.",
+            checks.count,
         ),
     ] = MOST,
     as_json: options.Json = False,

@@ -114,7 +114,7 @@ def test_behaviours_of_one_item_at_one_time_are_told_apart_whatever_is_read() ->
     times, items = [5, 5, 5, 5, 9], ["a", "b", "a", "a", "a"]
     whole = load._events(times, items)
     assert len(set(whole)) == 5
-    assert Counter(map(len, whole)) == {11: 5}
+    assert Counter(map(len, whole)) == {8: 5}
     for first in range(5):
         assert load._events(times[first:], items[first:]) == whole[first:]
 

@@ -3,10 +3,9 @@
 from dien.serving.store.behaviours import Appended, Behaviour, BehaviourStore
 from dien.serving.store.in_memory import MemoryStore
 from dien.serving.store.load import Loaded, load_store
-from dien.serving.store.opening import MOST, open_store
+from dien.serving.store.opening import open_store
 
 __all__ = [
-    "MOST",
     "Appended",
     "Behaviour",
     "BehaviourStore",

@@ -146,6 +146,6 @@ def _events(times: list[int], items: list[str]) -> list[str]:
         seen: dict[str, int] = {}
         for _, item in of_moment:
             number = seen[item] = seen.get(item, -1) + 1
-            digest = blake2b(f"{time} {number} {item}".encode(), digest_size=8).digest()
-            found.append(urlsafe_b64encode(digest).decode().rstrip("="))
+            digest = blake2b(f"{time} {number} {item}".encode(), digest_size=6).digest()
+            found.append(urlsafe_b64encode(digest).decode())
     return found[::-1]
