@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from dien.layers import MLP, Affine, Dice
@@ -55,6 +57,41 @@ def test_a_training_batch_of_one_row_uses_the_running_statistics_and_leaves_them
     found = dice(s)
     assert torch.equal(found, dice.eval()(s))
     assert all(map(torch.equal, before, (dice.running_mean, dice.running_var)))
+
+
+@given(
+    rows=st.integers(0, 200),
+    widths=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    name=st.sampled_from(["dice", "prelu", "relu", "sigmoid", "silu", "none"]),
+    batch_norm=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_without_gradients_an_mlp_gives_the_same_and_leaves_its_input(
+    rows: int, widths: list[int], name: str, batch_norm: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    layers = MLP(widths, name, batch_norm=batch_norm)
+    layers(torch.randn(50, widths[0]))  # running statistics of something
+    for part in layers.modules():
+        if isinstance(part, Dice):
+            nn.init.normal_(part.alpha)
+    layers.eval()
+    x = torch.randn(rows, widths[0])
+    before, expected = x.clone(), layers(x)
+    with torch.inference_mode():
+        found = layers(x)
+    assert torch.equal(x, before)
+    torch.testing.assert_close(found, expected.detach(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_dice_without_gradients_gives_the_same_and_leaves_its_input(standardise: bool) -> None:
+    dice, s = Dice(5, standardise=standardise).eval(), torch.randn(7, 5)
+    nn.init.normal_(dice.alpha)
+    before, expected = s.clone(), dice(s)
+    with torch.no_grad():
+        torch.testing.assert_close(dice(s), expected.detach())
+    assert torch.equal(s, before)
 
 
 def test_a_channel_without_variance_stays_finite() -> None:

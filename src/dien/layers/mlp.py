@@ -10,7 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.layers.bypass import bypassable
+from dien.ops import linear
 from dien.ops.mlp import ACTIVATIONS, MLPTail
+
+FEW_ROWS = 64
+"""Rows below which PyTorch's linear layer is faster than that of :mod:`dien.ops`, which packs weights."""
 
 
 class Dice(nn.Module):
@@ -52,8 +56,12 @@ class Dice(nn.Module):
                 momentum=self.momentum,
                 eps=self.eps,
             )
-        p = torch.sigmoid(normed)
-        return s * torch.addcmul(self.alpha, 1 - self.alpha, p)
+        if torch.is_grad_enabled():
+            p = torch.sigmoid(normed)
+            return s * (self.alpha + (1 - self.alpha) * p)
+        # In place: to ask the system for memory takes longer than to compute.
+        p = torch.sigmoid(normed) if normed is s else normed.sigmoid_()
+        return p.mul_(1 - self.alpha).add_(self.alpha).mul_(s)
 
 
 class Affine(nn.Module):
@@ -247,5 +255,12 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``[B, widths[0]]``, returning ``[B, widths[-1]]``."""
-        out: Tensor = self.mlp_layers(x)
-        return out
+        layers = None
+        if not torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.shape[0] >= FEW_ROWS:
+            layers = self._plain_layers()
+        if layers is None:
+            out: Tensor = self.mlp_layers(x)
+            return out
+        for layer in layers:
+            x = linear(x, layer.weight, layer.bias) if isinstance(layer, nn.Linear) else layer(x)
+        return x
