@@ -2,10 +2,8 @@
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,26 +12,10 @@ from pathlib import Path
 
 import lmdb
 import pytest
+from tests.serving.store.appending import appending
 
 from dien.errors import StoreError
 from dien.serving.store import Behaviour, open_store
-
-APPENDING = """
-import os, sys, threading
-from dien.serving.store import Behaviour, open_store
-store = open_store(sys.argv[1], most=100_000)
-threads, last = int(sys.argv[2]), int(sys.argv[3])
-def work(thread):
-    for step in range(last):
-        store.append(f"user {step % 3}", [Behaviour(f"{thread}-{step}", step, {}, f"{thread}-{step}")])
-        os.write(1, f"acknowledged {thread}-{step}\\n".encode())
-for thread in range(threads):
-    threading.Thread(target=work, args=(thread,)).start()
-"""
-
-
-def appending(url: str, threads: int, last: int) -> list[str]:
-    return [sys.executable, "-c", APPENDING, url, str(threads), str(last)]
 
 
 @pytest.fixture
@@ -59,31 +41,6 @@ def test_what_was_acknowledged_outlives_a_process_that_is_killed(store: str, dur
         assert acknowledged <= set(events)
         assert len(events) == len(set(events))
         assert opened.append("new", [Behaviour("x")]).added == 1
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_for_the_machine_the_disk_is_synced_before_each_acknowledgement(store: str, tmp_path: Path) -> None:
-    calls = tmp_path / "calls"
-    traced = ["strace", "-f", "-o", str(calls), "-e", "trace=openat,fdatasync,pwrite64,write"]
-    done = subprocess.run([*traced, *appending(store, 1, 5)], capture_output=True, text=True, check=False)
-    if "PTRACE" in done.stderr:
-        pytest.skip("processes may not be traced here")
-    assert done.returncode == 0, done.stderr
-    happened = []
-    synchronous = ""  # the file that LMDB writes its roots to, which is synced by each write
-    for line in calls.read_text().splitlines():
-        call = line.split(None, 1)[1]
-        if call.startswith("openat") and "data.mdb" in call and "SYNC" in call:
-            synchronous = call.rpartition("= ")[2]
-        elif call.startswith("fdatasync") or "<... fdatasync resumed" in call:
-            happened.append("data")
-        elif call.startswith("pwrite64") and synchronous and call.startswith(f"pwrite64({synchronous},"):
-            happened.append("root")
-        elif call.startswith("write(1") and "acknowledged" in call:
-            happened.append("acknowledged")
-    assert happened.count("acknowledged") == 5
-    before = " ".join(happened).split("acknowledged")[:-1]
-    assert all("data" in calls and "root" in calls.partition("data")[2] for calls in before), happened
 
 
 def test_a_store_that_is_full_says_so_and_goes_on(store: str) -> None:
