@@ -1,5 +1,6 @@
 """Clients that are slow, go away, or only sit there: each is let go, and nobody else notices."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -114,3 +115,14 @@ def test_clients_that_leave_in_the_middle_leave_nothing_behind(
     until_no_more_than(server, 1)
     assert server.service.queue.waiting == 0
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_client_that_reads_no_answer_is_let_go(server: Running) -> None:
+    until_no_more_than(server, 1)
+    body = json.dumps([{"candidates": ["i1"] * 2000, "history": []}] * 60).encode()
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect(("127.0.0.1", server.port))
+        one.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert server.score(ASKED).status_code == 200
+        until_no_more_than(server, 1)

@@ -140,7 +140,7 @@ async def observe(
 @post(
     "/reload",
     status_code=200,
-    opt={"decoder": msgspec.json.Decoder(ReloadRequest)},
+    opt={"decoder": msgspec.json.Decoder(ReloadRequest | None)},
     responses=may_refuse(400, 401, 404, 409, 413, 422, 503),
 )
 async def reload(
