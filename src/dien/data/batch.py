@@ -71,7 +71,11 @@ def candidates_at_once(
     Returns:
         Slices of the candidates, in order.
     """
-    at_once, ends = rows_at_once(most, max_history, 1), to_offsets(counts)
+    at_once = rows_at_once(most, max_history, 1)
+    if 0 < (all_of_them := int(counts.sum())) <= at_once and lengths.sum() <= ENTRIES_AT_ONCE:
+        yield slice(0, all_of_them)
+        return
+    ends = to_offsets(counts)
     for requests in whole_rows(to_offsets(lengths), ENTRIES_AT_ONCE):
         end = int(ends[requests.stop])
         for start in range(int(ends[requests.start]), end, at_once):

@@ -93,7 +93,8 @@ class MLPAttention(nn.Module):
             state, target = states.index_select(0, pairs.step), targets.index_select(0, pairs.row)
             together = torch.cat([target, state, target - state, target * state], 1)  # [P, 4H]
             logits = self.dense(self.att_mlp_layers(together)).squeeze(1)
-        logits = logits / self.divisor
+        if self.divisor != 1:
+            logits = logits / self.divisor
         return segment_softmax(logits, pairs.lengths) if self.softmax else logits
 
 
