@@ -20,7 +20,7 @@ from dien.serving.store import open_store
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 PAGE = 4096
-STEPS = 40
+STEPS = 20
 USERS = ["user 0", "user 1", "user 2"]
 TEXT = re.compile(rb'"((?:\\x[0-9a-f]{2})*)"')
 
@@ -67,7 +67,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
     names = "openat,lseek,writev,pwrite64,fdatasync,write"
     trace = ["strace", "-f", "-xx", "-s", "10000000", "-o", str(folder / "trace"), "-e", f"trace={names}"]
     done = subprocess.run(
-        [*trace, *appending(f"lmdb:{folder / 'store'}", 1, STEPS, 300)],
+        [*trace, *appending(f"lmdb:{folder / 'store'}", 1, STEPS, 900)],
         capture_output=True,
         text=True,
         check=False,
