@@ -56,6 +56,12 @@ def serve(
             "--deadline-ms", "MS", "Time for a request that names none; none may ask for more.", checks.count
         ),
     ] = 1000,
+    slow: Annotated[
+        int | None,
+        options.option(
+            "--slow", "MS", "Print calls that take longer on standard error, by stage.", checks.whole(0)
+        ),
+    ] = None,
     largest: Annotated[
         int,
         options.option(
@@ -146,6 +152,7 @@ def serve(
             threads=threads or cores(),
             device=device,
             deadline_ms=deadline_ms,
+            slow_ms=slow,
             largest=largest,
             queue=queue,
             together=together,

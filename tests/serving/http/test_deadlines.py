@@ -1,7 +1,9 @@
 """Requests that cannot be answered in time, or at all: refused at once, not computed."""
 
+import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,6 +64,29 @@ def test_past_its_deadline_a_request_is_answered_with_504_and_never_scored(
     assert answers == [200]
     assert server.score(ASKED).status_code == 200
     assert sizes == [2, 2]
+
+
+def test_a_slow_call_is_told_of_with_its_stage_times(
+    held: tuple[Running, threading.Event, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, gate, sizes = held
+    told, answers = list[str](), list[int]()
+    monkeypatch.setattr(server.service, "_told", told.append)
+    monkeypatch.setattr(server.service, "options", replace(server.service.options, slow_ms=50))
+    threads = [in_thread(server, ASKED, answers)]
+    until_scored(sizes, 1)
+    threads.append(in_thread(server, ASKED, answers))
+    threading.Event().wait(0.1)
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert answers == [200, 200]
+    stages = [re.findall(r"(\d+) (?:ms|in the queue|scored)", text) for text in told]
+    for total, waited, scored in stages:
+        assert int(total) > 50
+        assert int(total) + 2 >= int(waited) + int(scored)
+    assert "1 requests, 2 candidates, 4 steps" in told[0]
+    assert int(stages[0][2]) > 50  # the first was held back while it was scored
 
 
 def test_a_full_queue_answers_429_and_the_others_are_scored(

@@ -108,7 +108,7 @@ def replaced(body: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copied
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(st.sampled_from(list(BODIES)), st.data())
 def test_a_body_with_another_value_in_any_place_is_answered_or_refused(
     server: Running, path: str, data: st.DataObject
@@ -125,7 +125,7 @@ def test_a_body_with_another_value_in_any_place_is_answered_or_refused(
         assert answer.json()["error"]
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(st.sampled_from(list(BODIES)), st.data())
 def test_a_body_with_other_bytes_is_answered_or_refused(
     server: Running, path: str, data: st.DataObject

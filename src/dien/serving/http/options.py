@@ -21,6 +21,7 @@ class ServerOptions:
         threads: that score, each with one thread of torch.
         device: where the model computes.
         deadline_ms: of a request that names none; none may name a later one.
+        slow_ms: a call that takes longer is told of, with its stage times; None for none.
         largest: steps of the largest call that is taken, candidates × (1 + behaviours).
         queue: steps that may wait.
         together: steps that are scored together.
@@ -41,6 +42,7 @@ class ServerOptions:
     threads: int = field(default_factory=cores)
     device: str = "cpu"
     deadline_ms: int = 1000
+    slow_ms: int | None = None
     largest: int = 2_500_000
     queue: int = 1_000_000
     together: int = 40_000

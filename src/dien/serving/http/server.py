@@ -39,7 +39,7 @@ def serve(
         run: its folder.
         options: of the server.
         started: told the address, once requests are taken.
-        told: told what came of a SIGHUP, in a sentence.
+        told: told what came of a SIGHUP, and of slow calls, in a sentence each.
 
     Raises:
         RunError: the folder is no finished run.
@@ -79,7 +79,7 @@ class DienServer(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         listening = _listen(options.host, options.port)
         with listening:
-            self.service = Service(self._run, options)
+            self.service = Service(self._run, options, self._told)
             try:
                 super().__init__(self._config(create_app(self.service)))
                 with self._on_signals():

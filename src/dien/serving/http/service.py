@@ -29,6 +29,7 @@ class Service:
     Args:
         run: folder of the run; a link is followed at every reload.
         options: of the server.
+        told: told of each slow call, in a sentence.
 
     Attributes:
         model: that answers now.
@@ -42,8 +43,10 @@ class Service:
         StoreError: the store cannot be opened.
     """
 
-    def __init__(self, run: Path, options: ServerOptions) -> None:
-        self.run, self.options = run, options
+    def __init__(
+        self, run: Path, options: ServerOptions, told: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self.run, self.options, self._told = run, options, told
         self.draining = False
         self.model = Served.load(run, options.name, options.device)
         store = None if options.store is None else open_store(options.store, most=options.store_most)
@@ -125,7 +128,18 @@ class Service:
             raise late() from None
         finally:
             self.queue.withdraw(job)
+        self._tell_if_slow(job)
         return job
+
+    def _tell_if_slow(self, job: Job) -> None:
+        slow, took = self.options.slow_ms, 1000 * (time.monotonic() - job.came)
+        if slow is None or took <= slow:
+            return
+        self._told(
+            f"slow: {took:.0f} ms, of which {1000 * (job.began - job.came):.0f} in the queue and "
+            f"{1000 * (job.ended - job.began):.0f} scored with others; {len(job.requests)} requests, "
+            f"{sum(len(request.candidates) for request in job.requests)} candidates, {job.work} steps"
+        )
 
     async def reload(self, run: Path | None = None) -> Served:
         """Load a run and have it answer; what was taken before is scored by the one before.
