@@ -16,24 +16,28 @@ def export(
     run: options.RunFolder,
     out: Annotated[Path, options.option("--out", "DIR", "Folder to write; it must not exist yet.")],
     file_format: Annotated[
-        Literal["onnx"], typer.Option("--format", help="What the model is written as.")
+        Literal["onnx", "torch"],
+        typer.Option(
+            "--format", help="What the model is written as: a graph of ONNX, or an archive of torch.export."
+        ),
     ] = "onnx",
     as_json: options.Json = False,
 ) -> None:
     """Write the model for other engines, with all that makes its inputs of raw ids.
 
-    The folder has model.onnx and preprocessing.json. The graph is compared with the run's own scores first.
+    The folder has preprocessing.json, and model.onnx or, of torch.export, model.pt2. It is compared with the
+    run's own scores first.
     For example:
 
         dien export runs/shop --format onnx --out exported/shop
     """
     try:
-        from dien.serving.export import export_onnx
+        from dien.serving.export import export_run
     except ModuleNotFoundError as error:
         if error.name not in ("onnx", "onnxruntime"):
             raise
         raise ConfigError("dien export needs ONNX and onnxruntime: pip install 'dien[export]'") from error
-    result = export_onnx(run, out)
+    result = export_run(run, out, file_format)
     rows = {
         "inputs": result.inputs,
         "outputs": result.outputs,

@@ -17,7 +17,7 @@ from tests.serving.export.conftest import drawn_run
 from dien.data.dataset import Dataset
 from dien.run import Run
 from dien.serving import Scorer
-from dien.serving.export import export_onnx
+from dien.serving.export import export_run
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "score_onnx.py"
 
@@ -64,7 +64,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def example_of(run: Run, folder: Path) -> Any:
-    export_onnx(run, folder)
+    export_run(run, folder)
     return runpy.run_path(str(EXAMPLE))["ExportedModel"](folder)
 
 

@@ -1,19 +1,17 @@
-"""A graph against the scorer of its run, on requests that are drawn at random."""
+"""An exported model against the scorer of its run, on requests that are drawn at random."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from dien.data.batches import columns_of
 from dien.data.changing import LATEST, values_at
 from dien.data.features import Feature
 from dien.data.ragged import Column, Ragged, row_of, to_offsets
-from dien.errors import RunError
 from dien.serving.export.columns import NO_VALUE, input_name
 from dien.serving.export.inputs import CANDIDATES, HISTORY, POPULARITY, TIME, TIMES, UNKNOWN_TIME, USER
 from dien.serving.scored import ScoredFile
@@ -23,29 +21,21 @@ TOLERANCE = 1e-5
 _SECONDS = 10_000_000  # of a third of a year: popularity and ages of every size
 
 
-def largest_difference(scorer: Scorer, graph: Path, requests: int, seed: int = 0) -> float:
-    """Find the largest difference between the probabilities of a graph and those of a scorer.
+Engine = Callable[[dict[str, NDArray[Any]]], list[NDArray[np.float32]]]
+"""Runs a model: from its inputs by name to its outputs in order. It may be given more than it reads."""
+
+
+def largest_difference(scorer: Scorer, engine: Engine, requests: int, seed: int = 0) -> float:
+    """Find the largest difference between the probabilities of an exported model and those of a scorer.
 
     Args:
         scorer: on the CPU.
-        graph: file of the graph.
-        requests: how many are drawn; the first have 0, 1, as many behaviours as are read, and one more.
+        engine: runs the model.
+        requests: how many are drawn; the first have 0, 1, 2, as many behaviours as are read, and one more.
         seed: of the draws.
-
-    Raises:
-        RunError: onnxruntime cannot read or run the graph.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        rng = np.random.default_rng(seed)
-        return max(_difference(scorer, session, rng, length) for length in _lengths(scorer, rng, requests))
-    except Exception as error:  # of onnxruntime there are many kinds, each an Exception
-        if type(error).__module__.partition(".")[0] != "onnxruntime":
-            raise
-        raise RunError(f"{scorer.run.path}: onnxruntime does not run its graph: {error}") from error
+    rng = np.random.default_rng(seed)
+    return max(_difference(scorer, engine, rng, length) for length in _lengths(scorer, rng, requests))
 
 
 def _lengths(scorer: Scorer, rng: np.random.Generator, requests: int) -> list[int]:
@@ -56,7 +46,7 @@ def _lengths(scorer: Scorer, rng: np.random.Generator, requests: int) -> list[in
     return (edges + others)[:requests]
 
 
-def _difference(scorer: Scorer, session: Any, rng: np.random.Generator, length: int) -> float:
+def _difference(scorer: Scorer, engine: Engine, rng: np.random.Generator, length: int) -> float:
     run = scorer.run
     candidates = int(rng.integers(1, 24))
     drawn = np.arange(1, len(run.item_ids))
@@ -96,8 +86,7 @@ def _difference(scorer: Scorer, session: Any, rng: np.random.Generator, length: 
         features = columns_of(values_at(run.items, rows, None))
         at = np.repeat(time, candidates)
         feed[POPULARITY] = scorer.popularity.numbers(asked[CANDIDATES], features, at).numpy()
-    read = {one.name: feed[one.name] for one in session.get_inputs()}
-    found = np.stack(session.run(None, read))
+    found = np.stack(engine(feed))
     return float(np.abs(found - expected.reshape(found.shape)).max())
 
 

@@ -1,29 +1,28 @@
-"""Export of a finished run: a graph, checked against the scorer, and what its inputs are made of."""
+"""Export of a finished run: its model, checked against the scorer, and what the inputs are made of."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-
-import onnx
+from typing import Literal, get_args
 
 from dien.calibration import Platt
 from dien.errors import RunError
 from dien.places import claimed
 from dien.run import Run
-from dien.serving.export.check import TOLERANCE, largest_difference
+from dien.serving.export.check import TOLERANCE, Engine, largest_difference
 from dien.serving.export.graph import Graph, Name, number
 from dien.serving.export.inputs import OF_CANDIDATES, Request
 from dien.serving.export.models import logits
+from dien.serving.export.onnx_file import onnx_engine, write_onnx
 from dien.serving.export.preprocessing import preprocessing
 from dien.serving.scorer import Scorer
 
-GRAPH, PREPROCESSING = "model.onnx", "preprocessing.json"
+PREPROCESSING = "preprocessing.json"
 CLICK, CONVERSION = "click", "conversion"
-_MOST = 2_000_000_000
-"""Bytes of weights: a file of ONNX holds 2 GiB."""
 _REQUESTS = 16
+Format = Literal["onnx", "torch"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,9 @@ class Exported:
     """What an export came to.
 
     Attributes:
-        inputs: names of the graph's inputs.
+        inputs: names of the model's inputs.
         outputs: of its outputs.
-        bytes: size of the graph's file.
+        bytes: size of its file.
         requests: drawn at random, that graph and scorer were compared on.
         largest_difference: of their probabilities.
     """
@@ -45,21 +44,26 @@ class Exported:
     largest_difference: float
 
 
-def export_onnx(run: Run | Path | str, out: Path | str) -> Exported:
-    """Write a run's model as an ONNX graph, with a JSON file that says how raw ids become its inputs.
+def export_run(run: Run | Path | str, out: Path | str, format: Format = "onnx") -> Exported:
+    """Write a run's model for other engines, with a JSON file that says how raw ids become its inputs.
 
-    The graph takes one request, of any number of behaviours and of candidates, and gives the probabilities
-    that :meth:`dien.Scorer.score` gives. It is compared with the scorer before it is written.
+    The model takes one request, of any number of behaviours and of candidates, and gives the probabilities
+    that :meth:`dien.Scorer.score` gives. It is compared with the scorer before it is there.
 
     Args:
         run: a finished run, or its folder.
-        out: the folder to write, which must not exist: ``model.onnx`` and ``preprocessing.json``. It is there
-            whole or not at all.
+        out: the folder to write, which must not exist: ``preprocessing.json``, and ``model.onnx`` or
+            ``model.pt2``. It is there whole or not at all.
+        format: ``onnx`` for an ONNX graph, ``torch`` for an archive of torch.export.
 
     Raises:
-        RunError: the run is not finished, or something of it cannot be exported, which the message names; the
-            graph differs from the scorer by more than 1e-5; or ``out`` is taken or cannot be written.
+        RunError: the run is not finished, or something of it cannot be exported, which the message names;
+            what is exported differs from the scorer by more than 1e-5; or ``out`` is taken or cannot be
+            written.
+        ValueError: there is no such format.
     """
+    if format not in get_args(Format):
+        raise ValueError(f"format is {format!r}, expected one of {', '.join(get_args(Format))}")
     run = run if isinstance(run, Run) else Run.open(run)
     out = Path(out)
     _expect_exportable(run)
@@ -67,30 +71,38 @@ def export_onnx(run: Run | Path | str, out: Path | str) -> Exported:
         if out.exists():
             raise RunError(f"{out}: exists already; choose another folder, or remove it")
         scorer = Scorer(run)
-        graph, outputs = _graph(scorer)
-        if graph.size > _MOST:
-            raise RunError(
-                f"{run.path}: its graph has {graph.size:,} bytes of weights, most of them of "
-                f"{len(run.item_ids):,} items and {len(run.user_ids):,} users; expected {_MOST:,} at most, "
-                "as a file of ONNX holds no more; train with smaller embeddings (model.embedding_size)"
-            )
         try:
+            graph, outputs = _graph(scorer, format)
             with place.building() as new:
-                file = new / GRAPH
-                onnx.save(graph.model(f"{run.config.model.name} of dien; see {PREPROCESSING}"), file)
-                difference = largest_difference(scorer, file, _REQUESTS)
+                file, engine = _written(graph, new, format, run.config.model.name)
+                difference = largest_difference(scorer, engine, _REQUESTS)
                 if not difference <= TOLERANCE:
                     raise RunError(
-                        f"{run.path}: its graph gives probabilities that are up to {difference:.1e} from "
-                        f"those of the scorer; expected {TOLERANCE:.0e} at most; nothing was written"
+                        f"what is exported gives probabilities that are up to {difference:.1e} from those of "
+                        f"the scorer; expected {TOLERANCE:.0e} at most; nothing was written"
                     )
-                said = preprocessing(run, graph, outputs)
-                text = json.dumps(said, ensure_ascii=False, indent=1)
-                (new / PREPROCESSING).write_text(text + "\n", encoding="utf-8", newline="")
+                said = json.dumps(preprocessing(run, graph, outputs), ensure_ascii=False, indent=1)
+                (new / PREPROCESSING).write_text(said + "\n", encoding="utf-8", newline="")
                 size = file.stat().st_size
+        except RunError as error:
+            raise RunError(f"{run.path}: {error}") from error
         except OSError as error:
             raise RunError(f"{out}: could not be written ({error}); nothing is left of it") from error
     return Exported(graph.inputs, tuple(outputs), size, _REQUESTS, difference)
+
+
+def _written(graph: Graph, folder: Path, format: Format, model: str) -> tuple[Path, Engine]:
+    """Write a graph in a format, and open what is written."""
+    if format == "torch":
+        from dien.serving.export.archive import (
+            archive_engine,
+            write_archive,
+        )  # which torch.export is slow to load
+
+        file = write_archive(graph, folder)
+        return file, archive_engine(file, graph.inputs)
+    file = write_onnx(graph, folder, f"{model} of dien; see {PREPROCESSING}")
+    return file, onnx_engine(file)
 
 
 def _expect_exportable(run: Run) -> None:
@@ -112,13 +124,10 @@ def _expect_exportable(run: Run) -> None:
         )
 
 
-def _graph(scorer: Scorer) -> tuple[Graph, list[str]]:
+def _graph(scorer: Scorer, format: Format) -> tuple[Graph, list[str]]:
     """Write the model of a scorer, with its calibration; give the names of the outputs, too."""
-    graph = Graph()
-    try:
-        click, conversion = logits(Request.of(scorer.run, graph), scorer.model)
-    except RunError as error:
-        raise RunError(f"{scorer.run.path}: {error}") from error
+    graph = Graph(known_lengths=format == "torch")
+    click, conversion = logits(Request.of(scorer.run, graph), scorer.model)
     calibration = scorer.calibration
     graph.output(
         _probability(graph, click, None if calibration is None else calibration.clicks), CLICK, OF_CANDIDATES

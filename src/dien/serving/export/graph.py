@@ -28,9 +28,12 @@ class Graph:
 
     Args:
         parent: the graph that this one is the body of: its tensors may be read, and weights are kept there.
+        known_lengths: whether no length may follow from the values of a request: torch.export does not follow
+            it into a loop. Lists of items' values are then as long as the longest of all.
     """
 
-    def __init__(self, parent: Graph | None = None) -> None:
+    def __init__(self, parent: Graph | None = None, *, known_lengths: bool = False) -> None:
+        self.known_lengths = known_lengths
         self._root: Graph = self if parent is None else parent._root
         self._nodes: list[Any] = []
         self._inputs: dict[Name, Any] = {}
@@ -92,9 +95,25 @@ class Graph:
         return self.op("Scan", state, *over, body=graph, num_scan_inputs=len(over))
 
     @property
+    def shapes(self) -> list[tuple[Any, list[int | str]]]:
+        """Type of numpy and shape of each input; text is the name of a length that a request has."""
+        found = []
+        for one in self._inputs.values():
+            kind = one.type.tensor_type
+            shape = [length.dim_param or length.dim_value for length in kind.shape.dim]
+            found.append((helper.tensor_dtype_to_np_dtype(kind.elem_type), shape))
+        return found
+
+    @property
     def size(self) -> int:
         """Bytes that the weights take."""
         return sum(len(weight.raw_data) for weight in self._weights.values())
+
+    @property
+    def proto(self) -> Any:
+        """The graph as ONNX has it."""
+        weights = list(self._weights.values())
+        return helper.make_graph(self._nodes, "dien", list(self._inputs.values()), self._outputs, weights)
 
     def model(self, description: str) -> Any:
         """Make the model, checked by ONNX itself.
@@ -102,12 +121,9 @@ class Graph:
         Args:
             description: of the model, for whoever opens the file.
         """
-        graph = helper.make_graph(
-            self._nodes, "dien", list(self._inputs.values()), self._outputs, list(self._weights.values())
-        )
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(
-            graph,
+            self.proto,
             opset_imports=opset,
             ir_version=_IR_VERSION,
             producer_name="dien",

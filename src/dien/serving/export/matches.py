@@ -92,8 +92,12 @@ def _lists(graph: Graph, column: Column, rows: Name) -> Name:
     offsets = np.asarray(column.offsets, np.int64)
     first = graph.op("Gather", offsets[:-1], rows)
     many = graph.op("Gather", np.diff(offsets), rows)  # [n]
-    longest = graph.op("Max", graph.op("ReduceMax", many, keepdims=0), np.array(1))
-    place = graph.op("Range", np.array(0), longest, np.array(1))  # [K]
+    place: Tensor
+    if graph.known_lengths:
+        place = np.arange(max(1, int(np.diff(offsets).max(initial=0))))
+    else:
+        longest = graph.op("Max", graph.op("ReduceMax", many, keepdims=0), np.array(1))
+        place = graph.op("Range", np.array(0), longest, np.array(1))  # [K]
     wide = graph.op("Unsqueeze", first, ints(1))
     within = graph.op("Less", place, graph.op("Unsqueeze", many, ints(1)))  # [n, K]
     at = graph.op("Where", within, graph.op("Add", wide, place), ints(0))
