@@ -123,8 +123,12 @@ def final_interest(
     softmax: bool = True,
     divisor: float = 1.0,
     reset: str = "after",
+    behaviours: Tensor | None = None,
 ) -> Tensor:
-    """Final interest ``[H]`` of one target ``[D]`` from one history's interest states ``[T, H]``."""
+    """Final interest ``[H]`` of one target ``[D]`` from one history's interest states ``[T, H]``.
+
+    With behaviours ``[T, E]`` their sum by the same scores comes after it: ``[H + E]``.
+    """
     attention, rnn = under(weights, "attention_layer."), under(weights, "dynamic_rnn.")
 
     def scores(keys: Tensor) -> Tensor:
@@ -132,14 +136,17 @@ def final_interest(
         return torch.exp(logits) / torch.exp(logits).sum() if softmax else logits
 
     if len(states) == 0:
-        return gru_states("gru", states, None, rnn).sum(0)  # zeros, as wide as a state
+        final = gru_states("gru", states, None, rnn).sum(0)  # zeros, as wide as a state
+        return final if behaviours is None else torch.cat([final, behaviours.sum(0)])
+    keys = gru_states("gru", states, None, rnn, reset=reset) if gru == "GRU" else states
+    a = scores(keys)
     if gru == "GRU":
-        outputs = gru_states("gru", states, None, rnn, reset=reset)
-        return (scores(outputs)[:, None] * outputs).sum(0)
-    a = scores(states)
-    if gru == "AIGRU":
-        return gru_states("gru", a[:, None] * states, None, rnn, reset=reset)[-1]
-    return gru_states(gru.lower(), states, a, rnn, reset=reset)[-1]
+        final = (a[:, None] * keys).sum(0)
+    elif gru == "AIGRU":
+        final = gru_states("gru", a[:, None] * states, None, rnn, reset=reset)[-1]
+    else:
+        final = gru_states(gru.lower(), states, a, rnn, reset=reset)[-1]
+    return final if behaviours is None else torch.cat([final, (a[:, None] * behaviours).sum(0)])
 
 
 def auxiliary_terms(

@@ -13,6 +13,7 @@ import torch
 import dien
 from dien import DIEN, Batches, Dataset, DIENConfig, Run, RunConfig, Scorer, TrainConfig, evaluate, fit
 from dien.models import models
+from dien.training.step_size import settled
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_a_models_configuration_alone_is_trained_by_the_defaults(
     monkeypatch.setattr("dien.training.trainer.Trainer.train", lambda trainer: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fit(dataset, config, tmp_path / "run", show_progress=False)
-    assert Run.open(tmp_path / "run").config == RunConfig(model=DIENConfig(**SMALL))
+    assert Run.open(tmp_path / "run").config == settled(RunConfig(model=DIENConfig(**SMALL)), dataset)
 
 
 def test_a_models_name_stands_for_its_defaults(

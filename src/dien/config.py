@@ -74,7 +74,7 @@ class TrainConfig(Strict):
     """How a model is trained.
 
     Attributes:
-        batch_size: candidates a step; null takes the power of two that comes nearest to 256 steps an epoch,
+        batch_size: candidates a step; null takes the power of two that comes nearest to 512 steps an epoch,
             from 128 to 512. Small batches are better where rows are few.
         learning_rate: Adam's step size, for dense parameters and embedding rows alike; null goes with the
             square root of the batch size, 0.005 for 512.

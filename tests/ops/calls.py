@@ -67,7 +67,7 @@ DIRECT: dict[str, tuple[Any, ...]] = {
     "pair_scatter": (numbers(P), numbers(B, H), STARTS, LENGTHS, N),
     "pair_sums": (numbers(N, H), numbers(P), STARTS, LENGTHS),
     "reset_before_gru": (*GRU, *REST, "all"),
-    "segment_softmax": (numbers(P), LENGTHS, ROW),
+    "segment_softmax": (numbers(P), LENGTHS),
     "segment_softmax_backward": (numbers(P), numbers(P).sigmoid(), LENGTHS),
     "segment_sum": (numbers(P, H), LENGTHS),
     "sum_by_row": ([numbers(3, H), numbers(3, D), numbers(3, H)], [*INDICES, INDICES[0]], [0, 1, 0], [V, 2]),

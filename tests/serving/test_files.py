@@ -316,7 +316,7 @@ def test_a_whole_number_and_a_boolean_are_one_value_however_they_are_written(
         usual = rich_scorer.score(**request, context={"hour": "7", "zone": "true"})
         np.testing.assert_allclose(row["scores"], usual, atol=1e-6)
         np.testing.assert_array_equal(alone, usual)
-        assert not np.allclose(usual, other, atol=1e-6)
+        assert not np.allclose(usual, other, rtol=0, atol=1e-6)
 
 
 def test_features_that_no_request_has_are_reported(

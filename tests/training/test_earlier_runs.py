@@ -29,12 +29,19 @@ BEFORE: dict[str, dict[str, Any]] = {
         "matches": False,
         "match_dropout": 0.0,
         "auxiliary_steps": "all",
-        "behaviour_attention": False,
+        "attended_behaviours": False,
     },
     "training": {"id_dropout": 0.0, "weight_average": None},
 }
 """What was done before there were these keys, whose defaults are something else."""
-AS_BEFORE = ("match_history", "popularity", "filter_by", "filter_history", "behaviour_attention_hidden")
+AS_BEFORE = (
+    "match_history",
+    "popularity",
+    "filter_by",
+    "filter_history",
+    "behaviour_attention",
+    "behaviour_attention_hidden",
+)
 """Keys of a model that are newer, too, and whose defaults do nothing beside these."""
 
 

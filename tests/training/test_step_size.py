@@ -12,10 +12,10 @@ from dien.training.step_size import batch_size_for, learning_rate_for, settled
 
 
 @given(st.integers(0, 10**12))
-def test_a_batch_is_a_power_of_two_and_no_other_comes_nearer_to_256_steps_an_epoch(rows: int) -> None:
+def test_a_batch_is_a_power_of_two_and_no_other_comes_nearer_to_512_steps_an_epoch(rows: int) -> None:
     size = batch_size_for(rows)
     assert size in (128, 256, 512)
-    away = {other: abs(math.log2(max(rows, 1) / other / 256)) for other in (128, 256, 512)}
+    away = {other: abs(math.log2(max(rows, 1) / other / 512)) for other in (128, 256, 512)}
     assert away[size] == pytest.approx(min(away.values()))
 
 

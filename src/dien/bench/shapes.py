@@ -60,9 +60,9 @@ def paper() -> RunConfig:
     """
     return RunConfig(
         model=DIENConfig(
-            attention="mlp", max_history=100, matches=False, auxiliary_steps="all", behaviour_attention=False
+            attention="mlp", max_history=100, matches=False, auxiliary_steps="all", attended_behaviours=False
         ),
-        training=TrainConfig(batch_size=1024, learning_rate=5e-3),
+        training=TrainConfig(batch_size=1024),
     )
 
 

@@ -15,6 +15,7 @@ from dien.data.batch import Batch
 from dien.models import build
 from dien.progress import Progress
 from dien.training.optimiser import RowAdam
+from dien.training.step_size import learning_rate_for
 
 K = TypeVar("K", bound=Hashable)
 
@@ -37,12 +38,12 @@ class Subject:
     """
 
     def __init__(self, config: RunConfig, batches: list[Batch], items: int = ITEMS) -> None:
-        assert config.training.learning_rate is not None
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(0)
             self.model = build(config.model, schema(items))
         self.batches = batches
-        self.optimiser = RowAdam(self.model.parameters(), lr=config.training.learning_rate)
+        rate = config.training.learning_rate or learning_rate_for(len(batches[0]))
+        self.optimiser = RowAdam(self.model.parameters(), lr=rate)
 
     def train(self, batch: Batch) -> None:
         """Take a step of training."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from dien.layers.attention import BilinearAttention, MLPAttention
@@ -58,44 +59,55 @@ class InterestEvolution(nn.Module):
             rnn = AttentionGRU(state_size, hidden_size, kind, initialisation=initialisation, reset=reset)
             self.dynamic_rnn = _Recurrence(rnn)
 
-    def evolve(self, targets: Tensor, states: Packed, pairs: Pairs) -> Tensor:
+    def evolve(
+        self, targets: Tensor, states: Packed, pairs: Pairs, behaviours: Tensor | None = None
+    ) -> Tensor:
         """Follow the interests of each candidate's history that bear on it.
 
         Args:
             targets: ``[B, D]``.
             states: values ``[N, H]``, the interest states of ``R`` histories.
             pairs: the steps each candidate reads.
+            behaviours: ``[N, E]``, to be summed by the same attention scores; None for nothing beside.
 
         Returns:
-            ``[B, H]``, zero for an empty history.
+            ``[B, H]``, zero for an empty history; with behaviours ``[B, H + E]``, their sum last.
         """
         # Called, so that hooks and pruning take effect.
-        final: Tensor = self(targets, states, pairs)
+        final: Tensor = self(targets, states, pairs, *(() if behaviours is None else (behaviours,)))
         return final
 
-    def forward(self, queries: Tensor, keys: Packed, keys_length: Pairs) -> Tensor:
-        """Follow interests as :meth:`evolve`, of the same arguments: targets, states and pairs."""
+    def forward(
+        self, queries: Tensor, keys: Packed, keys_length: Pairs, behaviours: Tensor | None = None
+    ) -> Tensor:
+        """Follow interests as :meth:`evolve`, of the same arguments: targets, states, pairs, behaviours."""
         targets, states, pairs, rnn = queries, keys, keys_length, self.dynamic_rnn
-        if not isinstance(rnn, nn.GRU):
-            scores = self.attention_layer(states.values, targets, pairs)  # [P]
-            final: Tensor = rnn(Rows(states.values, pairs.starts, pairs.lengths, scores))
+        if self.kind == "gru":  # it does not look at the target: it runs once a history
+            assert isinstance(rnn, nn.GRU)
+            states = Packed(packed_gru(rnn, states, self.reset), states.offsets)  # values [N, H]
+        scores = self.attention_layer(states.values, targets, pairs)  # [P]
+        if self.kind == "gru":
+            final = pair_sums(states.values, scores, pairs.starts, pairs.lengths)
+        elif isinstance(rnn, nn.GRU):
+            final = self._scaled_inputs(rnn, states, pairs, scores)
+        else:
+            final = rnn(Rows(states.values, pairs.starts, pairs.lengths, scores))
+        if behaviours is None:
             return final
-        if self.kind == "aigru":
-            scores = self.attention_layer(states.values, targets, pairs)  # [P]
-            weights = readable_weights(rnn)
-            if weights is None or self.reset == "before":
-                read = states.values.index_select(0, pairs.step) * scores[:, None]  # [P, H]
-                return packed_gru(rnn, Packed(read, lengths_to_offsets(pairs.lengths)), self.reset, "last")
-            # W (a h) = a (W h): the projection is shared, each candidate scales a copy.
-            weight_ih, weight_hh, bias_ih, bias_hh = weights
-            inputs = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
-            inputs = inputs if bias_ih is None else inputs + bias_ih
-            starts = lengths_to_offsets(pairs.lengths)[:-1]
-            return attention_gru(inputs, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
-        # The second GRU does not look at the target: it runs once a history.
-        outputs = packed_gru(rnn, states, self.reset)  # [N, H]
-        scores = self.attention_layer(outputs, targets, pairs)
-        return pair_sums(outputs, scores, pairs.starts, pairs.lengths)
+        return torch.cat([final, pair_sums(behaviours, scores, pairs.starts, pairs.lengths)], 1)
+
+    def _scaled_inputs(self, gru: nn.GRU, states: Packed, pairs: Pairs, scores: Tensor) -> Tensor:
+        """Run AIGRU's GRU over states scaled by their scores ``[P]`` (eq. 9): ``[B, H]``."""
+        weights = readable_weights(gru)
+        if weights is None or self.reset == "before":
+            read = states.values.index_select(0, pairs.step) * scores[:, None]  # [P, H]
+            return packed_gru(gru, Packed(read, lengths_to_offsets(pairs.lengths)), self.reset, "last")
+        # W (a h) = a (W h): the projection is shared, each candidate scales a copy.
+        weight_ih, weight_hh, bias_ih, bias_hh = weights
+        inputs = linear(states.values, weight_ih).index_select(0, pairs.step) * scores[:, None]  # [P, 3H]
+        inputs = inputs if bias_ih is None else inputs + bias_ih
+        starts = lengths_to_offsets(pairs.lengths)[:-1]
+        return attention_gru(inputs, weight_hh, bias_hh, starts, pairs.lengths, kind="gru")
 
 
 class _Recurrence(nn.Module):

@@ -204,33 +204,45 @@ class InterestEvolvingLayer(InterestEvolution):
         return outputs.gather(1, last).squeeze(1).masked_fill((keys_length == 0)[:, None], 0)
 
     @overload
-    def forward(self, queries: Tensor, keys: Packed, keys_length: Pairs) -> Tensor: ...
+    def forward(
+        self, queries: Tensor, keys: Packed, keys_length: Pairs, behaviours: Tensor | None = None
+    ) -> Tensor: ...
 
     @overload
     def forward(self, queries: Tensor, keys: Tensor, keys_length: Tensor) -> Tensor: ...
 
-    def forward(self, queries: Tensor, keys: Tensor | Packed, keys_length: Tensor | Pairs) -> Tensor:
+    def forward(
+        self,
+        queries: Tensor,
+        keys: Tensor | Packed,
+        keys_length: Tensor | Pairs,
+        behaviours: Tensor | None = None,
+    ) -> Tensor:
         """Follow interests of padded histories, one a candidate; or of packed ones, as :meth:`evolve`.
 
         Args:
             queries: ``[B, D]`` targets.
             keys: ``[B, T, H]`` interest states, filled up at the end.
             keys_length: ``[B]``, between 0 and ``T``.
+            behaviours: as :meth:`evolve`, of packed histories alone.
 
         Returns:
             ``[B, H]`` the final interest, zero for an empty history.
 
         Raises:
-            TypeError: one of keys and keys_length is packed, the other is not.
+            TypeError: one of keys and keys_length is packed, the other is not; or behaviours are given and
+                they are not.
             ValueError: a length is out of range.
         """
         if isinstance(keys, Packed) and isinstance(keys_length, Pairs):
-            return super().forward(queries, keys, keys_length)
+            return super().forward(queries, keys, keys_length, behaviours)
         if isinstance(keys, Packed) or isinstance(keys_length, Pairs):
             raise TypeError(
                 f"{type(self).__name__}: keys {type(keys).__name__} and keys_length "
                 f"{type(keys_length).__name__}; expected two tensors, or Packed and Pairs"
             )
+        if behaviours is not None:
+            raise TypeError(f"{type(self).__name__}: behaviours go with Packed and Pairs, found padded keys")
         states = Packed.from_padded(keys, keys_length)
         return super().forward(queries, states, Pairs.of_histories(states.offsets))
 

@@ -77,15 +77,16 @@ class DIENConfig(ModelConfig):
         auxiliary_steps: the steps that have the loss. ``all``: those of each history that is read. ``new``:
             those that no earlier training impression of the user has read, so that each behaviour has the
             loss once an epoch; and where negatives were sampled, only those whose next behaviour is no click
-            of training, which asks the same. Where a batch has fewer than three of them for each candidate,
-            the mean over ``pairs`` weighs less in proportion, and is recorded so. With ``filter_by``, all are
-            new.
+            of training, which asks the same. Where a batch has fewer of them than candidates, the mean over
+            ``pairs`` weighs less in proportion, and is recorded so. With ``filter_by``, all are new.
         target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
             the authors' code; the paper's head has the final state, the target, user and context only.
-        behaviour_attention: whether DIN's interest joins the head, too: the behaviours themselves, summed by
-            an MLP attention to the target. Neither the paper nor the authors have it.
+        attended_behaviours: whether the behaviours themselves join the head, too, summed by the attention
+            scores of their states. Neither the paper nor the authors have it.
+        behaviour_attention: whether DIN's interest joins the head, too: the behaviours, summed by an MLP
+            attention of their own.
         behaviour_attention_hidden: widths of that attention's hidden layers, fewer than DIN's: it stands
             beside the GRUs, and its first layer is most of its cost.
         last_behaviour: whether the newest behaviour joins the head, too.
@@ -117,7 +118,8 @@ class DIENConfig(ModelConfig):
     auxiliary_steps: Literal["all", "new"] = "new"
     target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
-    behaviour_attention: bool = True
+    attended_behaviours: bool = True
+    behaviour_attention: bool = False
     behaviour_attention_hidden: Widths = (20,)
     last_behaviour: bool = False
     head_affine: bool = False
@@ -157,7 +159,7 @@ class DIENConfig(ModelConfig):
             auxiliary_weight=1.0,
             auxiliary_average="histories",
             auxiliary_steps="all",
-            behaviour_attention=False,
+            attended_behaviours=False,
         )
 
     @classmethod
@@ -191,7 +193,7 @@ class DIENConfig(ModelConfig):
             auxiliary_affine=True,
             auxiliary_average="positions",
             auxiliary_steps="all",
-            behaviour_attention=False,
+            attended_behaviours=False,
             target_weight=0.5,
             pooled_history=True,
             head_affine=True,
@@ -223,7 +225,7 @@ class DIENConfig(ModelConfig):
             auxiliary_activation="none",
             auxiliary_average="pairs",
             auxiliary_steps="all",
-            behaviour_attention=False,
+            attended_behaviours=False,
             head_hidden=widths,
             head_activation="silu",
             head_batch_norm=True,
@@ -292,7 +294,7 @@ class DIEN(Model):
             else None
         )
         widths = H + D + inputs.profile_width + 2 * D * config.pooled_history
-        widths += E * (config.behaviour_attention + config.last_behaviour)
+        widths += E * (config.attended_behaviours + config.behaviour_attention + config.last_behaviour)
         self.affine = Affine(widths) if config.head_affine else nn.Identity()
         self.head = _head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
@@ -320,9 +322,10 @@ class DIEN(Model):
             self._expect_no_training()
         states = self.extractor.states(Packed(embedded.history, batch.offsets))  # [N, H]
         pairs = Pairs.of_histories(batch.offsets, batch.history_of)
+        beside = (embedded.history,) if self.config.attended_behaviours else ()
         final = self.evolution.evolve(
-            self.query(embedded.target), Packed(states, batch.offsets), pairs
-        )  # [B, H]
+            self.query(embedded.target), Packed(states, batch.offsets), pairs, *beside
+        )  # [B, H], with the behaviours [B, H + E]
         parts = [final, embedded.target, embedded.profile]
         if self.config.pooled_history:
             parts += pooled_items(embedded, batch)
@@ -404,7 +407,7 @@ _RECBOLE: Space = {  # the shared sizes and RecBole's own
     **_AUXILIARY,
 }
 
-_PAPER: dict[str, Any] = {"auxiliary_weight": 0, "behaviour_attention": False}
+_PAPER: dict[str, Any] = {"auxiliary_weight": 0, "attended_behaviours": False}
 # The paper's ablations, which are DIEN without the auxiliary loss: attention over two GRUs, then each of the
 # ways in which attention enters the second. What a model is, is not searched.
 register("gru-attention", DIEN, DIENConfig(gru="gru", **_PAPER), _GRU)

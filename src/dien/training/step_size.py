@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dien.config import RunConfig
 from dien.data.dataset import Dataset
 
-STEPS_AN_EPOCH = 256
+STEPS_AN_EPOCH = 512
 FEWEST, MOST = 128, 512
 RATE_OF_MOST = 5e-3
 
@@ -20,7 +20,7 @@ def batch_size_for(rows: int) -> int:
         rows: training rows.
 
     Returns:
-        The power of two that comes nearest to 256 steps an epoch, from 128 to 512.
+        The power of two that comes nearest to 512 steps an epoch, from 128 to 512.
     """
     power = round(math.log2(max(rows, 1) / STEPS_AN_EPOCH))
     return int(min(max(2**power, FEWEST), MOST))

@@ -15,7 +15,7 @@ from torch import Tensor
 FILE = Path(__file__).with_name("_kernels.so")
 INSTRUCTION_SETS = ("plain", "avx2", "avx512")
 """In the order the library counts them."""
-INTERFACE = 10
+INTERFACE = 11
 """Of library.cpp: the functions and structures that the operators' ``cpu.py`` describe."""
 
 Address = ctypes.c_void_p

@@ -19,7 +19,6 @@ class Problem(ctypes.Structure):
         ("rows", ctypes.c_int64),
         ("steps", ctypes.c_int64),
         ("lengths", Address),
-        ("row", Address),
         ("values", Address),
     )
 
@@ -64,6 +63,5 @@ def _problem(pointers: Pointers, values: Tensor, lengths: Tensor) -> Problem:
         rows=lengths.shape[0],
         steps=values.shape[0],
         lengths=pointers.indices(lengths),
-        row=None,
         values=pointers.contiguous(values),
     )

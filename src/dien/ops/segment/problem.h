@@ -11,7 +11,6 @@ struct Problem {
     int64_t rows;            // B
     int64_t steps;           // P
     const int64_t* lengths;  // [B]
-    const int64_t* row;      // [P], or null: the row of each step, to be checked
     const float* values;     // [P], logits; of backward the scores
 };
 

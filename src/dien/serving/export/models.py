@@ -65,7 +65,10 @@ def _dien(request: Request, model: DIEN) -> tuple[Name, Tensor]:
         final = graph.op("MatMul", scores, states)  # [B, H]
     else:
         final = evolve(graph, rnn, kind, states, scores, mask, evolution.reset)
-    parts: list[Tensor | None] = [final, embedded.target, embedded.profile]
+    parts: list[Tensor | None] = [final]
+    if model.config.attended_behaviours:
+        parts.append(graph.op("MatMul", scores, embedded.history))  # [B, E]
+    parts += [embedded.target, embedded.profile]
     if model.config.pooled_history:
         parts += _pooled_items(request, embedded)
     if model.behaviours is not None:
