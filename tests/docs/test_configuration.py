@@ -43,7 +43,7 @@ def test_a_key_without_a_meaning_is_named_with_its_class_and_where_to_document_i
 
 def test_every_key_that_a_page_names_is_a_key_of_the_configuration() -> None:
     # A file of the run folder, the key of the contributors' example, methods of models.
-    others = {"safetensors", "onnx", "penalty", "losses", "parameters"}
+    others = {"safetensors", "onnx", "pt", "penalty", "losses", "parameters"}
     keys = {"training": set(TrainConfig.model_fields), "model": others}
     for config in config_classes().values():
         keys["model"] |= set(config.model_fields)
