@@ -39,7 +39,7 @@ def serve(
         options.option(
             "--store",
             "URL",
-            "Store of users' behaviours, as memory: or lmdb:PATH; without it none.",
+            "Store of users' behaviours: memory:, lmdb:PATH or redis://HOST:PORT/DB; without it none.",
             checks.text,
         ),
     ] = None,
@@ -59,7 +59,10 @@ def serve(
     slow: Annotated[
         int | None,
         options.option(
-            "--slow", "MS", "Print calls that take longer on standard error, by stage.", checks.whole(0)
+            "--slow",
+            "MS",
+            "Print scored calls that take longer, in the queue and after, on standard error.",
+            checks.whole(0),
         ),
     ] = None,
     largest: Annotated[

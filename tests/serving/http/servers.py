@@ -38,9 +38,11 @@ class Running:
 
 @contextmanager
 def running(run: Path, **options: Any) -> Iterator[Running]:
-    """Run a server while a block runs, on a port that is free."""
+    """Run a server while a block runs, on a port that is free; on a slow machine, too, nothing is late."""
     told: Queue[Any] = Queue()
-    server = DienServer(run, ServerOptions(**{"port": 0, "threads": 2, **options}), told.put)
+    server = DienServer(
+        run, ServerOptions(**{"port": 0, "threads": 2, "deadline_ms": 30_000, **options}), told.put
+    )
 
     def serve() -> None:
         try:

@@ -123,6 +123,24 @@ def test_a_call_of_too_much_work_and_a_body_of_too_many_bytes_are_too_large(serv
     assert problem(server.client.post("/score", content=chunks()))[0] == 413
 
 
+def test_a_call_of_too_many_requests_is_too_large(server: Running) -> None:
+    small = {"candidates": [], "history": []}
+    assert len(server.score([small] * 500).json()) == 500
+    with running(server.service.run) as found:
+        status, error, _ = problem(found.score([small] * 1001))
+    assert status == 413
+    assert "found 1001 requests, expected 1000" in error
+
+
+def test_a_server_whose_scoring_threads_have_ended_is_neither_alive_nor_ready(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = ("/health", "/ready", "/v2/health/live", "/v2/health/ready", "/v2/models/dien/ready")
+    assert [server.client.get(path).status_code for path in paths] == [200] * 5
+    monkeypatch.setattr(type(server.service.queue), "alive", False)
+    assert [server.client.get(path).status_code for path in paths] == [503] * 5
+
+
 def test_what_is_not_there_is_not_found(server: Running) -> None:
     assert problem(server.client.get("/scores"))[0] == 404
     assert problem(server.client.get("/score"))[0] == 405
@@ -142,6 +160,7 @@ def test_the_page_of_the_model_says_what_a_request_may_have(server: Running, ric
     assert found["context"] == [field.name for field in rich_scorer.fields.context]
     assert found["behaviours"] == ["action", "dwell", "labels"]
     assert found["model"] == "dien"
+    assert found["run"] == server.service.run.name  # not where it is on the machine
     assert server.client.get("/health").json() == {"status": "ok"}
     assert server.client.get("/ready").json() == {"status": "ok"}
 

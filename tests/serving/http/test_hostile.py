@@ -1,6 +1,7 @@
 """Clients that send what nobody expects: each gets an answer that says so, and the server is as before."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +10,12 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.serving.http.servers import Running, running
 
 from dien.run import Run
+from dien.serving.http.users import UNKNOWN
 
 ASKED = {
     "user": "u1",
@@ -32,7 +35,7 @@ OBSERVED = {
 }
 TENSORS = {
     "id": "r1",
-    "parameters": {"priority": 1, "timeout": 500_000},
+    "parameters": {"priority": 1, "timeout": 20_000_000},
     "inputs": [
         {"name": "candidates", "shape": [2], "datatype": "BYTES", "data": ["i1", "i2"]},
         {"name": "behaviours.dwell", "shape": [1], "datatype": "FP64", "data": [0.5]},
@@ -44,6 +47,8 @@ TENSORS = {
 }
 BODIES = {"/score": ASKED, "/observe": OBSERVED, "/v2/models/dien/infer": TENSORS}
 REFUSED = {400, 413, 422}
+LATE = 504
+"""Of a body that has a short timeout, or a header that has a short deadline."""
 ODD: list[Any] = [
     None, True, 0, -1, 1.5, 1e308, 2**63, 2**64, -(2**63) - 1, 10**400, "", "i1", "\0", "\ud800", "é",
     "9" * 400,
@@ -66,7 +71,12 @@ def _as_before(server: Running, capfd: pytest.CaptureFixture[str]) -> Iterator[N
     assert server.score(ASKED).json() == before.json()
     assert server.service.queue.waiting == 0
     assert server.service.users is not None
-    assert server.service.users._waiting == 0
+    users = server.service.users
+    for _ in range(1000):  # a thread has answered before its turn is over
+        if not users.reads.in_hand + users.writes.in_hand:
+            break
+        time.sleep(0.01)
+    assert users.reads.in_hand + users.writes.in_hand == 0
     assert server.client.get("/health").status_code == 200
     assert len(server.server.server_state.tasks) <= 1
     assert "Traceback" not in capfd.readouterr().err
@@ -82,9 +92,10 @@ def test_every_route_answers_as_its_page_says(mode: GenerationMode, server: Runn
     @given(st.sampled_from(routes).flatmap(lambda route: route.as_strategy(generation_mode=mode)))
     def call(case: schemathesis.Case) -> None:
         response = case.call(timeout=30)
-        assert response.status_code < 500
+        late = response.status_code == LATE or (response.status_code == 503 and UNKNOWN in response.text)
+        assert response.status_code < 500 or late, response.text
         # What a run takes, as the names of its features, is in no schema.
-        case.validate_response(response, excluded_checks=[positive_data_acceptance])
+        case.validate_response(response, excluded_checks=[positive_data_acceptance, not_a_server_error])
 
     call()
 
@@ -120,7 +131,7 @@ def test_a_body_with_another_value_in_any_place_is_answered_or_refused(
     if data.draw(st.booleans()):
         body = [ASKED, body]
     answer = server.client.post(path, content=json.dumps(body))
-    assert answer.status_code in {200, *REFUSED}, (answer.status_code, body)
+    assert answer.status_code in {200, LATE, *REFUSED}, (answer.status_code, body)
     if answer.status_code != 200:
         assert answer.json()["error"]
 
@@ -139,7 +150,7 @@ def test_a_body_with_other_bytes_is_answered_or_refused(
     if data.draw(st.booleans()):
         headers["Inference-Header-Content-Length"] = str(data.draw(st.integers(0, len(body) + 2)))
     answer = server.client.post(path, content=bytes(body), headers=headers)
-    assert answer.status_code in {200, *REFUSED}, (answer.status_code, body)
+    assert answer.status_code in {200, LATE, *REFUSED}, (answer.status_code, body)
 
 
 @settings(max_examples=60)
@@ -151,7 +162,7 @@ def test_any_value_of_a_header_is_answered_or_refused(server: Running, name: str
     headers = {name: value.encode("latin-1")}
     for path, body in BODIES.items():
         answer = server.client.post(path, content=json.dumps(body), headers=headers)
-        assert answer.status_code in {200, 504, *REFUSED}, answer.text
+        assert answer.status_code in {200, LATE, *REFUSED} or UNKNOWN in answer.text, answer.text
     assert server.client.post("/reload", headers=headers).status_code == 401
 
 

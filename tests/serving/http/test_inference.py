@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from dien.run import Run
 from dien.serving import Scorer
 from dien.serving.http.refusals import RefusedError
+from dien.serving.http.service import QUICK
 from dien.serving.http.tensors import InputTensor, read_tensors
 
 LISTS = {"labels", "wanted", "tags"}
@@ -195,7 +196,7 @@ def test_binary_tensors_come_back_as_they_were_written(
 
 
 @given(
-    st.lists(st.integers(-1, 4), max_size=3),
+    st.lists(st.integers(-1, 4) | st.integers(0, 1 << 62), max_size=3),
     st.sampled_from(["BYTES", "FP32", "INT64", "UINT8", "BOOL", "FP16", "BF16", ""]),
     st.one_of(st.none(), st.integers(-1, 30), st.text(max_size=2)),
     st.one_of(st.none(), st.lists(st.one_of(st.integers(), st.lists(st.none(), max_size=3)), max_size=4)),
@@ -215,3 +216,28 @@ def test_any_tensor_is_read_or_refused(
         assert (refused.status, bool(refused.field)) == (422, True)
     else:
         assert len(found) == shape[0]
+
+
+@pytest.mark.parametrize("shape", [[10**12, 0], [1, 0]])
+def test_rows_of_no_values_are_refused_however_many(shape: list[int]) -> None:
+    with pytest.raises(RefusedError, match="expected no empty rows") as refused:
+        read_tensors([InputTensor(name="a", shape=shape, datatype="BYTES", data=[])], memoryview(b""))
+    assert refused.value.status == 422
+    none = InputTensor(name="a", shape=[0, 3], datatype="BYTES", data=[])
+    assert read_tensors([none], memoryview(b"")) == {"a": []}
+
+
+def test_a_large_call_is_read_and_scored_as_a_small_one(server: Running) -> None:
+    def asked(length: int) -> dict[str, Any]:
+        of_length = {"shape": [length], "datatype": "BYTES", "data": ["i1"] * length}
+        history = {"name": "history", "shape": [1], "datatype": "BYTES", "data": ["i2"]}
+        return {"inputs": [{"name": "candidates", **of_length}, history]}
+
+    assert len(json.dumps(asked(20_000))) > QUICK
+    small, large = (server.client.post("/v2/models/shop/infer", json=asked(n)) for n in (1, 20_000))
+    expected = small.json()["outputs"][0]["data"] * 20_000
+    assert large.json()["outputs"][0]["data"] == pytest.approx(expected, abs=1e-6)
+    wrong = asked(20_000)
+    wrong["inputs"][0]["shape"] = [3]
+    refused = server.client.post("/v2/models/shop/infer", json=wrong)
+    assert (refused.status_code, refused.json()["field"]) == (422, "candidates")

@@ -35,6 +35,8 @@ class Model:
             raise ValueError("time: found nothing")
         if any(request.user == "-2" for request in requests):
             raise RuntimeError("a defect")
+        if any(request.user == "-3" for request in requests):
+            raise _PanicError("a defect of a library")
         return [np.full(len(request.candidates), float(request.user or 0)) for request in requests]
 
 
@@ -227,3 +229,52 @@ def test_every_job_ends_and_no_steps_are_left_over(drawn: list[tuple[int, int, b
     assert sum(len(batch.jobs) for batch in seen) == taken
     for batch in seen:
         assert len(batch.jobs) == 1 or sum(one.work for one in batch.jobs) <= 10
+
+
+def test_what_fails_while_the_refused_request_is_looked_for_ends_no_thread_and_leaves_no_job() -> None:
+    with queue() as (found, model, _):
+        parts = [job(model, user).requests[0] for user in (-2, -1)]
+        both, other = Job(parts, cast(Served, model), False, time.monotonic() + WAIT), job(model, 1)
+        found.put(both)
+        found.put(other)
+        model.gate.set()
+        # Together they are refused as -1 is; the first, alone, shows the defect.
+        assert isinstance(both.scores.exception(WAIT), RuntimeError)
+        assert other.scores.result(WAIT)[0].tolist() == [1.0]
+        assert found.alive
+
+
+class _PanicError(BaseException):
+    """What a library in Rust raises."""
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("of the counters"), _PanicError("of a library")])
+def test_a_thread_outlives_whatever_is_raised(error: BaseException) -> None:
+    raised = list[bool]()
+
+    def fails_once(batch: Batch) -> None:
+        if not raised:
+            raised.append(True)
+            raise error
+
+    model = Model()
+    model.gate.set()
+    found = ScoringQueue(1, 100, 10, fails_once)
+    for user in (1, 2):
+        one = job(model, user)
+        found.put(one)
+        assert one.scores.result(WAIT)[0].tolist() == [user]
+    assert (raised, found.alive) == ([True], True)
+    found.close()
+
+
+def test_a_panic_while_scoring_is_told_to_each_job() -> None:
+    with queue() as (found, model, _):
+        jobs = [job(model, 1), job(model, -3)]
+        for one in jobs:
+            found.put(one)
+        model.gate.set()
+        assert all(isinstance(one.scores.exception(WAIT), RuntimeError) for one in jobs)
+        after = job(model, 4)
+        found.put(after)
+        assert after.scores.result(WAIT)[0].tolist() == [4.0]

@@ -1,7 +1,9 @@
 """Histories from the store: what was observed is scored as if the request had brought it along."""
 
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from dien.run import Run
 from dien.serving import Scorer
 from dien.serving.http.options import ServerOptions
 from dien.serving.http.service import Service
+from dien.serving.http.users import UNKNOWN
 
 FEATURES = ("action", "dwell", "labels")
 
@@ -68,7 +71,7 @@ def test_of_a_list_some_bring_their_history_and_some_have_it_from_the_store(
     observe(server, [{"user": "here", "behaviours": [{"item": "i3", "time": 5}]}])
     own = {"candidates": ["i1"], "history": ["i2"], "times": [5], "time": 9}
     answers = server.score([own, {"user": "here", "candidates": ["i1"], "time": 9}, own]).json()
-    assert answers[0] == answers[2]
+    assert answers[0]["scores"] == pytest.approx(answers[2]["scores"], abs=1e-6)
     expected = rich_scorer.score("here", ["i3"], ["i1"], times=[5], time=9)
     assert answers[1]["scores"] == pytest.approx(expected.tolist(), abs=1e-6)
 
@@ -134,8 +137,8 @@ def test_a_token_is_needed_to_observe(server: Running) -> None:
     assert users._store.read(["nobody"], 5) == [[]]
 
 
-def test_a_store_that_fails_is_said_with_503_and_requests_with_histories_go_on(
-    server: Running, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_fails_is_said_with_503_and_the_log_has_the_reason(
+    server: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     users = server.service.users
     assert users is not None
@@ -152,7 +155,10 @@ def test_a_store_that_fails_is_said_with_503_and_requests_with_histories_go_on(
     )
     for answer in answers:
         assert answer.status_code == 503
-        assert "gone" in answer.json()["error"]
+        assert "the server's log says why" in answer.json()["error"]
+        assert "gone" not in answer.text
+    assert caplog.text.count("memory: gone") >= 3
+    assert [UNKNOWN in answer.text for answer in answers] == [False, True, True]
     assert server.score({"candidates": ["i1"], "history": []}).status_code == 200
 
 
@@ -164,8 +170,68 @@ def test_a_store_that_hangs_is_waited_for_until_the_deadline(
     monkeypatch.setattr(users._store, "read", lambda *arguments: time.sleep(1))
     asked = {"user": "u1", "candidates": ["i1"]}
     assert server.score(asked, **{"X-Deadline-Ms": "20"}).status_code == 504
-    monkeypatch.setattr("dien.serving.http.users.MOST_WAITING", 0)
+    monkeypatch.setattr(users.reads, "_most", 0)
     assert server.score(asked).status_code == 429
+    assert observe(server, {"user": "u1", "behaviours": []}).status_code == 200  # writes wait by themselves
+
+
+def test_a_write_that_hangs_is_waited_for_until_the_deadline_and_may_have_been_made(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = server.service.users
+    assert users is not None
+    gate, append = threading.Event(), users._store.append
+
+    def held(*arguments: Any) -> Any:
+        assert gate.wait(30)
+        return append(*arguments)
+
+    monkeypatch.setattr(users._store, "append", held)
+    body = {"user": "late", "behaviours": [{"item": "i1", "event": "e"}]}
+    headers = {"Authorization": "Bearer seen", "X-Deadline-Ms": "500"}
+    answer = server.client.post("/observe", json=body, headers=headers)
+    gate.set()
+    assert answer.status_code == 503
+    assert UNKNOWN in answer.json()["error"]
+    assert observe(server, body).status_code == 200  # the same again is safe: it has the id of an event
+    assert len(users._store.read(["late"], 5)[0]) == 1
+
+
+def test_a_user_whom_a_list_names_many_times_is_read_once(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = server.service.users
+    assert users is not None
+    observe(server, {"user": "often", "behaviours": [{"item": "i3", "time": 5}]})
+    read, asked_for = users._store.read, list[Any]()
+
+    def noted(of: Any, most: int) -> Any:
+        asked_for.append(list(of))
+        return read(of, most)
+
+    monkeypatch.setattr(users._store, "read", noted)
+    asked = {"user": "often", "candidates": ["i1"], "time": 9}
+    answers = server.score([asked, {**asked, "user": "other"}, asked]).json()
+    assert asked_for == [["often", "other"]]
+    first, other, last = (answer["scores"] for answer in answers)
+    assert first == pytest.approx(last, abs=1e-6)
+    assert first != pytest.approx(other, abs=1e-6)
+
+
+def test_more_histories_than_a_call_may_have_are_refused_before_any_is_read(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = server.service.users
+    assert users is not None
+    longest = server.service.model.scorer.run.config.model.longest_history
+    options = replace(server.service.options, largest=3 * longest)
+    monkeypatch.setattr(server.service, "options", options)
+    asked = {"user": "u", "candidates": ["i1"]}
+    assert server.score([asked] * 3).status_code == 200
+    monkeypatch.setattr(users._store, "read", None)
+    answer = server.score([asked] * 4)
+    assert (answer.status_code, answer.json()["field"]) == (413, "history")
+    assert f"{3 * longest} behaviours" in answer.json()["error"]
 
 
 def test_without_a_store_nothing_is_observed(rich_run: Run) -> None:

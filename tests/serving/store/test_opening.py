@@ -58,6 +58,7 @@ def test_a_library_that_is_missing_is_named_with_what_installs_it(
         ("redis://me:secret@host/0", "redis://host/0"),
         ("valkeys://:s@cr@t@host/0?socket_timeout=1", "valkeys://host/0?socket_timeout=1"),
         ("redis://host/0?password=secret&username=me&db=1", "redis://host/0?password=...&username=...&db=1"),
+        ("redis://me:sec/r@et@host/0", "redis://host/0"),
         ("lmdb:a@b/c", "lmdb:a@b/c"),
     ],
 )

@@ -39,7 +39,7 @@ from dien.serving.http.messages import (
 from dien.serving.http.parsing import ParsedRequest, may_refuse
 from dien.serving.http.queue import Job
 from dien.serving.http.refusals import RefusedError
-from dien.serving.http.service import Service
+from dien.serving.http.service import QUICK, Service
 from dien.serving.http.users import observed
 from dien.serving.store import Appended
 
@@ -97,11 +97,11 @@ async def score(
     if not asked:
         return []
     job = await scored(
-        asked,
+        lambda: asked,
         service,
         service.model,
         several=several,
-        size=len(await request.body()),
+        large=len(await request.body()) > QUICK,
         deadline=deadline,
         urgency=urgency_of(priority),
     )
@@ -116,13 +116,18 @@ ObserveBody = ObserveRequest | list[ObserveRequest]
     "/observe",
     status_code=200,
     opt={"decoder": msgspec.json.Decoder(ObserveBody)},
-    responses=may_refuse(400, 401, 404, 413, 422, 429, 503),
+    responses=may_refuse(400, 401, 404, 413, 422, 429, 503, 504),
 )
 async def observe(
-    request: ParsedRequest, data: JSONBody[ObserveBody], state: Shared, authorization: Authorization = None
+    request: ParsedRequest,
+    data: JSONBody[ObserveBody],
+    state: Shared,
+    deadline_ms: Deadline = None,
+    authorization: Authorization = None,
 ) -> Appended:
     """Add what users have done to the store; of a list, users before a refusal may have theirs."""
     service: Service = state["service"]
+    deadline = deadline_of(deadline_ms, service)
     if (token := service.options.observe_token) is not None:
         expect_token(authorization, token)
     if service.users is None:
@@ -131,10 +136,11 @@ async def observe(
     several, model = isinstance(data, list), service.model
     given = list(enumerate(data if isinstance(data, list) else [data]))
     found = await service.aside(
-        len(await request.body()),
         lambda: [observed(one, model, f"[{place}]" if several else "") for place, one in given],
+        large=len(await request.body()) > QUICK,
+        deadline=deadline,
     )
-    return await service.users.observe(found)
+    return await service.users.observe(found, deadline)
 
 
 @post(
@@ -165,8 +171,9 @@ async def health(state: Shared) -> State:
 
 @get("/ready", responses=may_refuse(503))
 async def ready(state: Shared) -> State:
-    """Tell whether requests are taken."""
+    """Tell whether requests are taken, and the threads that score them work."""
     service: Service = state["service"]
+    service.expect_alive()
     service.expect_open()
     return State("ok")
 

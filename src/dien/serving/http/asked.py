@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dien.serving.http.messages import ScoreRequest
 from dien.serving.http.queue import Job
@@ -10,27 +10,31 @@ from dien.serving.http.refusals import RefusedError
 from dien.serving.http.served import Served
 from dien.serving.http.service import Service
 from dien.serving.http.users import from_store
-from dien.serving.request import Request
+from dien.serving.request import CheckedRequest, RawId
+from dien.serving.store import Behaviour
+
+MOST = 1000
+"""Requests that one call may have; each costs something even where it has next to no steps."""
 
 
 async def scored(
-    asked: Sequence[ScoreRequest],
+    read: Callable[[], Sequence[ScoreRequest]],
     service: Service,
     model: Served,
     *,
     several: bool,
-    size: int,
+    large: bool,
     deadline: float,
     urgency: int,
 ) -> Job:
     """Score the requests of one call.
 
     Args:
-        asked: one or more.
+        read: gives what is asked, one request or more.
         service: that scores.
         model: to score with.
         several: whether the call has a list of them, so that a refusal says which.
-        size: bytes of the call.
+        large: whether reading and checking them may take milliseconds.
         deadline: when nobody waits any longer, by ``time.monotonic``.
         urgency: 0 first, 7 last.
 
@@ -38,32 +42,66 @@ async def scored(
         RefusedError: with its status.
     """
     service.expect_open()
-    conversions = asked[0].conversions
-    if any(one.conversions != conversions for one in asked):
-        raise RefusedError(422, "found both, expected the same in each request of a list", "conversions")
-    requests = await _with_histories(asked, service, model, deadline, several)
-    checked = await service.aside(size, lambda: model.check(requests, several))
+
+    def begin() -> tuple[Sequence[ScoreRequest], list[CheckedRequest] | None]:
+        asked = read()
+        if not _lacking(asked, service, model, several):
+            return asked, _checked(asked, {}, model, several)
+        return asked, None
+
+    asked, checked = await service.aside(begin, large=large, deadline=deadline)
+    if checked is None:
+        assert service.users is not None  # else it was refused
+        # Each user once: a list may name one many times.
+        users = list(dict.fromkeys(one.user for one in asked if one.history is None and one.user is not None))
+        found = await service.users.histories(users, model, deadline)
+        stored = dict(zip(users, found, strict=True))
+        checked = await service.aside(
+            lambda: _checked(asked, stored, model, several), large=True, deadline=deadline
+        )
     return await service.score(
-        checked, model=model, conversions=conversions, deadline=deadline, urgency=urgency
+        checked, model=model, conversions=asked[0].conversions, deadline=deadline, urgency=urgency
     )
 
 
-async def _with_histories(
-    asked: Sequence[ScoreRequest], service: Service, model: Served, deadline: float, several: bool
-) -> list[Request]:
-    """Give each request its history: its own, or that of its user in the store."""
+def _lacking(asked: Sequence[ScoreRequest], service: Service, model: Served, several: bool) -> list[int]:
+    """Say which requests get their history from the store, before anything is read there.
+
+    Raises:
+        RefusedError: 413 where that may be too much, or 422.
+    """
+    if len(asked) > MOST:
+        raise RefusedError(413, f"found {len(asked)} requests, expected {MOST} at most in one call")
+    if any(one.conversions != asked[0].conversions for one in asked):
+        raise RefusedError(422, "found both, expected the same in each request of a list", "conversions")
     lacking = [place for place, one in enumerate(asked) if one.history is None]
     for place in lacking:
         _expect_no_history(asked[place], service, f"[{place}]." if several else "")
-    stored = {}
-    if lacking and service.users is not None:
-        users = [user for place in lacking if (user := asked[place].user) is not None]
-        found = await service.users.histories(users, model, deadline)
-        stored = dict(zip(lacking, found, strict=True))
-    return [
-        from_store(one, stored[place], model) if one.history is None else one.with_history(one.history)
-        for place, one in enumerate(asked)
+    longest, largest = model.scorer.run.config.model.longest_history, service.options.largest
+    if len(lacking) * longest > largest:
+        raise RefusedError(
+            413,
+            f"found {len(lacking)} histories of up to {longest} behaviours to read from the store, expected "
+            f"{largest} behaviours at most together; ask for fewer in one call",
+            "history",
+        )
+    return lacking
+
+
+def _checked(
+    asked: Sequence[ScoreRequest],
+    stored: Mapping[RawId, Sequence[Behaviour]],
+    model: Served,
+    several: bool,
+) -> list[CheckedRequest]:
+    """Give each request its history, its own or that of its user in the store, and check it."""
+    requests = [
+        one.with_history(one.history)
+        if one.history is not None
+        else from_store(one, stored[one.user] if one.user is not None else (), model)
+        for one in asked
     ]
+    return model.check(requests, several)
 
 
 def _expect_no_history(asked: ScoreRequest, service: Service, place: str) -> None:

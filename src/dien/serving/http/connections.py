@@ -22,7 +22,7 @@ class ClientTimeouts:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._since: dict[Any, tuple[object, float]] = {}
+        self._since: dict[Any, tuple[tuple[str, object], float]] = {}
 
     def look(self, state: ServerState, now: float) -> int:
         """Close what has waited too long.
@@ -40,8 +40,9 @@ class ClientTimeouts:
             waits = _waits_for(connection)
             if waits is None:
                 continue
-            known, since = before.get(connection, (None, now))
-            if known != waits:
+            what, cycle = waits
+            (known, of_cycle), since = before.get(connection, (("", None), now))
+            if known != what or of_cycle is not cycle:
                 since = now
             if now - since >= self._seconds:
                 connection.transport.abort()
@@ -51,13 +52,16 @@ class ClientTimeouts:
         return closed
 
 
-def _waits_for(connection: Any) -> object:
-    """Say what a connection waits for its client to do, equal as long as it is the same; None for nothing."""
+def _waits_for(connection: Any) -> tuple[str, object] | None:
+    """Say what a connection waits for its client to do, and in which exchange; None for nothing.
+
+    The exchange is kept as long as it is compared: of one that is gone, another may have the ``id``.
+    """
     cycle = connection.cycle
     if cycle is None or cycle.response_complete:
-        return "request", id(cycle)
+        return "request", cycle
     if cycle.more_body and not cycle.response_started:
-        return "body", id(cycle)
+        return "body", cycle
     if connection.flow.write_paused or cycle.more_body:
-        return "read", id(cycle)
+        return "read", cycle
     return None

@@ -22,7 +22,7 @@ from dien.serving.http.messages import ScoreRequest, State
 from dien.serving.http.parsing import ParsedRequest, length_of_json, may_refuse
 from dien.serving.http.refusals import RefusedError, not_as_expected
 from dien.serving.http.served import Served
-from dien.serving.http.service import Service
+from dien.serving.http.service import QUICK, Service
 from dien.serving.http.tensors import InputTensor, OutputTensor, read_tensors, write_tensor
 
 LENGTH = "Inference-Header-Content-Length"
@@ -138,8 +138,9 @@ async def live(state: Shared) -> State:
 
 @get("/v2/health/ready", responses=may_refuse(503))
 async def server_ready(state: Shared) -> State:
-    """Tell whether requests are taken."""
+    """Tell whether requests are taken, and the threads that score them work."""
     service: Service = state["service"]
+    service.expect_alive()
     service.expect_open()
     return State("ok")
 
@@ -152,6 +153,7 @@ async def model_ready(request: ParsedRequest, state: Shared, name: FromPath[str]
     """Tell whether requests to a model are taken."""
     service: Service = state["service"]
     _model(service, name, request)
+    service.expect_alive()
     service.expect_open()
     return State("ok")
 
@@ -192,16 +194,16 @@ async def infer(
     began = time.monotonic()
     model = _model(service, name, request)
     body = await request.body()
-    tensors = read_tensors(data.inputs, memoryview(body)[length_of_json(length, LENGTH, len(body)) :])
+    binary = memoryview(body)[length_of_json(length, LENGTH, len(body)) :]
     wanted = {one.name: one.parameters for one in data.outputs} or {SCORES: {}}
     if unknown := wanted.keys() - {SCORES, CONVERSIONS}:
         raise RefusedError(422, f"found {min(unknown)}, expected {SCORES} or {CONVERSIONS}", "outputs")
     job = await scored(
-        [_request(tensors, model, CONVERSIONS in wanted)],
+        lambda: [_request(read_tensors(data.inputs, binary), model, CONVERSIONS in wanted)],
         service,
         model,
         several=False,
-        size=len(body),
+        large=len(body) > QUICK,
         deadline=_deadline(data.parameters, service, began),
         urgency=_urgency(data.parameters),
     )

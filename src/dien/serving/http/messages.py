@@ -133,7 +133,7 @@ class ModelAnswer(msgspec.Struct, frozen=True):
     Attributes:
         name: as the paths of the Open Inference Protocol have it.
         version: of its weights and configuration; the same run has the same on every machine.
-        run: its folder.
+        run: name of its folder.
         model: kind of the model, as ``dien``.
         loaded: when this process loaded it, seconds since 1970.
         context: its context features.

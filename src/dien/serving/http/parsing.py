@@ -52,9 +52,9 @@ _REFUSED = {
     409: "Another reload is under way.",
     413: "The body or the call is too large.",
     422: "The body or a header is not what is expected; the field says where.",
-    429: "The queue is full.",
-    503: "The server ends.",
-    504: "Not scored before its deadline.",
+    429: "The queue is full, or too many calls wait.",
+    503: "The server ends, or its store cannot be used.",
+    504: "Not done before its deadline.",
 }
 
 

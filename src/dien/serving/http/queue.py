@@ -7,6 +7,7 @@ their number would bound nothing.
 from __future__ import annotations
 
 import heapq
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from dien.serving.http.refusals import RefusedError, of_scorer
 from dien.serving.http.served import Served
 from dien.serving.request import CheckedRequest
 
+logger = logging.getLogger(__name__)
 Scores = list[NDArray[np.float64]]
 """Of each request of a job, as :meth:`dien.Scorer.score_many` gives it."""
 
@@ -193,8 +195,12 @@ class ScoringQueue:
             began = time.monotonic()
             for job in jobs:
                 job.began = began
-            _score(jobs)
-            self._measured(Batch(jobs, time.monotonic() - began))
+            try:
+                _score(jobs)
+                self._measured(Batch(jobs, time.monotonic() - began))
+            except BaseException as error:  # a thread that ends scores nothing ever after
+                logger.error("scoring failed", exc_info=error)
+                _fail(jobs, error)
             del jobs  # a model that was replaced is not kept until the next request
 
     def _batches(self) -> Iterator[list[Job]]:
@@ -240,15 +246,24 @@ class ScoringQueue:
 
 def late() -> RefusedError:
     """Make the refusal of a request past its deadline."""
-    return RefusedError(504, "not scored before its deadline; give it more time, or ask less", retry=True)
+    return RefusedError(504, "not done before its deadline; give it more time, or ask less", retry=True)
 
 
 def _full() -> RefusedError:
     return RefusedError(429, "the queue is full; ask again later, or another server", retry=True)
 
 
+def _fail(jobs: Sequence[Job], error: BaseException) -> None:
+    """Tell all who still wait that their jobs have failed."""
+    if not isinstance(error, Exception):  # as a panic of Rust, which no handler of requests expects
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    for job in jobs:
+        if not job.scores.done():
+            job.scores.set_exception(error)
+
+
 def _score(jobs: Sequence[Job]) -> None:
-    """Score jobs together; one that is refused does not spoil the others."""
+    """Score jobs together; one that is refused or fails does not spoil the others."""
     requests = [request for job in jobs for request in job.requests]
     model, conversions = jobs[0].model, jobs[0].conversions
     try:
@@ -257,10 +272,11 @@ def _score(jobs: Sequence[Job]) -> None:
         if len(jobs) > 1:
             for job in jobs:
                 _score([job])
-        elif isinstance(error, ValueError):
-            jobs[0].scores.set_exception(_named(jobs[0], error))
-        else:
-            jobs[0].scores.set_exception(error)
+            return
+        try:
+            _fail(jobs, _named(jobs[0], error) if isinstance(error, ValueError) else error)
+        except Exception as another:  # found while looking for the request that is refused
+            _fail(jobs, another)
         return
     ended = time.monotonic()
     first = 0

@@ -82,7 +82,7 @@ class Served:
         return ModelAnswer(
             name=self.name,
             version=self.version,
-            run=str(run.path),
+            run=run.path.name,  # where it is on this machine is not for clients
             model=run.config.model.name,
             loaded=self.loaded,
             context=[field.name for field in fields.context],

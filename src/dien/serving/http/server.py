@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -104,7 +104,8 @@ class DienServer(uvicorn.Server):
     def stop(self) -> None:
         """End: refuse new requests, answer those in flight, then go. From any thread."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._drain)
+        with suppress(RuntimeError):  # it has ended
+            self._loop.call_soon_threadsafe(self._drain)
 
     def reload(self) -> None:
         """Load the run again, as SIGHUP does. From any thread."""

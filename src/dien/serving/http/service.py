@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from dien.serving.http.bounded import BoundedThreads, LateError
 from dien.serving.http.metrics import ServerMetrics
 from dien.serving.http.options import ServerOptions
 from dien.serving.http.queue import Job, ScoringQueue, late
@@ -21,6 +22,8 @@ from dien.serving.store import open_store
 Found = TypeVar("Found")
 QUICK = 1 << 16
 """Bytes of a call that are checked at once; for more, which take milliseconds, all others would wait."""
+MOST_CHECKED = 256
+"""Calls that may wait to be checked in a thread: each keeps its body in memory."""
 
 
 class Service:
@@ -35,6 +38,7 @@ class Service:
         model: that answers now.
         draining: whether the server is to end, and takes no more requests.
         metrics: what is counted.
+        checking: thread that checks large calls.
         users: their behaviours; None where there is no store.
 
     Raises:
@@ -54,7 +58,9 @@ class Service:
         self.metrics = ServerMetrics(lambda: self.queue.waiting)
         self.queue = ScoringQueue(options.threads, options.queue, options.together, self.metrics.scored)
         self.metrics.reloaded(self.model)
-        self._checking = ThreadPoolExecutor(1, "checking")
+        self.checking = BoundedThreads(
+            1, "checking", MOST_CHECKED, "too many large calls wait to be checked; ask again later"
+        )
         self._loading = ThreadPoolExecutor(1, "loading")
         self._reload = asyncio.Lock()
 
@@ -76,16 +82,23 @@ class Service:
         if self.draining:
             raise RefusedError(503, "the server ends; ask another one", retry=True)
 
-    async def aside(self, size: int, call: Callable[[], Found]) -> Found:
-        """Check what came in a body: at once where it is small, else in a thread, so that others go on.
+    async def aside(self, call: Callable[[], Found], *, large: bool, deadline: float) -> Found:
+        """Check a call: at once where it is small, else in a thread, so that others go on.
 
         Args:
-            size: bytes of the body.
             call: what checks it.
+            large: whether that may take milliseconds.
+            deadline: when nobody waits any longer, by ``time.monotonic``.
+
+        Raises:
+            RefusedError: 429 or 504, or as the call.
         """
-        if size <= QUICK:
+        if not large:
             return call()
-        return await asyncio.get_running_loop().run_in_executor(self._checking, call)
+        try:
+            return await self.checking.run(call, deadline)
+        except LateError:
+            raise late() from None
 
     async def score(
         self,
@@ -172,5 +185,5 @@ class Service:
         self.queue.close()
         if self.users is not None:
             self.users.close()
-        self._checking.shutdown()
+        self.checking.close()
         self._loading.shutdown()

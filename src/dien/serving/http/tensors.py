@@ -91,6 +91,8 @@ def read_tensors(tensors: Sequence[InputTensor], binary: memoryview) -> dict[str
             raise RefusedError(422, f"found {len(values)} values, expected the shape {tensor.shape}", name)
         if len(tensor.shape) == 2:
             rows, width = tensor.shape
+            if rows and not width:  # no values, however many rows: a few bytes would take all memory
+                raise RefusedError(422, f"found the shape {tensor.shape}, expected no empty rows", name)
             values = [values[row * width : (row + 1) * width] for row in range(rows)]
         found[name] = values
     if len(binary):

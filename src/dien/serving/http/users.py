@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from dien.errors import StoreError
+from dien.serving.http.bounded import BoundedThreads, LateError
 from dien.serving.http.messages import ObserveRequest, ScoreRequest
 from dien.serving.http.queue import late
 from dien.serving.http.refusals import RefusedError, of_scorer
@@ -16,11 +16,14 @@ from dien.serving.http.served import Served
 from dien.serving.request import RawId, Request
 from dien.serving.store import Appended, Behaviour, BehaviourStore
 
+logger = logging.getLogger(__name__)
 Found = TypeVar("Found")
 READERS, WRITERS = 4, 16
 """Threads that wait for the store: writers for a disk, which takes milliseconds, and many at once."""
 MOST_WAITING = 1000
-"""Calls that may wait for the store; for one that hangs, more would wait without end."""
+"""Reads that may wait for the store, and writes; for one that hangs, more would wait without end."""
+UNKNOWN = "whether this was written is not known: send it again, by ids of events"
+"""What a client is told of a write that may have been made."""
 
 
 class Users:
@@ -28,12 +31,17 @@ class Users:
 
     Args:
         store: that has them; it is closed with this.
+
+    Attributes:
+        reads: threads that read; those that write are others, so that neither keeps the other waiting.
+        writes: threads that write.
     """
 
     def __init__(self, store: BehaviourStore) -> None:
         self._store = store
-        self._readers, self._writers = ThreadPoolExecutor(READERS, "reading"), ThreadPoolExecutor(WRITERS)
-        self._waiting = 0
+        full = "too many calls wait for the store; ask again later"
+        self.reads = BoundedThreads(READERS, "reading", MOST_WAITING, full)
+        self.writes = BoundedThreads(WRITERS, "writing", MOST_WAITING, full)
 
     async def histories(
         self, users: Sequence[RawId], model: Served, deadline: float
@@ -44,46 +52,65 @@ class Users:
             RefusedError: 429, 503 where the store cannot be used, or 504.
         """
         most = model.scorer.run.config.model.longest_history
-        reading = self._in(self._readers, lambda: self._store.read(users, most))
         try:
-            return await asyncio.wait_for(reading, deadline - time.monotonic())
-        except asyncio.TimeoutError:
+            return await _in(self.reads, lambda: self._store.read(users, most), deadline)
+        except LateError:
             raise late() from None
 
-    async def observe(self, observed: Sequence[tuple[RawId, Sequence[Behaviour]]]) -> Appended:
+    async def observe(
+        self, observed: Sequence[tuple[RawId, Sequence[Behaviour]]], deadline: float
+    ) -> Appended:
         """Add behaviours of users, which are checked.
 
         Raises:
-            RefusedError: 422, 429, or 503 where the store cannot be used.
+            RefusedError: 422, 429, 504 where nothing was written before the deadline, or 503 where the store
+                cannot be used, or does not say in time that it has them.
         """
-        if len(observed) == 1:
-            user, behaviours = observed[0]
-            return await self._in(self._writers, lambda: self._store.append(user, behaviours))
-        return await self._in(self._writers, lambda: self._store.append_many(observed))
+
+        def append() -> Appended:
+            if len(observed) == 1:
+                return self._store.append(*observed[0])
+            return self._store.append_many(observed)
+
+        try:
+            return await _in(self.writes, append, deadline, UNKNOWN)
+        except LateError as error:
+            if not error.begun:
+                raise late() from None
+            text = f"the store of behaviours did not answer before the deadline; {UNKNOWN}"
+            raise RefusedError(503, text, retry=True) from None
 
     def close(self) -> None:
         """End what was begun, and close the store."""
-        self._readers.shutdown()
-        self._writers.shutdown()
+        self.reads.close()
+        self.writes.close()
         self._store.close()
 
-    async def _in(self, threads: ThreadPoolExecutor, call: Callable[[], Found]) -> Found:
-        if self._waiting >= MOST_WAITING:
-            raise RefusedError(429, "too many calls wait for the store; ask again later", retry=True)
-        self._waiting += 1
-        future = threads.submit(call)
-        loop = asyncio.get_running_loop()
-        # Counted until the call ends, not until nobody waits for it: it has its thread until then.
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
-        try:
-            return await asyncio.wrap_future(future)
-        except StoreError as error:
-            raise RefusedError(503, f"the store of behaviours: {error}", retry=True) from error
-        except ValueError as error:
-            raise of_scorer(error) from None
 
-    def _ended(self) -> None:
-        self._waiting -= 1
+async def _in(
+    threads: BoundedThreads, call: Callable[[], Found], deadline: float, besides: str = ""
+) -> Found:
+    """Ask the store in a thread.
+
+    Args:
+        threads: one of them does it.
+        call: asks the store.
+        deadline: when nobody waits any longer, by ``time.monotonic``.
+        besides: what a client is told besides where the store cannot be used.
+
+    Raises:
+        RefusedError: 422, 429, or 503.
+        LateError: it is past its deadline.
+    """
+    try:
+        return await threads.run(call, deadline)
+    except StoreError as error:
+        # The error names hosts and folders, which are for the log and not for clients.
+        logger.error("the store of behaviours: %s", error)
+        text = "the store of behaviours cannot be used; the server's log says why"
+        raise RefusedError(503, f"{text}; {besides}" if besides else text, retry=True) from error
+    except ValueError as error:
+        raise of_scorer(error) from None
 
 
 def from_store(asked: ScoreRequest, behaviours: Sequence[Behaviour], model: Served) -> Request:
