@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_it_reloads_on_sighup_and_ends_with_0_on_sigterm_when_all_are_answered(
 ) -> None:
     served = tmp_path / "run"
     served.symlink_to(rich_run.path)
-    patient = ["--deadline-ms", "60000"]
+    patient = ["--deadline-ms", "100000", "--largest", "10000000", "--queue", "100000000", "--drain", "100"]
     with process(served, *patient) as (found, url), httpx.Client(base_url=url, timeout=30) as client:
         assert found.stderr is not None
         assert client.post("/score", json=ASKED).status_code == 200
@@ -66,11 +67,12 @@ def test_it_reloads_on_sighup_and_ends_with_0_on_sigterm_when_all_are_answered(
         assert client.post("/score", json=ASKED).status_code == 200
 
         answers = list[httpx.Response]()
-        large = [ASKED | {"candidates": ["1"] * 100, "history": ["2"] * 12, "times": [1] * 12}] * 200
+        # Each takes seconds, so that none is answered before all have come.
+        large = [ASKED | {"candidates": ["1"] * 1600, "history": ["2"] * 12, "times": [1] * 12}] * 200
         threads = [threading.Thread(target=lambda: answers.append(ask(url, large))) for _ in range(3)]
         for thread in threads:
             thread.start()
-        until_waiting(client, 2 * 200 * 100 * 13)
+        until_waiting(client, 2 * 200 * 1600 * 13)
         found.send_signal(signal.SIGTERM)
         for thread in threads:
             thread.join()
@@ -79,12 +81,13 @@ def test_it_reloads_on_sighup_and_ends_with_0_on_sigterm_when_all_are_answered(
 
 
 def ask(url: str, body: Any) -> httpx.Response:
-    return httpx.post(f"{url}/score", json=body, timeout=60)
+    return httpx.post(f"{url}/score", json=body, timeout=100)
 
 
 def until_waiting(client: httpx.Client, steps: int) -> None:
     """Wait until so many steps are in the queue; one thread scores what came before."""
     for _ in range(3000):
+        time.sleep(0.01)
         found = re.search(r"^dien_queue_steps (.*)$", client.get("/metrics").text, re.MULTILINE)
         assert found is not None
         if float(found[1]) >= steps:

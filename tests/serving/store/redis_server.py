@@ -14,6 +14,10 @@ import pytest
 BINARY = shutil.which("valkey-server") or shutil.which("redis-server")
 
 
+class EndedError(Exception):
+    """The server has ended by itself."""
+
+
 class RedisServer:
     """A server on this machine alone, ended when its block ends.
 
@@ -26,14 +30,23 @@ class RedisServer:
         if BINARY is None:
             pytest.skip("neither valkey-server nor redis-server is installed (apt-get install redis-server)")
         self._folder, self._options = folder, options
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> RedisServer:
-        self.start()
-        return self
+        for _ in range(10):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.port = free.getsockname()[1]
+            try:
+                self.start()
+            except EndedError:  # another process has taken the port meanwhile
+                continue
+            return self
+        raise AssertionError("the server does not start")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -41,14 +54,19 @@ class RedisServer:
         self.kill()
 
     def start(self) -> None:
-        """Start it, on the port it had; returns when it answers."""
+        """Start it, on the port it had; returns when it answers.
+
+        Raises:
+            EndedError: it has ended.
+        """
         import valkey
 
         where = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder), "--save", ""]
         assert BINARY is not None
         self._process = subprocess.Popen([BINARY, *where, *self._options], stdout=subprocess.DEVNULL)
         for _ in range(500):
-            assert self._process.poll() is None, "the server has ended"
+            if self._process.poll() is not None:
+                raise EndedError
             try:
                 valkey.Valkey(port=self.port).ping()
                 return

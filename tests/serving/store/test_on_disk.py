@@ -152,9 +152,24 @@ def test_what_is_not_synced_at_each_commit_is_synced_soon(
 ) -> None:
     monkeypatch.setattr("dien.serving.store.group_commit._SECONDS", 0.01)
     with closing(open_store(f"{store}?durability=process")) as opened:
-        opened.append("u", [Behaviour("x")])
-        for _ in range(1000):
-            if opened._writer._unsynced_since is None:  # type: ignore[attr-defined]
-                break
-            time.sleep(0.01)
-        assert opened._writer._unsynced_since is None  # type: ignore[attr-defined]
+        writer, synced = opened._writer, list[tuple[int, bool]]()  # type: ignore[attr-defined]
+
+        class Watched:
+            """The folder of LMDB, with a note of each sync: of which change, and whether by force."""
+
+            def __init__(self, environment: lmdb.Environment) -> None:
+                self.begin, self._environment = environment.begin, environment
+
+            def sync(self, force: bool) -> None:
+                self._environment.sync(force)
+                synced.append((self._environment.info()["last_txnid"], force))
+
+        before = writer._environment.info()["last_txnid"]
+        writer._environment = Watched(writer._environment)
+        for number in range(1, 3):
+            opened.append("u", [Behaviour("x")])
+            for _ in range(1000):
+                if len(synced) == number:
+                    break
+                time.sleep(0.01)
+            assert synced[number - 1 :] == [(before + number, True)]
