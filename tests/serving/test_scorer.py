@@ -1,7 +1,9 @@
 """Scorer: raw ids in, probabilities out."""
 
+import json
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dien.data.batch import Batch
 from dien.data.batches import Batches
 from dien.data.dataset import Dataset
 from dien.errors import RunError
+from dien.models import Model, Prediction
 from dien.run import Run
-from dien.serving import Scorer, score_file
+from dien.serving import Scorer, score_file, score_split
+from dien.threads import _libraries
 from dien.training import evaluate
 
 
@@ -256,3 +261,52 @@ def test_a_base_rate_for_a_run_without_a_calibration_is_refused(small_run: Run, 
         Scorer.load(run, base_rate=0.1)
     with pytest.raises(ValueError, match=r"base_rate is 1\.5, expected a share"):
         Scorer(small_run, base_rate=1.5)
+
+
+@pytest.fixture
+def threads(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
+    """How many threads calls of the model had, where torch has three."""
+    if _libraries() is None:
+        pytest.skip("torch runs on an OpenMP library that is not found")
+    found: set[int] = set()
+    kind = type(scorer.model)
+    forward = kind.forward
+
+    def watched(model: Model, batch: Batch) -> Prediction:
+        found.add(torch.get_num_threads())
+        return forward(model, batch)
+
+    monkeypatch.setattr(kind, "forward", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield found
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("history", "candidates", "expected"),
+    [
+        (1000, 200, 1),  # of which the model takes 12 steps
+        (0, 4000, 1),
+        (0, 4200, 3),  # 32 steps each
+        (1000, 2900, 1),
+        (1000, 3000, 3),
+    ],
+)
+def test_a_request_has_one_thread_unless_its_candidates_take_many_steps_of_the_model(
+    history: int, candidates: int, expected: int, scorer: Scorer, threads: set[int]
+) -> None:
+    scorer.score("u1", [str(i % 40) for i in range(history)], [str(i % 40) for i in range(candidates)])
+    assert threads == {expected}
+
+
+def test_a_file_and_a_split_have_all_threads_however_small(
+    scorer: Scorer, threads: set[int], tmp_path: Path
+) -> None:
+    request = {"user": "u1", "history": ["1"], "candidates": ["2"], "hour": "3"}
+    (tmp_path / "requests.jsonl").write_text(json.dumps(request) + "\n")
+    score_file(scorer, tmp_path / "requests.jsonl", tmp_path / "scores.jsonl")
+    assert threads == {3}
+    threads.clear()
+    score_split(scorer.run, tmp_path / "split.jsonl")
+    assert threads == {3}

@@ -40,6 +40,7 @@ CANDIDATES_AT_ONCE = 2048
 STEPS_OF_ONE_THREAD = 1 << 17
 """Steps that all candidates read together, up to which one thread computes them, however many torch has. It
 takes tens of milliseconds; with more threads a request waits for them, beside other processes for long."""
+STEPS_OF_A_CANDIDATE = 32  # the head costs a candidate about as much as 30 steps of its history
 
 
 class Scorer:
@@ -316,7 +317,10 @@ class Scorer:
         scores = np.empty((1 + conversions, len(candidates)))
         ageless = 0
         longest = np.minimum(lengths, model.longest_history)
-        with _threads_for(counts, longest), torch.inference_mode():
+        threads: AbstractContextManager[None] = nullcontext()
+        if result is None and _steps(counts, np.minimum(lengths, model.max_history)) <= STEPS_OF_ONE_THREAD:
+            threads = one_thread()  # a file or a split is no request: nobody waits for a part of it
+        with threads, torch.inference_mode():
             for now in candidates_at_once(counts, longest, CANDIDATES_AT_ONCE, model.max_history):
                 first, last = request[now][0], request[now][-1] + 1
                 read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
@@ -399,9 +403,9 @@ class Scorer:
         return scores if conversions else scores[0]
 
 
-def _threads_for(counts: NDArray[np.integer], lengths: NDArray[np.integer]) -> AbstractContextManager[None]:
-    """Take one thread where little is to compute: for ``R`` requests with so many candidates and steps."""
-    return one_thread() if counts @ lengths <= STEPS_OF_ONE_THREAD else nullcontext()
+def _steps(counts: NDArray[np.integer], lengths: NDArray[np.integer]) -> int:
+    """Count the steps of ``R`` requests with so many candidates, each of which reads so many behaviours."""
+    return int(counts @ (lengths + STEPS_OF_A_CANDIDATE))
 
 
 def _or_latest(times: Sequence[int | None]) -> NDArray[np.int64]:
