@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dien.layers import MLP, Affine, Dice
-from dien.layers.mlp import activation
+from dien.layers.mlp import FEW_ROWS, activation
 from tests.equations import assert_same, mlp, weights_of
 
 ACTIVATIONS = ("dice", "prelu", "relu", "sigmoid", "silu", "tanh", "none")
@@ -169,6 +169,19 @@ def test_in_training_a_batch_normalisation_standardises_for_every_activation(nam
     assert_same(network(x), standard * torch.sigmoid(standard))  # Dice starts with alpha = 0
     one = network(x[:1])
     assert torch.equal(one, network.eval()(x[:1]))
+
+
+@pytest.mark.parametrize("rows", [FEW_ROWS - 1, FEW_ROWS])
+def test_without_gradients_more_axes_and_autocast_give_what_they_give_with_them(rows: int) -> None:
+    network, x = MLP([3, 5, 4], "relu"), torch.randn(rows, 2, 3)
+    with torch.no_grad():
+        found = network(x)
+    torch.testing.assert_close(found, network(x.flatten(0, 1)).unflatten(0, (rows, 2)))
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            found = network(x[:, 0])
+        torch.testing.assert_close(found, network(x[:, 0]))
+    assert found.dtype == torch.bfloat16
 
 
 def test_dropout_happens_in_training_alone() -> None:

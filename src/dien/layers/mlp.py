@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dien.layers.bypass import bypassable
 from dien.ops import linear
+from dien.ops.dispatch import under_autocast
 from dien.ops.mlp import ACTIVATIONS, MLPTail
 
 FEW_ROWS = 64
@@ -256,7 +257,8 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``[B, widths[0]]``, returning ``[B, widths[-1]]``."""
         layers = None
-        if not torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.shape[0] >= FEW_ROWS:
+        plain = x.ndim == 2 and not under_autocast(x)  # what dien.ops multiplies is a matrix, in its own type
+        if plain and len(x) >= FEW_ROWS and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
             layers = self._plain_layers()
         if layers is None:
             out: Tensor = self.mlp_layers(x)
