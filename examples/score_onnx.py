@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import onnxruntime
 
+MOST = float(np.finfo(np.float32).max)
+
 
 class ExportedModel:
     """What dien export has written: a graph, and how raw ids become its inputs."""
@@ -25,10 +27,12 @@ class ExportedModel:
         self.said = json.loads(Path(folder, "preprocessing.json").read_text(encoding="utf-8"))
         self.session = onnxruntime.InferenceSession(Path(folder, "model.onnx"))
 
-    def score(self, user, history, candidates, context=None, behaviours=None, times=None, time=None):
+    def score(
+        self, user, history, candidates, context=None, behaviours=None, times=None, time=None, popularity=None
+    ):
         """Give the click probabilities of candidates; times are seconds since 1970, None where not known."""
         said, unknown = self.said, {}
-        times = times or [None] * len(history)
+        times = [None] * len(history) if times is None else times
 
         def rows(ids):  # items that are not known are told apart: a candidate may be in the history
             found = [(self.index(said["items"], one), self.spelt(one)) for one in ids]
@@ -46,11 +50,20 @@ class ExportedModel:
             values = (behaviours or {}).get(name, [None] * len(history))
             if feature["side"] == "context":
                 values = [(context or {}).get(name)]
-                if values == [None] and time is not None and "from_time" in feature:
+                if values[0] is None and time is not None and "from_time" in feature:
                     values = [of_clock(time, **feature["from_time"])]
             if feature.get("time_since"):
                 values = [None if time is None or one is None else time - one for one in times]
             feed[feature["input"]] = self.encoded(feature, values)
+        if "popularity" in said["inputs"]:
+            width = 4 * len(said["popularity"]) + 2
+            if np.shape(popularity) != (len(candidates), width):
+                found = "none" if popularity is None else f"the shape {np.shape(popularity)}"
+                raise ValueError(
+                    f"popularity: found {found}, expected {width} numbers for each of the "
+                    f"{len(candidates)} candidates (docs/export.md, Popularity)"
+                )
+            feed["popularity"] = np.array(popularity, np.float32)
         return self.session.run(None, {name: feed[name] for name in said["inputs"]})[0]
 
     def encoded(self, feature, values):
@@ -58,7 +71,8 @@ class ExportedModel:
         encoder, kind = feature.get("encoder", {}), feature["kind"]
         if kind == "multi":
             lists = [
-                [self.of_value(feature, one) for one in many or () if one is not None] for many in values
+                [self.of_value(feature, one) for one in (() if many is None else many) if one is not None]
+                for many in values
             ]
             longest = max(map(len, lists), default=0)
             filled = [one + [self.said["no_value"]] * (longest - len(one)) for one in lists]
@@ -67,16 +81,17 @@ class ExportedModel:
             return np.array([self.of_value(feature, value) for value in values], np.int64)
         if kind == "vector":
             missing = [np.nan] * len(encoder["mean"])
-            vectors = np.array([missing if one is None else one for one in values], np.float32)
-            vectors = vectors.reshape(-1, len(missing)).astype(np.float64)
-            return ((vectors - encoder["mean"]) / encoder["norm"]).astype(np.float32)
+            vectors = np.array([missing if one is None else one for one in values], np.float64)
+            vectors = np.clip(vectors.reshape(-1, len(missing)), -MOST, MOST)
+            vectors = vectors.astype(np.float32).astype(np.float64)  # rounded first, as in training
+            return np.clip((vectors - encoder["mean"]) / encoder["norm"], -MOST, MOST).astype(np.float32)
         numbers = np.array(values, np.float64)  # None becomes NaN
         if kind == "categorical":
             found = 1 + np.searchsorted(encoder["edges"], numbers, side="right")
             return np.where(np.isnan(numbers), 0, found).astype(np.int64)
         if encoder["log"]:
             numbers = np.sign(numbers) * np.log1p(np.abs(numbers))
-        return ((numbers - encoder["mean"]) / encoder["std"]).astype(np.float32)
+        return np.clip((numbers - encoder["mean"]) / encoder["std"], -MOST, MOST).astype(np.float32)
 
     def of_value(self, feature, value):
         """Find the index of one value."""

@@ -14,7 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.serving.export.conftest import drawn_run
 
+from dien.data.batches import columns_of
+from dien.data.changing import values_at
 from dien.data.dataset import Dataset
+from dien.data.features.encoders import Scaled
 from dien.run import Run
 from dien.serving import Scorer
 from dien.serving.export import export_run
@@ -83,6 +86,59 @@ def test_the_example_scores_any_raw_request_as_the_scorer(
 ) -> None:
     scorer, example = scored
     np.testing.assert_allclose(example.score(**request), scorer.score(**request), rtol=0, atol=1e-5)
+
+
+@given(numbers=st.lists(st.none() | st.floats(-1e300, 1e300), min_size=1))
+def test_the_example_scales_any_number_as_the_run(
+    scored: tuple[Scorer, Any], numbers: list[float | None]
+) -> None:
+    scorer, example = scored
+    found = [one for one in scorer.run.schema.features if isinstance(one.encoder, Scaled)]
+    found = [one for one in found if one.name in example.said["features"]]
+    assert {one.encoder.log for one in found} == {False, True}
+    for feature in found:
+        expected = feature.encoder.encode_values(numbers)
+        np.testing.assert_array_equal(
+            example.encoded(example.said["features"][feature.name], numbers), expected
+        )
+
+
+def test_the_example_takes_arrays_of_numpy(scored: tuple[Scorer, Any]) -> None:
+    scorer, example = scored
+    request = {
+        "user": "u1",
+        "history": np.array(["i1", "i2"]),
+        "candidates": np.array(["i2", "i3"]),
+        "times": np.array([100_000, 200_000]),
+        "time": 300_000,
+        "context": {"screen": np.array([1.0, 2.0, 3.0]), "wanted": np.array(["label1", "tag2"])},
+        "behaviours": {"dwell": np.array([1.0, 2.0]), "gaze": np.array([[1.0, 2.0], [3.0, 4.0]])},
+    }
+    np.testing.assert_allclose(example.score(**request), scorer.score(**request), rtol=0, atol=1e-5)
+
+
+def test_the_example_takes_popularity_where_the_model_reads_it_and_says_where_it_is_missing(
+    full_data: Dataset, tmp_path: Path
+) -> None:
+    run = drawn_run(tmp_path / "run", full_data, "model.popularity=true")
+    scorer, example = Scorer(run), example_of(run, tmp_path / "exported")
+    assert scorer.popularity is not None
+    request = {"user": "u1", "history": ["i1", "i2"], "candidates": ["i3", "i4", "i5"]}
+    request |= {"times": [100_000, 120_000], "time": 150_000}
+    items = scorer.catalogue.item_ids.encode_values(request["candidates"])
+    features = columns_of(values_at(run.items, items, None))
+    numbers = scorer.popularity.numbers(items, features, np.full(3, 150_000)).numpy()
+    assert numbers.std() > 0
+    listed = json.loads(json.dumps(numbers.tolist()).replace("NaN", "null"))
+    for one in (numbers, listed):
+        np.testing.assert_allclose(
+            example.score(**request, popularity=one), scorer.score(**request), rtol=0, atol=1e-5
+        )
+    width = numbers.shape[1]
+    with pytest.raises(ValueError, match=rf"popularity: found none, expected {width} .* 3 .*docs/export.md"):
+        example.score(**request)
+    with pytest.raises(ValueError, match=rf"popularity: found the shape \(2, {width}\)"):
+        example.score(**request, popularity=numbers[:2])
 
 
 def test_the_example_scores_a_trained_run_as_the_scorer(
