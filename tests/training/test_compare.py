@@ -28,12 +28,14 @@ from dien.errors import ConfigError, DataError, RunError
 from dien.lock import locked
 from dien.models import build
 from dien.packed import Packed
+from dien.reports.comparison_notes import notes
 from dien.run import Run
 from dien.training import evaluate
 from dien.training.compare import compare, compared_configs
 from dien.training.comparison import COMPARISON, Comparison, read_curves
 from dien.training.jobs import Job
 from dien.training.progress import Bar
+from dien.training.space import with_values
 from dien.training.trainer import Trainer
 
 MODELS = ["sum-pooling", "dien"]
@@ -244,7 +246,7 @@ def test_a_run_that_fails_says_why_and_stops_no_other(small_data: Dataset, tmp_p
     assert "dien  seed 0  failed: " in done.stderr
     table = (tmp_path / "out/table.md").read_text()
     assert "dien, seed 0: failed: " in table
-    assert "training.learning_rate (dien 1e+30, sum-pooling null)" in table
+    assert "training.learning_rate (dien 1e+30, sum-pooling 0.0025)" in table
     assert "No test: a paired test needs two replicates" in table
 
 
@@ -296,6 +298,25 @@ def test_a_name_that_is_no_name_of_a_folder_is_spelt_as_one(
         [small_data.path], {"a:b/c": config, "a+b": config}, tmp_path / "out", show_progress=False
     )
     assert [run.run for run in found.runs] == ["runs/a%3Ab%2Fc-0", "runs/a+b-0"]
+
+
+def test_a_batch_size_and_a_learning_rate_that_are_null_are_the_numbers_that_follow_from_the_rows(
+    small_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Job] = []
+    monkeypatch.setattr("dien.training.compare.run_all", lambda jobs, *_: started.extend(jobs))
+    configs = compared_configs(["din", "dien"])
+    numbers = {"batch_size": 128, "learning_rate": 0.0025}
+    configs["dien"] = with_values(configs["dien"], {f"training.{key}": n for key, n in numbers.items()})
+    found = compare([small_data.path], configs, tmp_path / "out", show_progress=False)
+    assert not {key for key in numbers if f"training.{key}" in "".join(notes(found))}
+    for job in started:
+        assert {key: getattr(job.config.training, key) for key in numbers} == numbers
+
+    stored = content(tmp_path / "out")  # as earlier versions wrote it
+    stored["settings"]["din"]["training"].update(dict.fromkeys(numbers))
+    (tmp_path / "out" / COMPARISON).write_text(json.dumps(stored))
+    assert compare([small_data.path], configs, tmp_path / "out", show_progress=False) == found
 
 
 def test_several_data_each_have_seeds_of_their_own(

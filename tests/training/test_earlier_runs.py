@@ -141,7 +141,7 @@ def test_stored_settings_of_any_model_mean_what_was_done_before_by_the_keys_they
     for part, key in data.draw(st.sets(st.sampled_from(known))):
         del lacking[part][key]
         expected[part][key] = BEFORE[part][key]
-    assert settings_now(lacking, "settings: ") == expected
+    assert settings_now(lacking, "settings: ").model_dump(mode="json") == expected
 
 
 class OwnConfig(ModelConfig):

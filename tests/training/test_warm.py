@@ -27,6 +27,7 @@ from dien.errors import RunError
 from dien.models import Model, build
 from dien.run import Run
 from dien.training import fit
+from dien.training.step_size import batch_size_for
 from dien.training.warm import copy_weights
 from tests.training.test_resume import assert_same, train_killed
 
@@ -220,6 +221,19 @@ def test_the_training_part_of_the_configuration_may_differ(
     )
     assert result.epochs == 2
     assert (tmp_path / "run/model.safetensors").read_bytes() != (warm / "model.safetensors").read_bytes()
+
+
+def test_the_size_of_a_batch_follows_from_the_rows_that_are_trained_on(
+    run: Run, early: Dataset, grown: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dien.training.step_size.STEPS_AN_EPOCH", 8)
+    offsets = grown.splits["train"].offsets
+    later = batch_size_for(int(np.diff(offsets)[later_rows(early, grown)].sum()))
+    assert later != batch_size_for(int(offsets[-1]))
+    config, out = config_of("training.batch_size=null"), tmp_path / "run"
+    result = fit(grown, config, out, start_from=run, show_progress=False)
+    assert Run.open(out).config.training.batch_size == later
+    assert fit(grown, config, out, resume=True, show_progress=False) == result
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

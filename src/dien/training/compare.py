@@ -42,6 +42,7 @@ from dien.training.folder import one_command, settings_now
 from dien.training.jobs import Job, expect_importable, run_all, warn_of
 from dien.training.progress import RunsBar
 from dien.training.space import with_values
+from dien.training.step_size import settled
 from dien.training.summary import summarise
 
 
@@ -104,7 +105,8 @@ def compare(
     The processes import the script that calls this: there, call it under ``if __name__ == "__main__":``.
 
     Args:
-        data: datasets or their folders: one, or the same prepared with several seeds.
+        data: datasets or their folders: one, or the same prepared with several seeds. A batch size or
+            learning rate that is null follows from the rows of the first.
         configs: what is compared, by name, as :func:`compared_configs` makes it; each as for :func:`fit`.
         out: the folder to write.
         seeds: training seeds for each dataset; no two replicates have the same one.
@@ -133,6 +135,8 @@ def compare(
     out = Path(out)
     datasets = [one if isinstance(one, Dataset) else Dataset.open(one) for one in data]
     _expect_one_source(datasets)
+    first = datasets[0]
+    whole = {name: settled(config, first) for name, config in whole.items()}
     arguments: dict[str, Any] = {
         "data": [str(dataset.path.resolve()) for dataset in datasets],
         "models": list(whole),
@@ -154,7 +158,9 @@ def compare(
         for seed in range(number * seeds, (number + 1) * seeds)
         for name, config in whole.items()
     ]
-    with one_command(out, COMPARISON, FORMAT, arguments, "dien compare", _arguments_now):
+    with one_command(
+        out, COMPARISON, FORMAT, arguments, "dien compare", lambda stored: _arguments_now(stored, first)
+    ):
         for run in runs:
             run.job.expect_data(run.dataset)
         errors: dict[Path, str] = {}
@@ -164,7 +170,7 @@ def compare(
             comparison = Comparison(
                 format=FORMAT,
                 **arguments,
-                drawn=_drawn(datasets[0]),
+                drawn=_drawn(first),
                 runs=records,
                 **structs.asdict(summarise(list(whole), records)),
             )
@@ -226,9 +232,10 @@ class _Run:
         )
 
 
-def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
-    """Turn stored arguments into those of this version."""
-    settings = {name: settings_now(of, f"settings.{name}: ") for name, of in stored["settings"].items()}
+def _arguments_now(stored: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """Turn stored arguments into those of this version, which has no null where the dataset decides."""
+    found = {name: settings_now(of, f"settings.{name}: ") for name, of in stored["settings"].items()}
+    settings = {name: settled(config, dataset).model_dump(mode="json") for name, config in found.items()}
     return {**stored, "settings": settings}
 
 

@@ -40,7 +40,7 @@ from dien.training.records import load, text_of
 from dien.training.resumable import write_text
 from dien.training.step_size import settled
 from dien.training.trainer import Trainer
-from dien.training.warm import copy_weights, expect_extension, origin
+from dien.training.warm import copy_weights, expect_extension, origin, since
 
 READ: tuple[SplitName, ...] = ("train", "valid")
 """Splits that training reads."""
@@ -130,7 +130,6 @@ def fit(
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     if not len(dataset.splits["train"]):
         raise DataError(f"{dataset.path / 'train'}: no rows to train on; prepare more data")
-    config = settled(config, dataset)
     warn_of_validation(dataset, calibrated=config.training.calibration != "none")
     warn_of_ids(dataset, [config])
     out, started = Path(out), time.perf_counter()
@@ -373,7 +372,7 @@ def _created(
         began = origin(source, config.model, dataset)
     dataset.check(READ)  # reads all of it: what is refused sooner is refused before
     warn_of_leaking(dataset.schema, dataset.splits["train"])
-    return Run.create(out, config, dataset, began, threads)
+    return Run.create(out, settled(config, dataset, since(began)), dataset, began, threads)
 
 
 def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | Path | str | None) -> Run:
@@ -387,6 +386,7 @@ def _resumed(out: Path, config: RunConfig, dataset: Dataset, start_from: Run | P
                 f"{out}: was started from {was}, not from {source}; resume without --from "
                 "or choose another folder"
             )
+    config = settled(config, dataset, since(run.info.start_from))
     idle = run.config.without_effect().keys() & config.without_effect().keys()
     for key, was, now in differences(run.config.model_dump(), config.model_dump()):
         if key in idle:

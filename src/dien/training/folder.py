@@ -54,7 +54,7 @@ def one_command(
         yield
 
 
-def settings_now(stored: Mapping[str, Any], where: str) -> dict[str, Any]:
+def settings_now(stored: Mapping[str, Any], where: str) -> RunConfig:
     """Give stored settings the keys that were added since, as they mean what was done without them.
 
     Args:
@@ -62,12 +62,12 @@ def settings_now(stored: Mapping[str, Any], where: str) -> dict[str, Any]:
         where: what an error begins with.
 
     Returns:
-        The same with every key.
+        The configuration, with every key.
 
     Raises:
         ConfigError: a key is no longer there, or no longer takes the value.
     """
-    return override(RunConfig(), [with_new_keys(stored)], where=where).model_dump(mode="json")
+    return override(RunConfig(), [with_new_keys(stored)], where=where)
 
 
 def _holds_something(out: Path) -> bool:

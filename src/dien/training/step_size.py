@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from dien.config import RunConfig
+from dien.data.batch_sampler import BatchSampler
 from dien.data.dataset import Dataset
 
 STEPS_AN_EPOCH = 512
@@ -38,15 +39,17 @@ def learning_rate_for(batch_size: int) -> float:
     return float(f"{RATE_OF_MOST * math.sqrt(batch_size / MOST):.2g}")
 
 
-def settled(config: RunConfig, dataset: Dataset) -> RunConfig:
+def settled(config: RunConfig, dataset: Dataset, since: int | None = None) -> RunConfig:
     """Put numbers in place of a batch size and a learning rate that are null.
 
     Args:
         config: model and training.
         dataset: what it will be trained on.
+        since: only on impressions at this second or later (:func:`dien.training.warm.since`); None for all.
     """
     training = config.training
-    size = training.batch_size or batch_size_for(len(dataset.splits["train"].item))
+    rows = BatchSampler(dataset.splits["train"], MOST, since=since).rows  # whatever the size of a batch
+    size = training.batch_size or batch_size_for(rows)
     found: Mapping[str, float] = {
         "batch_size": size,
         "learning_rate": training.learning_rate or learning_rate_for(size),

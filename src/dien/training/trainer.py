@@ -92,7 +92,7 @@ class Trainer:
             auxiliary=config.needs_negatives,
             auxiliary_negatives=settings.auxiliary_negatives,
             auxiliary_steps=config.supervised_steps,
-            since=since(run),
+            since=since(run.info.start_from),
             match_history=config.matched_history,
             popularity=config.popularity,
             id_dropout=settings.id_dropout,

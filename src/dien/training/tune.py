@@ -235,7 +235,8 @@ def _begun(out: Path, trials: int) -> list[Trial]:
 
 def _arguments_now(stored: dict[str, Any]) -> dict[str, Any]:
     """Turn stored arguments into those of this version."""
-    return {**stored, "settings": settings_now(stored["settings"], "settings: ")}
+    settings = settings_now(stored["settings"], "settings: ")
+    return {**stored, "settings": settings.model_dump(mode="json")}
 
 
 def _forget(run: Job) -> None:

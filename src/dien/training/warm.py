@@ -50,9 +50,13 @@ def origin(source: Run, config: ModelConfig, dataset: Dataset) -> Origin:
     return Origin(str(source.path.resolve()), last if newer else None)
 
 
-def since(run: Run) -> int | None:
-    """Give the second from which on the training rows of a run begin; None for all rows."""
-    last = run.info.start_from.rows_after if run.info.start_from else None
+def since(start_from: Origin | None) -> int | None:
+    """Give the second from which on the training rows of a run begin; None for all rows.
+
+    Args:
+        start_from: where the run comes from; None for fresh weights.
+    """
+    last = start_from.rows_after if start_from else None
     return None if last is None else last + 1
 
 
