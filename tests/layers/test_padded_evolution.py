@@ -58,7 +58,8 @@ def test_the_signature_is_that_of_recbole() -> None:
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[7:])
     forward = inspect.signature(InterestEvolvingLayer.forward).parameters
-    assert list(forward) == ["self", "queries", "keys", "keys_length"]
+    assert list(forward) == ["self", "queries", "keys", "keys_length", "behaviours"]
+    assert forward["behaviours"].default is None  # of packed histories, which RecBole lacks
     final = inspect.signature(InterestEvolvingLayer.final_output).parameters
     assert list(final) == ["self", "outputs", "keys_length"]
 

@@ -19,6 +19,7 @@ from dien.run import Run
 from dien.training import fit, trainer
 from dien.training.log import read_records
 from dien.training.progress import Bar
+from dien.training.step_size import settled
 from dien.training.trainer import Trainer
 from dien.training.warm import copy_weights
 from tests.training.stopped import of_epoch, stopping
@@ -108,7 +109,7 @@ def test_records_tell_the_mean_losses_of_both_nets_and_the_hint(
 
 def test_the_loss_is_that_of_both_nets_and_the_weighted_hint(small_data: Dataset, tmp_path: Path) -> None:
     config = load_config(overrides=[*SETTINGS, "model.match_dropout=0"], model="rocket")
-    run = Run.create(tmp_path / "run", config, small_data)
+    run = Run.create(tmp_path / "run", settled(config, small_data), small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     batch = next(training.batches.epoch(0))
     assert batch.label is not None

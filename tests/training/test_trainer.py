@@ -23,6 +23,7 @@ from dien.training.log import read_records
 from dien.training.metrics import Metrics
 from dien.training.progress import Bar
 from dien.training.sigterm import sigterm_between_batches
+from dien.training.step_size import settled
 from dien.training.trainer import Trainer
 from tests.data.datasets import auxiliary_negatives, without_rows
 from tests.training.board import read_board
@@ -237,7 +238,7 @@ def test_auxiliary_negatives_are_redrawn_or_fixed_as_the_configuration_says(
 ) -> None:
     keys = ["model.max_history=1000", "training.epochs=2", "training.id_dropout=0"]  # ids as they are drawn
     config = config_of(f"training.auxiliary_negatives={kind}", *keys)
-    run = Run.create(tmp_path / "run", config, small_data)
+    run = Run.create(tmp_path / "run", settled(config, small_data), small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     batches = chain.from_iterable(training.batches.epoch(epoch) for epoch in range(2))
     found = [drawn for drawn in auxiliary_negatives(batches).values() if len(drawn) > 1]
@@ -250,7 +251,7 @@ def test_behaviours_are_marked_for_the_auxiliary_loss_as_the_configuration_says(
     steps: str, small_data: Dataset, tmp_path: Path
 ) -> None:
     config = config_of(f"model.auxiliary_steps={steps}")
-    run = Run.create(tmp_path / "run", config, small_data)
+    run = Run.create(tmp_path / "run", settled(config, small_data), small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     marked = {batch.supervised is not None for batch in training.batches.epoch(0)}
     assert marked == {steps == "new"}
@@ -260,7 +261,7 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
     small_data: Dataset, tmp_path: Path
 ) -> None:
     config = config_of("model.auxiliary_weight=0.3", "model.match_dropout=0")
-    run = Run.create(tmp_path / "run", config, small_data)
+    run = Run.create(tmp_path / "run", settled(config, small_data), small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     batch = next(training.batches.epoch(0))
     assert batch.negatives is not None
@@ -277,7 +278,7 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
 
 def test_what_a_layer_draws_follows_from_the_step(small_data: Dataset, tmp_path: Path) -> None:
     config = config_of()
-    run = Run.create(tmp_path / "run", config, small_data)
+    run = Run.create(tmp_path / "run", settled(config, small_data), small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     training.model.logit = torch.nn.Sequential(torch.nn.Dropout(0.5), training.model.logit)
     batch = next(training.batches.epoch(0))
