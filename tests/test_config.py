@@ -79,7 +79,7 @@ def test_the_default_is_the_papers_dien_with_an_auxiliary_loss_that_does_not_gro
 ):
     assert RunConfig().model == model_config("dien") == DIENConfig()
     paper = DIENConfig.paper()
-    own = {"matches": True, "attended_behaviours": True}
+    own = {"matches": True, "behaviour_attention": True}
     own |= {"auxiliary_average": "pairs", "auxiliary_weight": 3.0, "auxiliary_steps": "new"}
     assert paper.model_copy(update=own) == DIENConfig()
     # What the paper's equations say; the rest is left open there.

@@ -88,7 +88,7 @@ def main() -> None:
             "model.attention=mlp",
             # RecBole has none of these.
             "model.matches=false",
-            "model.attended_behaviours=false",
+            "model.behaviour_attention=false",
             "model.auxiliary_steps=all",
             "training.id_dropout=0",
             "training.weight_average=null",

@@ -21,7 +21,7 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
         max_history=shape.longest,
         matches=False,  # the peers have none
         auxiliary_steps="all",  # likewise
-        attended_behaviours=False,  # nor that
+        behaviour_attention=False,  # nor that
         attention="mlp",
         attention_hidden=tuple(ATTENTION),
         auxiliary_hidden=tuple(AUXILIARY),

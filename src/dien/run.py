@@ -318,7 +318,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
         "matches": False,
         "match_dropout": 0.0,
         "auxiliary_steps": "all",
-        "attended_behaviours": False,
+        "behaviour_attention": False,
     },
     "training": {"id_dropout": 0.0, "weight_average": None},
 }

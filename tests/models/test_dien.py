@@ -116,7 +116,7 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
 def averaged(terms: list[Tensor], config: DIENConfig) -> Tensor:
     """The auxiliary loss of ``LENGTHS`` from its terms."""
     R, B, longest = len(LENGTHS), len(HISTORY_OF), max(LENGTHS)
-    pairs = len(terms) if config.auxiliary_steps == "all" else max(len(terms), 2 * B)
+    pairs = len(terms) if config.auxiliary_steps == "all" else max(len(terms), 2 * 3 * B)
     divisor = {"pairs": pairs, "histories": R, "positions": R * (longest - 1)}[config.auxiliary_average]
     return torch.stack(terms).sum() / divisor
 
@@ -165,12 +165,12 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         dict(DIENConfig.authors()) | SMALL,
         dict(DIENConfig.recbole()) | SMALL | {"hidden_size": None},
         {"pooled_history": True},
-        {"attended_behaviours": False},
+        {"behaviour_attention": False},
+        {"attended_behaviours": True},
         {"attended_behaviours": True, "gru": "gru"},
         {"attended_behaviours": True, "gru": "aigru"},
-        {"behaviour_attention": True},
-        {"behaviour_attention": True, "behaviour_attention_hidden": (4,)},
-        {"behaviour_attention": True, "behaviour_attention_hidden": (4, 3), "pooled_history": True},
+        {"behaviour_attention_hidden": (4,)},
+        {"behaviour_attention_hidden": (4, 3), "pooled_history": True},
         {"last_behaviour": True},
         {"position_embedding": True, "last_behaviour": True},
         {"popularity": True},
@@ -211,7 +211,7 @@ def test_the_auxiliary_loss_is_of_the_steps_before_new_behaviours_alone(
     loss = dien(replace(batch, supervised=torch.tensor(marked))).auxiliary_loss
     pairs = zip(terms[::2], terms[1::2], strict=True)
     total = sum((a + b for mark, (a, b) in zip(new, pairs, strict=True) if mark), torch.zeros(()).double())
-    assert_same(loss, total / max(2 * sum(new), 2 * len(batch)), list(dien.parameters()))
+    assert_same(loss, total / max(2 * sum(new), 2 * 3 * len(batch)), list(dien.parameters()))
     of_all = model(auxiliary_steps="all")
     assert_same(
         of_all(replace(batch, supervised=torch.tensor(marked))).auxiliary_loss, torch.stack(terms).mean()
@@ -250,7 +250,7 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
     ("config", "other"),
     [
         (DIENConfig(), {"attention_hidden": (9,), "attention_scale": True}),
-        (DIENConfig(), {"behaviour_attention_hidden": (9,)}),
+        (DIENConfig(behaviour_attention=False), {"behaviour_attention_hidden": (9,)}),
         (DIENConfig(gru="gru"), {"gru_initialisation": "normal"}),
         (DIENConfig(gru="aigru"), {"gru_initialisation": "normal"}),
         (

@@ -29,7 +29,7 @@ BEFORE: dict[str, dict[str, Any]] = {
         "matches": False,
         "match_dropout": 0.0,
         "auxiliary_steps": "all",
-        "attended_behaviours": False,
+        "behaviour_attention": False,
     },
     "training": {"id_dropout": 0.0, "weight_average": None},
 }
@@ -39,8 +39,8 @@ AS_BEFORE = (
     "popularity",
     "filter_by",
     "filter_history",
-    "behaviour_attention",
     "behaviour_attention_hidden",
+    "attended_behaviours",
 )
 """Keys of a model that are newer, too, and whose defaults do nothing beside these."""
 

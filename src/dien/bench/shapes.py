@@ -60,7 +60,7 @@ def paper() -> RunConfig:
     """
     return RunConfig(
         model=DIENConfig(
-            attention="mlp", max_history=100, matches=False, auxiliary_steps="all", attended_behaviours=False
+            attention="mlp", max_history=100, matches=False, auxiliary_steps="all", behaviour_attention=False
         ),
         training=TrainConfig(batch_size=1024),
     )

@@ -18,8 +18,9 @@ from dien.packed import Packed
 
 Average = Literal["pairs", "histories", "positions"]
 
-STEPS_A_CANDIDATE = 1
-"""New behaviours for each candidate from which on the auxiliary loss has its full weight."""
+STEPS_A_CANDIDATE = 3
+"""New behaviours for each candidate from which on the auxiliary loss has its full weight. On last reviews of
+Amazon, on which that weight was found, there are about as many (docs/ablations.md)."""
 
 
 class InterestExtractor(nn.Module):

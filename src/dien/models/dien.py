@@ -77,18 +77,19 @@ class DIENConfig(ModelConfig):
         auxiliary_steps: the steps that have the loss. ``all``: those of each history that is read. ``new``:
             those that no earlier training impression of the user has read, so that each behaviour has the
             loss once an epoch; and where negatives were sampled, only those whose next behaviour is no click
-            of training, which asks the same. Where a batch has fewer of them than candidates, the mean over
-            ``pairs`` weighs less in proportion, and is recorded so. With ``filter_by``, all are new.
+            of training, which asks the same. Where a batch has fewer than three of them for each candidate,
+            the mean over ``pairs`` weighs less in proportion, and is recorded so. With ``filter_by``, all are
+            new.
         target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
             the authors' code; the paper's head has the final state, the target, user and context only.
-        attended_behaviours: whether the behaviours themselves join the head, too, summed by the attention
-            scores of their states. Neither the paper nor the authors have it.
-        behaviour_attention: whether DIN's interest joins the head, too: the behaviours, summed by an MLP
-            attention of their own.
+        behaviour_attention: whether DIN's interest joins the head, too: the behaviours themselves, summed by
+            an MLP attention to the target. Neither the paper nor the authors have it.
         behaviour_attention_hidden: widths of that attention's hidden layers, fewer than DIN's: it stands
             beside the GRUs, and its first layer is most of its cost.
+        attended_behaviours: whether the behaviours join the head summed by the attention scores of their
+            states, without an attention of their own.
         last_behaviour: whether the newest behaviour joins the head, too.
         head_affine: whether a learned scale and shift of the head's input stand before it, as in the authors'
             code.
@@ -118,9 +119,9 @@ class DIENConfig(ModelConfig):
     auxiliary_steps: Literal["all", "new"] = "new"
     target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
-    attended_behaviours: bool = True
-    behaviour_attention: bool = False
+    behaviour_attention: bool = True
     behaviour_attention_hidden: Widths = (20,)
+    attended_behaviours: bool = False
     last_behaviour: bool = False
     head_affine: bool = False
     head_batch_norm: bool = False
@@ -159,7 +160,7 @@ class DIENConfig(ModelConfig):
             auxiliary_weight=1.0,
             auxiliary_average="histories",
             auxiliary_steps="all",
-            attended_behaviours=False,
+            behaviour_attention=False,
         )
 
     @classmethod
@@ -193,7 +194,7 @@ class DIENConfig(ModelConfig):
             auxiliary_affine=True,
             auxiliary_average="positions",
             auxiliary_steps="all",
-            attended_behaviours=False,
+            behaviour_attention=False,
             target_weight=0.5,
             pooled_history=True,
             head_affine=True,
@@ -225,7 +226,7 @@ class DIENConfig(ModelConfig):
             auxiliary_activation="none",
             auxiliary_average="pairs",
             auxiliary_steps="all",
-            attended_behaviours=False,
+            behaviour_attention=False,
             head_hidden=widths,
             head_activation="silu",
             head_batch_norm=True,
@@ -407,7 +408,7 @@ _RECBOLE: Space = {  # the shared sizes and RecBole's own
     **_AUXILIARY,
 }
 
-_PAPER: dict[str, Any] = {"auxiliary_weight": 0, "attended_behaviours": False}
+_PAPER: dict[str, Any] = {"auxiliary_weight": 0, "behaviour_attention": False}
 # The paper's ablations, which are DIEN without the auxiliary loss: attention over two GRUs, then each of the
 # ways in which attention enters the second. What a model is, is not searched.
 register("gru-attention", DIEN, DIENConfig(gru="gru", **_PAPER), _GRU)

@@ -311,7 +311,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             auxiliary_activation=switches.auxiliary_activation,
             auxiliary_average=switches.auxiliary_average,
             auxiliary_steps="all",
-            attended_behaviours=False,
+            behaviour_attention=False,
             pooled_history=switches.pooled_history,
             head_hidden=widths,
             head_activation="silu" if switches.dice == "fixed" else "dice",
