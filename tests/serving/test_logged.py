@@ -77,8 +77,10 @@ def test_the_metrics_of_the_scores_of_a_split_are_those_of_evaluate(rich_run: Ru
     stream.update(np.log(scores / (1 - scores)).astype(np.float32), scored["labels"].to_numpy(), users)
     found, expected = stream.compute(), evaluate(rich_run, split="valid")
     assert found.rows == expected.rows
-    for name in ("auc", "gauc", "log_loss", "calibration"):
+    for name in ("log_loss", "calibration"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-5)
+    for name in ("auc", "gauc"):  # a pair of all but equal scores may change places by rounding
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-3)
 
 
 def test_pairs_score_as_the_candidates_of_their_impressions_in_any_order_and_at_once(
