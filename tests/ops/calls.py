@@ -29,7 +29,6 @@ from dien.ops.mlp import MLPTail
 
 N, B, P, D, H, W, M, V = 5, 3, 7, 4, 2, 3, 6, 9
 STARTS, LENGTHS = torch.tensor([0, 1, 4]), torch.tensor([3, 4, 0])
-ROW = torch.tensor([0, 0, 0, 1, 1, 1, 1])
 
 
 def numbers(*shape: int) -> Tensor:
