@@ -26,6 +26,10 @@ class StoreError(DienError):
     """A store of users' behaviours that cannot be used; the message names the store, or the user."""
 
 
+class PublishError(DienError):
+    """A folder of published models that cannot be used, or a run that cannot be published there."""
+
+
 class DatasetWarning(UserWarning):
     """What is odd in a dataset that is trained on all the same."""
 

@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -154,6 +155,12 @@ class Run:
         """Whether training has ended."""
         return (self.path / RESULT).is_file()
 
+    @property
+    def scoring_files(self) -> list[str]:
+        """The files of a finished run that scoring needs, by their path in the folder."""
+        popularity = [POPULARITY] if self.config.model.popularity else []
+        return ["run.json", "config.yaml", *_catalogue(self.schema), *popularity, WEIGHTS, RESULT]
+
     def dataset(self, given: Dataset | Path | str | None = None) -> Dataset:
         """Open the dataset that this run was trained on.
 
@@ -237,6 +244,16 @@ class Run:
         except RuntimeError as error:
             raise self.folder.refusal(WEIGHTS, f"does not fit config.yaml: {error}") from error
         return model.eval()
+
+    @property
+    def version(self) -> str:
+        """What tells the weights and the configuration from others, by what they hold."""
+        digest = hashlib.blake2b(digest_size=6)
+        for name in (WEIGHTS, "config.yaml", "run.json"):
+            with self.folder.open(name) as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
 
     @property
     def folder(self) -> Folder:

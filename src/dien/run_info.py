@@ -11,6 +11,7 @@ from dien.data.features import Schema
 from dien.data.times import FromTime, Times
 from dien.errors import RunError
 from dien.folders import Folder
+from dien.published import current_run
 
 FORMAT = 2
 
@@ -71,9 +72,14 @@ def read_info(folder: Folder) -> tuple[RunInfo, Schema]:
 
     Raises:
         RunError: there is none, it is of another format, or not as training writes it.
+        PublishError: there is none, but a damaged ``current.json`` of published models.
     """
     name = "run.json"
     if not (folder.path / name).exists():
+        if (model := current_run(folder.path)) != folder.path.resolve():
+            raise RunError(
+                f"{folder.path}: holds published models; the run folder of the current one is {model}"
+            )
         raise RunError(
             f"{folder.path / name}: No such file or directory; name a run folder that dien train wrote"
         )

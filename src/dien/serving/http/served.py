@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dien.published import current_run
 from dien.run import WEIGHTS
 from dien.serving.http.messages import ModelAnswer
 from dien.serving.http.refusals import of_scorer
@@ -39,7 +40,7 @@ class Served:
         """Load a run and score with it, so that the first real request is as quick as the next.
 
         Args:
-            run: folder; where it is a link, what it leads to now.
+            run: folder, or one of published models, whose current one counts; of a link, what it leads to.
             name: of the model.
             device: where it computes.
             warm_up: requests to score; none for some of the run's own items.
@@ -50,7 +51,7 @@ class Served:
             OSError: a file of it cannot be read.
         """
         # What a link leads to later is another run: tables and weights have to be of one.
-        scorer = Scorer.load(run.resolve(), device=device)
+        scorer = Scorer.load(current_run(run), device=device)
         for _ in range(WARM_UPS):
             scorer.score_many(warm_up or [_invented(scorer)])
         return cls(scorer, name, _version(scorer.run.path), time.time())

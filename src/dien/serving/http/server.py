@@ -19,6 +19,7 @@ import uvicorn
 from dien.errors import ConfigError
 from dien.serving.http.app import create_app
 from dien.serving.http.connections import ClientTimeouts
+from dien.serving.http.following import Following
 from dien.serving.http.options import ServerOptions
 from dien.serving.http.refusals import RefusedError
 from dien.serving.http.service import Service
@@ -36,13 +37,14 @@ def serve(
     """Serve a run until SIGTERM or SIGINT; SIGHUP loads the run again.
 
     Args:
-        run: its folder.
+        run: its folder; of a folder of published models the current one, also when that is another later.
         options: of the server.
         started: told the address, once requests are taken.
-        told: told what came of a SIGHUP, and of slow calls, in a sentence each.
+        told: told what came of a SIGHUP, of another published model, and of slow calls, in a sentence each.
 
     Raises:
         RunError: the folder is no finished run.
+        PublishError: it has published models, and does not say which is current.
         ConfigError: the address cannot be had, or certificate and key cannot be read.
     """
     sys.setswitchinterval(SWITCH)
@@ -69,6 +71,7 @@ class DienServer(uvicorn.Server):
     ) -> None:
         self._run, self._options, self._started, self._told = run, options, started, told
         self._timeouts = ClientTimeouts(options.client_timeout)
+        self._following = Following(run)  # before the model is loaded: what comes meanwhile is seen
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.service: Service | None = None
@@ -96,9 +99,11 @@ class DienServer(uvicorn.Server):
         self._started(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after slow clients once a second; uvicorn calls this ten times as often."""
+        """Look after slow clients, and for what is published, once a second; uvicorn calls it ten times."""
         if counter % 10 == 0:
             self._timeouts.look(self.server_state, asyncio.get_running_loop().time())
+            if self._following.changed() and not self.should_exit:
+                self._begin_reload(self._run)
         return await super().on_tick(counter)
 
     def stop(self) -> None:
@@ -119,16 +124,19 @@ class DienServer(uvicorn.Server):
         self.service.draining = True
         self.should_exit = True
 
-    def _begin_reload(self) -> None:
-        task = asyncio.ensure_future(self._reload())
+    def _begin_reload(self, run: Path | None = None) -> None:
+        task = asyncio.ensure_future(self._reload(run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _reload(self) -> None:
+    async def _reload(self, run: Path | None) -> None:
         assert self.service is not None
         try:
-            model = await self.service.reload()
+            model = await self.service.reload(run)
         except RefusedError as error:
+            if run is not None and error.status == 409:
+                self._following.ask_again()
+                return
             self._told(f"not reloaded: {error.error}")
         else:
             self._told(f"reloaded: {model.scorer.run.path}, model {model.version}")
