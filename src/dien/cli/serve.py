@@ -46,6 +46,15 @@ def serve(
     store_most: Annotated[
         int, options.option("--store-most", "N", "Behaviours kept of a user, the newest.", checks.count)
     ] = 1000,
+    record: Annotated[
+        Path | None,
+        options.option(
+            "--record",
+            "FILE",
+            "Keep a sample of the requests of the last day, as JSON lines that dien score reads; a run is "
+            "warmed up with it. It holds ids of users.",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         options.option("--threads", "N", "Threads that score (default: one a core).", checks.at_once),
@@ -152,6 +161,7 @@ def serve(
             name=name,
             store=store,
             store_most=store_most,
+            record=record,
             threads=threads or cores(),
             device=device,
             deadline_ms=deadline_ms,

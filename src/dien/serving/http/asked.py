@@ -10,9 +10,11 @@ from dien.serving.http.refusals import RefusedError
 from dien.serving.http.served import Served
 from dien.serving.http.service import Service
 from dien.serving.http.users import from_store
-from dien.serving.request import CheckedRequest, RawId
+from dien.serving.request import CheckedRequest, RawId, Request
 from dien.serving.store import Behaviour
 
+Checked = tuple[list[Request], list[CheckedRequest]]
+"""Requests with their histories, as they were asked, and as they are scored."""
 MOST = 1000
 """Requests that one call may have; each costs something even where it has next to no steps."""
 
@@ -43,25 +45,29 @@ async def scored(
     """
     service.expect_open()
 
-    def begin() -> tuple[Sequence[ScoreRequest], list[CheckedRequest] | None]:
+    def begin() -> tuple[Sequence[ScoreRequest], Checked | None]:
         asked = read()
         if not _lacking(asked, service, model, several):
             return asked, _checked(asked, {}, model, several)
         return asked, None
 
-    asked, checked = await service.aside(begin, large=large, deadline=deadline)
-    if checked is None:
+    asked, found = await service.aside(begin, large=large, deadline=deadline)
+    if found is None:
         assert service.users is not None  # else it was refused
         # Each user once: a list may name one many times.
         users = list(dict.fromkeys(one.user for one in asked if one.history is None and one.user is not None))
-        found = await service.users.histories(users, model, deadline)
-        stored = dict(zip(users, found, strict=True))
-        checked = await service.aside(
+        histories = await service.users.histories(users, model, deadline)
+        stored = dict(zip(users, histories, strict=True))
+        found = await service.aside(
             lambda: _checked(asked, stored, model, several), large=True, deadline=deadline
         )
-    return await service.score(
+    requests, checked = found
+    job = await service.score(
         checked, model=model, conversions=asked[0].conversions, deadline=deadline, urgency=urgency
     )
+    if service.recorder is not None:
+        service.recorder.offer(requests)
+    return job
 
 
 def _lacking(asked: Sequence[ScoreRequest], service: Service, model: Served, several: bool) -> list[int]:
@@ -93,7 +99,7 @@ def _checked(
     stored: Mapping[RawId, Sequence[Behaviour]],
     model: Served,
     several: bool,
-) -> list[CheckedRequest]:
+) -> Checked:
     """Give each request its history, its own or that of its user in the store, and check it."""
     requests = [
         one.with_history(one.history)
@@ -101,7 +107,7 @@ def _checked(
         else from_store(one, stored[one.user] if one.user is not None else (), model)
         for one in asked
     ]
-    return model.check(requests, several)
+    return requests, model.check(requests, several)
 
 
 def _expect_no_history(asked: ScoreRequest, service: Service, place: str) -> None:

@@ -51,6 +51,18 @@ class ServerMetrics:
         self._reloads = Counter(
             "dien_reloads", "Runs loaded, and refused.", ("result",), registry=self._registry
         )
+        self._warm_ups = Counter(
+            "dien_warm_up_requests",
+            "Recorded requests that a run was warmed up with: scored, and refused by it.",
+            ("result",),
+            registry=self._registry,
+        )
+        self._writings = Counter(
+            "dien_record_writings",
+            "Times that the file of recorded requests was written, and could not be.",
+            ("result",),
+            registry=self._registry,
+        )
         self._model = Gauge(
             "dien_model", "1 for the model that answers.", ("version",), registry=self._registry
         )
@@ -76,6 +88,12 @@ class ServerMetrics:
         if model is not None:
             self._model.clear()
             self._model.labels(model.version).set(1)
+            self._warm_ups.labels("scored").inc(model.warmed.recorded - model.warmed.refused)
+            self._warm_ups.labels("refused").inc(model.warmed.refused)
+
+    def wrote_recorded(self, well: bool) -> None:
+        """Count a writing of the file of recorded requests."""
+        self._writings.labels("written" if well else "failed").inc()
 
     def page(self) -> bytes:
         """Write all of it in the text format of Prometheus."""

@@ -18,6 +18,8 @@ class ServerOptions:
         name: of the model, in the paths of the Open Inference Protocol.
         store: where the behaviours of users are; None for nowhere.
         store_most: behaviours kept of a user.
+        record: file of a sample of the requests that were scored, which models are warmed up with; None for
+            none.
         threads: that score, each with one thread of torch.
         device: where the model computes.
         deadline_ms: of a request that names none; none may name a later one.
@@ -39,6 +41,7 @@ class ServerOptions:
     name: str = "dien"
     store: str | None = None
     store_most: int = 1000
+    record: Path | None = None
     threads: int = field(default_factory=cores)
     device: str = "cpu"
     deadline_ms: int = 1000

@@ -12,11 +12,9 @@ from dien.published import current_run
 from dien.run import WEIGHTS
 from dien.serving.http.messages import ModelAnswer
 from dien.serving.http.refusals import of_scorer
+from dien.serving.http.warming import WarmUp, warm_up
 from dien.serving.request import CheckedRequest, Request
 from dien.serving.scorer import Scorer
-
-WARM_UPS = 3
-"""Times that a run is scored with before real requests come: memory is taken, tables are read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,33 +26,34 @@ class Served:
         name: as paths have it.
         version: of its weights and configuration.
         loaded: seconds since 1970.
+        warmed: what came of the requests that it was warmed up with.
     """
 
     scorer: Scorer
     name: str
     version: str
     loaded: float
+    warmed: WarmUp
 
     @classmethod
-    def load(cls, run: Path, name: str, device: str = "cpu", warm_up: Sequence[Request] = ()) -> Served:
+    def load(cls, run: Path, name: str, device: str = "cpu", recorded: Sequence[bytes] = ()) -> Served:
         """Load a run and score with it, so that the first real request is as quick as the next.
 
         Args:
             run: folder, or one of published models, whose current one counts; of a link, what it leads to.
             name: of the model.
             device: where it computes.
-            warm_up: requests to score; none for some of the run's own items.
+            recorded: requests to score, as lines (:mod:`dien.serving.recorded`).
 
         Raises:
-            RunError: the folder is no finished run, or its scores are not finite.
-            ValueError: a request of the warm-up is not one of this run.
+            RunError: the folder is no finished run, its scores are not finite, or it refuses every recorded
+                request.
             OSError: a file of it cannot be read.
         """
         # What a link leads to later is another run: tables and weights have to be of one.
         scorer = Scorer.load(current_run(run), device=device)
-        for _ in range(WARM_UPS):
-            scorer.score_many(warm_up or [_invented(scorer)])
-        return cls(scorer, name, _version(scorer.run.path), time.time())
+        warmed = warm_up(scorer, recorded)
+        return cls(scorer, name, _version(scorer.run.path), time.time(), warmed)
 
     def check(self, requests: Sequence[Request], several: bool) -> list[CheckedRequest]:
         """Check the values of requests, and leave what is older in a history than the model reads.
@@ -102,12 +101,3 @@ def _version(run: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _invented(scorer: Scorer) -> Request:
-    """Make a request of the run's first items, as long as the model reads, with times: nothing warns."""
-    items = scorer.run.item_ids.values[1:101].to_list() or ["none"]  # the first is "unknown"
-    longest = min(scorer.run.config.model.max_history, 100)
-    return Request(
-        user=None, history=(items * longest)[:longest], candidates=items, times=[1] * longest, time=1
-    )

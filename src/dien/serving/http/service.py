@@ -13,6 +13,7 @@ from dien.serving.http.bounded import BoundedThreads, LateError
 from dien.serving.http.metrics import ServerMetrics
 from dien.serving.http.options import ServerOptions
 from dien.serving.http.queue import Job, ScoringQueue, late
+from dien.serving.http.recording import Recorder, read_sample
 from dien.serving.http.refusals import RefusedError
 from dien.serving.http.served import Served
 from dien.serving.http.users import Users
@@ -22,6 +23,8 @@ from dien.serving.store import open_store
 Found = TypeVar("Found")
 QUICK = 1 << 16
 """Bytes of a call that are checked at once; for more, which take milliseconds, all others would wait."""
+WARM_UPS = 64
+"""Recorded requests that a model is warmed up with."""
 MOST_CHECKED = 256
 """Calls that may wait to be checked in a thread: each keeps its body in memory."""
 
@@ -32,7 +35,7 @@ class Service:
     Args:
         run: folder of the run; a link is followed at every reload.
         options: of the server.
-        told: told of each slow call, in a sentence.
+        told: told of slow calls, and of what is amiss with recorded requests, in a sentence each.
 
     Attributes:
         model: that answers now.
@@ -40,10 +43,11 @@ class Service:
         metrics: what is counted.
         checking: thread that checks large calls.
         users: their behaviours; None where there is no store.
+        recorder: of a sample of the requests that were scored; None for none.
 
     Raises:
         RunError: the folder is no finished run.
-        ConfigError: the store's URL is none.
+        ConfigError: the store's URL is none, or the file to record to holds something else.
         StoreError: the store cannot be opened.
     """
 
@@ -52,12 +56,17 @@ class Service:
     ) -> None:
         self.run, self.options, self._told = run, options, told
         self.draining = False
-        self.model = Served.load(run, options.name, options.device)
+        sample = None if options.record is None else read_sample(options.record)
+        recorded = [] if sample is None else sample.spread(WARM_UPS)
+        self.model = Served.load(run, options.name, options.device, recorded)
         store = None if options.store is None else open_store(options.store, most=options.store_most)
         self.users = None if store is None else Users(store)
         self.metrics = ServerMetrics(lambda: self.queue.waiting)
         self.queue = ScoringQueue(options.threads, options.queue, options.together, self.metrics.scored)
-        self.metrics.reloaded(self.model)
+        self._begin(self.model)
+        self.recorder: Recorder | None = None
+        if options.record is not None and sample is not None:
+            self.recorder = Recorder(options.record, sample, told, self.metrics.wrote_recorded)
         self.checking = BoundedThreads(
             1, "checking", MOST_CHECKED, "too many large calls wait to be checked; ask again later"
         )
@@ -168,22 +177,32 @@ class Service:
             raise RefusedError(409, "another run is being loaded; wait for its end", retry=True)
         async with self._reload:
             loop, options = asyncio.get_running_loop(), self.options
+            recorded = [] if self.recorder is None else self.recorder.spread(WARM_UPS)
             try:
                 model = await loop.run_in_executor(
-                    self._loading, Served.load, run or self.run, options.name, options.device
+                    self._loading, Served.load, run or self.run, options.name, options.device, recorded
                 )
             except Exception as error:  # whatever a broken folder raises, the model before goes on
                 self.metrics.reloaded(None)
                 said = str(error) or type(error).__name__
                 raise RefusedError(422, f"{said}; model {self.model.version} goes on", "run") from error
-            self.run, self.model = run or self.run, model
-            self.metrics.reloaded(model)
+            self.run = run or self.run
+            self._begin(model)
             return model
+
+    def _begin(self, model: Served) -> None:
+        """Have a model answer from now on."""
+        self.model = model
+        self.metrics.reloaded(model)
+        if model.warmed.refused:
+            self._told(str(model.warmed))
 
     def close(self) -> None:
         """Score what waits, and end the threads."""
         self.queue.close()
         if self.users is not None:
             self.users.close()
+        if self.recorder is not None:
+            self.recorder.close()
         self.checking.close()
         self._loading.shutdown()
