@@ -67,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
         "threads",
     },
     "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
-    "bench": {"config", "training", "models", "ops", "packed", "data", "memory"},
+    "bench": {"config", "training", "models", "ops", "packed", "data", "memory", "run", "serving"},
 }
 # The way of the data inside dien.data: each part may import those before it.
 DATA = (

@@ -21,7 +21,10 @@ def _leaves(group: Any, path: tuple[str, ...]) -> dict[tuple[str, ...], Any]:
     for name in group.list_commands(None):
         command = group.commands[name]
         inner = hasattr(command, "commands")
-        found |= _leaves(command, (*path, name)) if inner else {(*path, name): command}
+        if not inner or command.invoke_without_command:
+            found[(*path, name)] = command
+        if inner:
+            found |= _leaves(command, (*path, name))
     return found
 
 
@@ -56,5 +59,6 @@ WORKS = {
     "compare": "{data} --models sum-pooling --set training.epochs=1 --out {out}",
     "tune": "{data} --model sum-pooling --trials 1 --set training.epochs=1 --out {out}",
     "bench": "--shape mean-15 --rounds 1",
+    "bench serve": "{run} --candidates 3 --history 2 --seconds 0.2 --rounds 1 --rate 20",
 }
 """Each command but two with arguments that work; names in braces are for the fixture ``fill``."""

@@ -30,6 +30,7 @@ FAILS = {
     "compare": "{data} --models dein --out {out}",
     "tune": "{data} --model dein --trials 1 --out {out}",
     "bench": "--shape none",
+    "bench serve": "none",
     "convert-recbole": "none.pth --trust --out {out}",
 }
 

@@ -1,6 +1,8 @@
 """The routes: the scorer's own answers, and refusals that name the field."""
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -191,6 +193,17 @@ def test_the_counters_count_every_answer_by_route_and_unknown_paths_as_one(serve
     assert other in text
     assert 'route="/a"' not in text
     assert counted("dien_scored_steps_total") > 0
+
+
+def test_an_answer_says_how_long_it_waited_and_was_scored(
+    server: Running, rich_requests: list[dict[str, Any]]
+) -> None:
+    began = time.monotonic()
+    answer = server.score(rich_requests[0])
+    took = 1000 * (time.monotonic() - began)
+    said = re.fullmatch(r"queue;dur=([0-9.]+), score;dur=([0-9.]+)", answer.headers["server-timing"])
+    assert said is not None
+    assert 0 < float(said[1]) + float(said[2]) <= took + 0.01
 
 
 def test_numbers_of_an_answer_read_back_as_they_were(server: Running) -> None:

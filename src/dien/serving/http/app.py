@@ -88,14 +88,14 @@ async def score(
     state: Shared,
     deadline_ms: Deadline = None,
     priority: Priority = None,
-) -> ScoreAnswer | list[ScoreAnswer]:
+) -> Response[ScoreAnswer | list[ScoreAnswer]]:
     """Score one request or a list of them, which are answered together."""
     service: Service = state["service"]
     deadline = deadline_of(deadline_ms, service)
     several = isinstance(data, list)
     asked = data if isinstance(data, list) else [data]
     if not asked:
-        return []
+        return Response([])
     job = await scored(
         lambda: asked,
         service,
@@ -106,7 +106,7 @@ async def score(
         urgency=urgency_of(priority),
     )
     answers = answers_of(job)
-    return answers if several else answers[0]
+    return Response(answers if several else answers[0], headers={"Server-Timing": timing_of(job)})
 
 
 ObserveBody = ObserveRequest | list[ObserveRequest]
@@ -198,6 +198,12 @@ def answers_of(job: Job) -> list[ScoreAnswer]:
     if job.conversions:
         return [ScoreAnswer(s[0].tolist(), version, s[1].tolist()) for s in scores]
     return [ScoreAnswer(s.tolist(), version) for s in scores]
+
+
+def timing_of(job: Job) -> str:
+    """Write how long a job waited and was scored, in the form of the header ``Server-Timing``."""
+    queue, score = 1000 * (job.began - job.came), 1000 * (job.ended - job.began)
+    return f"queue;dur={queue:.2f}, score;dur={score:.2f}"
 
 
 def _refused(request: Request[Any, Any, Any], error: RefusedError) -> Response[Problem]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from dien.serving.http.queue import Batch
 from dien.serving.http.served import Served
@@ -22,6 +29,7 @@ class ServerMetrics:
 
     def __init__(self, waiting: Callable[[], float]) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)  # memory and processor time, where the system tells them
         self._answers = Counter(
             "dien_answers",
             "Answers by route and status.",

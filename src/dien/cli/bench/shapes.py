@@ -1,10 +1,11 @@
-"""The command that measures this machine."""
+"""The command that measures models on random batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
+import typer
 from rich.progress import TextColumn
 from rich.table import Table
 
@@ -13,8 +14,9 @@ from dien.cli.output import Results, print_json, progress, table_of
 from dien.errors import ConfigError
 
 
-def bench(
-    shapes: Annotated[
+def shapes(
+    context: typer.Context,
+    names: Annotated[
         list[str] | None,
         options.option(
             "--shape",
@@ -34,12 +36,15 @@ def bench(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Measure rows/s of training and scoring on this machine, on random batches of the paper's sizes.
+    """Measure this machine: rows/s of training and scoring, on random batches of the paper's sizes.
 
     For example:
 
         dien bench --shape mean-15 --profile
     """
+    if context.invoked_subcommand is not None:
+        _expect_no_options(context)
+        return
     for setting in settings or ():
         if not setting.startswith("model."):
             raise ConfigError(f"--set {setting}: nothing of it is measured; expected a key of the model")
@@ -52,10 +57,10 @@ def bench(
             "--set model.filter_by: histories of dien bench are drawn as long as a model reads them, so that "
             "nothing is searched; leave it out, and set model.max_history"
         )
-    names = list(dict.fromkeys(shapes or SHAPES))
-    total = measurements(names, rounds, profile)
+    chosen = list(dict.fromkeys(names or SHAPES))
+    total = measurements(chosen, rounds, profile)
     with progress("measuring", total, TextColumn("{task.completed} of {task.total}")) as advance:
-        result = measure(config, names, rounds=rounds, threads=threads, profiled=profile, progress=advance)
+        result = measure(config, chosen, rounds=rounds, threads=threads, profiled=profile, progress=advance)
     if as_json:
         print_json(result)
         return
@@ -71,6 +76,21 @@ def bench(
             console.print(f"\na step of training, {name}: {shape['about']}; {shape['steps']:,.0f} behaviours")
             console.print(_stages(found))
             console.print(f"unobserved: {found['step_ms']:.2f} ms ({found['difference']:+.1%} in the sum)")
+
+
+def _expect_no_options(context: typer.Context) -> None:
+    """Refuse options before the name of a command: they are those of this one, and would be lost.
+
+    Raises:
+        BadParameter: there is one.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"found {parameter.opts[0]} before {context.invoked_subcommand}, where it has no effect; "
+                "give options after the name of their command"
+            )
 
 
 def _rates(shapes: Mapping[str, Any]) -> Table:
