@@ -70,7 +70,7 @@ def serve(
         options.option(
             "--slow",
             "MS",
-            "Print scored calls that take longer, in the queue and after, on standard error.",
+            "Print scoring calls that take longer, refused ones too, with their stages, on standard error.",
             checks.whole(0),
         ),
     ] = None,

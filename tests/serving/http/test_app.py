@@ -174,7 +174,24 @@ def test_the_openapi_page_is_of_the_structures_that_are_read(server: Running) ->
     assert schema["required"] == ["candidates"]
     assert "behaviours" in schema["properties"]
     assert set(found["paths"]["/score"]["post"]["responses"]) >= {"200", "413", "422", "429", "503", "504"}
-    assert server.client.get("/docs").status_code == 200
+
+
+def test_the_page_for_people_has_every_route_and_structure_and_loads_nothing(server: Running) -> None:
+    answer, plain = server.client.get("/docs"), server.client.get("/docs/openapi.json").json()
+    assert answer.headers["content-type"].startswith("text/html")
+    assert not re.search(r"https?:|<script|<link|<img|@import|url\(", answer.text)
+    for path, routes in plain["paths"].items():
+        for method in routes:
+            assert f"<h2>{method.upper()} {path}</h2>" in answer.text
+    schemas = plain["components"]["schemas"]
+    assert set(re.findall("<h2 id='(.*?)'>", answer.text)) == set(schemas)
+    linked = re.findall("<a href='(.*?)'>", answer.text)
+    assert {link[1:] for link in linked if link[0] == "#"} <= set(schemas)
+    assert server.client.get(linked[0]).json() == plain
+    asked = answer.text.partition("<h2 id='ScoreRequest'>")[2].partition("</table>")[0]
+    names = re.findall("<td><code>(.*?)</code></td>", asked)
+    assert names == list(schemas["ScoreRequest"]["properties"])
+    assert "<td><code>candidates</code></td><td>list of " in asked
 
 
 def test_the_counters_count_every_answer_by_route_and_unknown_paths_as_one(server: Running) -> None:

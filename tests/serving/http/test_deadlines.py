@@ -1,5 +1,6 @@
 """Requests that cannot be answered in time, or at all: refused at once, not computed."""
 
+import asyncio
 import re
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from tests.serving.http.servers import Running, running
 
 from dien.run import Run
+from dien.serving.http.queue import late
 
 ASKED = {"candidates": ["i1", "i2"], "history": ["i3"], "times": [1], "time": 2}
 
@@ -81,12 +83,54 @@ def test_a_slow_call_is_told_of_with_its_stage_times(
     for thread in threads:
         thread.join()
     assert answers == [200, 200]
-    stages = [re.findall(r"(\d+) (?:ms|in the queue|scored)", text) for text in told]
-    for total, waited, scored in stages:
-        assert int(total) > 50
-        assert int(total) + 2 >= int(waited) + int(scored)
-    assert "1 requests, 2 candidates, 4 steps" in told[0]
-    assert int(stages[0][2]) > 50  # the first was held back while it was scored
+    stages = r"slow: 200 after (\d+) ms: checking (\d+), queue (\d+), scoring (\d+)"
+    times = [
+        list(map(int, found.groups()))
+        for text in told
+        if (found := re.fullmatch(f"{stages}; 1 requests, 2 candidates, 4 steps", text))
+    ]
+    assert len(times) == len(told) == 2
+    for total, *parts in times:
+        assert total > 50
+        assert sum(parts) == pytest.approx(total, abs=2)
+    assert times[0][3] > 50  # the first was held back while it was scored
+
+
+def test_a_slow_call_that_is_refused_is_told_of_with_its_status_and_the_stage_it_ended_in(
+    held: tuple[Running, threading.Event, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _, sizes = held
+    told, answers = list[str](), list[int]()
+    monkeypatch.setattr(server.service, "_told", told.append)
+    monkeypatch.setattr(server.service, "options", replace(server.service.options, slow_ms=20))
+    late = {"X-Deadline-Ms": "1000"}
+    assert server.score(ASKED, **late).status_code == 504
+    assert re.fullmatch(r"slow: 504 after \d+ ms: checking \d+, queue \d+, scoring \d+; 1 req.*", told.pop())
+    until_scored(sizes, 1)
+    assert server.score(ASKED, **late).status_code == 504
+    assert re.fullmatch(r"slow: 504 after \d+ ms: checking \d+, queue \d+; 1 requests.*", told.pop())
+
+    # One that waits gives way to one that is more urgent.
+    gives_way = in_thread(server, ASKED | {"candidates": ["i1"] * 9}, answers)
+    while not server.service.queue.waiting:
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.05)
+    assert server.score(ASKED, priority="u=0", **late).status_code == 504
+    gives_way.join()
+    assert answers == [429]
+    assert sorted(text.partition(" after")[0] for text in told) == ["slow: 429", "slow: 504"]
+
+    told.clear()
+    monkeypatch.setattr(server.service, "aside", _held_back)
+    assert server.score(ASKED).status_code == 504
+    assert re.fullmatch(r"slow: 504 after \d+ ms: checking \d+", told.pop())
+    assert server.score({"candidates": 3}).status_code == 422
+    assert told == []
+
+
+async def _held_back(*arguments: object, **options: object) -> None:
+    await asyncio.sleep(0.05)
+    raise late()
 
 
 def test_a_full_queue_answers_429_and_the_others_are_scored(

@@ -1,5 +1,6 @@
 """Histories from the store: what was observed is scored as if the request had brought it along."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -168,8 +169,12 @@ def test_a_store_that_hangs_is_waited_for_until_the_deadline(
     users = server.service.users
     assert users is not None
     monkeypatch.setattr(users._store, "read", lambda *arguments: time.sleep(1))
+    told = list[str]()
+    monkeypatch.setattr(server.service, "_told", told.append)
+    monkeypatch.setattr(server.service, "options", replace(server.service.options, slow_ms=10))
     asked = {"user": "u1", "candidates": ["i1"]}
     assert server.score(asked, **{"X-Deadline-Ms": "20"}).status_code == 504
+    assert re.fullmatch(r"slow: 504 after \d+ ms: checking \d+, histories \d+", told.pop())
     monkeypatch.setattr(users.reads, "_most", 0)
     assert server.score(asked).status_code == 429
     assert observe(server, {"user": "u1", "behaviours": []}).status_code == 200  # writes wait by themselves

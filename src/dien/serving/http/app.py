@@ -12,7 +12,7 @@ from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State as Shared
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
@@ -36,7 +36,8 @@ from dien.serving.http.messages import (
     ScoreRequest,
     State,
 )
-from dien.serving.http.parsing import ParsedRequest, may_refuse
+from dien.serving.http.page import Page
+from dien.serving.http.parsing import ParsedRequest, may_refuse, one_or_several
 from dien.serving.http.queue import Job
 from dien.serving.http.refusals import RefusedError
 from dien.serving.http.service import QUICK, Service
@@ -65,7 +66,7 @@ def create_app(service: Service) -> ASGIApp:
                 version=importlib.metadata.version("dien"),
                 description="Click probabilities from raw ids.",
                 path="/docs",
-                render_plugins=[SwaggerRenderPlugin(path="/"), JsonRenderPlugin(path="/openapi.json")],
+                render_plugins=[Page(path="/"), JsonRenderPlugin(path="/openapi.json")],
                 use_handler_docstrings=True,
             ),
         ),
@@ -92,8 +93,7 @@ async def score(
     """Score one request or a list of them, which are answered together."""
     service: Service = state["service"]
     deadline = deadline_of(deadline_ms, service)
-    several = isinstance(data, list)
-    asked = data if isinstance(data, list) else [data]
+    asked, several = one_or_several(data)
     if not asked:
         return Response([])
     job = await scored(
@@ -133,10 +133,9 @@ async def observe(
     if service.users is None:
         raise RefusedError(404, "this server has no store; start it with --store")
     service.expect_open()
-    several, model = isinstance(data, list), service.model
-    given = list(enumerate(data if isinstance(data, list) else [data]))
+    (given, several), model = one_or_several(data), service.model
     found = await service.aside(
-        lambda: [observed(one, model, f"[{place}]" if several else "") for place, one in given],
+        lambda: [observed(one, model, f"[{place}]" if several else "") for place, one in enumerate(given)],
         large=len(await request.body()) > QUICK,
         deadline=deadline,
     )
@@ -161,7 +160,7 @@ async def reload(
     return (await service.reload(Path(data.run) if data and data.run else None)).answer
 
 
-@get("/health", responses=may_refuse(503))
+@get(["/health", "/v2/health/live"], responses=may_refuse(503))
 async def health(state: Shared) -> State:
     """Tell whether the process lives and its threads work."""
     service: Service = state["service"]
@@ -169,7 +168,7 @@ async def health(state: Shared) -> State:
     return State("ok")
 
 
-@get("/ready", responses=may_refuse(503))
+@get(["/ready", "/v2/health/ready"], responses=may_refuse(503))
 async def ready(state: Shared) -> State:
     """Tell whether requests are taken, and the threads that score them work."""
     service: Service = state["service"]

@@ -128,23 +128,6 @@ async def server_metadata(state: Shared) -> ServerMetadata:
     return ServerMetadata("dien", service.model.version, ["binary_tensor_data"])
 
 
-@get("/v2/health/live", responses=may_refuse(503))
-async def live(state: Shared) -> State:
-    """Tell whether the process works."""
-    service: Service = state["service"]
-    service.expect_alive()
-    return State("ok")
-
-
-@get("/v2/health/ready", responses=may_refuse(503))
-async def server_ready(state: Shared) -> State:
-    """Tell whether requests are taken, and the threads that score them work."""
-    service: Service = state["service"]
-    service.expect_alive()
-    service.expect_open()
-    return State("ok")
-
-
 @get(
     ["/v2/models/{name:str}/ready", "/v2/models/{name:str}/versions/{version:str}/ready"],
     responses=may_refuse(404, 503),
@@ -230,7 +213,7 @@ async def infer(
     )
 
 
-INFERENCE = [server_metadata, live, server_ready, model_ready, model_metadata, infer]
+INFERENCE = [server_metadata, model_ready, model_metadata, infer]
 
 
 def _model(service: Service, name: str, request: ParsedRequest) -> Served:

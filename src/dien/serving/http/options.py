@@ -23,7 +23,8 @@ class ServerOptions:
         threads: that score, each with one thread of torch.
         device: where the model computes.
         deadline_ms: of a request that names none; none may name a later one.
-        slow_ms: a call that takes longer is told of, with its stage times; None for none.
+        slow_ms: a scoring call that takes longer, refused or not, is told of with its stage times; None for
+            none.
         largest: steps of the largest call that is taken, candidates × (1 + behaviours).
         queue: steps that may wait.
         together: steps that are scored together.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
@@ -11,6 +11,8 @@ from litestar.openapi import ResponseSpec
 
 from dien.serving.http.messages import Problem
 from dien.serving.http.refusals import RefusedError, not_as_expected
+
+One = TypeVar("One")
 
 
 class ParsedRequest(Request[Any, Any, Any]):
@@ -43,6 +45,11 @@ class ParsedRequest(Request[Any, Any, Any]):
             return await super().body()
         except InternalServerException:
             raise RefusedError(400, "the client left before the end of the body") from None
+
+
+def one_or_several(data: One | list[One]) -> tuple[list[One], bool]:
+    """Give a body that is one thing or a list of them as a list, and whether it was one."""
+    return (data, True) if isinstance(data, list) else ([data], False)
 
 
 _REFUSED = {

@@ -43,7 +43,7 @@ class Job:
         urgency: 0 first, 7 last, as RFC 9218 has it.
         work: steps that they cost.
         scores: what they get.
-        came, began, ended: when it was put into the queue, was begun, and was scored.
+        came, began, ended: when it was put into the queue, was begun, and was scored; 0 for not yet.
         waits: whether it is in the queue.
     """
 

@@ -16,6 +16,7 @@ from dien.serving.http.queue import Job, ScoringQueue, late
 from dien.serving.http.recording import Recorder, read_sample
 from dien.serving.http.refusals import RefusedError
 from dien.serving.http.served import Served
+from dien.serving.http.stages import Stages
 from dien.serving.http.users import Users
 from dien.serving.request import CheckedRequest
 from dien.serving.store import open_store
@@ -117,6 +118,7 @@ class Service:
         conversions: bool = False,
         deadline: float,
         urgency: int = 3,
+        stages: Stages,
     ) -> Job:
         """Score requests together, as one call.
 
@@ -126,6 +128,7 @@ class Service:
             conversions: whether to give conversions, too.
             deadline: when nobody waits any longer, by ``time.monotonic``.
             urgency: 0 first, 7 last.
+            stages: of the call, which note those to come.
 
         Returns:
             The job, which has its scores.
@@ -143,25 +146,21 @@ class Service:
             )
         if job.late():
             raise late()
-        self.queue.put(job)
         try:
+            self.queue.put(job)
             await asyncio.wait_for(asyncio.wrap_future(job.scores), deadline - time.monotonic())
         except asyncio.TimeoutError:
             raise late() from None
         finally:
             self.queue.withdraw(job)
-        self._tell_if_slow(job)
+            stages.was_put(job)
         return job
 
-    def _tell_if_slow(self, job: Job) -> None:
-        slow, took = self.options.slow_ms, 1000 * (time.monotonic() - job.came)
-        if slow is None or took <= slow:
-            return
-        self._told(
-            f"slow: {took:.0f} ms, of which {1000 * (job.began - job.came):.0f} in the queue and "
-            f"{1000 * (job.ended - job.began):.0f} scored with others; {len(job.requests)} requests, "
-            f"{sum(len(request.candidates) for request in job.requests)} candidates, {job.work} steps"
-        )
+    def ended(self, stages: Stages, status: int) -> None:
+        """Tell of a call that took long, whatever it was answered with."""
+        slow = self.options.slow_ms
+        if slow is not None and (text := stages.slower_than(slow, status)) is not None:
+            self._told(text)
 
     async def reload(self, run: Path | None = None) -> Served:
         """Load a run and have it answer; what was taken before is scored by the one before.
