@@ -141,6 +141,7 @@ def test_only_the_drop_in_imports_recbole() -> None:
 EXTRAS = {
     "litestar": "serving/http",
     "uvicorn": "serving/http",
+    "uvloop": "serving/http",
     "prometheus_client": "serving/http",
     "onnx": "serving/export",
     "onnxruntime": "serving/export",

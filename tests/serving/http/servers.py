@@ -1,6 +1,5 @@
 """A server in a thread of this process, and requests to it."""
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 
 from dien.serving.http.options import ServerOptions
-from dien.serving.http.server import DienServer
+from dien.serving.http.server import DienServer, run_loop
 from dien.serving.http.service import Service
 
 
@@ -46,7 +45,7 @@ def running(run: Path, **options: Any) -> Iterator[Running]:
 
     def serve() -> None:
         try:
-            asyncio.run(server.run())
+            run_loop(server.run())
         except BaseException as error:
             told.put(error)
 

@@ -92,7 +92,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_let_go_all_the_same(server: 
 
 
 @pytest.mark.parametrize(
-    "sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GARBAGE\r\n\r\n", b"GET /health\r\n\r\n"]
+    "sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GARBAGE\r\n\r\n", b"GET /health HTTP/x\r\n\r\n"]
 )
 def test_what_is_no_http_is_answered_with_400_and_closed(server: Running, sent: bytes) -> None:
     one = connected(server)
