@@ -88,7 +88,7 @@ def serve(
     ] = 1_000_000,
     together: Annotated[
         int, options.option("--together", "STEPS", "How much is scored together, likewise.", checks.count)
-    ] = 40_000,
+    ] = 100_000,
     largest_body: Annotated[
         int, options.option("--largest-body", "BYTES", "Largest body that is read.", checks.count)
     ] = 2 << 20,

@@ -49,7 +49,7 @@ class ServerOptions:
     slow_ms: int | None = None
     largest: int = 2_500_000
     queue: int = 1_000_000
-    together: int = 40_000
+    together: int = 100_000
     largest_body: int = 2 << 20
     client_timeout: float = 30.0
     drain: float = 30.0
