@@ -10,12 +10,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "dien"
 
 # What every part may import.
-BOTTOM = ("errors", "lock", "files", "folders", "places", "forks", "room", "progress")
+BOTTOM = ("errors", "lock", "files", "folders", "places", "forks", "processes", "room", "progress")
 # What each part may import besides. A dotted name allows that one module alone.
 ALLOWED: dict[str, set[str]] = {
     "packed": set(),
     "errors": set(),
     "forks": {"errors"},
+    "processes": set(),
     "room": {"errors"},
     "lock": {"errors"},
     "files": {"errors"},

@@ -62,10 +62,7 @@ def replacing(path: Path) -> Iterator[Path]:
             at ``path`` still stands then, as after any other exception in the block.
     """
     path = Path(os.path.realpath(path))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if path.exists() and not path.is_file():
-        raise OSError(errno.ENODEV, "it is a device or a pipe")
+    expect_replaceable(path)
     _remove_left(path)
     new, handle = _make_unfinished(path)
     try:
@@ -79,6 +76,18 @@ def replacing(path: Path) -> Iterator[Path]:
         if handle is not None:
             os.close(handle)
     sync(path.parent)
+
+
+def expect_replaceable(path: Path) -> None:
+    """Refuse what no file can take the place of.
+
+    Raises:
+        OSError: a folder, a device or a pipe is there.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.ENODEV, "it is a device or a pipe")
 
 
 def _make_unfinished(path: Path) -> tuple[Path, int | None]:

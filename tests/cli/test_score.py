@@ -70,3 +70,11 @@ def test_a_base_rate_holds_for_requests_a_split_and_pairs(small_run: Run, tmp_pa
             row = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[0])
             found.append(row["score"] if "score" in row else row["scores"][0])
         assert found[1] < found[0] / 5
+
+
+def test_jobs_and_resume_are_options_and_the_scores_stay_the_same(small_run: Run, tmp_path: Path) -> None:
+    for name, more in (("one", []), ("two", ["--jobs", "2", "--resume"])):
+        ok("score", small_run.path, "--split", "test", "--out", tmp_path / f"{name}.csv", *more)
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    done = dien("score", small_run.path, "--split", "test", "--out", tmp_path / "s.csv", "--jobs", "0")
+    assert done.returncode == 2

@@ -26,7 +26,7 @@ class Command:
         arguments: of ``dien``.
         target: what it makes or replaces, by its name in the folder.
         once: whether it refuses to be repeated when it was done.
-        resumes: whether a part of the target may stay, which ``--resume`` goes on with.
+        resumes: whether a part of the target may stay, there or beside it, with which ``--resume`` goes on.
     """
 
     name: str
@@ -54,7 +54,9 @@ COMMANDS = (
         once=True,
     ),
     Command("train", ["train", "shop", "--out", "trained", *_SETTINGS], "trained", resumes=True),
-    Command("score", ["score", "run", "requests.jsonl", "--out", "scores.jsonl"], "scores.jsonl"),
+    Command(
+        "score", ["score", "run", "requests.jsonl", "--out", "scores.jsonl"], "scores.jsonl", resumes=True
+    ),
     Command("inspect", ["inspect", "shop", "--html", "report.html"], "report.html"),
 )
 FIRST = (

@@ -188,6 +188,7 @@ class Disturbed:
                 name: one
                 for name, one in files.items()
                 if (name == target or name.startswith(target + "/")) == inside
+                and not (self._command.resumes and Path(name).parts[0] == target + ".parts")
             }
 
         unfinished = self._command.resumes and target in found and of(found, True) != of(self._after, True)

@@ -14,6 +14,7 @@ from dien.config import load_config
 from dien.data.features import Categorical
 from dien.data.log import Log
 from dien.data.prepare import temporal
+from dien.data.readers.text_format import TextFormat
 from dien.data.writer import write
 from dien.errors import DataError
 from dien.run import Run
@@ -450,3 +451,77 @@ def test_a_feature_may_have_a_name_that_is_none_in_python(tmp_path: Path) -> Non
         path = write_requests(tmp_path / f"r.{kind}", [request])
         result = score_file(Scorer.load(tmp_path / "run"), path, tmp_path / f"s.{kind}")
         assert (result.missing_context, result.missing_behaviours, result.unknown_values) == ((), (), {})
+
+
+@pytest.mark.filterwarnings("ignore:.* of 30 candidates match")
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_processes_and_a_stop_on_the_way_change_no_byte_of_the_scores(
+    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 3)
+    rows = [{**request, "time": 1_700_000 + k} for k, request in enumerate(REQUESTS * 5)]
+    path = tmp_path / f"r.{kind}"
+    if kind == "csv":
+        cells = [{k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows]
+        pl.DataFrame(cells, infer_schema_length=None).write_csv(path)
+    else:
+        write_requests(path, rows)
+    whole = score_file(scorer, path, tmp_path / f"whole.{kind}")
+    assert whole.times == {"seconds, before 1990": 20}
+    assert score_file(scorer, path, tmp_path / f"two.{kind}", jobs=2) == whole
+
+    done: list[int] = []
+
+    def stop(requests: int) -> None:
+        done.append(requests)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_file(scorer, path, tmp_path / f"stopped.{kind}", stop)
+    again: list[int] = []
+    assert score_file(scorer, path, tmp_path / f"stopped.{kind}", again.append, resume=True) == whole
+    assert again == [9, 3, 3, 3, 2]
+    for name in ("two", "stopped"):
+        assert (tmp_path / f"{name}.{kind}").read_bytes() == (tmp_path / f"whole.{kind}").read_bytes()
+
+
+def test_an_error_names_its_line_whatever_process_would_have_scored_it(
+    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 3)
+    requests = write_requests(tmp_path / "r.jsonl", [*REQUESTS * 2, {**REQUESTS[0], "history": "1"}])
+    with pytest.raises(DataError, match=r"r\.jsonl: line 9: column 'history': found '1'; expected a list"):
+        score_file(scorer, requests, tmp_path / "s.jsonl", jobs=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("requests", r"requests\.(bytes|modified) = \d+, not \d+"),
+        ("base_rate", r"base_rate = None, not 0\.1"),
+        ("text", r"requests\.format\.format = None, not 'jsonl'"),
+    ],
+)
+def test_other_requests_or_options_than_those_that_were_begun_with_are_refused(
+    small_run: Run, scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, said: str
+) -> None:
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 3)
+    path, out = write_requests(tmp_path / "r.jsonl", REQUESTS), tmp_path / "s.jsonl"
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_file(scorer, path, out, stop)
+    if change == "requests":
+        write_requests(path, REQUESTS * 2)
+    with pytest.raises(DataError, match=rf"s\.jsonl\.parts: was begun with {said}; go on with what"):
+        score_file(
+            Scorer(small_run, base_rate=0.1) if change == "base_rate" else scorer,
+            path,
+            out,
+            text=TextFormat(format="jsonl") if change == "text" else TextFormat(),
+            resume=True,
+        )

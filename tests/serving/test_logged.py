@@ -21,8 +21,8 @@ from dien.data.vocabulary import Ids
 from dien.data.writer import write
 from dien.errors import DataError, DienError, RunError
 from dien.run import Run
-from dien.serving import Scorer, score_pairs, score_split
-from dien.serving.logged import _Logged
+from dien.serving import ScoredFile, Scorer, score_pairs, score_split
+from dien.serving.logged import Logged
 from dien.training import evaluate, fit
 from dien.training.metrics import MetricStream
 
@@ -108,9 +108,9 @@ def test_pairs_score_as_the_candidates_of_their_impressions_in_any_order_and_at_
 
     monkeypatch.setattr("dien.serving.logged.ENTRIES_AT_ONCE", 20)  # of two histories or three
     looked_up: list[int] = []
-    alone = _Logged._score
+    alone = Logged._score
     monkeypatch.setattr(
-        _Logged, "_score", lambda self, user, *rest: looked_up.append(len(user)) or alone(self, user, *rest)
+        Logged, "_score", lambda self, user, *rest: looked_up.append(len(user)) or alone(self, user, *rest)
     )
     assert score_pairs(rich_run, pairs, tmp_path / "parts.jsonl") == found
     assert len(looked_up) > 2 * len(given) / 7
@@ -271,3 +271,35 @@ def test_rows_with_histories_of_their_own_score_as_their_batches_and_no_pair_doe
         DataError, match="each of its rows has a history of its own, so that none can be looked"
     ):
         score_pairs(run, tmp_path / "pairs.jsonl", tmp_path / "pairs.parquet")
+
+
+def test_processes_and_a_stop_on_the_way_change_no_score_of_a_split_or_of_pairs(
+    rich_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dien.serving.split.IMPRESSIONS_AT_ONCE", 7)
+    monkeypatch.setattr("dien.serving.requests.REQUESTS_AT_ONCE", 20)
+    split = score_split(rich_run, tmp_path / "split.jsonl")
+    rows = rows_of(tmp_path / "split.jsonl")
+    given = [{"user": r["user"], "item": item, "time": r["time"]} for r in rows for item in r["candidates"]]
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("".join(json.dumps(pair) + "\n" for pair in given))
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    def of_split(out: Path, **options: Any) -> ScoredFile:
+        return score_split(rich_run, out, **options)
+
+    def of_pairs(out: Path, **options: Any) -> ScoredFile:
+        return score_pairs(rich_run, pairs, out, **options)
+
+    for score in (of_split, of_pairs):
+        whole = score(tmp_path / "whole.jsonl")
+        assert whole.requests == (len(rows) if score is of_split else len(given))
+        assert score(tmp_path / "two.jsonl", jobs=2) == whole
+        with pytest.raises(KeyboardInterrupt):
+            score(tmp_path / "stopped.jsonl", progress=stop, jobs=2)
+        assert score(tmp_path / "stopped.jsonl", resume=True) == whole
+        scores = (tmp_path / "whole.jsonl").read_bytes()
+        assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "stopped.jsonl").read_bytes() == scores
+    assert split.candidates == len(given)

@@ -1,6 +1,7 @@
 """Scorer: raw ids in, probabilities out."""
 
 import json
+import pickle
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -310,3 +311,21 @@ def test_a_file_and_a_split_have_all_threads_however_small(
     threads.clear()
     score_split(scorer.run, tmp_path / "split.jsonl")
     assert threads == {3}
+
+
+def test_a_scorer_that_is_pickled_opens_its_run_again_and_no_other_in_its_place(
+    small_run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(small_run.path, folder)
+    scorer = Scorer.load(folder, small_run.info.data, base_rate=0.01)
+    pickled = pickle.dumps(scorer)
+    assert len(pickled) < 10_000  # a path, no weights
+    again = pickle.loads(pickled)
+    request = {"user": "u1", "history": ["1", "2"], "candidates": ["3", "4"]}
+    np.testing.assert_array_equal(again.score(**request), scorer.score(**request))
+    assert (again.base_rate, again.device) == (0.01, scorer.device)
+    folder.rename(tmp_path / "old")
+    shutil.copytree(small_run.path, folder)
+    with pytest.raises(RunError, match="run: was replaced since it was opened; run again"):
+        pickle.loads(pickled)

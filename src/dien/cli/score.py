@@ -86,6 +86,19 @@ def score(
             checks.share,
         ),
     ] = None,
+    jobs: Annotated[
+        int,
+        options.option(
+            "--jobs",
+            "N",
+            "Processes that score, each with one thread and a copy of the model; 1 for this process alone, "
+            "with all threads.",
+            checks.at_once,
+        ),
+    ] = 1,
+    resume: Annotated[
+        bool, options.flag("--resume", "Go on where the same command was stopped, to the same scores.")
+    ] = False,
     device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
@@ -123,16 +136,33 @@ def score(
     with progress("scoring", None, TextColumn("{task.completed:,} " + what)) as advance:
         if split is not None:
             result = score_split(
-                run, out, data, split=split, device=device, base_rate=base_rate, progress=advance
+                run,
+                out,
+                data,
+                split=split,
+                device=device,
+                base_rate=base_rate,
+                progress=advance,
+                jobs=jobs,
+                resume=resume,
             )
         elif pairs is not None:
             result = score_pairs(
-                run, pairs, out, data, device=device, base_rate=base_rate, text=text, progress=advance
+                run,
+                pairs,
+                out,
+                data,
+                device=device,
+                base_rate=base_rate,
+                text=text,
+                progress=advance,
+                jobs=jobs,
+                resume=resume,
             )
         else:
             assert requests is not None
             scorer = Scorer.load(run, catalogue, device, base_rate)
-            result = score_file(scorer, requests, out, advance, text=text)
+            result = score_file(scorer, requests, out, advance, text=text, jobs=jobs, resume=resume)
     summary = {**vars(result), "seconds": round(time.perf_counter() - started, 3)}
     if base_rate is not None:
         summary["base_rate"] = base_rate

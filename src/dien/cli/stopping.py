@@ -15,6 +15,7 @@ from dien import lock
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Ctrl-C; docker stop or a scheduler; a closed terminal
 _GO_ON = {
     "train": "; the same command with --resume goes on",
+    "score": "; the same command with --resume goes on",
     "compare": "; the same command goes on",
     "tune": "; the same command goes on",
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,12 +18,13 @@ from dien.data.features import TIME_SINCE
 from dien.data.ragged import row_of
 from dien.data.readers.text_format import NOTHING_SAID, TextFormat
 from dien.progress import Progress
+from dien.serving.chunks import Wanted, file_told, score_chunks
 from dien.serving.features import Field
 from dien.serving.requests import read_requests
-from dien.serving.scored import ScoredFile, by_column, described
+from dien.serving.scored import ChunkCounts, ScoredFile, by_column, described
 from dien.serving.scorer import Scorer
 from dien.serving.unknown_items import UnknownItems
-from dien.serving.writing import file_of_scores, lists_of
+from dien.serving.writing import lists_of
 
 
 def score_file(
@@ -30,8 +34,13 @@ def score_file(
     progress: Progress | None = None,
     *,
     text: TextFormat = NOTHING_SAID,
+    jobs: int = 1,
+    resume: bool = False,
 ) -> ScoredFile:
     """Score every request of a file; memory does not grow with it.
+
+    With several ``jobs``, the processes import the script that calls this: there, call it under ``if __name__
+    == "__main__":``.
 
     Args:
         scorer: the model.
@@ -45,25 +54,30 @@ def score_file(
             them; in CSV all but the first as JSON.
         progress: called with the number of requests just scored.
         text: how the text of the file is written, as far as it is said.
+        jobs: processes that score, with one thread each; 1 for this process alone, with as many threads as
+            torch has. Scores are the same.
+        resume: go on where a call that was stopped has left off; starts where there is nothing to go on with.
 
     Raises:
         DataError: a file cannot be read or written, ``out`` is the file of requests or one of the run or its
             dataset folder, or a request is not as expected; nothing is left at ``out`` then but what was
-            there before.
+            there before. Or a call was stopped and ``resume`` is not asked for, or it was of something else.
+        DienError: one of the processes was killed.
+        ValueError: ``jobs`` is none.
     """
-    result, fields = ScoredFile(), scorer.fields
-    lacking = [field.name for field in fields.all]
     columns = _CONVERSIONS if scorer.predicts_conversions else _SCORES
     of_others = {"the file of requests": requests}
     folders = [scorer.run.info.data, None if scorer.data is None else scorer.data.path]
     of_others |= {f"the dataset folder {folder}": Path(folder) for folder in folders if folder is not None}
-    with file_of_scores(out, columns, of_others=of_others, run=scorer.run.path) as write:
-        for table in read_requests(requests, fields.all, result.times, text=text):
-            lacking = [name for name in lacking if name not in table.columns]
-            scores = _score(scorer, table, result)
-            write(table.with_columns(**scores))
-            if progress:
-                progress(table.height)
+    found = score_chunks(
+        _Requests(scorer, requests, text),
+        Wanted(out, jobs, resume, progress),
+        columns,
+        of_others,
+        {"requests": file_told(requests, text)},
+    )
+    result, fields = found.counts, scorer.fields
+    lacking = [field.name for field in fields.all if field.name not in found.columns]
     if result.requests:
         result.missing_context = fields.lacking(lacking)
         of_since = fields.times if TIME_SINCE in fields.features else ()
@@ -73,6 +87,37 @@ def score_file(
         if scorer.popularity is not None:
             scorer.popularity.warn(result.timeless_candidates, result.late_candidates, result.candidates)
     return result
+
+
+@dataclass(frozen=True)
+class _Requests:
+    """The requests of a file.
+
+    Attributes:
+        scorer: the model.
+        path: the file.
+        text: how it is written, as far as it is said.
+    """
+
+    scorer: Scorer
+    path: Path
+    text: TextFormat
+
+    def read(self, whole: Mapping[int, int]) -> Iterator[tuple[int, Any]]:
+        """See :class:`~dien.serving.chunks.Chunks`."""
+        times: dict[str, int] = {}
+        tables = read_requests(self.path, self.scorer.fields.all, times, text=self.text, passed_over=whole)
+        numbers = (number for number in itertools.count() if number not in whole)
+        for number, table in zip(numbers, tables, strict=False):
+            yield number, (table, dict(times))
+            times.clear()
+
+    def score(self, chunk: Any, found: ChunkCounts) -> pl.DataFrame:
+        """See :class:`~dien.serving.chunks.Chunks`."""
+        table, found.counts.times = chunk
+        found.columns.update(table.columns)
+        rows: pl.DataFrame = table.with_columns(**_score(self.scorer, table, found.counts))
+        return rows
 
 
 def _named(fields: Sequence[Field], names: Sequence[str]) -> tuple[str, ...]:

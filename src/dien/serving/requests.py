@@ -13,10 +13,11 @@ with a header alone, and Parquet without rows, are whole files of no request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
@@ -53,6 +54,7 @@ def read_requests(
     text: TextFormat = NOTHING_SAID,
     log: LogForm | None = None,
     as_in_log: dict[str, str] | None = None,
+    passed_over: Mapping[int, int] = MappingProxyType({}),
 ) -> Iterator[pl.DataFrame]:
     """Read requests some thousand at a time.
 
@@ -65,6 +67,7 @@ def read_requests(
         log: how the run's log is written, where the file may be cut from it
             (:func:`~dien.serving.columns.find_columns`).
         as_in_log: gets what was found so.
+        passed_over: tables that are not wanted, by their number from 0, with how many requests each has.
 
     Yields:
         Tables with a column for each field that the file has, of its type.
@@ -99,8 +102,15 @@ def read_requests(
     }
     reader = open_table(file, types)
     names = list(dict.fromkeys(column for field in wanted for column in places[field.name]))
-    for chunk in read_chunks(reader, names, rows=REQUESTS_AT_ONCE):
+    for number, chunk in enumerate(read_chunks(reader, names, rows=REQUESTS_AT_ONCE)):
         is_empty = False
+        if (expected := passed_over.get(number)) is not None:
+            if chunk.frame.height != expected:
+                raise DataError(
+                    f"{chunk.place(0)}: {chunk.frame.height} requests are read at once from here, before it "
+                    f"was {expected}; score the file from its beginning"
+                )
+            continue
         columns: dict[str, pl.Series] = {}
         for field in wanted:
             if all(map(reader.has, places[field.name])):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import polars as pl
@@ -60,6 +60,15 @@ class ScoredFile:
     unknown_values: dict[str, int] = field(default_factory=dict)
     as_in_log: dict[str, str] = field(default_factory=dict)
 
+    def add(self, other: ScoredFile) -> None:
+        """Count what another part of the same came to."""
+        for one in fields(self):
+            own, theirs = getattr(self, one.name), getattr(other, one.name)
+            if isinstance(own, int):
+                setattr(self, one.name, own + theirs)
+        _add(self.times, other.times)
+        _add(self.unknown_values, other.unknown_values)
+
     def count_unknown(
         self, features: Mapping[str, Feature], given: Mapping[str, pl.Series], found: Mapping[str, Column]
     ) -> None:
@@ -80,6 +89,31 @@ class ScoredFile:
                 unknown = int(np.count_nonzero((column == 0) & values.is_not_null().to_numpy()))
             if unknown:
                 self.unknown_values[name] = self.unknown_values.get(name, 0) + unknown
+
+
+@dataclass
+class ChunkCounts:
+    """What scoring a chunk came to, or several.
+
+    Attributes:
+        counts: of its requests, impressions or pairs.
+        columns: fields that any of them has.
+        late: by feature that changes over time, pairs that are later than the last change that is known.
+    """
+
+    counts: ScoredFile = field(default_factory=ScoredFile)
+    columns: set[str] = field(default_factory=set)
+    late: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: ChunkCounts) -> None:
+        """Count what another chunk came to."""
+        self.counts.add(other.counts)
+        self.columns |= other.columns
+        _add(self.late, other.late)
+
+
+def _add(counts: dict[str, int], others: Mapping[str, int]) -> None:
+    counts |= {name: counts.get(name, 0) + count for name, count in others.items()}
 
 
 def by_column(scores: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

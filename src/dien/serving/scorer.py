@@ -25,7 +25,8 @@ from dien.data.matches import matches_of, without_age
 from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.tables import FeatureTable
 from dien.device import device_of
-from dien.errors import RunError
+from dien.errors import DataError, RunError
+from dien.models.registry import Registered, models, register
 from dien.run import Run
 from dien.serving.catalogue import Catalogue, grown
 from dien.serving.features import Described, RequestFields
@@ -73,7 +74,8 @@ class Scorer:
             raise TypeError(
                 f"Scorer: found a {type(run).__name__}, expected a Run; Scorer.load(path) opens a run folder"
             )
-        self.run, self.device = run, device_of(device)
+        self.run, self.device, self.base_rate = run, device_of(device), base_rate
+        self._identity = run.folder.identity
         if data is not None:
             data = data if isinstance(data, Dataset) else Dataset.open(data)
         self.data = data
@@ -93,6 +95,13 @@ class Scorer:
 
     def __repr__(self) -> str:
         return f"Scorer({str(self.run.path)!r}: {self.run.config.model.name})"
+
+    def __reduce__(self) -> Any:
+        """Pickle the path of the run folder, to be opened again by a process that scores, too."""
+        found = models()[self.run.config.model.name]
+        data = None if self.data is None else (self.data, self.data.identity)
+        path, device = self.run.path.absolute(), str(self.device)
+        return _opened_again, (path, self._identity, data, device, self.base_rate, found)
 
     @classmethod
     def load(
@@ -401,6 +410,30 @@ class Scorer:
                 "of the request, are too large; mend the request or train again"
             )
         return scores if conversions else scores[0]
+
+
+def _opened_again(
+    path: Path,
+    identity: tuple[int, int],
+    data: tuple[Dataset, tuple[int, int]] | None,
+    device: str,
+    base_rate: float | None,
+    found: Registered,
+) -> Scorer:
+    """Open in another process what a scorer was made of.
+
+    Raises:
+        RunError: another run folder has taken its place.
+        DataError: another dataset folder has.
+    """
+    if found.config.name not in models():  # a model of your own, that only the first process has registered
+        register(found.config.name, found.model, found.config, found.space)
+    run = Run.open(path)
+    if run.folder.identity != identity:
+        raise RunError(f"{path}: was replaced since it was opened; run again")
+    if data is not None and data[0].identity != data[1]:
+        raise DataError(f"{data[0].path}: was replaced, as by an append, since it was opened; run again")
+    return Scorer(run, None if data is None else data[0], device, base_rate)
 
 
 def _steps(counts: NDArray[np.integer], lengths: NDArray[np.integer]) -> int:

@@ -1,12 +1,14 @@
-"""Files of scores: Parquet, JSON lines or CSV by their name, whole or not at all."""
+"""Files of scores: Parquet, JSON lines or CSV by their name."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,39 +19,53 @@ from numpy.typing import NDArray
 
 from dien.data.ragged import to_offsets
 from dien.errors import DataError
-from dien.files import not_written, replacing
+from dien.files import expect_replaceable, not_written
 
 Write = Callable[[pl.DataFrame], object]
-"""Writes some rows; they have the columns of the file, and maybe others."""
+"""Writes some rows, which have the columns of the file."""
 
 
-@contextmanager
-def file_of_scores(
-    out: Path, columns: pa.Schema, *, of_others: Mapping[str, Path], run: Path
-) -> Iterator[Write]:
-    """Hand out what writes rows to a file that takes its place when all is written.
+@dataclass(frozen=True)
+class Form:
+    """A kind of file of scores.
+
+    Attributes:
+        suffix: of its name.
+        writing: opens a new file of these columns, and hands out what writes rows to it.
+        join: makes a file of several, in order, a part at a time.
+    """
+
+    suffix: str
+    writing: Callable[[Path, pa.Schema], AbstractContextManager[Write]]
+    join: Callable[[Sequence[Path], Path, pa.Schema], None]
+
+
+def expect_place(out: Path, of_others: Mapping[str, Path], run: Path) -> Form:
+    """Refuse a path where no file of scores can be written, before any is computed.
 
     Args:
         out: ``.parquet``, ``.jsonl`` or ``.csv``; in CSV lists are JSON.
-        columns: of the file, in order.
         of_others: what is read, by what it is: files, and folders with all that is in them.
         run: the run folder.
 
+    Returns:
+        The kind of file.
+
     Raises:
         DataError: ``out`` is of an unknown kind, has no folder, is something that is read, lies among the
-            files of the run, or cannot be written; what was there stays then, as after any other exception.
+            files of the run, or no file can take its place.
     """
-    writer = _WRITERS.get(out.suffix)
-    if writer is None:
-        raise DataError(f"{out}: unknown kind of file; expected a name ending in {', '.join(_WRITERS)}")
+    form = _FORMS.get(out.suffix)
+    if form is None:
+        raise DataError(f"{out}: unknown kind of file; expected a name ending in {', '.join(_FORMS)}")
     if not out.parent.is_dir():
         raise DataError(f"{out.parent}: no such folder; make it first")
     _expect_free(out, of_others, run)
     try:
-        with replacing(out) as new, writer(new, columns) as write:
-            yield lambda rows: write(rows.select(columns.names))
+        expect_replaceable(Path(os.path.realpath(out)))
     except OSError as error:
         raise DataError(not_written(out, error)) from error
+    return form
 
 
 def lists_of(values: pl.Series | NDArray[np.generic], lengths: NDArray[np.integer]) -> pl.Series:
@@ -101,8 +117,35 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-_WRITERS: dict[str, Callable[[Path, pa.Schema], AbstractContextManager[Write]]] = {
-    ".parquet": _parquet,
-    ".jsonl": _json_lines,
-    ".csv": _csv,
+def _join_parquet(parts: Sequence[Path], out: Path, columns: pa.Schema) -> None:
+    with pq.ParquetWriter(out, columns) as file:
+        for part in parts:
+            file.write_table(pq.read_table(part).cast(columns))
+
+
+def _join_json_lines(parts: Sequence[Path], out: Path, _: pa.Schema) -> None:
+    with out.open("wb") as file:
+        for part in parts:
+            with part.open("rb") as rows:
+                shutil.copyfileobj(rows, file, _BLOCK)
+
+
+def _join_csv(parts: Sequence[Path], out: Path, columns: pa.Schema) -> None:
+    with _csv(out, columns):
+        pass  # the header, which each part has, too
+    with out.open("ab") as file:
+        for part in parts:
+            with part.open("rb") as rows:
+                rows.readline()
+                shutil.copyfileobj(rows, file, _BLOCK)
+
+
+_BLOCK = 1 << 20  # bytes copied at once
+_FORMS = {
+    form.suffix: form
+    for form in (
+        Form(".parquet", _parquet, _join_parquet),
+        Form(".jsonl", _json_lines, _join_json_lines),
+        Form(".csv", _csv, _join_csv),
+    )
 }

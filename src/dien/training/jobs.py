@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
-import threading
 import time
 import traceback
 import warnings
@@ -28,6 +26,7 @@ from dien.data.popularity import Counted
 from dien.errors import ConfigError, DataError, DatasetWarning, DienError, RunError
 from dien.lock import locked
 from dien.models.registry import Registered, models, register
+from dien.processes import end_with_parent, fresh_processes, how_it_ended, start
 from dien.run import RESULT, Run
 from dien.training.evaluate import evaluate
 from dien.training.fit import (
@@ -184,10 +183,7 @@ def run_all(
             returns are carried out too.
         meanwhile: called about every second.
     """
-    methods = multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:  # torch is imported once; the server itself never computes
-        context.set_forkserver_preload([__name__, "torch._dynamo"])  # which an optimiser would load: 1 s
+    context = fresh_processes([__name__, "torch._dynamo"])  # which an optimiser would load: 1 s
     waiting = deque(jobs)
     running: dict[Any, tuple[Job, BaseProcess, Connection]] = {}  # by the last of these
     try:
@@ -197,7 +193,7 @@ def run_all(
                 receive, send = context.Pipe(duplex=False)
                 found = models()[job.config.model.name]
                 process = context.Process(target=_work, args=(job, found, send))
-                process.start()
+                start(process)
                 send.close()
                 running[receive] = job, process, receive
             for ready in wait(list(running), LOOK_SECONDS):
@@ -218,14 +214,10 @@ def _error(process: BaseProcess, receive: Connection) -> str | None:
     said = None
     with receive, suppress(EOFError, OSError):  # which is there when the process was killed
         said = str(receive.recv())  # before joining: a long text does not fit into the pipe
+    if said is None:
+        return how_it_ended(process, "--jobs")
     process.join()
-    if said is not None:
-        return said or None
-    code = process.exitcode or 0
-    if code >= 0:
-        return f"its process ended with exit code {code}"
-    hint = " (killed, often for want of memory; try fewer --jobs)" if code == -9 else ""
-    return f"its process ended by signal {-code}{hint}"
+    return said or None
 
 
 def _work(job: Job, found: Registered, send: Connection) -> None:
@@ -239,7 +231,7 @@ def _work(job: Job, found: Registered, send: Connection) -> None:
     """
     if found.config.name not in models():
         register(found.config.name, found.model, found.config, found.space)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     warnings.simplefilter("ignore", DatasetWarning)  # the parent has said it, once for all runs
     try:
         carry_out(job)
@@ -250,10 +242,3 @@ def _work(job: Job, found: Registered, send: Connection) -> None:
         send.send(str(error))
     except Exception as error:
         send.send(f"{type(error).__name__}: {error}\n{traceback.format_exc()[-10_000:]}")
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

@@ -20,6 +20,7 @@ from dien.progress import Progress
 from dien.room import shortage
 
 _FIRST_ROWS = 1000  # whose keys of parameters are columns
+_BUFFER = 1 << 20  # bytes of a column read at once
 
 
 class ParquetReader:
@@ -31,7 +32,8 @@ class ParquetReader:
         self._seen: set[str] = set()  # parameters that a row has
         self._before: dict[str, list[Any]] = {}  # of each, what tells the kind of its values so far
         try:
-            self._parquet = pa.parquet.ParquetFile(file.path)
+            # Else each column of a row group is read at once, and a file may be a single row group.
+            self._parquet = pa.parquet.ParquetFile(file.path, buffer_size=_BUFFER, pre_buffer=False)
             self._schema = self._parquet.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
             self._damaged(error)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dien.published import current_run
-from dien.run import WEIGHTS
 from dien.serving.http.messages import ModelAnswer
 from dien.serving.http.refusals import of_scorer
 from dien.serving.http.warming import WarmUp, warm_up
@@ -53,7 +51,7 @@ class Served:
         # What a link leads to later is another run: tables and weights have to be of one.
         scorer = Scorer.load(current_run(run), device=device)
         warmed = warm_up(scorer, recorded)
-        return cls(scorer, name, _version(scorer.run.path), time.time(), warmed)
+        return cls(scorer, name, scorer.run.version, time.time(), warmed)
 
     def check(self, requests: Sequence[Request], several: bool) -> list[CheckedRequest]:
         """Check the values of requests, and leave what is older in a history than the model reads.
@@ -91,13 +89,3 @@ class Served:
             user_features=[field.name for field in fields.user],
             conversions=self.scorer.predicts_conversions,
         )
-
-
-def _version(run: Path) -> str:
-    """Name weights and configuration by what they hold."""
-    digest = hashlib.blake2b(digest_size=6)
-    for name in (WEIGHTS, "config.yaml", "run.json"):
-        with (run / name).open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
