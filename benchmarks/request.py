@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from dien import Scorer
+from dien.bench.load.drawn import draw
 from dien.serving import scorer as scoring
 
 CANDIDATES = (1, 20, 200, 500, 2000)
@@ -33,7 +34,6 @@ DIFFERENT = 8
 LEAST = 0.3
 """Seconds of a measurement, about."""
 BUSY = [sys.executable, "-c", "while True: pass"]
-LAST = 1_700_000_000
 
 
 def made_run(folder: Path) -> Path:
@@ -43,27 +43,6 @@ def made_run(folder: Path) -> Path:
     for command in (["prepare", *log], ["train", str(folder / "data"), "--model", "dien", *train]):
         subprocess.run([sys.executable, "-m", "dien", *command], check=True, capture_output=True)
     return folder / "run"
-
-
-def requests(scorer: Scorer, candidates: int, history: int) -> list[dict[str, Any]]:
-    """Draw requests of known users and items, with times."""
-    random = np.random.default_rng(0)
-    items, users = (ids.values[1:] for ids in (scorer.catalogue.item_ids, scorer.catalogue.user_ids))
-
-    def some(n: int) -> list[str]:
-        ids: list[str] = items.gather(random.integers(0, len(items), n)).to_list()
-        return ids
-
-    return [
-        {
-            "user": users[int(random.integers(len(users)))],
-            "history": some(history),
-            "candidates": some(candidates),
-            "times": sorted(random.integers(LAST - 10**7, LAST, history).tolist()),
-            "time": LAST,
-        }
-        for _ in range(DIFFERENT)
-    ]
 
 
 def timer(scorer: Scorer, given: Sequence[dict[str, Any]], clock: Callable[[], float]) -> Callable[[], float]:
@@ -90,7 +69,9 @@ def table(scorer: Scorer, rounds: int) -> None:
     """Print milliseconds by candidates and history."""
     torch.set_num_threads(1)
     timers = {
-        (b, t): timer(scorer, requests(scorer, b, t), time.thread_time) for b in CANDIDATES for t in HISTORY
+        (b, t): timer(scorer, draw(scorer, b, t, DIFFERENT), time.thread_time)
+        for b in CANDIDATES
+        for t in HISTORY
     }
     found: dict[tuple[int, int], list[float]] = {shape: [] for shape in timers}
     for _ in range(rounds):
@@ -116,7 +97,7 @@ def beside(processes: int) -> Iterator[None]:
 
 def neighbours(scorer: Scorer, rounds: int, processes: int) -> None:
     """Print milliseconds of a request alone and beside other processes, by how many threads it takes."""
-    measure = timer(scorer, requests(scorer, 200, 100), time.perf_counter)
+    measure = timer(scorer, draw(scorer, 200, 100, DIFFERENT), time.perf_counter)
     limits = {"one": scoring.STEPS_OF_ONE_THREAD, str(torch.get_num_threads()): -1}
     found: dict[tuple[str, int], list[float]] = {(of, n): [] for of in limits for n in (0, processes)}
     for _ in range(rounds):
