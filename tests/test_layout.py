@@ -66,6 +66,8 @@ ALLOWED: dict[str, set[str]] = {
         "extension",
         "memory",
         "threads",
+        "training.metrics",
+        "training.summary",
     },
     "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory", "run", "serving"},

@@ -54,6 +54,8 @@ WORKS = {
     "train": f"{{data}} {SMALL} --out {{out}}",
     "evaluate": "{run} --slices",
     "score": "{run} {requests} --out {out}.jsonl",
+    "publish": "{run} --to {out}",
+    "rollback": "{published} --list",
     "store load": "{data} --store lmdb:{out}",
     "export": "{run} --out {out}",
     "compare": "{data} --models sum-pooling --set training.epochs=1 --out {out}",

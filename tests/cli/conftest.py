@@ -12,6 +12,7 @@ from dien.data.sources import complete_journey, movielens
 from dien.run import Run
 from tests.cli.amazon import write_amazon
 from tests.cli.running import ok
+from tests.serving.publish.putting import put
 
 INTER = "user_id:token\titem_id:token\tlabel:float\ttimestamp:float\n"
 
@@ -24,9 +25,22 @@ def amazon_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
+@pytest.fixture(scope="session")
+def published(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one published model."""
+    folder = tmp_path_factory.mktemp("published") / "shop"
+    put(folder, small_run.path)
+    return folder
+
+
 @pytest.fixture
 def fill(
-    small_log: Log, small_data: Dataset, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_log: Log,
+    small_data: Dataset,
+    small_run: Run,
+    published: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], list[str]]:
     """Put paths in place of the names in braces; nothing is fetched and nothing large is measured."""
     monkeypatch.setattr(complete_journey, "read", lambda: small_log)
@@ -49,6 +63,7 @@ def fill(
         "requests": tmp_path / "requests.jsonl",
         "data": small_data.path,
         "run": small_run.path,
+        "published": published,
         "out": tmp_path / "out",
     }
     return lambda arguments: arguments.format(**paths).split()

@@ -25,6 +25,8 @@ FAILS = {
     "evaluate": "none",
     "score": "{run} none.jsonl --out {out}.jsonl",
     "serve": "none",
+    "publish": "none --to {out}",
+    "rollback": "none",
     "store load": "{data} --store sqlite:{out}",
     "export": "none --out {out}",
     "compare": "{data} --models dein --out {out}",

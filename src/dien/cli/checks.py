@@ -86,6 +86,12 @@ def positive(most: float = inf) -> Callable[[object], float]:
     return check
 
 
+def not_negative(value: object) -> float:
+    """Check a number, 0 or more."""
+    number = _number(str(value))
+    return number if number is not None and number >= 0 else refuse(value, "a number, 0 or more")
+
+
 def share(value: object) -> float:
     """Check a number above 0 and below 1."""
     number = _number(str(value))

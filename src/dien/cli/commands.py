@@ -12,6 +12,7 @@ from dien.cli.evaluate import evaluate
 from dien.cli.export import export
 from dien.cli.inspect import inspect
 from dien.cli.prepare import prepare
+from dien.cli.publish import publish, rollback
 from dien.cli.schema import schema
 from dien.cli.score import score
 from dien.cli.serve import serve
@@ -27,6 +28,8 @@ ORDER = (
     "evaluate",
     "score",
     "serve",
+    "publish",
+    "rollback",
     "store",
     "export",
     "compare",
@@ -57,6 +60,8 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(score)
 app.command()(serve)
+app.command()(publish)
+app.command()(rollback)
 app.add_typer(store, name="store")
 app.command()(export)
 app.command()(compare)

@@ -131,6 +131,7 @@ def serve(
 ) -> None:
     """Serve a run over HTTP: scores from raw ids.
 
+    Of a folder of published models (dien publish) it serves the current one, and follows.
     SIGTERM and Ctrl-C end it after the requests in flight; SIGHUP loads the run folder again. For example:
 
         dien serve runs/shop --port 8000

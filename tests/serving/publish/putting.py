@@ -4,18 +4,21 @@ import shutil
 from pathlib import Path
 
 from tests.damage import rewrite
+from torch import Tensor
 
 from dien.published import PublishedModel, now
 from dien.run import WEIGHTS, Run
 from dien.serving.publish.folder import copy_run, publishing, switch, with_model, with_newest
 
 
-def changed(run: Path, to: Path, factor: float) -> Path:
-    """Copy a run with its weights multiplied."""
+def changed(run: Path, to: Path, factor: float, layer: str = "") -> Path:
+    """Copy a run with its weights multiplied, or with those of a layer."""
+
+    def multiply(tensors: dict[str, Tensor], _: dict[str, str]) -> None:
+        tensors.update({name: w * factor for name, w in tensors.items() if name.startswith(layer)})
+
     shutil.copytree(run, to)
-    rewrite(
-        to / WEIGHTS, lambda tensors, _: tensors.update({name: w * factor for name, w in tensors.items()})
-    )
+    rewrite(to / WEIGHTS, multiply)
     return to
 
 

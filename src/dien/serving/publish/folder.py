@@ -11,7 +11,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec import structs
@@ -162,7 +162,7 @@ def switch(path: Path, before: Published | None, to: Published) -> list[str]:
 def remove(path: Path, version: str) -> None:
     """Remove the files of a model that ``current.json`` does not name; what cannot be removed stays."""
     shutil.rmtree(model_folder(path, version), ignore_errors=True)
-    if (path / MODELS).is_dir():
+    with suppress(OSError):
         sync(path / MODELS)
 
 

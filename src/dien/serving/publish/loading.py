@@ -9,7 +9,7 @@ import numpy as np
 
 from dien.errors import PublishError
 from dien.serving.made_request import made_request
-from dien.serving.request import Request
+from dien.serving.request import CheckedRequest, Request
 from dien.serving.scorer import Scorer
 
 TOLERANCE = 1e-6
@@ -25,7 +25,7 @@ def expect_loads(folder: Path, device: str = "cpu") -> None:
     scorer.score_many([made_request(scorer)])
 
 
-def expect_scores_as(scorer: Scorer, folder: Path, requests: Sequence[Request]) -> int:
+def expect_scores_as(scorer: Scorer, folder: Path, requests: Sequence[CheckedRequest]) -> int:
     """Load a copy of a run, and compare its scores with those of the run itself.
 
     Args:
@@ -40,7 +40,7 @@ def expect_scores_as(scorer: Scorer, folder: Path, requests: Sequence[Request]) 
         RunError: the copy cannot be loaded, or its scores are not finite.
         PublishError: its scores are others.
     """
-    asked = [made_request(scorer), *requests]
+    asked: list[Request | CheckedRequest] = [made_request(scorer), *requests]
     copy = Scorer.load(folder, device=str(scorer.device))
     pairs = zip(scorer.score_many(asked), copy.score_many(asked), strict=True)
     far = max(float(np.abs(own - copied).max(initial=0)) for own, copied in pairs)
