@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dien.data.dataset import Dataset
 from dien.data.tables import SplitName
 from dien.errors import DataError, PublishError, RunError
+from dien.extension import expect_extends
 from dien.progress import Progress
 from dien.run import Run
 from dien.serving import score_split
@@ -26,6 +27,7 @@ METRICS: tuple[Metric, ...] = "auc", "gauc", "log_loss"
 GROUPS = 20
 """Groups of users in which the difference is found once each: their spread tells what is luck."""
 IMPRESSIONS_AT_ONCE = 8192
+_MEND = "append to the dataset it was trained on (dien prepare ... --append), or publish with --force"
 _LEAST = 1e-15  # of a probability: its log odds stay finite
 
 
@@ -104,6 +106,7 @@ def held_out(
     runs = [new] if current is None else [new, current]
     for run in runs:
         expect_held_out(run, dataset, split)
+        expect_extends(dataset, run, _MEND)
     with TemporaryDirectory() as name:
         files = [Path(name) / f"{number}.parquet" for number in range(len(runs))]
         for run, file in zip(runs, files, strict=True):

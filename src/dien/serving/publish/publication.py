@@ -1,4 +1,4 @@
-"""Publishing a run: the gate, a copy that is loaded once, and the switch."""
+"""Publishing a run: it passes the gate, is copied, loaded once, and made current."""
 
 from __future__ import annotations
 
