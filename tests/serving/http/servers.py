@@ -1,5 +1,7 @@
-"""A server in a thread of this process, and requests to it."""
+"""A server in a thread of this process, or as a process, and requests to it."""
 
+import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +10,23 @@ from queue import Queue
 from typing import Any
 
 import httpx
+from tests.cli.running import command
 
 from dien.serving.http.options import ServerOptions
 from dien.serving.http.server import DienServer, run_loop
 from dien.serving.http.service import Service
+
+
+@contextmanager
+def process(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command; its address."""
+    line = command("serve", run, "--port", "0", "--threads", "1", "--json", *options)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as found:
+        assert found.stdout is not None
+        try:
+            yield found, json.loads(found.stdout.readline())["url"]
+        finally:
+            found.kill()
 
 
 class Running:

@@ -1,10 +1,15 @@
 """Clients that are slow, go away, or only sit there: each is let go, and nobody else notices."""
 
+import gc
 import json
+import resource
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,13 +107,54 @@ def test_what_is_no_http_is_answered_with_400_and_closed(server: Running, sent: 
     assert scored(server)
 
 
-def test_many_idle_connections_keep_nobody_waiting_and_none_is_left(server: Running) -> None:
-    idle = [connected(server) for _ in range(300)]
-    for _ in range(5):
-        assert scored(server)
-    for one in idle:
-        until_closed(one)
-    until_no_more_than(server, 1)
+HOLDING = """
+import resource, socket, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+address = ("127.0.0.1", int(sys.argv[1]))
+held = [socket.create_connection(address, timeout=60) for _ in range(int(sys.argv[2]))]
+print(len(held), flush=True)
+sys.stdin.read()
+"""
+_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+IDLE = 10_000 if _FILES == resource.RLIM_INFINITY else min(10_000, _FILES - 1000)
+"""Connections that this system lets a process have."""
+
+
+def left(server: Running) -> tuple[int, int]:
+    """Count the files of this process, and the objects in its memory."""
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir())), len(gc.get_objects())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the files of a process are counted in /proc")
+@pytest.mark.parametrize("number", [IDLE])
+def test_idle_connections_keep_nobody_waiting_and_nothing_of_them_is_left(rich_run: Run, number: int) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    try:
+        with running(rich_run.path, client_timeout=600.0) as found:
+            assert scored(found)
+            files, objects = left(found)
+            holding = [sys.executable, "-c", HOLDING, str(found.port), str(number)]
+            pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            with subprocess.Popen(holding, **pipes) as holder:
+                assert holder.stdout is not None
+                assert holder.stdout.readline() == f"{number}\n"
+                for _ in range(5):
+                    assert scored(found)
+                assert len(found.server.server_state.connections) >= number
+                holder.kill()
+            until_no_more_than(found, 1)
+            for _ in range(100):  # the look at slow clients, once a second, lets go of what it has seen
+                files_left, objects_left = left(found)
+                if files_left <= files + 2 and objects_left <= objects + number // 10:
+                    break
+                time.sleep(0.1)
+            assert files_left <= files + 2
+            assert objects_left <= objects + number // 10  # far less than one for each connection
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_clients_that_leave_in_the_middle_leave_nothing_behind(

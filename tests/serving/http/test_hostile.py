@@ -1,7 +1,9 @@
 """Clients that send what nobody expects: each gets an answer that says so, and the server is as before."""
 
 import json
+import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +65,9 @@ def server(rich_run: Run) -> Iterator[Running]:
 
 
 @pytest.fixture(autouse=True)
-def _as_before(server: Running, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+def _as_before(
+    server: Running, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
     """See that nothing is left of a test in the server, and that nothing failed."""
     before = server.score(ASKED)
     assert before.status_code == 200, before.text
@@ -80,6 +84,7 @@ def _as_before(server: Running, capfd: pytest.CaptureFixture[str]) -> Iterator[N
     assert server.client.get("/health").status_code == 200
     assert len(server.server.server_state.tasks) <= 1
     assert "Traceback" not in capfd.readouterr().err
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
@@ -119,7 +124,7 @@ def replaced(body: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copied
 
 
-@settings(max_examples=400)
+@settings(max_examples=100)
 @given(st.sampled_from(list(BODIES)), st.data())
 def test_a_body_with_another_value_in_any_place_is_answered_or_refused(
     server: Running, path: str, data: st.DataObject
@@ -136,7 +141,7 @@ def test_a_body_with_another_value_in_any_place_is_answered_or_refused(
         assert answer.json()["error"]
 
 
-@settings(max_examples=400)
+@settings(max_examples=100)
 @given(st.sampled_from(list(BODIES)), st.data())
 def test_a_body_with_other_bytes_is_answered_or_refused(
     server: Running, path: str, data: st.DataObject
@@ -151,6 +156,24 @@ def test_a_body_with_other_bytes_is_answered_or_refused(
         headers["Inference-Header-Content-Length"] = str(data.draw(st.integers(0, len(body) + 2)))
     answer = server.client.post(path, content=bytes(body), headers=headers)
     assert answer.status_code in {200, LATE, *REFUSED}, (answer.status_code, body)
+
+
+def test_five_thousand_mutated_bodies_are_answered_or_refused(server: Running) -> None:
+    draw, statuses = random.Random(0), Counter[int]()
+    for _ in range(5000):
+        path = draw.choice(list(BODIES))
+        body: Any = BODIES[path]
+        for _ in range(draw.randrange(3)):
+            body = replaced(body, draw.choice(list(places(body))), draw.choice(ODD))
+        content = bytearray(json.dumps([ASKED, body] if draw.random() < 0.1 else body).encode())
+        for _ in range(draw.choice([0, 0, 1, 4])):
+            place = draw.randrange(len(content) + 1)
+            content[place : place + draw.randrange(9)] = draw.randbytes(draw.randrange(5))
+        answer = server.client.post(path, content=bytes(content))
+        assert answer.status_code in {200, LATE, *REFUSED}, (answer.status_code, content)
+        assert answer.status_code == 200 or answer.json()["error"]
+        statuses[answer.status_code] += 1
+    assert min(statuses[status] for status in (200, 400, 422)) > 100
 
 
 @settings(max_examples=60)

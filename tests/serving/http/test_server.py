@@ -8,30 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.cli.running import command, dien
+from tests.cli.running import dien
+from tests.serving.http.servers import process
 
 from dien.run import Run
 
 ASKED = {"candidates": ["i1", "i2"], "history": ["i3"], "times": [1], "time": 2}
-
-
-@contextmanager
-def process(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command; its address."""
-    line = command("serve", run, "--port", "0", "--threads", "1", "--json", *options)
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as found:
-        assert found.stdout is not None
-        try:
-            yield found, json.loads(found.stdout.readline())["url"]
-        finally:
-            found.kill()
 
 
 def ended(found: subprocess.Popen[str]) -> tuple[int, str]:
@@ -46,6 +33,7 @@ def test_it_reloads_on_sighup_and_ends_with_0_on_sigterm_when_all_are_answered(
     served = tmp_path / "run"
     served.symlink_to(rich_run.path)
     patient = ["--deadline-ms", "100000", "--largest", "10000000", "--queue", "100000000", "--drain", "100"]
+    patient += ["--record", str(tmp_path / "recorded.jsonl")]
     with process(served, *patient) as (found, url), httpx.Client(base_url=url, timeout=30) as client:
         assert found.stderr is not None
         assert client.post("/score", json=ASKED).status_code == 200
@@ -67,17 +55,19 @@ def test_it_reloads_on_sighup_and_ends_with_0_on_sigterm_when_all_are_answered(
         assert client.post("/score", json=ASKED).status_code == 200
 
         answers = list[httpx.Response]()
-        # Each takes seconds, so that none is answered before all have come.
-        large = [ASKED | {"candidates": ["1"] * 1600, "history": ["2"] * 12, "times": [1] * 12}] * 200
+        # Each takes so long that none is answered before all have come.
+        large = [ASKED | {"candidates": ["1"] * 1600, "history": ["2"] * 12, "times": [1] * 12}] * 60
         threads = [threading.Thread(target=lambda: answers.append(ask(url, large))) for _ in range(3)]
         for thread in threads:
             thread.start()
-        until_waiting(client, 2 * 200 * 1600 * 13)
+        until_waiting(client, 2 * 60 * 1600 * 13)
         found.send_signal(signal.SIGTERM)
         for thread in threads:
             thread.join()
         assert [answer.status_code for answer in answers] == [200] * 3
         assert ended(found) == (0, "")
+    recorded = (tmp_path / "recorded.jsonl").read_text().splitlines()
+    assert json.loads(recorded[0]) == {"user": None, **ASKED}
 
 
 def ask(url: str, body: Any) -> httpx.Response:
