@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -49,6 +50,10 @@ def serve(
     """
     sys.setswitchinterval(SWITCH)
     torch.set_num_threads(1)  # the scoring threads have the cores
+    # Libraries stay as long as the process: looking through them takes the collector a tenth of a second, for
+    # which every request would wait. The model comes later, so that one that was replaced is freed.
+    gc.collect()
+    gc.freeze()
     run_loop(DienServer(run, options, started, told).run())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -179,7 +180,7 @@ class Service:
             recorded = [] if self.recorder is None else self.recorder.spread(WARM_UPS)
             try:
                 model = await loop.run_in_executor(
-                    self._loading, Served.load, run or self.run, options.name, options.device, recorded
+                    self._loading, _loaded, run or self.run, options.name, options.device, recorded
                 )
             except Exception as error:  # whatever a broken folder raises, the model before goes on
                 self.metrics.reloaded(None)
@@ -205,3 +206,11 @@ class Service:
             self.recorder.close()
         self.checking.close()
         self._loading.shutdown()
+
+
+def _loaded(run: Path, name: str, device: str, recorded: Sequence[bytes]) -> Served:
+    """Load a run, and free at once what that leaves in circles: later there would be gaps in the memory."""
+    try:
+        return Served.load(run, name, device, recorded)
+    finally:
+        gc.collect()
