@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dien.serving import Request, Scorer, score_file
 from dien.serving.recorded import from_line, to_line
 
+CONTEXT = {"context": {"position": 3}}
 IDS = st.one_of(st.integers(-(2**63), 2**64 - 1), st.text(st.characters(exclude_categories=("Cs",))))
 
 
@@ -89,6 +90,21 @@ def test_a_feature_that_the_run_has_not_is_refused_by_name(rich_scorer: Scorer, 
         from_line(line, Scorer(small_run).fields)
     with pytest.raises(ValueError, match="did you mean position"):
         from_line(line.replace(b"position", b"positions"), rich_scorer.fields)
+
+
+def test_a_feature_that_only_the_store_gave_is_left_out_where_the_run_has_not_it(
+    rich_scorer: Scorer, small_run: Any
+) -> None:
+    behaviours = {"dwell": [2.5], "labels": [["label1"]]}
+    request = Request(user="u1", history=["i1"], candidates=["i2"], behaviours=behaviours)
+    assert from_line(to_line(request, stored=True), rich_scorer.fields) == request
+    other = Scorer(small_run)
+    assert other.check(from_line(to_line(request, stored=True), other.fields)).behaviours == {}
+    with pytest.raises(ValueError, match="dwell: no such feature"):
+        from_line(to_line(request), other.fields)
+    of_client = Request(**{name: getattr(request, name) for name in request.__struct_fields__} | CONTEXT)
+    with pytest.raises(ValueError, match="position: no such feature"):
+        from_line(to_line(of_client, stored=True), other.fields)
 
 
 @pytest.mark.parametrize(

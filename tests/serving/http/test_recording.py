@@ -65,6 +65,7 @@ def test_a_replay_of_the_file_gives_the_scores_that_were_answered(
     lines = lines_of(file)
     assert lines[5]["history"] == lines[6]["history"] == ["i1"]
     assert lines[5]["dwell"] == [2.5]
+    assert [line.get(".stored") for line in lines] == [None] * 5 + [["action", "dwell", "labels"]] * 2
     assert now - 60 < lines[5]["time"] <= now + 1  # of the server's clock: the request had none
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     score_file(rich_scorer, file, tmp_path / "scores.jsonl")
@@ -97,7 +98,7 @@ def test_calls_that_come_sooner_than_one_is_due_are_left_out(tmp_path: Path) -> 
     file = tmp_path / "requests.jsonl"
     recorder = Recorder(file, Sample([b'{"history":[],"candidates":[]}\n'] * 900), print, lambda well: None)
     for _ in range(100):
-        recorder.offer([Request(user=1, history=[], candidates=[])])
+        recorder.offer([Request(user=1, history=[], candidates=[])], [False])
     recorder.close()
     assert len(lines_of(file)) == 901
 
@@ -132,13 +133,13 @@ def test_a_folder_that_is_missing_is_told_of_once_and_counted_and_scoring_goes_o
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     file, told, wrote = tmp_path / "requests.jsonl", list[str](), Queue[bool]()
     recorder = Recorder(file, Sample(), told.append, wrote.put)
-    recorder.offer([Request(user="u1", history=[], candidates=[])])
+    recorder.offer([Request(user="u1", history=[], candidates=[])], [False])
     assert wrote.get(timeout=30)
     before = file.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # no file may grow beyond
-        recorder.offer([Request(user="u1", history=["x" * 100] * 1000, candidates=[])])
+        recorder.offer([Request(user="u1", history=["x" * 100] * 1000, candidates=[])], [False])
         assert not wrote.get(timeout=30)
         assert file.read_bytes() == before
     finally:
@@ -158,7 +159,7 @@ def test_the_file_is_whole_whenever_it_is_read(tmp_path: Path, monkeypatch: pyte
 
     def offer() -> None:
         while not stop.wait(0.001):
-            recorder.offer([request])
+            recorder.offer([request], [False])
 
     thread = threading.Thread(target=offer)
     thread.start()
@@ -189,7 +190,7 @@ def test_what_stands_in_the_place_of_the_file_is_left_as_it_is(tmp_path: Path) -
     told, wrote = list[str](), Queue[bool]()
     (tmp_path / "folder").mkdir()
     recorder = Recorder(tmp_path / "folder", read_sample(tmp_path / "folder"), told.append, wrote.put)
-    recorder.offer([Request(user=1, history=[], candidates=[])])
+    recorder.offer([Request(user=1, history=[], candidates=[])], [False])
     assert not wrote.get(timeout=30)
     recorder.close()
     assert "a folder has this name" in told[0]

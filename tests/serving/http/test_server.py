@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.cli.running import dien
-from tests.serving.http.servers import process
+from tests.serving.http.servers import process, running
 
 from dien.run import Run
 
@@ -95,8 +95,8 @@ def test_without_a_reload_token_there_is_no_reload_by_http(small_run: Run, tmp_p
     with process(small_run.path, "--reload-token-file", str(token)) as (_, url):
         headers = {"Authorization": "Bearer open sesame"}
         assert httpx.post(f"{url}/reload", headers=headers).status_code == 200
-    with process(small_run.path) as (_, url):
-        assert httpx.post(f"{url}/reload", headers=headers).status_code == 404
+    with running(small_run.path) as server:
+        assert server.client.post("/reload", headers=headers).status_code == 404
 
 
 def test_an_address_that_is_taken_is_refused(small_run: Run) -> None:

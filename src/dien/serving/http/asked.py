@@ -94,7 +94,7 @@ async def _scored(
         stages=stages,
     )
     if service.recorder is not None:
-        service.recorder.offer(requests)
+        service.recorder.offer(requests, [one.history is None for one in asked])
     return job
 
 

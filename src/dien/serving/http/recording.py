@@ -44,18 +44,23 @@ class Recorder:
     ) -> None:
         self._file, self._sample, self._told, self._wrote = file, sample, told, wrote
         self._lock = threading.Lock()  # of the sample
-        self._offered: SimpleQueue[Request | None] = SimpleQueue()
+        self._offered: SimpleQueue[tuple[Request, bool] | None] = SimpleQueue()
         self._due = 0.0
         self._fails = False
         self._thread = threading.Thread(target=self._work, name="recording", daemon=True)
         self._thread.start()
 
-    def offer(self, requests: Sequence[Request]) -> None:
-        """Take one of the requests of a call that was scored, where it is time for one. Never waits."""
+    def offer(self, requests: Sequence[Request], stored: Sequence[bool]) -> None:
+        """Take one of the requests of a call that was scored, where it is time for one. Never waits.
+
+        Args:
+            requests: with their histories.
+            stored: of each, whether a store gave the history.
+        """
         now = time.monotonic()
         if now >= self._due and self._offered.qsize() < MOST_WAITING:
             self._due = now + self._sample.every
-            self._offered.put(random.choice(requests))
+            self._offered.put(random.choice(list(zip(requests, stored, strict=True))))
 
     def spread(self, most: int) -> list[bytes]:
         """Give some of what was recorded, as lines, spread over time."""
@@ -72,19 +77,19 @@ class Recorder:
         while not ends:
             left = written + WRITE_EVERY - time.monotonic()
             try:
-                request = self._offered.get(timeout=max(0.0, left) if changed else None)
+                offered = self._offered.get(timeout=max(0.0, left) if changed else None)
             except Empty:
                 pass
             else:
-                ends = request is None
-                if request is not None:
-                    changed |= self._took(request)
+                ends = offered is None
+                if offered is not None:
+                    changed |= self._took(*offered)
             if changed and (ends or time.monotonic() >= written + WRITE_EVERY):
                 changed, written = not self._written(), time.monotonic()
 
-    def _took(self, request: Request) -> bool:
+    def _took(self, request: Request, stored: bool) -> bool:
         try:
-            line = to_line(request)
+            line = to_line(request, stored)
         except Exception as error:  # a thread that ends would record nothing ever after
             self._failed(error)
             return False
