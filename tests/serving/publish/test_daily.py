@@ -1,6 +1,7 @@
 """examples/daily.py beside a server: a day later the server answers with the new model, and failed nobody."""
 
 import importlib.util
+import sys
 import threading
 import time
 from pathlib import Path
@@ -91,3 +92,12 @@ def test_the_server_answers_with_the_model_of_the_new_day_and_no_request_fails(
     start_from = Run.open(runs[1]).info.start_from
     assert start_from is not None
     assert start_from.run == str(runs[0].resolve())
+
+
+def test_what_goes_wrong_is_printed_and_the_exit_code_is_1(
+    daily: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["daily.py", str(tmp_path / "none.csv"), "--work", str(tmp_path / "w")])
+    with pytest.raises(SystemExit, match=r"error: .*none\.csv"):
+        daily.main()
+    assert list(tmp_path.iterdir()) == []

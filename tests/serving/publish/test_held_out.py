@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -95,6 +96,25 @@ def test_rows_that_the_new_model_was_trained_on_are_refused(two_days: TwoDays) -
     assert str(two_days.second.path) in str(error.value)
     expect_held_out(two_days.first, two_days.old, "test")
     expect_held_out(two_days.first, two_days.grown, "valid")
+
+
+def test_rows_count_by_their_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    rows = 900
+    log = pl.DataFrame(
+        {
+            "user": rng.integers(0, 40, rows),
+            "item": rng.integers(0, 30, rows),
+            "time": 1_700_000_000 + np.sort(rng.choice(90_000, rows, replace=False)),
+            "label": rng.integers(0, 2, rows),
+            "weight": rng.integers(0, 4, rows).astype(float),
+        }
+    )
+    data = prepare(log, tmp_path / "data", schema={"interactions": {"label": "label", "weight": "weight"}})
+    fit(data, load_config(overrides=SETTINGS), tmp_path / "run", show_progress=False)
+    found, own = held_out(Run.open(tmp_path / "run"), None, data), evaluate(tmp_path / "run", data)
+    for metric in METRICS:
+        assert found.metrics[metric].new == pytest.approx(getattr(own, metric), abs=1e-5)
 
 
 def test_a_dataset_of_other_ids_is_refused(small_data: Dataset, small_run: Run, two_days: TwoDays) -> None:
