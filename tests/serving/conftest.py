@@ -21,8 +21,12 @@ from dien.training import fit
 @pytest.fixture(scope="session")
 def rich_log() -> Log:
     """30 users, 25 items, 600 clicks at times that all differ; every feature has missing values."""
+    return log_of(events=600, items=25, users=30, until=200_000)
+
+
+def log_of(events: int, items: int, users: int, until: int) -> Log:
+    """Draw clicks at times below ``until`` that all differ; every feature has missing values."""
     rng = np.random.default_rng(1)
-    events, items, users = 600, 25, 30
 
     def some(values: list, share: float = 0.2) -> list:
         return [None if rng.random() < share else value for value in values]
@@ -39,7 +43,7 @@ def rich_log() -> Log:
             {
                 "user": [f"u{u}" for u in rng.integers(0, users, events)],
                 "item": [f"i{i}" for i in rng.integers(0, items, events)],
-                "time": np.sort(rng.choice(200_000, events, replace=False)),
+                "time": np.sort(rng.choice(until, events, replace=False)),
                 "action": pl.Series(ids("action", 3, events), dtype=text),
                 "dwell": some(rng.lognormal(3, 1, events).tolist()),
                 "labels": pl.Series(lists("label", events), dtype=texts),
