@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.cli.running import dien
+from tests.cli.running import command, dien
 from tests.serving.http.servers import process, running
 
 from dien.run import Run
@@ -97,6 +98,20 @@ def test_without_a_reload_token_there_is_no_reload_by_http(small_run: Run, tmp_p
         assert httpx.post(f"{url}/reload", headers=headers).status_code == 200
     with running(small_run.path) as server:
         assert server.client.post("/reload", headers=headers).status_code == 404
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_more_connections_than_files_are_open_by_default_are_all_answered(small_run: Run) -> None:
+    line = command("serve", small_run.path, "--port", "0", "--threads", "1", "--json")
+    limited = ["bash", "-c", 'ulimit -S -n 100 && exec "$@"', "bash", *line]
+    with subprocess.Popen(limited, stdout=subprocess.PIPE, text=True) as server, ExitStack() as stack:
+        stack.callback(server.kill)
+        assert server.stdout is not None
+        port = int(json.loads(server.stdout.readline())["url"].rpartition(":")[2])
+        for _ in range(200):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+            one.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert one.recv(12) == b"HTTP/1.1 200"
 
 
 def test_an_address_that_is_taken_is_refused(small_run: Run) -> None:

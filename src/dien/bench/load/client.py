@@ -12,6 +12,7 @@ import re
 import select
 import selectors
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -57,7 +58,7 @@ class Load:
         due: ``[N]`` seconds from the begin, rising.
         timeout: seconds after which an answer is no longer waited for.
         keep: of so many answers one is kept whole; 0 for none.
-        connections: that may be open at once.
+        connections: that may be open at once; fewer where the process may not have as many open files.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Load:
         connections: int = 4000,
     ) -> None:
         self._address, self._requests, self._due = address, requests, due.tolist()
-        self._timeout, self._keep, self._most = timeout, keep, connections
+        self._timeout, self._keep, self._most = timeout, keep, min(connections, _open_files())
         self._selector = selectors.DefaultSelector()
         self._idle: list[_Connection] = []
         self._in_flight: dict[int, _Connection] = {}  # by the number of its request, the oldest first
@@ -264,6 +265,15 @@ class _Connection:
         self.to_send = memoryview(b"")
         self.answer = bytearray()
         self.head = self.length = 0
+
+
+def _open_files() -> int:
+    """Count the connections that the process may open, with some files left for everything else."""
+    if sys.platform == "win32":
+        return 500
+    import resource
+
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100)
 
 
 @contextmanager

@@ -50,6 +50,7 @@ def serve(
     """
     sys.setswitchinterval(SWITCH)
     torch.set_num_threads(1)  # the scoring threads have the cores
+    _take_open_files()
     # Libraries stay as long as the process: looking through them takes the collector a tenth of a second, for
     # which every request would wait. The model comes later, so that one that was replaced is freed.
     gc.collect()
@@ -200,6 +201,16 @@ class DienServer(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _take_open_files() -> None:
+    """Take as many open files as the process may have: each connection is one, and 1,024 are soon used up."""
+    if sys.platform != "win32":
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        with suppress(ValueError, OSError):  # macOS has a lower bound of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:
