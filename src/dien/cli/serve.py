@@ -85,7 +85,7 @@ def serve(
     ] = 2_500_000,
     queue: Annotated[
         int, options.option("--queue", "STEPS", "How much may wait, likewise.", checks.count)
-    ] = 1_000_000,
+    ] = 500_000,
     together: Annotated[
         int, options.option("--together", "STEPS", "How much is scored together, likewise.", checks.count)
     ] = 100_000,

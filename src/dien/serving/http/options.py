@@ -48,7 +48,7 @@ class ServerOptions:
     deadline_ms: int = 1000
     slow_ms: int | None = None
     largest: int = 2_500_000
-    queue: int = 1_000_000
+    queue: int = 500_000
     together: int = 100_000
     largest_body: int = 2 << 20
     client_timeout: float = 30.0
