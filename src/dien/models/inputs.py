@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dien.data.batch import Batch
 from dien.data.features import Schema
 from dien.layers import FeatureEmbedding
+from dien.layers.dropout import dropout
 from dien.layers.embedding import INITIAL_STD, embedding_tables
 from dien.layers.tables import SharedTables
 from dien.models.checks import BatchCheck
@@ -190,7 +190,7 @@ class Inputs(nn.Module):
         """Drop numbers of embeddings in training, each by itself, and scale up what is left."""
         if not (self.training and self._dropout):
             return list(embedded)
-        return [F.dropout(one, self._dropout) for one in embedded]
+        return [dropout(one, self._dropout) for one in embedded]
 
 
 def _from_the_newest(offsets: Tensor) -> Tensor:
@@ -213,13 +213,6 @@ def pooled_items(embedded: Embedded, batch: Batch) -> list[Tensor]:
     """
     pooled = _pooled(embedded.items, batch)
     return [pooled, pooled * embedded.target]
-
-
-def newest_behaviour(embedded: Embedded, batch: Batch) -> Tensor:
-    """Take the newest behaviour of each candidate's history, ``[B, D + D_b]``, zero where there is none."""
-    padded = torch.cat([embedded.history.new_zeros(1, embedded.history.shape[1]), embedded.history])
-    end = torch.where(batch.offsets[1:] > batch.offsets[:-1], batch.offsets[1:], 0)  # [R] steps from 1
-    return padded.index_select(0, end.index_select(0, batch.history_of))
 
 
 def _pooled(steps: Tensor, batch: Batch) -> Tensor:
