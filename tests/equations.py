@@ -3,7 +3,7 @@
 Differentiable, so that the packed layers' gradients can be held against these too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -149,10 +149,8 @@ def final_interest(
     return final if behaviours is None else torch.cat([final, (a[:, None] * behaviours).sum(0)])
 
 
-def auxiliary_terms(
-    weights: Weights, states: Tensor, clicks: Tensor, negatives: Tensor, activation: str
-) -> list[Tensor]:
-    """Both terms of eq. (6) for every step but the last of one history, click and non-click in turn."""
+def auxiliary_score(weights: Weights, activation: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The logit of a state and an item, of which eq. (6) makes the loss."""
     net = under(weights, "auxiliary_net.")
     scale, shift = (weights.get(f"auxiliary_affine.{name}") for name in ("weight", "bias"))
 
@@ -161,6 +159,14 @@ def auxiliary_terms(
         x = x if scale is None or shift is None else scale * x + shift
         return mlp(net, x, activation, last_activation=False)[0]
 
+    return score
+
+
+def auxiliary_terms(
+    weights: Weights, states: Tensor, clicks: Tensor, negatives: Tensor, activation: str
+) -> list[Tensor]:
+    """Both terms of eq. (6) for every step but the last of one history, click and non-click in turn."""
+    score = auxiliary_score(weights, activation)
     terms = []
     for t in range(len(states) - 1):
         click, other = score(states[t], clicks[t + 1]), score(states[t], negatives[t + 1])

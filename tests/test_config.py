@@ -81,6 +81,7 @@ def test_the_default_is_the_papers_dien_with_an_auxiliary_loss_that_does_not_gro
     paper = DIENConfig.paper()
     own = {"matches": True, "behaviour_attention": True}
     own |= {"auxiliary_average": "pairs", "auxiliary_weight": 3.0, "auxiliary_steps": "new"}
+    own |= {"auxiliary_score": True, "embedding_dropout": 0.1}
     assert paper.model_copy(update=own) == DIENConfig()
     # What the paper's equations say; the rest is left open there.
     assert (paper.gru, paper.attention) == ("augru", "bilinear")

@@ -90,6 +90,8 @@ def main() -> None:
             "model.matches=false",
             "model.behaviour_attention=false",
             "model.auxiliary_steps=all",
+            "model.auxiliary_score=false",
+            "model.embedding_dropout=0",
             "training.id_dropout=0",
             "training.weight_average=null",
             f"model.embedding_size={WIDTH}",

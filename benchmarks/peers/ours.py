@@ -21,6 +21,8 @@ def prepare(name: str, shape: Shape, rows: Rows) -> Callable[[], object]:
         max_history=shape.longest,
         matches=False,  # the peers have none
         auxiliary_steps="all",  # likewise
+        auxiliary_score=False,  # likewise
+        embedding_dropout=0.0,
         behaviour_attention=False,  # nor that
         attention="mlp",
         attention_hidden=tuple(ATTENTION),

@@ -119,6 +119,16 @@ class Packed:
         padded[padding_mask(lengths, max_length)] = self.values
         return padded
 
+    def newest(self) -> Tensor:
+        """Take the last step of each sequence, zero where it has none.
+
+        Returns:
+            ``[R, ...]``.
+        """
+        padded = torch.cat([self.values.new_zeros(1, *self.values.shape[1:]), self.values])
+        end = torch.where(self.lengths > 0, self.offsets[1:], 0)  # [R] steps from 1
+        return padded.index_select(0, end)
+
 
 @dataclass(frozen=True)
 class Pairs:

@@ -332,9 +332,11 @@ def new_run(path: Path, config: RunConfig, info: RunInfo) -> Iterator[Path]:
 
 _BEFORE: dict[str, dict[str, Any]] = {
     "model": {
+        "embedding_dropout": 0.0,
         "matches": False,
         "match_dropout": 0.0,
         "auxiliary_steps": "all",
+        "auxiliary_score": False,
         "behaviour_attention": False,
     },
     "training": {"id_dropout": 0.0, "weight_average": None},

@@ -99,7 +99,7 @@ def equal(a: Batch, b: Batch) -> bool:
         if isinstance(left, dict):
             same = left.keys() == right.keys() and all(values(left[k]) == values(right[k]) for k in left)
         else:
-            same = left is right is None or torch.equal(left, right)
+            same = torch.equal(left, right) if isinstance(left, torch.Tensor) else left == right
         if not same:
             return False
     return True

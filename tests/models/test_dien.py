@@ -14,6 +14,7 @@ from tests.embeddings import InputsByHand, enlarge
 from tests.equations import (
     assert_same,
     attention_logit,
+    auxiliary_score,
     auxiliary_terms,
     final_interest,
     gru_states,
@@ -92,6 +93,9 @@ def by_hand(dien: DIEN, schema: Schema, batch: Batch) -> tuple[Tensor, list[Tens
             parts.append(torch.stack(weighted).sum(0) if weighted else history.sum(0))
         if config.last_behaviour:
             parts.append(history[-1] if len(history) else history.sum(0))
+        if config.scores_target:
+            score = auxiliary_score(under(weights, "extractor."), config.auxiliary_activation)
+            parts.append(score(states[-1], target)[None] if len(states) else target.new_zeros(1))
         joined = torch.cat(parts)
         if config.head_affine:
             joined = weights["affine.weight"] * joined + weights["affine.bias"]
@@ -159,6 +163,7 @@ def test_a_batch_is_predicted_as_by_the_equations_with_nothing_shared(
         {"auxiliary_affine": True},
         {"auxiliary_average": "positions"},
         {"auxiliary_steps": "all"},
+        {"auxiliary_score": False},
         {"head_affine": True},
         {"head_activation": "silu"},
         {"head_activation": "silu", "head_batch_norm": True},
@@ -198,12 +203,17 @@ def test_every_option_follows_the_equations_too(schema: Schema, options: dict[st
 
 
 @settings(max_examples=30)
-@given(marked=st.lists(st.booleans(), min_size=sum(LENGTHS), max_size=sum(LENGTHS)), few=st.booleans())
+@given(
+    marked=st.lists(st.booleans(), min_size=sum(LENGTHS), max_size=sum(LENGTHS)),
+    few=st.booleans(),
+    shown=st.booleans(),
+)
 def test_the_auxiliary_loss_is_of_the_steps_before_new_behaviours_alone(
-    marked: list[bool], few: bool
+    marked: list[bool], few: bool, shown: bool
 ) -> None:
     dien, batch = model(auxiliary_steps="new"), random_batch(LENGTHS, HISTORY_OF)
     batch = batch if few else candidates(batch, [0])  # with one candidate three new behaviours are enough
+    batch = replace(batch, shown=shown)
     _, terms = by_hand(dien, SCHEMA, batch)
     is_next = [t > 0 for length in (batch.offsets[1:] - batch.offsets[:-1]).tolist() for t in range(length)]
     marked = marked[: len(is_next)]
@@ -211,7 +221,8 @@ def test_the_auxiliary_loss_is_of_the_steps_before_new_behaviours_alone(
     loss = dien(replace(batch, supervised=torch.tensor(marked))).auxiliary_loss
     pairs = zip(terms[::2], terms[1::2], strict=True)
     total = sum((a + b for mark, (a, b) in zip(new, pairs, strict=True) if mark), torch.zeros(()).double())
-    assert_same(loss, total / max(2 * sum(new), 2 * 3 * len(batch)), list(dien.parameters()))
+    enough = (1 if shown else 3) * len(batch)
+    assert_same(loss, total / max(2 * sum(new), 2 * enough), list(dien.parameters()))
     of_all = model(auxiliary_steps="all")
     assert_same(
         of_all(replace(batch, supervised=torch.tensor(marked))).auxiliary_loss, torch.stack(terms).mean()
@@ -261,6 +272,7 @@ def test_every_key_of_a_preset_can_be_set_alone_and_changes_the_model_loss_or_st
                 "auxiliary_affine": True,
                 "auxiliary_average": "positions",
                 "auxiliary_steps": "all",
+                "auxiliary_score": False,
             },
         ),
     ],
@@ -270,7 +282,7 @@ def test_keys_without_effect_change_neither_the_loss_nor_its_gradients(
     config: DIENConfig, other: dict[str, Any]
 ) -> None:
     batch = random_batch(LENGTHS, HISTORY_OF)
-    config = config.model_copy(update={"match_dropout": 0.0})
+    config = config.model_copy(update={"match_dropout": 0.0, "embedding_dropout": 0.0})
     assert other.keys() <= config.without_effect().keys()
     one, two = (DIEN(found, SCHEMA) for found in (config, config.model_copy(update=other)))
     unused = () if config.auxiliary_weight else ("extractor.auxiliary_net.", "extractor.auxiliary_affine.")
@@ -407,7 +419,7 @@ def test_with_auxiliary_weight_zero_there_is_no_auxiliary_loss_and_the_logits_ar
     batch = random_batch(LENGTHS, HISTORY_OF)
     without = model(auxiliary_weight=0)(batch)
     assert without.auxiliary_loss is None
-    assert torch.equal(without.logits, model()(batch).logits)
+    assert torch.equal(without.logits, model(auxiliary_score=False)(batch).logits)
 
 
 @pytest.mark.parametrize("pooled", [True, False])

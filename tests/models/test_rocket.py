@@ -12,7 +12,7 @@ from dien.models.rocket import Rocket, RocketConfig
 from tests.embeddings import enlarge
 from tests.equations import assert_same, under, weights_of
 from tests.models.batches import EVERY_KIND, SCHEMA, random_batch
-from tests.models.test_dien import HISTORY_OF, LENGTHS, averaged, by_hand
+from tests.models.test_dien import BIASES_OF_SCORES, HISTORY_OF, LENGTHS, averaged, by_hand
 
 BOOSTER = Rocket.training_only + "."
 SMALL = {
@@ -113,7 +113,8 @@ def test_each_nets_loss_reaches_its_own_weights_and_the_shared_embeddings_alone(
     for loss, of_booster in ((light, False), (booster, True)):
         for name, gradient in gradients(loss, rocket).items():
             reached = name.startswith("inputs.") or name.startswith(BOOSTER) == of_booster
-            assert gradient.any() == reached, name
+            if not (reached and name.endswith(BIASES_OF_SCORES)):  # of these rounding alone is left
+                assert gradient.any() == reached, name
 
 
 def test_the_shared_embeddings_get_the_gradients_of_both_labels_and_of_the_hint_through_the_light_net() -> (

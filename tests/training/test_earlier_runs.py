@@ -29,6 +29,8 @@ BEFORE: dict[str, dict[str, Any]] = {
         "matches": False,
         "match_dropout": 0.0,
         "auxiliary_steps": "all",
+        "auxiliary_score": False,
+        "embedding_dropout": 0.0,
         "behaviour_attention": False,
     },
     "training": {"id_dropout": 0.0, "weight_average": None},
@@ -78,7 +80,7 @@ def test_starting_from_such_a_run_or_resuming_it_by_the_defaults_is_refused_with
     config = load_config(None, SETTINGS)
     with pytest.raises(RunError, match=r"with model.matches = False, not True; start from") as start:
         fit(small_data, config, tmp_path / "next", start_from=before, show_progress=False)
-    with pytest.raises(RunError, match=r"with model.matches = False, not True; resume") as resume:
+    with pytest.raises(RunError, match=r"with model.embedding_dropout = 0.0, not 0.1; resume") as resume:
         fit(small_data, config, before.path, resume=True, show_progress=False)
     for refusal in (start, resume):
         assert f"({before.options()})" in str(refusal.value)

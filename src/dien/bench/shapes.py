@@ -60,7 +60,13 @@ def paper() -> RunConfig:
     """
     return RunConfig(
         model=DIENConfig(
-            attention="mlp", max_history=100, matches=False, auxiliary_steps="all", behaviour_attention=False
+            embedding_dropout=0.0,
+            attention="mlp",
+            max_history=100,
+            matches=False,
+            auxiliary_steps="all",
+            auxiliary_score=False,
+            behaviour_attention=False,
         ),
         training=TrainConfig(batch_size=1024),
     )

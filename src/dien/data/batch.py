@@ -98,6 +98,7 @@ class Batch:
             None when scoring.
         supervised: ``[N]`` bool, the behaviours that the auxiliary loss has states predict; None for all of
             them.
+        shown: whether the candidates without a click were shown to their users; else they were sampled.
         weight: ``[B]`` float32, how much each candidate counts in the loss and the metrics, over the mean of
             the training rows; None where all count alike.
         matches: ``[B, 1 + 3 F]`` float32, how often the longer history has what each candidate has, and how
@@ -128,6 +129,7 @@ class Batch:
     matches: Tensor | None = None
     popularity: Tensor | None = None
     supervised: Tensor | None = None
+    shown: bool = False
 
     def __len__(self) -> int:
         return self.history_of.shape[0]
@@ -148,6 +150,6 @@ class Batch:
                 return {name: move(column) for name, column in value.items()}
             if isinstance(value, Packed):
                 return Packed(value.values.to(device), value.offsets.to(device))
-            return None if value is None else value.to(device)
+            return value.to(device) if isinstance(value, Tensor) else value
 
         return Batch(**{field.name: move(getattr(self, field.name)) for field in fields(self)})

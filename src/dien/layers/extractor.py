@@ -18,10 +18,6 @@ from dien.packed import Packed
 
 Average = Literal["pairs", "histories", "positions"]
 
-STEPS_A_CANDIDATE = 3
-"""New behaviours for each candidate from which on the auxiliary loss has its full weight. On last reviews of
-Amazon, on which that weight was found, there are about as many (docs/ablations.md)."""
-
 
 class InterestExtractor(nn.Module):
     """Extracts an interest state after every behaviour (eq. 2-5), with an auxiliary loss (eq. 6).
@@ -95,7 +91,7 @@ class InterestExtractor(nn.Module):
         items: Packed,
         negatives: Tensor,
         supervised: Tensor | None = None,
-        candidates: int | None = None,
+        enough: int = 0,
     ) -> Tensor:
         """Compute the auxiliary loss of packed histories (eq. 6).
 
@@ -106,9 +102,8 @@ class InterestExtractor(nn.Module):
             items: values ``[N, D]``, the items of the behaviours.
             negatives: ``[N, D]``, for each behaviour an item that was not clicked.
             supervised: ``[N]`` bool, the behaviours to be told from their negatives; None for all.
-            candidates: ``B`` of the batch; with averaging over pairs, the loss is smaller in proportion where
-                the batch has fewer than ``STEPS_A_CANDIDATE`` such behaviours for each of them. None leaves
-                it as it is.
+            enough: with averaging over pairs, the loss is smaller in proportion where there are fewer such
+                behaviours; 0 leaves it as it is.
 
         Returns:
             A scalar; zero where no history has two behaviours.
@@ -123,9 +118,34 @@ class InterestExtractor(nn.Module):
         if supervised is not None:
             now = now[supervised[now + 1]]
         loss = self._loss(states, items.values, negatives, now, 1, lengths - 1)
-        if candidates is None or self.average != "pairs":
-            return loss
-        return loss * min(1.0, now.shape[0] / (STEPS_A_CANDIDATE * max(1, candidates)))
+        if enough and self.average == "pairs":
+            return loss * min(1.0, now.shape[0] / enough)
+        return loss
+
+    def score(self, states: Packed, item: Tensor, history_of: Tensor) -> Tensor:
+        """Ask the auxiliary network how well items go with the newest states of their histories.
+
+        It is the logit of which eq. (6) makes the loss, of an item that may come next.
+
+        Args:
+            states: values ``[N, H]``.
+            item: ``[B, D]``.
+            history_of: ``[B]``, the history of each.
+
+        Returns:
+            ``[B, 1]``; zero where a history has no behaviour.
+
+        Raises:
+            ValueError: there is no auxiliary network.
+        """
+        net = self._expected_net()
+        newest = states.newest().index_select(0, history_of)  # [B, H]
+        both = torch.cat([newest, item], 1)  # [B, H + D]
+        if self.auxiliary_affine is not None:
+            both = self.auxiliary_affine(both)
+        some = (states.lengths > 0).index_select(0, history_of)  # [B]
+        logits: Tensor = net(both) * some[:, None]
+        return logits
 
     def _loss(
         self, states: Tensor, items: Tensor, negatives: Tensor, now: Tensor, ahead: int, steps: Tensor
@@ -134,12 +154,7 @@ class InterestExtractor(nn.Module):
 
         Of each history there are ``steps`` ``[R]``; below 0 counts as 0.
         """
-        net, affine = self.auxiliary_net, self.auxiliary_affine
-        if net is None:
-            raise ValueError(
-                f"{type(self).__name__}: there is no auxiliary network, so no loss of it; make the layer "
-                "with auxiliary=True (a model with auxiliary_weight above 0)"
-            )
+        net, affine = self._expected_net(), self.auxiliary_affine
         if now.shape[0] == 0:
             # Zero, and part of the graph: processes that train together expect a gradient of each weight.
             return torch.cat([states[:0].flatten(), *(p[:0].flatten() for p in self._auxiliary())]).sum()
@@ -168,6 +183,14 @@ class InterestExtractor(nn.Module):
         if self.average == "pairs":
             return total / (2 * now.shape[0])
         return total / steps.shape[0] / (steps.max() if self.average == "positions" else 1)
+
+    def _expected_net(self) -> MLP:
+        if self.auxiliary_net is None:
+            raise ValueError(
+                f"{type(self).__name__}: there is no auxiliary network, so no loss of it and no score; make "
+                "the layer with auxiliary=True (a model with auxiliary_weight above 0)"
+            )
+        return self.auxiliary_net
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Pass over an auxiliary network where there is none: earlier versions held one that was not used."""

@@ -21,7 +21,7 @@ from dien.layers import (
     set_gate_bias,
 )
 from dien.models.config import Activation, ModelConfig, Width, Widths
-from dien.models.inputs import Embedded, Inputs, newest_behaviour, pooled_items
+from dien.models.inputs import Embedded, Inputs, pooled_items
 from dien.models.model import (
     Losses,
     Model,
@@ -35,6 +35,11 @@ from dien.models.registry import register
 from dien.models.space import MATCHED, POOLED, SHARED, Choice, LogUniform, Space
 from dien.packed import Packed, Pairs
 
+STEPS_A_CANDIDATE = {"sampled": 3, "shown": 1}
+"""New behaviours for each candidate from which on the auxiliary loss has its full weight. Where negatives are
+sampled, the target asks nearly what the loss asks: few behaviours are then learned by heart by both. On last
+reviews of Amazon, on which that weight was found, there are about three (docs/ablations.md)."""
+
 
 class DIENConfig(ModelConfig):
     """Deep Interest Evolution Network. The defaults are :meth:`paper`'s, but for auxiliary loss and head.
@@ -45,6 +50,7 @@ class DIENConfig(ModelConfig):
     behaviours themselves. What each is worth: docs/ablations.md.
 
     Attributes:
+        embedding_dropout: as for every model; docs/ablations.md has what it is worth to DIEN.
         hidden_size: width ``n_H`` of both GRUs; null makes it an item's, as in RecBole.
         gru: the evolving layer: ``gru`` (attention pools the states of a second GRU), ``aigru`` (eq. 9),
             ``agru`` (eq. 10), ``augru`` (eq. 11-12), or ``augru-complement``, the AUGRU of the authors' code,
@@ -77,9 +83,11 @@ class DIENConfig(ModelConfig):
         auxiliary_steps: the steps that have the loss. ``all``: those of each history that is read. ``new``:
             those that no earlier training impression of the user has read, so that each behaviour has the
             loss once an epoch; and where negatives were sampled, only those whose next behaviour is no click
-            of training, which asks the same. Where a batch has fewer than three of them for each candidate,
-            the mean over ``pairs`` weighs less in proportion, and is recorded so. With ``filter_by``, all are
-            new.
+            of training, which asks the same. Where a batch has fewer than three of them for each candidate
+            (one, where negatives were shown and not sampled), the mean over ``pairs`` weighs less in
+            proportion, and is recorded so. With ``filter_by``, all are new.
+        auxiliary_score: whether what the auxiliary network says of the target joins the head, too: how well
+            it goes with the newest interest state.
         target_weight: weight of the target's cross-entropy in eq. (7). In the authors' code it is a half:
             they average over both classes of the softmax.
         pooled_history: whether the sum of the history and its product with the target join the head, as in
@@ -101,6 +109,7 @@ class DIENConfig(ModelConfig):
     """
 
     name: Literal["dien"] = "dien"
+    embedding_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     matches: bool = True
     hidden_size: Width | None = 36
     gru: Literal["gru", "aigru", "agru", "augru", "augru-complement"] = "augru"
@@ -117,6 +126,7 @@ class DIENConfig(ModelConfig):
     auxiliary_affine: bool = False
     auxiliary_average: Literal["pairs", "histories", "positions"] = "pairs"
     auxiliary_steps: Literal["all", "new"] = "new"
+    auxiliary_score: bool = True
     target_weight: PositiveFloat = 1.0
     pooled_history: bool = False
     behaviour_attention: bool = True
@@ -131,6 +141,11 @@ class DIENConfig(ModelConfig):
     def needs_negatives(self) -> bool:
         """Whether there is an auxiliary loss."""
         return self.auxiliary_weight > 0
+
+    @property
+    def scores_target(self) -> bool:
+        """Whether the auxiliary network's score of the target joins the head."""
+        return self.auxiliary_score and self.auxiliary_weight > 0
 
     @property
     def supervised_steps(self) -> Literal["all", "new"]:
@@ -156,10 +171,12 @@ class DIENConfig(ModelConfig):
     def paper(cls) -> DIENConfig:
         """Follow the paper's equations; what they leave open is set to what trains best."""
         return cls(
+            embedding_dropout=0.0,
             matches=False,
             auxiliary_weight=1.0,
             auxiliary_average="histories",
             auxiliary_steps="all",
+            auxiliary_score=False,
             behaviour_attention=False,
         )
 
@@ -182,6 +199,7 @@ class DIENConfig(ModelConfig):
         The epoch is chosen by the validation AUC, where theirs chooses among every 100 steps by the test AUC.
         """
         return cls(
+            embedding_dropout=0.0,
             max_history=100,
             matches=False,
             gru="augru-complement",
@@ -194,6 +212,7 @@ class DIENConfig(ModelConfig):
             auxiliary_affine=True,
             auxiliary_average="positions",
             auxiliary_steps="all",
+            auxiliary_score=False,
             behaviour_attention=False,
             target_weight=0.5,
             pooled_history=True,
@@ -215,6 +234,7 @@ class DIENConfig(ModelConfig):
         widths = (256, 256, 256)
         return cls(
             embedding_size=10,
+            embedding_dropout=0.0,
             matches=False,
             hidden_size=None,
             gru_initialisation="normal",
@@ -226,6 +246,7 @@ class DIENConfig(ModelConfig):
             auxiliary_activation="none",
             auxiliary_average="pairs",
             auxiliary_steps="all",
+            auxiliary_score=False,
             behaviour_attention=False,
             head_hidden=widths,
             head_activation="silu",
@@ -296,6 +317,7 @@ class DIEN(Model):
         )
         widths = H + D + inputs.profile_width + 2 * D * config.pooled_history
         widths += E * (config.attended_behaviours + config.behaviour_attention + config.last_behaviour)
+        widths += config.scores_target
         self.affine = Affine(widths) if config.head_affine else nn.Identity()
         self.head = _head_layers(config, widths)
         self.logit = nn.Linear(config.head_hidden[-1], 1)
@@ -333,14 +355,21 @@ class DIEN(Model):
         if self.behaviours is not None:
             parts.append(self.behaviours(embedded.history, embedded.target, pairs))
         if self.config.last_behaviour:
-            parts.append(newest_behaviour(embedded, batch))
+            newest = Packed(embedded.history, batch.offsets).newest()  # [R, E]
+            parts.append(newest.index_select(0, batch.history_of))
+        if self.config.scores_target:
+            extracted = Packed(states, batch.offsets)
+            parts.append(self.extractor.score(extracted, embedded.target, batch.history_of))
         x = self.affine(torch.cat(parts, 1))
         logits = self.logit(self.head(x)).squeeze(1)  # [B]
         loss = None
         if embedded.negatives is not None:
             items = Packed(embedded.items, batch.offsets)  # values [N, D]
-            new = (batch.supervised, len(batch)) if self.config.auxiliary_steps == "new" else (None, None)
-            loss = self.extractor.loss(states, items, embedded.negatives, *new)
+            if self.config.auxiliary_steps == "new":
+                enough = len(batch) * STEPS_A_CANDIDATE["shown" if batch.shown else "sampled"]
+                loss = self.extractor.loss(states, items, embedded.negatives, batch.supervised, enough)
+            else:
+                loss = self.extractor.loss(states, items, embedded.negatives)
         return Prediction(logits, loss).with_conversion(converted(self.conversion, x))
 
     def _expect_no_training(self) -> None:
@@ -408,7 +437,7 @@ _RECBOLE: Space = {  # the shared sizes and RecBole's own
     **_AUXILIARY,
 }
 
-_PAPER: dict[str, Any] = {"auxiliary_weight": 0, "behaviour_attention": False}
+_PAPER: dict[str, Any] = {"auxiliary_weight": 0, "behaviour_attention": False, "embedding_dropout": 0.0}
 # The paper's ablations, which are DIEN without the auxiliary loss: attention over two GRUs, then each of the
 # ways in which attention enters the second. What a model is, is not searched.
 register("gru-attention", DIEN, DIENConfig(gru="gru", **_PAPER), _GRU)

@@ -299,6 +299,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
         switches = Switches.of(config)
         model = DIENConfig(
             embedding_size=config["embedding_size"],
+            embedding_dropout=0.0,
             max_history=config["MAX_ITEM_LIST_LENGTH"],
             matches=False,
             hidden_size=config["embedding_size"] * len(schema.of("item")),
@@ -311,6 +312,7 @@ def _run_config(checkpoint: Path, config: Any, schema: Schema) -> RunConfig:
             auxiliary_activation=switches.auxiliary_activation,
             auxiliary_average=switches.auxiliary_average,
             auxiliary_steps="all",
+            auxiliary_score=False,
             behaviour_attention=False,
             pooled_history=switches.pooled_history,
             head_hidden=widths,

@@ -72,7 +72,7 @@ def expect_extension(source: Run, config: ModelConfig, dataset: Dataset) -> None
     if source.info.data is None:
         raise RunError(f"{source.path}: converted, so no dataset extends its own; train without --from")
     # The weights mean the same, however they were trained.
-    same = {"sparse_gradients", "match_dropout", "auxiliary_steps"}
+    same = {"sparse_gradients", "embedding_dropout", "match_dropout", "auxiliary_steps"}
     same |= source.config.model.without_effect().keys() & config.without_effect().keys()
     for key, was, now in differences(
         source.config.model.model_dump(exclude=same), config.model_dump(exclude=same)

@@ -20,7 +20,7 @@ from dien.models.pnn import PNN
 from dien.models.sum_pooling import SumPooling
 from dien.models.wide_deep import WideDeep
 from dien.serving.export.attention import attention, interest
-from dien.serving.export.graph import Graph, Name, Tensor, ints
+from dien.serving.export.graph import FLOAT, Graph, Name, Tensor, ints
 from dien.serving.export.inputs import Embedded, Request, embed
 from dien.serving.export.layers import apply, joined, linear
 from dien.serving.export.recurrence import evolve, gru
@@ -55,7 +55,8 @@ def logits(request: Request, model: Model) -> tuple[Name, Name | None]:
 def _dien(request: Request, model: DIEN) -> tuple[Name, Tensor]:
     embedded = embed(request, model.inputs)
     graph, mask, evolution = request.graph, request.mask, model.evolution
-    states = gru(graph, model.extractor.gru, embedded.history, model.extractor.reset)  # [S, H]
+    extracted = gru(graph, model.extractor.gru, embedded.history, model.extractor.reset)  # [S, H]
+    states = extracted
     query = apply(graph, model.query, embedded.target)
     kind, rnn = evolution.kind, _recurrence(evolution.dynamic_rnn)
     if kind == "gru":  # attention pools the states of the second GRU
@@ -75,6 +76,8 @@ def _dien(request: Request, model: DIEN) -> tuple[Name, Tensor]:
         parts.append(interest(graph, model.behaviours, embedded.history, embedded.target, mask))
     if model.config.last_behaviour:
         parts.append(request.for_each(_newest(request, embedded.history)))
+    if model.config.scores_target:
+        parts.append(_auxiliary_score(request, model, extracted, embedded.target))
     return _head(graph, model, apply(graph, model.affine, joined(graph, parts)))
 
 
@@ -160,6 +163,17 @@ def _newest(request: Request, history: Tensor) -> Name:
     place = graph.op("Max", graph.op("Sub", request.length, ints(1)), ints(0))
     there = graph.op("Unsqueeze", graph.op("Gather", request.mask, place), ints(1))
     return graph.op("Mul", graph.op("Gather", history, place), there)
+
+
+def _auxiliary_score(request: Request, model: DIEN, states: Tensor, target: Tensor) -> Name:
+    """Ask the auxiliary network as :meth:`dien.layers.InterestExtractor.score` does: ``[B, 1]``."""
+    graph, extractor = request.graph, model.extractor
+    assert extractor.auxiliary_net is not None
+    x: Tensor = joined(graph, [request.for_each(_newest(request, states)), target])
+    if extractor.auxiliary_affine is not None:
+        x = apply(graph, extractor.auxiliary_affine, x)
+    some = graph.op("Cast", graph.op("Greater", request.length, ints(0)), to=FLOAT)
+    return graph.op("Mul", apply(graph, extractor.auxiliary_net, x), some)
 
 
 def _inner_products(graph: Graph, fields: Name, widths: tuple[int, ...]) -> list[Name]:
