@@ -1,9 +1,10 @@
-"""The most that kept extractor states could save of a request: the extractor's whole time, look-up and checks left out.
+"""The most that kept extractor states could save of a request: the extractor's whole time.
 
     python benchmarks/kept_states.py
 
-One thread, the time of the processor. A request is scored as it is, and with an extractor that has the states of
-its history already, in turn. The model is that of benchmarks/request.py.
+One thread, the time of the processor. A request is scored as it is, and with an extractor that has the
+states of its history already, in turn; to look them up and to check them would cost more. The model is that
+of benchmarks/request.py.
 """
 
 import argparse
@@ -15,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from request import made_run, requests, timer
 
 from dien import Scorer
+from request import made_run, requests, timer
 
 CANDIDATES = (1, 5, 20, 200)
 HISTORY = (20, 100, 1000)
@@ -34,6 +35,7 @@ class Kept:
         self._extractor, self._states = extractor, {}
 
     def __call__(self, behaviours: Any) -> torch.Tensor:
+        """Give the states of packed histories."""
         key = float(behaviours.values[0, 0]), len(behaviours.values)
         if key not in self._states:
             self._states[key] = self._extractor(behaviours)

@@ -14,7 +14,7 @@ from dien.data.sources import recbole, synthetic
 from tests.cli.commands import VALUES, Value
 from tests.cli.running import dien
 
-FROM_0 = {"--warmup", "--seed", "--skip-bad", "--port"}
+FROM_0 = {"--warmup", "--seed", "--skip-bad", "--port", "--history"}
 
 
 def of(*metavars: str) -> list[Value]:

@@ -23,7 +23,9 @@ def test_without_auxiliary_loss_there_is_no_auxiliary_network_and_the_rest_start
     torch.manual_seed(3)
     without = build(config, SCHEMA).state_dict()
     torch.manual_seed(3)
-    with_it = build(config.model_copy(update={"auxiliary_weight": 1.0}), SCHEMA).state_dict()
+    with_it = build(
+        config.model_copy(update={"auxiliary_weight": 1.0, "auxiliary_score": False}), SCHEMA
+    ).state_dict()
     dropped = with_it.keys() - without.keys()
     assert dropped
     assert all(key.startswith("extractor.auxiliary_net.") for key in dropped)
@@ -32,8 +34,9 @@ def test_without_auxiliary_loss_there_is_no_auxiliary_network_and_the_rest_start
 
 @pytest.mark.parametrize("affine", [False, True])
 def test_weights_that_hold_an_unused_auxiliary_network_load_with_a_word(affine: bool) -> None:
-    with_it = DIEN(DIENConfig(gru="gru", auxiliary_affine=affine), SCHEMA)
-    without = DIEN(DIENConfig(gru="gru", auxiliary_affine=affine, auxiliary_weight=0), SCHEMA)
+    config = DIENConfig(gru="gru", auxiliary_affine=affine, auxiliary_score=False)
+    with_it = DIEN(config, SCHEMA)
+    without = DIEN(config.model_copy(update={"auxiliary_weight": 0}), SCHEMA)
     state = with_it.state_dict()
     before = list(state)
     with pytest.warns(UserWarning, match="passed over .* tensors of an auxiliary network"):

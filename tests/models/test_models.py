@@ -171,7 +171,7 @@ def test_dien_alone_has_an_auxiliary_loss(name: str) -> None:
 def test_the_ablations_are_dien_with_another_gru_and_neither_auxiliary_loss_nor_dins_interest() -> None:
     grus = {"gru-attention": "gru", "gru+aigru": "aigru", "gru+agru": "agru", "gru+augru": "augru"}
     for name, gru in grus.items():
-        without = {"gru": gru, "auxiliary_weight": 0, "behaviour_attention": False}
+        without = {"gru": gru, "auxiliary_weight": 0, "behaviour_attention": False, "embedding_dropout": 0}
         assert MODELS[name] == MODELS["dien"].model_copy(update=without)
 
 
