@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from dien import Scorer
-from request import made_run, requests, timer
+from dien.bench.load.drawn import draw
+from request import made_run, timer
 
 CANDIDATES = (1, 5, 20, 200)
 HISTORY = (20, 100, 1000)
@@ -60,7 +61,7 @@ def main() -> None:
         for b in CANDIDATES:
             cells = []
             for t in HISTORY:
-                some, measures = requests(scorer, b, t), {}
+                some, measures = draw(scorer, b, t), {}
                 for name, way in ways.items():
                     extractor.states = way
                     measures[name] = timer(scorer, some, time.thread_time)
