@@ -108,7 +108,8 @@ def test_records_tell_the_mean_losses_of_both_nets_and_the_hint(
 
 
 def test_the_loss_is_that_of_both_nets_and_the_weighted_hint(small_data: Dataset, tmp_path: Path) -> None:
-    config = load_config(overrides=[*SETTINGS, "model.match_dropout=0"], model="rocket")
+    keys = ["model.match_dropout=0", "model.embedding_dropout=0"]
+    config = load_config(overrides=[*SETTINGS, *keys], model="rocket")
     run = Run.create(tmp_path / "run", settled(config, small_data), small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     batch = next(training.batches.epoch(0))

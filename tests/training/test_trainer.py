@@ -260,7 +260,7 @@ def test_behaviours_are_marked_for_the_auxiliary_loss_as_the_configuration_says(
 def test_the_loss_is_cross_entropy_plus_the_weighted_auxiliary_loss(
     small_data: Dataset, tmp_path: Path
 ) -> None:
-    config = config_of("model.auxiliary_weight=0.3", "model.match_dropout=0")
+    config = config_of("model.auxiliary_weight=0.3", "model.match_dropout=0", "model.embedding_dropout=0")
     run = Run.create(tmp_path / "run", settled(config, small_data), small_data)
     training = Trainer(build(config.model, small_data.schema), run, small_data, Bar(False))
     batch = next(training.batches.epoch(0))
