@@ -45,6 +45,13 @@ def test_a_link_under_the_temporary_name_is_not_followed(
     assert (tmp_path / "precious").read_text() == "kept"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no such rights")
+def test_a_file_for_its_owner_alone_is_so_before_anything_is_written(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a.txt", 0o600) as new:
+        assert new.stat().st_mode & 0o077 == 0
+    assert (tmp_path / "a.txt").stat().st_mode & 0o077 == 0
+
+
 def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with replacing(path) as last:

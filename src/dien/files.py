@@ -45,7 +45,7 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """Hand out an empty file beside ``path`` that takes its place when the block ends well.
 
     The file is synced to the disk before the rename, and its folder after it. Two blocks of one path, in one
@@ -53,6 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path: the file to write or replace. Where it is a link, the file that the link names.
+        mode: rights of the new file, from its first moment on, less what the umask takes.
 
     Yields:
         The path to write to.
@@ -64,7 +65,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     expect_replaceable(path)
     _remove_left(path)
-    new, handle = _make_unfinished(path)
+    new, handle = _make_unfinished(path, mode)
     try:
         yield new
         sync(new)
@@ -90,14 +91,14 @@ def expect_replaceable(path: Path) -> None:
         raise OSError(errno.ENODEV, "it is a device or a pipe")
 
 
-def _make_unfinished(path: Path) -> tuple[Path, int | None]:
+def _make_unfinished(path: Path, mode: int) -> tuple[Path, int | None]:
     """Make an empty file beside a path, locked for as long as it is open, where a file can be locked.
 
     Made by this process alone: a link that waits under this name is not followed.
     """
     while True:
         new = path.with_name(f".{path.name[:40]}.{os.getpid()}-{next(_numbers)}{_UNFINISHED}")
-        handle = open_unfollowed(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        handle = open_unfollowed(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
         if sys.platform == "win32":  # where an open file can't be renamed
             os.close(handle)
             return new, None

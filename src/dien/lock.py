@@ -113,9 +113,9 @@ def still_at(path: Path, handle: int) -> bool:
     return stat.S_ISREG(named.st_mode) and (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
-def open_unfollowed(path: Path | str, flags: int) -> int:
+def open_unfollowed(path: Path | str, flags: int, mode: int = 0o666) -> int:
     """Open a file by a name that others can guess: a link is not followed, and a pipe does not hang."""
-    return os.open(path, flags | _UNFOLLOWED, 0o666)
+    return os.open(path, flags | _UNFOLLOWED, mode)
 
 
 @dataclass(frozen=True)

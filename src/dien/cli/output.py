@@ -134,6 +134,16 @@ def table_of(*columns: str) -> Table:
     return table
 
 
+def spread(of: Mapping[str, float], form: str) -> str:
+    """Write a median with its quartiles.
+
+    Args:
+        of: with ``median``, ``low`` and ``high``.
+        form: of each, as of :func:`format`.
+    """
+    return f"{of['median']:{form}} ({of['low']:{form}} to {of['high']:{form}})"
+
+
 def _label(key: str) -> str:
     """Write a key as people read it: ``valid_auc`` is "valid AUC"; names of columns stay as they are."""
     if key.startswith("features."):

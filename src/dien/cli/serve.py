@@ -51,8 +51,8 @@ def serve(
         options.option(
             "--record",
             "FILE",
-            "Keep a sample of the requests of the last day, as JSON lines that dien score reads; a run is "
-            "warmed up with it. It holds ids of users.",
+            "Keep a sample of up to 1,000 requests (of about the last day, where they come steadily), as "
+            "JSON lines that dien score reads; a run is warmed up with it. It holds ids of users.",
         ),
     ] = None,
     threads: Annotated[

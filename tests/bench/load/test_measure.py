@@ -64,6 +64,16 @@ def test_a_multiple_of_the_scorers_rate_and_the_highest_rate_within_a_bound(
     assert found["server_per_second"]["median"] == 0
 
 
+def test_a_server_that_refuses_every_request_is_an_error_with_its_reason(
+    small_run: Run, scorer: Scorer
+) -> None:
+    with (
+        serving(small_run.path, largest=3) as strict,
+        pytest.raises(DienError, match=r"scored none of .* with 413 \(.*expected 3 at most.*fewer"),
+    ):
+        measure_serving(scorer, running(strict.url), Plan(**PLAN, bound=1))
+
+
 def test_scores_of_another_run_are_an_error(small_run: Run, target: Target, tmp_path: Path) -> None:
     other = tmp_path / "run"
     shutil.copytree(small_run.path, other)

@@ -186,6 +186,17 @@ def test_a_file_that_holds_something_else_is_refused_and_left_as_it_is(
     assert file.read_bytes() == content
 
 
+def test_a_file_of_more_lines_than_a_sample_has_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    line = b'{"history":[],"candidates":[]}\n'
+    file = tmp_path / "file"
+    file.write_bytes(1000 * line)
+    assert len(read_sample(file)) == 1000
+    file.write_bytes(1001 * line)
+    with pytest.raises(ConfigError, match=r"file: found 1,001 lines, .* the 1,000 of .*choose another path"):
+        read_sample(file)
+    assert file.read_bytes() == 1001 * line
+
+
 def test_what_stands_in_the_place_of_the_file_is_left_as_it_is(tmp_path: Path) -> None:
     told, wrote = list[str](), Queue[bool]()
     (tmp_path / "folder").mkdir()

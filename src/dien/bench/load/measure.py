@@ -13,7 +13,7 @@ from dien.bench.load.alone import rate_alone, seconds_alone
 from dien.bench.load.arrivals import poisson
 from dien.bench.load.client import Load
 from dien.bench.load.drawn import as_http, draw
-from dien.bench.load.records import Records
+from dien.bench.load.records import UNANSWERED, Records
 from dien.bench.load.search import highest
 from dien.bench.load.server import Target
 from dien.bench.load.summary import holds, summary
@@ -29,7 +29,7 @@ DIFFERENCE = 1e-5
 BOUND = 10
 """Times one request takes alone, within which the 99th percentile is to be where no bound is given."""
 WARM_UP = 1.0
-"""Seconds of load before anything is measured, and how long is waited for what a run has left."""
+"""Seconds of load before anything is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,13 +138,13 @@ def measure_serving(
         server's process takes.
 
     Raises:
-        DienError: the server does not answer, or its scores are not the run's.
+        DienError: the server does not answer, scores no request, or its scores are not the run's.
     """
     requests = draw(scorer, plan.candidates, plan.history)
     sender = Sender(target, requests, scorer, 1000 * plan.seed)
     one = seconds_alone(scorer, requests)
     bound = BOUND * one if plan.bound is None else plan.bound
-    sender.send(1 / one, WARM_UP)
+    _expect_scores(sender.send(1 / one, WARM_UP))
     before, wall, cpu = target.usage(), 0.0, 0.0
     alone, rates, loads = list[float](), list[float](), list[Records]()
 
@@ -190,6 +190,28 @@ def measure_serving(
         "answers_checked": sender.checked,
         "load": summary(loads, plan.deadline) if loads else None,
     }
+
+
+def _expect_scores(found: Records) -> None:
+    """Say why a server scores nothing: all that is measured would be of refusals.
+
+    Raises:
+        DienError: it has scored none of several requests.
+    """
+    if not len(found.status) or (found.status == 200).any():
+        return
+    said = {answer.status: answer.body for answer in found.answers}
+    refused = [status for status in np.unique(found.status).tolist() if status != UNANSWERED]
+    became = [
+        f"{int((found.status == status).sum()):,} with {status}"
+        + (f" ({said[status][:300].decode(errors='replace')})" if status in said else "")
+        for status in refused
+    ]
+    became += [f"{count:,} without an answer ({reason})" for reason, count in found.reasons.items()]
+    raise DienError(
+        f"the server scored none of {len(found.status):,} requests: {', '.join(became)}; ask for fewer "
+        "candidates or behaviours, or start the server with other limits"
+    )
 
 
 class _Best:

@@ -10,7 +10,7 @@ import typer
 from rich.progress import TextColumn
 
 from dien.cli import checks, options
-from dien.cli.output import Results, print_json, progress, table_of
+from dien.cli.output import Results, print_json, progress, spread, table_of
 
 
 def serve(
@@ -51,7 +51,7 @@ def serve(
         options.option(
             "--threads",
             "N",
-            "Threads of the server, and of the scorer (default: one a core).",
+            "Threads of the server and of the scorer, with --url of the scorer alone (default: one a core).",
             checks.at_once,
         ),
     ] = None,
@@ -111,10 +111,10 @@ def _print(result: Mapping[str, Any]) -> None:
         f"{result['one_request_ms']:.2f} ms\n"
     )
     rates = table_of("requests/s", "median (quartiles)")
-    rates.add_row("scorer alone", _spread(result["scorer_per_second"], ".1f"))
+    rates.add_row("scorer alone", spread(result["scorer_per_second"], ".1f"))
     within = "" if result["bound_ms"] is None else f", p99 within {result['bound_ms']:.1f} ms"
-    rates.add_row(f"server{within}", _spread(result["server_per_second"], ".1f"))
-    rates.add_row("ratio", _spread(result["ratio"], ".3f"))
+    rates.add_row(f"server{within}", spread(result["server_per_second"], ".1f"))
+    rates.add_row("ratio", spread(result["ratio"], ".3f"))
     console.print(rates)
     if found is None:
         console.print("\nno rate that was tried was held")
@@ -144,7 +144,3 @@ def _print(result: Mapping[str, Any]) -> None:
             f"the generator did not keep up: it sent one in a hundred requests {late:.1f} ms late or later, "
             "which counts as latency; keep other work off this machine, or choose a lower rate"
         )
-
-
-def _spread(of: Mapping[str, float], form: str) -> str:
-    return f"{of['median']:{form}} ({of['low']:{form}} to {of['high']:{form}})"

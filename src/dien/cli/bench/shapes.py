@@ -10,7 +10,7 @@ from rich.progress import TextColumn
 from rich.table import Table
 
 from dien.cli import checks, options
-from dien.cli.output import Results, print_json, progress, table_of
+from dien.cli.output import Results, print_json, progress, spread, table_of
 from dien.errors import ConfigError
 
 
@@ -99,7 +99,7 @@ def _rates(shapes: Mapping[str, Any]) -> Table:
         for mode in ("train", "score"):
             if mode in shape:
                 milliseconds, rate = shape[mode]["milliseconds"], shape[mode]["rows_per_second"]
-                table.add_row(name, mode, _spread(milliseconds, ".2f"), _spread(rate, ",.0f"))
+                table.add_row(name, mode, spread(milliseconds, ".2f"), spread(rate, ",.0f"))
     return table
 
 
@@ -115,10 +115,6 @@ def _stages(profile: Mapping[str, Any]) -> Table:
     rate = f"{1e3 * gflop / profile['sum_ms']:.0f}"
     table.add_row(f"sum: {profile['sum_ms']:.2f} ms", *_milliseconds(sums), "100.0%", f"{gflop:.2f}", rate)
     return table
-
-
-def _spread(of: Mapping[str, float], form: str) -> str:
-    return f"{of['median']:{form}} ({of['low']:{form}} to {of['high']:{form}})"
 
 
 def _milliseconds(values: Iterable[float]) -> list[str]:

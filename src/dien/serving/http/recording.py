@@ -17,7 +17,7 @@ import msgspec
 
 from dien.errors import ConfigError
 from dien.files import not_read, not_written, replacing
-from dien.serving.http.sample import LARGEST, Sample
+from dien.serving.http.sample import LARGEST, MOST, Sample
 from dien.serving.recorded import to_line
 from dien.serving.request import Request
 
@@ -99,8 +99,7 @@ class Recorder:
 
     def _written(self) -> bool:
         try:
-            with replacing(self._file) as new:
-                new.chmod(0o600)
+            with replacing(self._file, 0o600) as new:
                 new.write_bytes(self._sample.content())
         except Exception as error:  # likewise
             self._failed(error)
@@ -136,6 +135,10 @@ def read_sample(file: Path) -> Sample:
         lines = file.read_bytes().splitlines()
     except OSError as error:
         raise ConfigError(not_read(file, error, "choose another path for --record")) from error
+    if len(lines) > MOST:
+        raise ConfigError(
+            f"{file}: found {len(lines):,} lines, which are more than the {MOST:,} of a sample{_MEND}"
+        )
     for number, line in enumerate(lines, 1):
         try:
             found = decode(line)
