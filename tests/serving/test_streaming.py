@@ -27,7 +27,8 @@ if not path.exists():
         table.write_ndjson(path)
     else:
         cells = [pl.lit('["') + pl.col(name).list.join('","') + pl.lit('"]') for name in table.columns[1:]]
-        table.with_columns(cell.alias(name) for name, cell in zip(table.columns[1:], cells, strict=True)).write_csv(path)
+        named = [cell.alias(name) for name, cell in zip(table.columns[1:], cells, strict=True)]
+        table.with_columns(named).write_csv(path)
     sys.exit()
 
 def held():
