@@ -21,6 +21,7 @@ from dien.errors import DataError, DienError
 from dien.progress import Progress
 from dien.serving.chunks import Wanted, score_chunks
 from dien.serving.scored import ChunkCounts, ScoredFile
+from dien.serving.workers import StoppedError
 
 COLUMNS = pa.schema([("user", pa.large_string()), ("scores", pa.large_list(pa.float64()))])
 KINDS = ("jsonl", "csv", "parquet")
@@ -216,6 +217,34 @@ def test_a_folder_or_link_of_someone_else_at_the_place_of_the_parts_is_left_alon
     with pytest.raises(DataError, match="parts: is no folder"):
         scored(out, resume=True)
     assert (tmp_path / "elsewhere" / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_folder_of_someone_else_whose_files_have_names_of_parts_is_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "s.csv"
+    parts = tmp_path / "s.csv.parts"
+    parts.mkdir()
+    (parts / "1.csv").write_text("years of work")
+    for resume in (False, True):
+        with pytest.raises(DataError, match=r"parts: holds 1\.csv and no begun\.json; .*another --out"):
+            scored(out, resume=resume)
+    assert (parts / "1.csv").read_text() == "years of work"
+
+
+def test_an_error_of_the_system_in_reading_is_told_as_such_and_what_is_done_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "s.jsonl"
+    with pytest.raises(StoppedError, match=r"what is scored could not be read \(.*Input/output error\)"):
+        scored(out, torn=7)
+    told: list[int] = []
+    scored(out, resume=True, progress=told.append)
+    assert told[0] == 6
+    assert rows_in(out) == expected(11)
+
+
+def test_a_disk_that_is_full_before_more_is_done_says_how_to_go_on_too(tmp_path: Path) -> None:
+    out = tmp_path / "s.csv"
+    stopped(out)
+    with pytest.raises(DataError, match=r"make room on the disk, then go on with --resume"):
+        scored(out, resume=True, full=7)
 
 
 def test_a_link_and_a_name_as_long_as_can_be_have_their_parts_beside_the_file(tmp_path: Path) -> None:

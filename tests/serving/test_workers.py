@@ -9,6 +9,7 @@ import pytest
 from tests.serving import working
 
 from dien.errors import DataError
+from dien.serving import workers
 from dien.serving.workers import StoppedError, in_processes
 
 
@@ -46,6 +47,24 @@ def test_what_work_raises_is_raised_here() -> None:
         list(in_processes(working.fails, range(9), 2))
     with pytest.raises(RuntimeError, match=r"(?s)ZeroDivisionError.*in breaks"):
         list(in_processes(working.breaks, range(9), 2))
+
+
+def test_what_reading_the_work_raises_is_raised_here_though_a_task_is_larger_than_a_pipe() -> None:
+    with pytest.raises(DataError, match=r"^shop\.csv: row 3: found nothing$"):
+        list(in_processes(working.Unreadable(), (np.full(1 << 18, number) for number in range(4)), 1))
+
+
+def test_a_process_that_cannot_be_started_is_an_error_that_says_what_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(workers, "start", fails)
+    with pytest.raises(
+        StoppedError, match=r"not be started \(Resource temporarily unavailable\); try fewer --jobs"
+    ):
+        list(in_processes(working.doubled, range(9), 2))
 
 
 def test_what_reading_a_task_raises_ends_the_processes() -> None:

@@ -46,6 +46,16 @@ def ignores_ctrl_c(_: int) -> bool:
     return multiprocessing.parent_process() is not None
 
 
+class Unreadable:
+    """Work that no other process can read."""
+
+    def __call__(self, task: Any) -> Any:
+        return task
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return fails, (3,)
+
+
 @dataclass(frozen=True)
 class Squares:
     """Requests whose scores are squares, without a model."""
@@ -56,6 +66,8 @@ class Squares:
     version: str = "one"
     bad: int = -1
     """The request that cannot be read."""
+    torn: int = -1
+    """The request that the system refuses to read."""
     full: int = -1
     """The request whose scores find no room."""
 
@@ -69,6 +81,8 @@ class Squares:
             chunk = range(start, min(start + self.at_once, self.total))
             if self.bad in chunk:
                 raise DataError(f"squares: row {self.bad}: found nothing")
+            if self.torn in chunk:
+                raise OSError(5, "Input/output error")
             if number not in whole:
                 yield number, chunk
             else:

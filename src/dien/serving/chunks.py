@@ -21,7 +21,7 @@ from dien.progress import Progress
 from dien.serving.parts import Part, PartFiles, kept_parts
 from dien.serving.scored import ChunkCounts
 from dien.serving.scorer import Scorer
-from dien.serving.workers import in_processes
+from dien.serving.workers import StoppedError, in_processes
 from dien.serving.writing import expect_place
 
 
@@ -92,7 +92,7 @@ def score_chunks(
 
     Raises:
         DataError: ``out`` cannot be written or must not be replaced, or its parts are of something else.
-        StoppedError: a process was killed.
+        StoppedError: a process was killed or cannot be started, or the system refuses to read what is scored.
     """
     if not isinstance(wanted.jobs, int) or wanted.jobs < 1:
         raise ValueError(f"jobs is {wanted.jobs!r}; expected a whole number of processes, at least 1")
@@ -102,10 +102,11 @@ def score_chunks(
     total, kept = ChunkCounts(), False
     try:
         with kept_parts(out, form, columns, begun, wanted.resume) as parts:
+            kept = bool(parts.whole)
             before = {number: part.found.counts.requests for number, part in parts.whole.items()}
             if before and wanted.progress:
                 wanted.progress(sum(before.values()))
-            work, tasks = _PartOf(chunks, parts.files), chunks.read(before)
+            work, tasks = _PartOf(chunks, parts.files), _read(chunks, before)
             for part in map(work, tasks) if wanted.jobs == 1 else in_processes(work, tasks, wanted.jobs):
                 parts.add(part)
                 kept = True
@@ -118,6 +119,17 @@ def score_chunks(
         how = ", then go on with --resume (from Python resume=True)" if kept else ""
         raise DataError(f"{not_written(out, error)}{how}") from error
     return total
+
+
+def _read(chunks: Chunks, whole: Mapping[int, int]) -> Iterator[tuple[int, Any]]:
+    """Read chunks; an error of the system is not taken for one in writing, nor for one in what is read."""
+    try:
+        yield from chunks.read(whole)
+    except OSError as error:
+        raise StoppedError(
+            f"what is scored could not be read ({error}); mend that, and go on with --resume (from Python "
+            "resume=True)"
+        ) from error
 
 
 def file_told(path: Path, text: TextFormat) -> dict[str, Any]:

@@ -200,6 +200,12 @@ def _found(files: PartFiles, begun: Mapping[str, Any], resume: bool) -> dict[int
         what = f"holds {others[0]}" if is_folder else "is no folder"
         raise DataError(f"{path}: {what}; parts of the scores lie there: move it, or choose another --out")
     folder = Folder(path, DataError, "remove the folder to score everything again")
+    parts = sorted(one.name for one in path.iterdir() if _PART.fullmatch(one.name))
+    if parts and not (path / _BEGUN).exists():
+        raise DataError(
+            f"{path}: holds {parts[0]} and no {_BEGUN}; parts of the scores lie there: move it, or choose "
+            "another --out"
+        )
     if not (path / _BEGUN).exists() or not (path / _WHOLE).exists():
         return {}
     whole = {}
@@ -237,9 +243,12 @@ def _others(folder: Path) -> list[str]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder where there is one, the list first: without it no part counts."""
+    """Remove the folder where there is one.
+
+    The list goes first: without it no part counts. What tells that the parts are ours goes last.
+    """
     if not folder.is_dir():
         return
-    for path in sorted(folder.iterdir(), key=lambda path: path.name != _WHOLE):
+    for path in sorted(folder.iterdir(), key=lambda path: (path.name != _WHOLE, path.name == _BEGUN)):
         path.unlink(missing_ok=True)
     folder.rmdir()

@@ -6,6 +6,7 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ def in_processes(work: Callable[[Task], Result], tasks: Iterable[Task], processe
         Results, as they come.
 
     Raises:
-        StoppedError: a process ended, as by ``kill -9``.
+        StoppedError: a process ended, as by ``kill -9``, or none can be started.
         Exception: what ``work`` or reading a task has raised; all processes are ended then.
     """
     context = fresh_processes([__name__, "dien.serving"])
@@ -88,10 +89,17 @@ class _Worker:
     connection: Connection
 
     def __init__(self, context: Any, work: Callable[[Any], Any]) -> None:
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs,), daemon=True)
-        start(self.process)
-        theirs.close()
+        try:
+            self.connection, theirs = context.Pipe()
+            with theirs:
+                self.process = context.Process(target=_work, args=(theirs,), daemon=True)
+                start(self.process)
+        except (EOFError, OSError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise StoppedError(
+                f"scoring: a process could not be started ({reason}); try fewer --jobs, and go on with "
+                "--resume (from Python resume=True)"
+            ) from error
         self.busy = False
         self._send(work)
 
@@ -146,6 +154,9 @@ def _work(connection: Connection) -> None:
             return
         except BaseException as error:
             connection.send((False, _sendable(error)))
+            with suppress(EOFError, OSError):  # a task that is being sent must not find a closed pipe
+                while True:
+                    connection.recv_bytes()
             return
         try:
             done, found = True, work(task)
