@@ -6,6 +6,9 @@ Run it once a day, as by cron; ``dien serve WORK/published`` runs all the time a
 
 The first day makes the dataset folder and trains from fresh weights. A run that is worse than the model that
 answers is not published: the reason is printed, the exit code is 1, and the server goes on as it was.
+
+Training starts from the published copy, so that old runs can be removed. The copy has no booster of Rocket
+Launching (``--set model.name=rocket``): for that model, start from the run.
 """
 
 import argparse
@@ -14,8 +17,8 @@ from pathlib import Path
 
 from dien import fit, prepare
 from dien.config import load_config
-from dien.errors import DienError
-from dien.published import read_published
+from dien.errors import DienError, RunError
+from dien.published import model_folder, read_published
 from dien.serving.publish import Limits, Publication, publish
 
 
@@ -41,14 +44,22 @@ def day(
         settings: configuration keys, the same each day: ``training.epochs=1``.
         requests: that ``dien serve --record`` has written, to be replayed on both models.
         margin: by how much the AUC of the held-out rows may be worse.
+
+    Raises:
+        RunError: there is a run of this name already: its day would be added twice.
     """
     data, run, published = work / "data", work / "runs" / interactions.name, work / "published"
+    if run.exists():
+        raise RunError(
+            f"{run}: is there already, and its day in the dataset; go on with it (dien train ... --resume, "
+            "dien publish), or remove it and train it by hand"
+        )
     dataset = prepare(
         interactions, data, schema=schema, items=items, users=users, append=data.exists()
     )  # the newest tenth of the new day is held out, and trained on the day after
     current = read_published(published)
-    model = None if current is None else current.model(current.version)
-    start_from = None if model is None else model.run  # what answers: after a rollback, an earlier run
+    # what answers: after a rollback, an earlier model
+    start_from = None if current is None else model_folder(published, current.version)
     fit(dataset, load_config(overrides=settings), run, start_from=start_from, show_progress=False)
     return publish(run, published, requests=requests, limits=Limits(margin=margin))
 

@@ -13,6 +13,8 @@ import pytest
 from tests.serving.http.servers import running
 
 from dien.data.sources.synthetic import Simulation
+from dien.errors import RunError
+from dien.published import model_folder
 from dien.run import Run
 from dien.serving import Scorer
 
@@ -91,7 +93,11 @@ def test_the_server_answers_with_the_model_of_the_new_day_and_no_request_fails(
         assert np.allclose(answered[version], Scorer.load(run).score(**ASKED), atol=1e-6)
     start_from = Run.open(runs[1]).info.start_from
     assert start_from is not None
-    assert start_from.run == str(runs[0].resolve())
+    assert start_from.run == str(model_folder(work / "published", versions[0]).resolve())
+    before = (work / "data" / "dataset.json").read_bytes()
+    with pytest.raises(RunError, match="day=2024-01-02: is there already, and its day in the dataset"):
+        work_on(2)
+    assert (work / "data" / "dataset.json").read_bytes() == before
 
 
 def test_what_goes_wrong_is_printed_and_the_exit_code_is_1(
