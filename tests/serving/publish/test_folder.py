@@ -109,6 +109,27 @@ def test_what_a_killed_process_has_left_is_removed_with_a_word_and_nothing_else(
     assert names(shop) == sorted([first, second, "notes"])
 
 
+def test_models_whose_current_json_is_lost_are_neither_removed_nor_published_over(
+    three_runs: list[Path], tmp_path: Path
+) -> None:
+    versions = [put(tmp_path, run) for run in three_runs[:2]]
+    (tmp_path / "current.json").rename(tmp_path.parent / "kept.json")
+    with pytest.raises(
+        PublishError, match=r"holds 2 models and no current\.json; put a copy of the file back"
+    ):
+        put(tmp_path, three_runs[2])
+    assert names(tmp_path) == sorted(versions)
+    (tmp_path.parent / "kept.json").rename(tmp_path / "current.json")
+    assert current_run(tmp_path).name == versions[1]
+
+
+def test_what_cannot_be_removed_is_not_told_to_be_so(three_runs: list[Path], tmp_path: Path) -> None:
+    put(tmp_path, three_runs[0])
+    (tmp_path / MODELS / "0123456789ab").write_text("no folder")
+    with pytest.warns(UserWarning, match=r"0123456789ab: could not be removed, remove it; a process"):
+        put(tmp_path, three_runs[1])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -115,6 +115,46 @@ def test_where_the_current_model_is_damaged_one_may_force_another(
     assert done.gate.held_out.metrics["auc"].current is None
 
 
+@pytest.fixture
+def without_finite_scores(small_run: Run, tmp_path: Path) -> Path:
+    """A run whose weights are finite, and whose scores are not."""
+    return changed(small_run.path, tmp_path / "nan", 1e30)
+
+
+def test_a_first_model_whose_scores_are_not_finite_is_refused(
+    without_finite_scores: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(GateError, match=r"no metrics of held-out rows: .*NaN"):
+        publish(without_finite_scores, tmp_path / "shop")
+
+
+def test_where_the_scores_of_the_current_model_are_not_finite_one_may_force_another(
+    without_finite_scores: Path, three_runs: list[Path], tmp_path: Path, requests: Path
+) -> None:
+    put(tmp_path / "shop", without_finite_scores)
+    with pytest.raises(GateError, match=r"; requests not compared with the current model: .*NaN"):
+        publish(three_runs[1], tmp_path / "shop", requests=requests)
+    done = publish(three_runs[1], tmp_path / "shop", requests=requests, force=True)
+    assert done.gate is not None
+    assert done.gate.drift is not None
+    assert (done.gate.drift.requests, done.gate.drift.compared) == (1, 0)
+    assert "NaN" in (done.gate.drift.not_compared or "")
+
+
+def test_a_copy_that_was_damaged_is_made_anew_when_its_run_is_published_again(
+    three_runs: list[Path], tmp_path: Path
+) -> None:
+    first, _ = (put(tmp_path, run) for run in three_runs[:2])
+    (model_folder(tmp_path, first) / WEIGHTS).write_bytes(b"")
+    assert publish(three_runs[0], tmp_path, limits=Limits(margin=1)).version == first
+    assert Run.open(current_run(tmp_path)).version == first
+
+
+def test_rows_that_a_run_is_trained_on_are_no_split_to_publish_by(small_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="split is 'train'; expected one of test, valid"):
+        publish(small_run.path, tmp_path / "shop", split="train")
+
+
 def test_a_run_that_is_current_is_not_published_again_and_one_that_was_so_before_is(
     three_runs: list[Path], tmp_path: Path
 ) -> None:

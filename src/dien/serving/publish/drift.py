@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.errors import DataError
+from dien.errors import DataError, RunError
 from dien.files import not_read
 from dien.progress import Progress
 from dien.serving.recorded import from_line
@@ -30,6 +30,7 @@ class Drift:
         requests: in the file.
         refused: how many of them the new model refuses.
         reasons: of the first of these, with their lines.
+        not_compared: why no request was compared, where the current model failed to score one.
         refused_by_current: how many the current model refuses and the new one takes.
         compared: how many both score.
         candidates: of these.
@@ -44,6 +45,7 @@ class Drift:
     requests: int = 0
     refused: int = 0
     reasons: list[str] = field(default_factory=list)
+    not_compared: str | None = None
     refused_by_current: int = 0
     compared: int = 0
     candidates: int = 0
@@ -70,7 +72,7 @@ def drift(
 
     Raises:
         DataError: the file cannot be read, or has no request.
-        RunError: a score is not finite.
+        RunError: a score of the new model is not finite.
     """
     found, sums, sample = Drift(), _Sums(), list[CheckedRequest]()
     for lines in _parts(requests):
@@ -80,12 +82,15 @@ def drift(
         sample += [asked for _, _, asked in taken[: AT_ONCE - len(sample)]]
         scores = new.score_many([asked for _, _, asked in taken])
         if current is not None:
-            of_current = [_checked(current, line) for _, line, _ in taken]
-            both = [place for place, asked in enumerate(of_current) if isinstance(asked, CheckedRequest)]
-            old = current.score_many([of_current[place] for place in both])  # type: ignore[misc]  # no text
-            found.refused_by_current += len(taken) - len(both)
-            for place, was in zip(both, old, strict=True):
-                sums.add(scores[place], was)
+            try:
+                of_current = _scored(current, [line for _, line, _ in taken])
+            except RunError as error:  # it must not keep a better one from being published
+                current, found.not_compared = None, str(error)
+                found.refused_by_current, sums = 0, _Sums()
+            else:
+                found.refused_by_current += len(taken) - len(of_current)
+                for place, old in of_current.items():
+                    sums.add(scores[place], old)
         found.requests += len(lines)
         if progress:
             progress(len(lines))
@@ -93,6 +98,16 @@ def drift(
         raise DataError(f"{requests}: the file is empty; expected requests, a line each, in JSON")
     sums.put(found)
     return found, sample
+
+
+def _scored(scorer: Scorer, lines: list[bytes]) -> dict[int, NDArray[np.float64]]:
+    """Score the requests that a model takes; gives the scores ``[B]`` of each by its place."""
+    asked = {
+        place: checked
+        for place, line in enumerate(lines)
+        if isinstance(checked := _checked(scorer, line), CheckedRequest)
+    }
+    return dict(zip(asked, scorer.score_many(list(asked.values())), strict=True))
 
 
 def _taken(scorer: Scorer, line: bytes, number: int, found: Drift) -> CheckedRequest | None:

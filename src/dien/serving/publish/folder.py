@@ -1,12 +1,13 @@
 """A folder of published models: a run is copied into it, made current, and older ones are removed.
 
-Nothing that ``current.json`` names is ever changed, and nothing that it does not name is read. So a process
+The current model is never changed, and nothing that ``current.json`` does not name is read. So a process
 that is killed at any moment leaves the old model current, or the new one, whole; what it has left besides is
 removed by the next one.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import warnings
@@ -47,7 +48,7 @@ def publishing(path: Path) -> Iterator[Published | None]:
 
     Raises:
         PublishError: another process publishes there, the folder cannot be written, or its ``current.json``
-            is not as expected.
+            is not as expected, or missing beside models.
     """
     with owned(path, PublishError):
         published = read_published(path)
@@ -56,11 +57,16 @@ def publishing(path: Path) -> Iterator[Published | None]:
                 f"{path}: holds {other} and no {CURRENT}; expected a folder of published models, or none: "
                 "choose another --to"
             )
+        if published is None and (models := _models(path)) > 1:  # a first publish that is killed leaves one
+            raise PublishError(
+                f"{path}: holds {models} models and no {CURRENT}; put a copy of the file back, or choose "
+                "another --to"
+            )
         _tidy(path, published)
         yield published
 
 
-def copy_run(run: Run, path: Path, version: str) -> Path:
+def copy_run(run: Run, path: Path, version: str, replaces: bool = False) -> Path:
     """Copy what scoring needs of a run into the folder of published models.
 
     They are copies, no links: a run folder that is trained on or edited later changes no published model.
@@ -68,7 +74,8 @@ def copy_run(run: Run, path: Path, version: str) -> Path:
     Args:
         run: finished.
         path: the folder, which this process has for itself (:func:`publishing`).
-        version: of the run, which no model of the folder has.
+        version: of the run, which is not current.
+        replaces: whether a copy that is there already is replaced: it may be damaged.
 
     Raises:
         PublishError: it cannot be written, or the run was changed since its version was found.
@@ -77,7 +84,7 @@ def copy_run(run: Run, path: Path, version: str) -> Path:
     to = model_folder(path, version)
     try:
         make_folder(to.parent)
-        with making(to, PublishError) as place, place.building() as new:
+        with making(to, PublishError, replaces) as place, place.building() as new:
             for name in run.scoring_files:
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 with run.folder.open(name) as source, (new / name).open("xb") as copy:
@@ -176,6 +183,12 @@ def _of_others(path: Path) -> str | None:
     )
 
 
+def _models(path: Path) -> int:
+    """Count the models of a folder that are whole: a copy gets its name when it is."""
+    models = path / MODELS
+    return sum(bool(VERSION.fullmatch(one.name)) for one in models.iterdir()) if models.is_dir() else 0
+
+
 def _tidy(path: Path, published: Published | None) -> None:
     """Remove the models that killed processes have left, and say so."""
     named = set() if published is None else {model.version for model in published.models}
@@ -183,6 +196,5 @@ def _tidy(path: Path, published: Published | None) -> None:
     for left in sorted(models.iterdir()) if models.is_dir() else ():
         if _OURS.fullmatch(left.name) and left.name not in named:
             shutil.rmtree(left, ignore_errors=True)
-            warnings.warn(
-                f"{left}: removed; a process that was killed had left it", UserWarning, stacklevel=4
-            )
+            done = "could not be removed, remove it" if os.path.lexists(left) else "removed"
+            warnings.warn(f"{left}: {done}; a process that was killed had left it", UserWarning, stacklevel=4)

@@ -14,13 +14,13 @@ from dien.errors import DienError, PublishError
 from dien.progress import Progress
 from dien.run import Run
 from dien.serving.publish.drift import Drift, drift
-from dien.serving.publish.held_out import HeldOut, Metric, held_out
+from dien.serving.publish.held_out import HeldOut, Metric, expect_rows, held_out
 from dien.serving.request import CheckedRequest
 from dien.serving.scorer import Scorer
 
 MARGIN = 0.005
-"""How much worse a metric may be: more than two trainings of one model differ by (docs/publish.md), so that
-no day is lost to luck."""
+"""How much worse AUC or GAUC may be: about two standard deviations of the difference of two trainings of one
+model (docs/publish.md), so that few days are lost to luck. LogLoss has a scale of its own."""
 MOST_DRIFT = 0.1
 """The largest mean distance of probabilities: it catches a model that encodes something in another way."""
 
@@ -130,6 +130,12 @@ def _held_out(
     """Put into a gate what the held-out rows come to."""
     try:
         dataset: Dataset = new.dataset(data)
+        expect_rows(dataset, split)
+    except DienError as error:
+        what = gate.unchecked if current is None and data is None else gate.refused
+        what.append(f"no metrics of held-out rows: {error}")
+        return
+    try:
         try:
             before = None if current is None else Run.open(current)
             gate.held_out = held_out(new, before, dataset, split, device, progress)
@@ -140,17 +146,15 @@ def _held_out(
             gate.refused.append(f"not compared with the current model: {error}")
             return
     except DienError as error:
-        what = gate.unchecked if current is None and data is None else gate.refused
-        what.append(f"no metrics of held-out rows: {error}")
+        gate.refused.append(f"no metrics of held-out rows: {error}")
         return
     if current is None:
         return
     found, metric = gate.held_out.metrics[limits.metric], limits.metric
     worse = found.worse_by(metric)
     if worse is None:
-        gate.refused.append(
-            f"{metric} is not known of the {split} split of {dataset.path}: its labels are all alike"
-        )
+        why = "no user has both clicks and non-clicks" if metric == "gauc" else "its labels are all alike"
+        gate.refused.append(f"{metric} is not known of the {split} split of {dataset.path}: {why}")
     elif worse > limits.margin:
         gate.refused.append(
             f"{metric} is {found.new:.4f}, of the current model {found.current:.4f}: worse by {worse:.4f}, "
@@ -176,6 +180,8 @@ def _drift(
             gate.refused.append(f"not compared with the current model: {error}")
     gate.drift, sample = drift(new, before, requests, progress)
     found = gate.drift
+    if found.not_compared is not None:
+        gate.refused.append(f"requests not compared with the current model: {found.not_compared}")
     if found.refused:
         gate.refused.append(
             f"{found.refused} of {found.requests} requests of {requests} are refused by the new model: "

@@ -28,6 +28,7 @@ GROUPS = 20
 """Groups of users in which the difference is found once each: their spread tells what is luck."""
 IMPRESSIONS_AT_ONCE = 8192
 _MEND = "append to the dataset it was trained on (dien prepare ... --append), or publish with --force"
+_SPLITS = "test", "valid"
 _LEAST = 1e-15  # of a probability: its log odds stay finite
 
 
@@ -90,7 +91,7 @@ def held_out(
         new: finished.
         current: likewise; None to evaluate the new one alone.
         dataset: that the runs were trained on, or that goes on with theirs.
-        split: of the dataset; neither run may have been trained on a row of it.
+        split: of the dataset, ``test`` or ``valid``; neither run may have been trained on a row of it.
         device: where the models compute.
         progress: called with the number of impressions just scored.
 
@@ -98,11 +99,10 @@ def held_out(
         PublishError: a run was trained on rows of the split.
         RunError: the dataset does not go on with that of a run, or a run cannot be loaded.
         DataError: the dataset cannot be read, or the split is empty.
+        ValueError: ``split`` is another.
     """
-    if dataset.info.time[split] is None:
-        raise DataError(
-            f"{dataset.path}: its {split} split is empty; give a dataset folder with later rows (--data)"
-        )
+    expect_split(split)
+    expect_rows(dataset, split)
     runs = [new] if current is None else [new, current]
     for run in runs:
         expect_held_out(run, dataset, split)
@@ -112,6 +112,28 @@ def held_out(
         for run, file in zip(runs, files, strict=True):
             score_split(run, file, dataset, split=split, device=device, progress=progress)
         return _compare(files, dataset, split)
+
+
+def expect_split(split: str) -> None:
+    """Refuse a split whose rows a run is trained on, or that there is not.
+
+    Raises:
+        ValueError: it is one of these.
+    """
+    if split not in _SPLITS:
+        raise ValueError(f"split is {split!r}; expected one of {', '.join(_SPLITS)}: no run is trained on it")
+
+
+def expect_rows(dataset: Dataset, split: SplitName) -> None:
+    """Refuse a split without rows.
+
+    Raises:
+        DataError: it has none.
+    """
+    if dataset.info.time[split] is None:
+        raise DataError(
+            f"{dataset.path}: its {split} split is empty; give a dataset folder with later rows (--data)"
+        )
 
 
 def expect_held_out(run: Run, dataset: Dataset, split: SplitName) -> None:

@@ -11,6 +11,7 @@ from dien.progress import Progress
 from dien.published import PublishedModel, model_folder, now, read_published
 from dien.serving.publish.folder import copy_run, publishing, remove, switch, with_model, with_newest
 from dien.serving.publish.gate import Gate, GateError, Limits, pass_gate
+from dien.serving.publish.held_out import expect_split
 from dien.serving.publish.loading import expect_scores_as
 from dien.serving.scorer import Scorer
 
@@ -60,7 +61,7 @@ def publish(
         run: folder of a finished run.
         to: folder of published models; made where there is none.
         data: dataset folder whose split both models are evaluated on; None for that of the run.
-        split: which split.
+        split: which split, ``test`` or ``valid``.
         requests: JSON lines of requests that both models score; None for none.
         limits: of the gate.
         keep: models to keep, the current one and the one before in any case.
@@ -73,7 +74,9 @@ def publish(
         RunError: the run cannot be loaded.
         DataError: the file of requests cannot be read.
         PublishError: another process publishes there, or the folder is none or cannot be written.
+        ValueError: ``split`` is another.
     """
+    expect_split(split)
     to = Path(to)
     scorer = Scorer.load(run, device=device)
     version = scorer.run.version
@@ -94,7 +97,7 @@ def publish(
         if gate.refused and not force:
             raise GateError(f"{run}: not published: {'; '.join(gate.refused)}", gate)
         is_there = published is not None and published.model(version) is not None
-        folder = model_folder(to, version) if is_there else copy_run(scorer.run, to, version)
+        folder = copy_run(scorer.run, to, version, replaces=is_there)
         try:
             gate.loaded = expect_scores_as(scorer, folder, sample)
             model = PublishedModel(
