@@ -1,5 +1,6 @@
 """What every command prints on standard output: all of it arrives, or an error says that it did not."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dien.cli.output import finish, print_as_it_is
+from dien.cli.output import finish, print_as_it_is, tell
 from dien.errors import DienError
 from tests.cli.commands import WORKS
 from tests.cli.running import dien
@@ -29,6 +30,33 @@ def test_a_command_whose_result_nobody_reads_fails_and_says_so(
         done = dien(*command.split(), *fill(WORKS[command]), stdout=output)
     assert done.stderr.splitlines()[-1] == "error: standard output: could not be written (Broken pipe)"
     assert done.returncode == 1
+
+
+class Failing(io.StringIO):
+    """Standard error that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left"), ValueError("closed")])
+def test_a_line_for_which_standard_error_cannot_be_had_is_lost_and_nothing_else(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Failing(error))
+    tell("said")
+    with os.fdopen(closed_pipe(), "w") as broken:
+        monkeypatch.setattr(sys, "stderr", broken)
+        tell("said")
+
+
+def test_a_line_is_told_without_what_a_terminal_would_obey(capfd: pytest.CaptureFixture[str]) -> None:
+    tell("a\x1b[31mb")
+    assert capfd.readouterr().err == "a\\x1b[31mb\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

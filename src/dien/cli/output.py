@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dien.errors import DienError
-from dien.terminal import PlainConsole
+from dien.terminal import PlainConsole, visible
 
 messages = PlainConsole(stderr=True)
 
@@ -103,6 +104,22 @@ def _on_standard_output() -> Iterator[None]:
 def print_error(text: str) -> None:
     """Print an error on standard error."""
     messages.print(f"error: {text}", style="red", soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Print a line on standard error for as long as it can be had; where it is full or closed, it is lost.
+
+    Past Python's buffer and rich: a thread that hangs in there would hold a lock that the end of the process
+    needs, and rich ends the process where a pipe was closed.
+    """
+    line = visible(text) + "\n"
+    with suppress(OSError, ValueError):
+        try:
+            number = sys.stderr.fileno()
+        except (OSError, ValueError, AttributeError):  # no file of the system, as in a notebook
+            sys.stderr.write(line)
+        else:
+            os.write(number, line.encode(errors="backslashreplace"))
 
 
 def plain_warnings() -> None:

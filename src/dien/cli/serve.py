@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dien.cli import checks, options
-from dien.cli.output import messages, print_as_it_is, print_json
+from dien.cli.output import print_as_it_is, print_json, tell
 from dien.errors import ConfigError
 
 AnyPort = checks.whole(0, 65535)
@@ -179,7 +179,7 @@ def serve(
             key=key,
         ),
         started,
-        lambda text: messages.print(text, soft_wrap=True),
+        tell,
     )
 
 

@@ -14,9 +14,11 @@ import pytest
 from tests.serving.http.servers import Running, running
 from tests.serving.publish.putting import changed, put
 
+from dien.errors import RunError
 from dien.published import CURRENT, MODELS, model_folder
 from dien.run import WEIGHTS, Run
 from dien.serving import Scorer
+from dien.serving.http import server
 from dien.serving.http.following import Following
 from dien.serving.publish import rollback
 
@@ -117,6 +119,67 @@ def test_a_published_model_that_cannot_be_loaded_is_told_of_once_and_the_old_one
         third = put(tmp_path, runs[2])
         assert told.get(timeout=30).startswith(f"reloaded: {model_folder(tmp_path.resolve(), third)}")
         assert version(found) == third
+
+
+def test_a_published_model_that_could_not_be_loaded_is_tried_again_and_the_same_reason_told_once(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TRY_AGAIN", 0.01)
+    told, tries = Queue[str](), list[int]()
+    put(tmp_path, runs[0])
+    with running(tmp_path) as found:
+        load = type(found.service.model).load
+
+        def busy(*arguments: Any) -> Any:
+            tries.append(1)
+            if len(tries) < 3:
+                raise RunError("the disk is busy")
+            return load(*arguments)
+
+        monkeypatch.setattr(found.server, "_told", told.put)
+        monkeypatch.setattr(type(found.service.model), "load", busy)
+        second = put(tmp_path, runs[1])
+        assert told.get(timeout=30).startswith("not reloaded: the disk is busy; ")
+        assert told.get(timeout=30).startswith("reloaded: ")
+        assert len(tries) == 3
+        assert version(found) == second
+
+
+def test_a_model_that_was_named_meanwhile_is_not_replaced_by_trying_again(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, runs[0])
+    with running(tmp_path, reload_token="secret") as found:
+        asked = list[int]()
+        monkeypatch.setattr(found.server._following, "ask_again", lambda: asked.append(1))
+        before = found.service.model
+        found.server._unless_replaced(before)
+        assert asked == [1]
+        answer = found.client.post("/reload", headers=TOKEN, json={"run": str(runs[2])})
+        assert answer.status_code == 200
+        found.server._unless_replaced(before)
+        assert asked == [1]
+
+
+def test_a_folder_that_hangs_holds_up_no_request(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, runs[0])
+    begun, go_on, looks = threading.Event(), threading.Event(), list[int]()
+    with running(tmp_path) as found:
+
+        def hangs() -> bool:
+            looks.append(1)
+            begun.set()
+            assert go_on.wait(30)
+            return False
+
+        monkeypatch.setattr(found.server._following, "changed", hangs)
+        assert begun.wait(30)
+        time.sleep(1.2)  # it would have looked again
+        assert found.score(ASKED).status_code == 200
+        assert looks == [1]
+        go_on.set()
 
 
 def test_a_publish_during_another_reload_is_looked_into_afterwards(

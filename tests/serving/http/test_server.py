@@ -1,6 +1,8 @@
 """``dien serve`` as a process: it says where it is, reloads on SIGHUP, drains on SIGTERM."""
 
+import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -69,6 +71,71 @@ def test_it_reloads_on_sighup_and_ends_with_0_on_sigterm_when_all_are_answered(
         assert ended(found) == (0, "")
     recorded = (tmp_path / "recorded.jsonl").read_text().splitlines()
     assert json.loads(recorded[0]) == {"user": None, **ASKED}
+
+
+LOADING = """
+import os, signal, sys
+from dien.cli import main
+from dien.serving.http.served import Served
+load = Served.load
+def hung_up(*arguments):
+    Served.load = load
+    os.kill(os.getpid(), signal.SIGHUP)
+    return load(*arguments)
+Served.load = hung_up
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_a_sighup_while_the_first_model_is_loaded_is_done_afterwards(small_run: Run) -> None:
+    line = [sys.executable, "-c", LOADING, *command("serve", small_run.path, "--port", "0", "--json")[3:]]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stderr is not None
+            url = json.loads(server.stdout.readline())["url"]
+            assert server.stderr.readline().startswith(f"reloaded: {small_run.path.resolve()}, model ")
+            assert ask(url, ASKED).status_code == 200
+            server.send_signal(signal.SIGTERM)
+            assert ended(server) == (0, "")
+        finally:
+            server.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_it_goes_on_where_nobody_reads_standard_error_any_more(small_run: Run) -> None:
+    with process(small_run.path, "--slow", "0") as (found, url):
+        assert found.stderr is not None
+        found.stderr.close()
+        for _ in range(3):
+            assert ask(url, ASKED).status_code == 200
+            found.send_signal(signal.SIGHUP)
+        assert ask(url, ASKED).status_code == 200
+        found.send_signal(signal.SIGTERM)
+        assert found.wait(60) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_it_answers_and_ends_where_standard_error_is_full_and_hangs(small_run: Run) -> None:
+    line = command("serve", small_run.path, "--port", "0", "--threads", "1", "--json", "--slow", "0")
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, b"x" * 1024)
+    os.set_blocking(write, True)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=write, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = json.loads(server.stdout.readline())["url"]
+            assert [ask(url, ASKED).status_code for _ in range(3)] == [200] * 3
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
+            os.close(read)
+            os.close(write)
 
 
 def ask(url: str, body: Any) -> httpx.Response:

@@ -104,16 +104,16 @@ class Recorder:
         except Exception as error:  # likewise
             self._failed(error)
             return False
-        if self._fails:
+        before, self._fails = self._fails, False
+        if before:
             self._told(f"{self._file}: requests are recorded again")
-        self._fails = False
         self._wrote(True)
         return True
 
     def _failed(self, error: Exception) -> None:
-        if not self._fails:
+        before, self._fails = self._fails, True
+        if not before:
             self._told(f"requests are not recorded: {not_written(self._file, error)}")
-        self._fails = True
         self._wrote(False)
 
 

@@ -8,8 +8,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,10 +24,14 @@ from dien.serving.http.connections import ClientTimeouts
 from dien.serving.http.following import Following
 from dien.serving.http.options import ServerOptions
 from dien.serving.http.refusals import RefusedError
+from dien.serving.http.served import Served
 from dien.serving.http.service import Service
+from dien.serving.http.telling import Telling
 
 SWITCH = 0.0005
 """Seconds after which a Python thread lets another go on; by default 5 ms, which an answer would wait."""
+TRY_AGAIN = 60.0
+"""Seconds after which a published model that could not be loaded is tried again: it may be whole by then."""
 
 
 def serve(
@@ -41,7 +46,8 @@ def serve(
         run: its folder; of a folder of published models the current one, also when that is another later.
         options: of the server.
         started: told the address, once requests are taken.
-        told: told what came of a SIGHUP, of another published model, and of slow calls, in a sentence each.
+        told: told what came of a SIGHUP, of another published model, and of slow calls, in a sentence each;
+            called in a thread, which no request waits for.
 
     Raises:
         RunError: the folder is no finished run.
@@ -55,7 +61,8 @@ def serve(
     # which every request would wait. The model comes later, so that one that was replaced is freed.
     gc.collect()
     gc.freeze()
-    run_loop(DienServer(run, options, started, told).run())
+    with closing(Telling(told)) as telling:
+        run_loop(DienServer(run, options, started, telling.tell).run())
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -88,6 +95,9 @@ class DienServer(uvicorn.Server):
         self._run, self._options, self._started, self._told = run, options, started, told
         self._timeouts = ClientTimeouts(options.client_timeout)
         self._following = Following(run)  # before the model is loaded: what comes meanwhile is seen
+        self._looking: threading.Thread | None = None
+        self._refused: str | None = None  # what was told last of a published model
+        self._again: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.service: Service | None = None
@@ -97,11 +107,12 @@ class DienServer(uvicorn.Server):
         options = self._options
         self._loop = asyncio.get_running_loop()
         listening = _listen(options.host, options.port)
-        with listening:
+        # SIGHUP from now on: what comes while the model is loaded is done afterwards.
+        with listening, _on_signals({"SIGHUP": self.reload}):
             self.service = Service(self._run, options, self._told)
             try:
                 super().__init__(self._config(create_app(self.service)))
-                with self._on_signals():
+                with _on_signals({"SIGTERM": self.stop, "SIGINT": self.stop}):
                     await self._serve([listening])
             finally:
                 self.service.close()
@@ -118,8 +129,7 @@ class DienServer(uvicorn.Server):
         """Look after slow clients, and for what is published, once a second; uvicorn calls it ten times."""
         if counter % 10 == 0:
             self._timeouts.look(self.server_state, asyncio.get_running_loop().time())
-            if self._following.changed() and not self.should_exit:
-                self._begin_reload(self._run)
+            self._look()
         return await super().on_tick(counter)
 
     def stop(self) -> None:
@@ -140,7 +150,25 @@ class DienServer(uvicorn.Server):
         self.service.draining = True
         self.should_exit = True
 
+    def _look(self) -> None:
+        """Look for what is published, in a thread: no request waits for a folder on a network that hangs."""
+        if self.should_exit or (self._looking is not None and self._looking.is_alive()):
+            return
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            if self._following.changed():
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self._begin_reload, self._run)
+
+        # A daemon, as no thread of an executor is: one that hangs does not keep the process.
+        self._looking = threading.Thread(target=look, name="following", daemon=True)
+        with suppress(RuntimeError):  # no more threads just now: in a second it is tried again
+            self._looking.start()
+
     def _begin_reload(self, run: Path | None = None) -> None:
+        if self.service is None:  # the first model could not be loaded: the server ends
+            return
         task = asyncio.ensure_future(self._reload(run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -153,9 +181,28 @@ class DienServer(uvicorn.Server):
             if run is not None and error.status == 409:
                 self._following.ask_again()
                 return
+            if run is not None:
+                self._try_again()
+                if error.error == self._refused:
+                    return
+                self._refused = error.error
             self._told(f"not reloaded: {error.error}")
         else:
+            self._refused = None
             self._told(f"reloaded: {model.scorer.run.path}, model {model.version}")
+
+    def _try_again(self) -> None:
+        """Have what is published looked into once more later."""
+        assert self.service is not None
+        if self._again is not None:
+            self._again.cancel()
+        loop = asyncio.get_running_loop()
+        self._again = loop.call_later(TRY_AGAIN, self._unless_replaced, self.service.model)
+
+    def _unless_replaced(self, model: Served) -> None:
+        """Have what is published looked into, unless another model answers by now, as one that was named."""
+        if self.service is not None and self.service.model is model:
+            self._following.ask_again()
 
     def _config(self, app: Any) -> uvicorn.Config:
         options = self._options
@@ -182,25 +229,24 @@ class DienServer(uvicorn.Server):
             ) from error
         return config
 
-    @contextmanager
-    def _on_signals(self) -> Iterator[None]:
-        """Drain on SIGTERM and SIGINT, reload on SIGHUP."""
-        does = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop}
-        if hasattr(signal, "SIGHUP"):
-            does[signal.SIGHUP] = self.reload
 
-        def handle(number: int, frame: FrameType | None) -> None:
-            does[signal.Signals(number)]()
+@contextmanager
+def _on_signals(does: Mapping[str, Callable[[], None]]) -> Iterator[None]:
+    """Have signals do something while a block runs; those that the system has not are left out."""
 
-        try:
-            before = {number: signal.signal(number, handle) for number in does}
-        except ValueError:  # not in the main thread, where alone signals come
-            before = {}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def handle(number: int, frame: FrameType | None) -> None:
+        does[signal.Signals(number).name]()
+
+    try:
+        numbers = [getattr(signal, name) for name in does if hasattr(signal, name)]
+        before = {number: signal.signal(number, handle) for number in numbers}
+    except ValueError:  # not in the main thread, where alone signals come
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _take_open_files() -> None:

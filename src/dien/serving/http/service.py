@@ -18,6 +18,7 @@ from dien.serving.http.recording import Recorder, read_sample
 from dien.serving.http.refusals import RefusedError
 from dien.serving.http.served import Served
 from dien.serving.http.stages import Stages
+from dien.serving.http.telling import FewLines
 from dien.serving.http.users import Users
 from dien.serving.request import CheckedRequest
 from dien.serving.store import open_store
@@ -57,6 +58,7 @@ class Service:
         self, run: Path, options: ServerOptions, told: Callable[[str], None] = lambda text: None
     ) -> None:
         self.run, self.options, self._told = run, options, told
+        self._slow = FewLines(lambda text: self._told(text))
         self.draining = False
         sample = None if options.record is None else read_sample(options.record)
         recorded = [] if sample is None else sample.spread(WARM_UPS)
@@ -158,10 +160,10 @@ class Service:
         return job
 
     def ended(self, stages: Stages, status: int) -> None:
-        """Tell of a call that took long, whatever it was answered with."""
+        """Tell of a call that took long, whatever it was answered with; of ten a second at most."""
         slow = self.options.slow_ms
         if slow is not None and (text := stages.slower_than(slow, status)) is not None:
-            self._told(text)
+            self._slow.tell(text)
 
     async def reload(self, run: Path | None = None) -> Served:
         """Load a run and have it answer; what was taken before is scored by the one before.
@@ -206,6 +208,7 @@ class Service:
             self.recorder.close()
         self.checking.close()
         self._loading.shutdown()
+        self._slow.close()
 
 
 def _loaded(run: Path, name: str, device: str, recorded: Sequence[bytes]) -> Served:
