@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,41 @@ class Running:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
+
+
+class Asking:
+    """Clients that ask a server the same all the time.
+
+    Attributes:
+        answered: the scores of each model that has answered.
+        failures: the bodies of other answers than 200.
+    """
+
+    def __init__(self, url: str, asked: Any, clients: int = 1, pause: float = 0.0) -> None:
+        self.answered, self.failures = dict[str, list[float]](), list[str]()
+        self._url, self._asked, self._pause = url, asked, pause
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def __enter__(self) -> "Asking":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=60) as client:
+            while not self._stop.is_set():
+                answer = client.post("/score", json=self._asked)
+                if answer.status_code == 200:
+                    self.answered[answer.json()["model"]] = answer.json()["scores"]
+                else:
+                    self.failures.append(answer.text)
+                time.sleep(self._pause)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from tests.serving.http.servers import Running, running
+from tests.serving.http.servers import Asking, Running, running
 from tests.serving.publish.putting import changed, put
 
 from dien.errors import RunError
@@ -49,35 +49,18 @@ def test_it_answers_with_the_published_model_then_with_the_next_and_fails_no_req
 ) -> None:
     shop = tmp_path / "shop"
     versions = [put(shop, runs[0])]
-    stop, failures, answered = threading.Event(), list[str](), dict[str, list[float]]()
-
     with running(shop) as found:
         assert version(found) == versions[0]
         assert found.client.get("/model").json()["run"] == versions[0]
-
-        def ask() -> None:
-            with httpx.Client(base_url=found.url, timeout=60) as client:
-                while not stop.is_set():
-                    answer = client.post("/score", json=ASKED)
-                    if answer.status_code == 200:
-                        answered[answer.json()["model"]] = answer.json()["scores"]
-                    else:
-                        failures.append(answer.text)
-
-        threads = [threading.Thread(target=ask) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for run in runs[1:]:
-            versions.append(put(shop, run, keep=1))
-            until(lambda: versions[-1] in answered)
-        assert not model_folder(shop, versions[0]).exists()  # it was removed while the server had it
-        answered.clear()
-        rollback(shop)
-        until(lambda: versions[1] in answered)
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert failures == []
+        with Asking(found.url, ASKED, clients=2) as asking:
+            for run in runs[1:]:
+                versions.append(put(shop, run, keep=1))
+                until(lambda: versions[-1] in asking.answered)
+            assert not model_folder(shop, versions[0]).exists()  # it was removed while the server had it
+            asking.answered.clear()
+            rollback(shop)
+            until(lambda: versions[1] in asking.answered)
+    assert asking.failures == []
     expected = Scorer.load(runs[1]).score(
         None,
         ASKED["history"],
@@ -85,7 +68,7 @@ def test_it_answers_with_the_published_model_then_with_the_next_and_fails_no_req
         times=[1],
         time=2,  # type: ignore[arg-type]
     )
-    assert np.allclose(answered[versions[1]], expected, atol=1e-6)
+    assert np.allclose(asking.answered[versions[1]], expected, atol=1e-6)
 
 
 def test_a_loaded_model_needs_its_folder_no_more(runs: list[Path], tmp_path: Path) -> None:

@@ -2,15 +2,13 @@
 
 import importlib.util
 import sys
-import threading
 import time
 from pathlib import Path
 from types import ModuleType
 
-import httpx
 import numpy as np
 import pytest
-from tests.serving.http.servers import running
+from tests.serving.http.servers import Asking, running
 
 from dien.data.sources.synthetic import Simulation
 from dien.errors import RunError
@@ -61,36 +59,18 @@ def test_the_server_answers_with_the_model_of_the_new_day_and_no_request_fails(
         return str(done.version)
 
     versions = [work_on(1)]
-    stop, failures, answered = threading.Event(), list[str](), dict[str, list[float]]()
-    with running(work / "published") as server:
-
-        def ask() -> None:
-            with httpx.Client(base_url=server.url, timeout=60) as client:
-                while not stop.is_set():
-                    answer = client.post("/score", json=ASKED)
-                    if answer.status_code == 200:
-                        answered[answer.json()["model"]] = answer.json()["scores"]
-                    else:
-                        failures.append(answer.text)
-                    time.sleep(0.01)
-
-        client = threading.Thread(target=ask)
-        client.start()
-        try:
-            versions.append(work_on(2))
-            for _ in range(1500):
-                if versions[1] in answered:
-                    break
-                time.sleep(0.02)
-        finally:
-            stop.set()
-            client.join()
-    assert failures == []
-    assert list(answered) == versions
+    with running(work / "published") as server, Asking(server.url, ASKED, pause=0.01) as asking:
+        versions.append(work_on(2))
+        for _ in range(1500):
+            if versions[1] in asking.answered:
+                break
+            time.sleep(0.02)
+    assert asking.failures == []
+    assert list(asking.answered) == versions
     runs = [work / "runs" / f"day=2024-01-0{day}" for day in (1, 2)]
     for run, version in zip(runs, versions, strict=True):
         assert Run.open(run).version == version
-        assert np.allclose(answered[version], Scorer.load(run).score(**ASKED), atol=1e-6)
+        assert np.allclose(asking.answered[version], Scorer.load(run).score(**ASKED), atol=1e-6)
     start_from = Run.open(runs[1]).info.start_from
     assert start_from is not None
     assert start_from.run == str(model_folder(work / "published", versions[0]).resolve())

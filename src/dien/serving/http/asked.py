@@ -9,7 +9,6 @@ from dien.serving.http.queue import Job
 from dien.serving.http.refusals import RefusedError
 from dien.serving.http.served import Served
 from dien.serving.http.service import Service
-from dien.serving.http.stages import Stages
 from dien.serving.http.users import from_store
 from dien.serving.request import CheckedRequest, RawId, Request
 from dien.serving.store import Behaviour
@@ -44,27 +43,6 @@ async def scored(
     Raises:
         RefusedError: with its status.
     """
-    stages = Stages()
-    try:
-        job = await _scored(read, service, model, several, large, deadline, urgency, stages)
-    except RefusedError as error:
-        service.ended(stages, error.status)
-        raise
-    service.ended(stages, 200)
-    return job
-
-
-async def _scored(
-    read: Callable[[], Sequence[ScoreRequest]],
-    service: Service,
-    model: Served,
-    several: bool,
-    large: bool,
-    deadline: float,
-    urgency: int,
-    stages: Stages,
-) -> Job:
-    service.expect_open()
 
     def begin() -> tuple[Sequence[ScoreRequest], Checked | None]:
         asked = read()
@@ -72,29 +50,32 @@ async def _scored(
             return asked, _checked(asked, {}, model, several)
         return asked, None
 
-    asked, found = await service.aside(begin, large=large, deadline=deadline)
-    if found is None:
-        assert service.users is not None  # else it was refused
-        # Each user once: a list may name one many times.
-        users = list(dict.fromkeys(one.user for one in asked if one.history is None and one.user is not None))
-        stages.begin("histories")
-        histories = await service.users.histories(users, model, deadline)
-        stages.begin("checking")
-        stored = dict(zip(users, histories, strict=True))
-        found = await service.aside(
-            lambda: _checked(asked, stored, model, several), large=True, deadline=deadline
+    with service.timed() as stages:
+        service.expect_open()
+        asked, found = await service.aside(begin, large=large, deadline=deadline)
+        if found is None:
+            assert service.users is not None  # else it was refused
+            # Each user once: a list may name one many times.
+            lacking = (one.user for one in asked if one.history is None and one.user is not None)
+            users = list(dict.fromkeys(lacking))
+            stages.begin("histories")
+            histories = await service.users.histories(users, model, deadline)
+            stages.begin("checking")
+            stored = dict(zip(users, histories, strict=True))
+            found = await service.aside(
+                lambda: _checked(asked, stored, model, several), large=True, deadline=deadline
+            )
+        requests, checked = found
+        job = await service.score(
+            checked,
+            model=model,
+            conversions=asked[0].conversions,
+            deadline=deadline,
+            urgency=urgency,
+            stages=stages,
         )
-    requests, checked = found
-    job = await service.score(
-        checked,
-        model=model,
-        conversions=asked[0].conversions,
-        deadline=deadline,
-        urgency=urgency,
-        stages=stages,
-    )
-    if service.recorder is not None:
-        service.recorder.offer(requests, [one.history is None for one in asked])
+        if service.recorder is not None:
+            service.recorder.offer(requests, [one.history is None for one in asked])
     return job
 
 

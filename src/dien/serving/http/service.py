@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -159,8 +160,19 @@ class Service:
             stages.was_put(job)
         return job
 
-    def ended(self, stages: Stages, status: int) -> None:
-        """Tell of a call that took long, whatever it was answered with; of ten a second at most."""
+    @contextmanager
+    def timed(self) -> Iterator[Stages]:
+        """Time a call, and tell of it where it took long, whatever it was answered with."""
+        stages = Stages()
+        try:
+            yield stages
+        except RefusedError as error:
+            self._tell_if_slow(stages, error.status)
+            raise
+        self._tell_if_slow(stages, 200)
+
+    def _tell_if_slow(self, stages: Stages, status: int) -> None:
+        """Tell of a call that took long; of ten a second at most."""
         slow = self.options.slow_ms
         if slow is not None and (text := stages.slower_than(slow, status)) is not None:
             self._slow.tell(text)
