@@ -69,7 +69,8 @@ ALLOWED: dict[str, set[str]] = {
         "training.metrics",
         "training.summary",
     },
-    "reports": {"models", "data", "run", "training.metrics", "training.comparison"},
+    "explain": {"calibration", "layers", "models", "ops", "packed", "data", "run", "serving"},
+    "reports": {"models", "data", "run", "training.metrics", "training.comparison", "explain"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory", "run", "serving"},
 }
 # The way of the data inside dien.data: each part may import those before it.
