@@ -8,7 +8,7 @@ RECBOLE_VENV   ?= .recbole-venv
 # Waiting threads go to sleep soon, as in dien's commands: spinning is many times slower on a busy machine.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: help quickstart test test-recbole test-asan lint docs bench bench-files bench-recbole bench-peers clean
+.PHONY: help quickstart test test-recbole test-asan lint frontend docs bench bench-files bench-recbole bench-peers clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -69,6 +69,10 @@ lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+frontend:  ## the charts of pages, built into the package from frontend/; Node.js 20 or later
+	npm ci --prefix frontend --no-audit --no-fund
+	npm run --prefix frontend --silent build
 
 docs: $(VENV)/.docs  ## the documentation as a site, in build/docs; Python 3.11 or later
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

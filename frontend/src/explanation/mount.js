@@ -1,0 +1,94 @@
+import { h } from '../dom.js'
+import { count, minute } from '../numbers.js'
+import { byScore, candidateList } from './candidates.js'
+import { controls } from './controls.js'
+import { detail } from './detail.js'
+import { groupings } from './items.js'
+import { paths } from './paths.js'
+import { runs } from './runs.js'
+import { State } from './state.js'
+import { strips } from './strips.js'
+import { numbers } from './table.js'
+import { flipped, guessed, summary } from './words.js'
+
+/**
+ * Show an explanation: candidates, the history with their numbers along it, paths, runs, words and tables.
+ *
+ * @param {HTMLElement} element what it fills
+ * @param {Object} explanation `dien.explain.Explanation` as JSON
+ * @param {{onRemove?: (place: number) => void, onPick?: (candidate: number) => void}} [callbacks] `onRemove` makes
+ *   behaviours removable, and is called with the place in `history` of one to take out; `onPick` is called with the
+ *   place of a candidate that the reader chose
+ * @returns {{update: (explanation: Object) => void, pick: (candidate: number) => void,
+ *   highlight: (place: number|null) => void, dispose: () => void}} `update` shows another explanation, of the same
+ *   candidate, lanes and layout as far as it has them
+ */
+export function mountExplanation(element, explanation, { onRemove, onPick } = {}) {
+  let state, running
+
+  const show = (shown, kept = {}) => {
+    state = new State({ candidate: byScore(shown.candidates)[0], lanes: groupings(shown.history)[0] ?? null, ...kept })
+    if (!shown.candidates.length) {
+      element.replaceChildren(h('p', {}, 'There are no candidates.'))
+      running = []
+      return
+    }
+    const timeline = strips(shown, state, onRemove)
+    const drawn = [timeline, runs(shown, state), paths(shown, state)].filter(Boolean)
+    element.replaceChildren(
+      h('div', { class: 'explanation' },
+        candidateList(shown, state),
+        h('div', { class: 'along' },
+          summary(shown, state),
+          h('section', {},
+            h('h2', {}, 'Along the history'),
+            h('p', {}, about(shown)),
+            controls(shown, state),
+            detail(shown, state, onRemove),
+            timeline.element,
+            guessed(shown)),
+          flipped(shown, state),
+          ...drawn.slice(1).map((one) => one.element),
+          numbers(shown, state)),
+      ),
+    )
+    timeline.start()
+    // What is further down follows once the timeline has been drawn.
+    const others = drawn.slice(1)
+    running = drawn
+    setTimeout(() => running === drawn && others.forEach((one) => one.start()))
+    if (onPick) state.on(['candidate'], () => onPick(state.candidate))
+  }
+
+  const dispose = () => {
+    for (const one of running) one.dispose()
+    element.replaceChildren()
+  }
+  const update = (next) => {
+    for (const one of running) one.dispose()
+    const { candidate, byTime, lanes, feature } = state
+    show(next, {
+      candidate: Math.min(candidate, next.candidates.length - 1), byTime, feature,
+      ...(groupings(next.history).includes(lanes) && { lanes }),
+    })
+  }
+  show(explanation)
+  return {
+    update,
+    dispose,
+    pick: (candidate) => state.set({ candidate }),
+    highlight: (place) => state.set({ chosen: place, pointed: null }),
+  }
+}
+
+/** Say what the history is, and what influence means. */
+function about({ history, left_out: leftOut, calibrated }) {
+  const times = history.map(({ time }) => time).filter(Boolean)
+  const when = times.length ? `, ${minute(times[0])} to ${minute(times.at(-1))}` : ''
+  const older = leftOut ? ` The model does not read ${count(leftOut, 'older one')}.` : ''
+  return (
+    `${count(history.length, 'behaviour')}, oldest first${when}.${older} Influence is what the logit loses when the `
+    + `behaviour is left out${calibrated ? ', before calibration' : ''}. Coloured on the lanes: what is as the `
+    + 'candidate is.'
+  )
+}

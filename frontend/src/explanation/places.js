@@ -1,0 +1,36 @@
+/**
+ * Where each behaviour stands on the x axis: by order, or by time.
+ *
+ * By time, behaviours of one moment stand beside each other, a little apart, so that each can be seen.
+ *
+ * @returns {{xs: number[], byTime: boolean, nearest: (x: number) => number}}
+ */
+export function placesOf(history, byTime) {
+  const xs = byTime ? timesOf(history) : history.map((_, place) => place)
+  const nearest = (x) => {
+    let [low, high] = [0, xs.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (xs[middle] < x) low = middle + 1
+      else high = middle
+    }
+    return low > 0 && x - xs[low - 1] < xs[low] - x ? low - 1 : low
+  }
+  return { xs, byTime, nearest }
+}
+
+/** Whether the times of a history can be laid out: all are known, and they are not all one moment. */
+export function hasTimes(history) {
+  const times = history.map(({ time }) => (time == null ? NaN : moment(time)))
+  return times.length > 1 && !times.some(Number.isNaN) && times.at(-1) > times[0]
+}
+
+/** An ISO time in milliseconds, taken as UTC where it names no zone. */
+const moment = (time) => Date.parse(/T.*(Z|[+-]\d\d:?\d\d)$/.test(time) || !time.includes('T') ? time : `${time}Z`)
+
+function timesOf(history) {
+  const times = history.map(({ time }) => moment(time))
+  const apart = (times.at(-1) - times[0]) / (4 * history.length)
+  let last = -Infinity
+  return times.map((time) => (last = Math.max(time, last + apart)))
+}
