@@ -112,6 +112,8 @@ class Batch:
         rows: ``[B]`` int64, the row of each candidate in its split, as of its ``label.npy``:
             whatever else is known of a row is found by it. A negative that was drawn anew has the row of the
             one it stands for. None when scoring. No model reads it.
+        places: ``[N]`` int64, where each behaviour stands among those of the dataset: whatever else is known
+            of it is found by it. None when scoring. No model reads it.
     """
 
     history: Columns
@@ -124,6 +126,7 @@ class Batch:
     negatives: Columns | None = None
     user_row: Tensor | None = None
     rows: Tensor | None = None
+    places: Tensor | None = None
     weight: Tensor | None = None
     conversion: Tensor | None = None
     matches: Tensor | None = None

@@ -280,7 +280,7 @@ class Batches:
             weight=None if split.weight is None else self._weight(split.weight[candidate]),
             conversion=None if split.conversion is None else split.conversion[candidate],
         )
-        batch = replace(batch, shown=not self._dataset.negatives_sampled)
+        batch = replace(batch, shown=not self._dataset.negatives_sampled, places=torch.from_numpy(place))
         if supervised is not None:
             batch = replace(batch, supervised=torch.from_numpy(supervised))
         if self._match_history is not None:

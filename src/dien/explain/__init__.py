@@ -1,4 +1,4 @@
-"""What decided a score: the influence of each behaviour, and the states and attention of the model."""
+"""What decided a score, and what a run has learned beside what its log says."""
 
 from dien.explain.explanation import (
     ExplainedCandidate,
@@ -9,6 +9,7 @@ from dien.explain.explanation import (
     ShownBehaviour,
     ShownItem,
 )
+from dien.explain.whole_run import WholeRun, whole_run
 
 __all__ = [
     "ExplainedCandidate",
@@ -18,4 +19,6 @@ __all__ = [
     "Influenced",
     "ShownBehaviour",
     "ShownItem",
+    "WholeRun",
+    "whole_run",
 ]
