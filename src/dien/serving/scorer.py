@@ -17,12 +17,10 @@ from torch import Tensor
 from dien.calibration import Platt
 from dien.data.batch import candidates_at_once
 from dien.data.batches import assemble, columns_of
-from dien.data.changing import LATEST, Attributes, values_at
+from dien.data.changing import LATEST
 from dien.data.dataset import Dataset
-from dien.data.features.columns import concatenated, rows_of
 from dien.data.history_filter import search, wanted_values
 from dien.data.matches import matches_of, without_age
-from dien.data.ragged import ranges, row_of, to_offsets
 from dien.data.tables import FeatureTable
 from dien.device import device_of
 from dien.errors import DataError, RunError
@@ -33,6 +31,7 @@ from dien.serving.features import Described, RequestFields
 from dien.serving.once import Once
 from dien.serving.popular import KnownPopularity
 from dien.serving.request import CheckedRequest, Moment, RawId, Request, checked
+from dien.serving.rows import Reading, Rows, in_place
 from dien.serving.scored import ScoredFile
 from dien.serving.unknown_items import UnknownItems
 from dien.threads import one_thread
@@ -230,6 +229,13 @@ class Scorer:
 
     def _score(self, requests: Sequence[CheckedRequest], conversions: bool) -> list[NDArray[np.float64]]:
         """Encode ``R`` requests and score them."""
+        rows = self.encode(requests)
+        scores = self._score_rows(rows, conversions)
+        ends = itertools.accumulate(rows.counts.tolist())
+        return [scores[..., end - count : end] for end, count in zip(ends, rows.counts, strict=True)]
+
+    def encode(self, requests: Sequence[CheckedRequest]) -> Rows:
+        """Look up the rows of ``R`` requests in the run's tables."""
         fields, find = self.fields, self.catalogue.item_ids.encode_values
         lengths = [len(request.history) for request in requests]
         counts = [len(request.candidates) for request in requests]
@@ -249,7 +255,7 @@ class Scorer:
         behaviours = _entries([request.behaviours for request in requests], lengths)
         of_candidates = _entries([request.candidate_features for request in requests], counts)
         unknown = UnknownItems()
-        scores = self.score_rows(
+        return Rows(
             user=self.catalogue.user_ids.encode_values([request.user for request in requests]),
             history=unknown.told_apart(find(history), history),
             lengths=np.array(lengths),
@@ -264,10 +270,7 @@ class Scorer:
             user_features=fields.encode_described(_values([request.user_features for request in requests])),
             time=_or_latest(moments),
             times=_or_latest(times) if times else None,
-            conversions=conversions,
         )
-        ends = itertools.accumulate(counts)
-        return [scores[..., end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def score_rows(
         self,
@@ -314,102 +317,138 @@ class Scorer:
         Raises:
             RunError: one is not finite, or conversions are asked for and the run does not predict them.
         """
+        rows = Rows(
+            user=user,
+            history=history,
+            lengths=lengths,
+            candidates=candidates,
+            counts=counts,
+            context=context,
+            behaviours=behaviours,
+            candidate_features=candidate_features,
+            user_features=user_features,
+            time=time,
+            times=times,
+        )
+        return self._score_rows(rows, conversions, result)
+
+    def _score_rows(
+        self, rows: Rows, conversions: bool, result: ScoredFile | None = None
+    ) -> NDArray[np.float64]:
+        """Score requests as :meth:`score_rows` does, of whose arguments the rows are made."""
         if conversions and not self.predicts_conversions:
             raise RunError(
                 f"{self.run.path}: does not predict conversions: its dataset has none "
                 "(interactions.conversion of the schema), or model.conversion_weight was 0"
             )
-        model, items = self.run.config.model, self.catalogue.items
-        kept = np.minimum(lengths, model.searched_history)
-        ends = np.cumsum(lengths)
-        request = row_of(counts)  # [B]
-        scores = np.empty((1 + conversions, len(candidates)))
+        model, B = self.run.config.model, len(rows.candidates)
+        scores = np.empty((1 + conversions, B))
         ageless = 0
-        longest = np.minimum(lengths, model.longest_history)
+        longest = np.minimum(rows.lengths, model.longest_history)
         threads: AbstractContextManager[None] = nullcontext()
-        if result is None and _steps(counts, np.minimum(lengths, model.max_history)) <= STEPS_OF_ONE_THREAD:
+        steps = _steps(rows.counts, np.minimum(rows.lengths, model.max_history))
+        if result is None and steps <= STEPS_OF_ONE_THREAD:
             threads = one_thread()  # a file or a split is no request: nobody waits for a part of it
         with threads, torch.inference_mode():
-            for now in candidates_at_once(counts, longest, CANDIDATES_AT_ONCE, model.max_history):
-                first, last = request[now][0], request[now][-1] + 1
-                read = ranges((ends - kept)[first:last], kept[first:last])  # [N] entries of the histories
-                offsets, history_of = to_offsets(kept[first:last]), request[now] - first
-                of_history = np.arange(first, last)  # [R] the request of each history
-                at = None if time is None else time[request[now]]
-                rows = np.maximum(candidates[now], 0)
-                described = _in_place(items, rows, at, candidate_features, now) if candidate_features else {}
-                if (by := model.filter_by) is not None:
-                    then = None if times is None else times[read]
-                    wanted = (
-                        described[by] if by in described else wanted_values(by, items, candidates[now], at)
-                    )
-                    past = wanted_values(by, items, history[read], then)
-                    found = search(past, offsets, wanted, history_of, model.max_history)
-                    read, offsets, history_of = read[found.kept], found.offsets, found.history_of
-                    of_history = of_history[found.source]
-                batch = assemble(
-                    items,
-                    self.catalogue.users,
-                    history=np.maximum(history[read], 0),
-                    offsets=offsets,
-                    target=rows,
-                    history_of=history_of,
-                    user=user[of_history],
-                    context={name: column[of_history] for name, column in context.items()},
-                    time=None if time is None else time[of_history],
-                    behaviour_time=None if times is None else times[read],
-                    behaviour={name: column[read] for name, column in behaviours.items()},
-                )
-                batch = replace(batch, target=batch.target | columns_of(described))
-                if (most := model.matched_history) is not None:
-                    counted = np.minimum(lengths[first:last], most)
-                    matches = matches_of(
-                        self.run.schema.matched,
-                        items,
-                        item=history,
-                        time=times,
-                        place=ranges(ends[first:last] - counted, counted),
-                        offsets=to_offsets(counted),
-                        target=candidates[now],
-                        target_features=batch.target,
-                        history_of=request[now] - first,
-                        now=None if time is None else time[first:last],
-                        timed=self.fields.timed,
-                    )
-                    batch = replace(batch, matches=matches)
-                    if self.fields.ages:
-                        ageless += int(without_age(matches, len(self.run.schema.matched)).sum())
-                if self.popularity is not None:
-                    numbers = self.popularity.numbers(candidates[now], batch.target, at)
-                    batch = replace(batch, popularity=numbers)
-                if user_features:
-                    at = None if time is None else time[first:last]
-                    some = slice(first, last)
-                    of_users = _in_place(self.catalogue.users, user[some], at, user_features, some)
-                    of_users = {name: column[of_history - first] for name, column in of_users.items()}
-                    batch = replace(batch, user=batch.user | columns_of(of_users))
+            for now in candidates_at_once(rows.counts, longest, CANDIDATES_AT_ONCE, model.max_history):
+                reading = self.read(rows, now)
+                batch, ageless = reading.batch, ageless + reading.ageless
                 prediction = self.model(batch if self.device.type == "cpu" else batch.to(self.device))
                 clicks = None if self.calibration is None else self.calibration.clicks
                 scores[0, now] = _probabilities(prediction.logits, clicks)
                 if conversions:
                     of_conversions = None if self.calibration is None else self.calibration.conversions
                     scores[1, now] = _probabilities(prediction.conversion, of_conversions)
-        timeless, late = (0, 0) if self.popularity is None else self.popularity.short_of(time, counts)
+        timeless, late = (0, 0)
+        if self.popularity is not None:
+            timeless, late = self.popularity.short_of(rows.time, rows.counts)
         if result is not None:
             result.ageless_matches += ageless
             result.timeless_candidates += timeless
             result.late_candidates += late
         elif self.popularity is not None:
-            self.popularity.warn(timeless, late, len(candidates), once=True)
+            self.popularity.warn(timeless, late, B, once=True)
         if result is None and ageless and self._once.is_first("ageless"):
-            lacking = [name for name, given in (("times", times), ("time", time)) if not _any_known(given)]
-            self.fields.warn_of_ageless(ageless, len(candidates), lacking, once=True)
+            given = (("times", rows.times), ("time", rows.time))
+            lacking = [name for name, values in given if not _any_known(values)]
+            self.fields.warn_of_ageless(ageless, B, lacking, once=True)
         if not np.isfinite(scores).all():
             raise RunError(
                 f"{self.run.path}: the model gives a score that is no number (NaN): its weights, or numbers "
                 "of the request, are too large; mend the request or train again"
             )
         return scores if conversions else scores[0]
+
+    def read(self, rows: Rows, candidates: slice) -> Reading:
+        """Assemble what the model reads of some candidates.
+
+        Args:
+            rows: of the requests.
+            candidates: at least one of them.
+        """
+        model, items, users = self.run.config.model, self.catalogue.items, self.catalogue.users
+        some = rows.some(candidates)
+        at, history_of, times = some.at, some.request_of, rows.times
+        read, offsets = some.newest(model.searched_history)
+        of_history = np.arange(some.requests.start, some.requests.stop)  # [F] the request of each history
+        target = np.maximum(rows.candidates[candidates], 0)
+        described: FeatureTable = {}
+        if rows.candidate_features:
+            described = in_place(items, target, at, rows.candidate_features, candidates)
+        if (by := model.filter_by) is not None:
+            then = None if times is None else times[read]
+            wanted = (
+                described[by]
+                if by in described
+                else wanted_values(by, items, rows.candidates[candidates], at)
+            )
+            past = wanted_values(by, items, rows.history[read], then)
+            found = search(past, offsets, wanted, history_of, model.max_history)
+            read, offsets, history_of = read[found.kept], found.offsets, found.history_of
+            of_history = of_history[found.source]
+        batch = assemble(
+            items,
+            users,
+            history=np.maximum(rows.history[read], 0),
+            offsets=offsets,
+            target=target,
+            history_of=history_of,
+            user=rows.user[of_history],
+            context={name: column[of_history] for name, column in rows.context.items()},
+            time=None if rows.time is None else rows.time[of_history],
+            behaviour_time=None if times is None else times[read],
+            behaviour={name: column[read] for name, column in rows.behaviours.items()},
+        )
+        batch = replace(batch, target=batch.target | columns_of(described))
+        ageless = 0
+        if model.matches:
+            place, counted = some.newest(model.match_history)
+            matches = matches_of(
+                self.run.schema.matched,
+                items,
+                item=rows.history,
+                time=times,
+                place=place,
+                offsets=counted,
+                target=rows.candidates[candidates],
+                target_features=batch.target,
+                history_of=some.request_of,
+                now=None if rows.time is None else rows.time[some.requests],
+                timed=self.fields.timed,
+            )
+            batch = replace(batch, matches=matches)
+            if self.fields.ages:
+                ageless = int(without_age(matches, len(self.run.schema.matched)).sum())
+        if self.popularity is not None:
+            numbers = self.popularity.numbers(rows.candidates[candidates], batch.target, at)
+            batch = replace(batch, popularity=numbers)
+        if rows.user_features:
+            requests = some.requests
+            time = None if rows.time is None else rows.time[requests]
+            own = in_place(users, rows.user[requests], time, rows.user_features, requests)
+            own = {name: column[of_history - requests.start] for name, column in own.items()}
+            batch = replace(batch, user=batch.user | columns_of(own))
+        return Reading(batch, read, ageless)
 
 
 def _opened_again(
@@ -479,19 +518,3 @@ def _values(given: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 def _names(given: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for one in given for name in one))
 
-
-def _in_place(
-    table: Attributes,
-    rows: NDArray[np.integer],
-    times: NDArray[np.int64] | None,
-    given: Described,
-    some: slice,
-) -> FeatureTable:
-    """Take the features of rows that requests give, each where it is given in place of the table's."""
-    found: FeatureTable = {}
-    own_values = values_at({name: table[name] for name in given}, rows, times)
-    for name, (column, known) in given.items():
-        own, told = own_values[name], rows_of(column, some)
-        place = np.arange(len(rows))
-        found[name] = concatenated([own, told])[np.where(known[some], place + len(rows), place)]
-    return found
