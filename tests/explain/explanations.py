@@ -14,7 +14,7 @@ from dien.explain import (
 
 HOSTILE = (
     "<script>document.title='taken'</script>",
-    "\"><img src=x onerror=\"document.title='taken'\">",
+    '"><img src=x onerror="document.title=\'taken\'">',
     "</script><script>document.title='taken'</script>",
     "{{ 7 * 7 }} ${7 * 7} & <b>bold</b>",
     "line\nbreak \u2028 and \u202e turned",
@@ -77,7 +77,9 @@ def _item(number: int, named: bool) -> ShownItem:
 
 def _time(place: int, length: int, timed: bool) -> str | None:
     days = (length - place) * 2
-    return f"{2023 - days // 365}-{12 - days % 365 // 31:02d}-{28 - days % 28:02d}T08:30:00Z" if timed else None
+    return (
+        f"{2023 - days // 365}-{12 - days % 365 // 31:02d}-{28 - days % 28:02d}T08:30:00Z" if timed else None
+    )
 
 
 def _candidate(number: int, length: int, evolving: bool, attention: bool, named: bool) -> ExplainedCandidate:

@@ -9,9 +9,7 @@ FRONTEND = ROOT / "frontend"
 
 
 def test_what_is_committed_was_built_from_the_sources_that_are() -> None:
-    sums = dict(
-        reversed(line.split("  ", 1)) for line in (STATIC / "SHA256SUMS").read_text().splitlines()
-    )
+    sums = dict(reversed(line.split("  ", 1)) for line in (STATIC / "SHA256SUMS").read_text().splitlines())
     sources = [*FRONTEND.glob("src/**/*"), *(FRONTEND / name for name in ("build.mjs", "package.json"))]
     files = [*sources, FRONTEND / "package-lock.json", *STATIC.iterdir()]
     found = {

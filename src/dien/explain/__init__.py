@@ -9,6 +9,8 @@ from dien.explain.explanation import (
     ShownBehaviour,
     ShownItem,
 )
+from dien.explain.influence import influence
+from dien.explain.variants import logits_without
 from dien.explain.whole_run import WholeRun, whole_run
 
 __all__ = [
@@ -20,5 +22,7 @@ __all__ = [
     "ShownBehaviour",
     "ShownItem",
     "WholeRun",
+    "influence",
+    "logits_without",
     "whole_run",
 ]

@@ -517,4 +517,3 @@ def _values(given: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def _names(given: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for one in given for name in one))
-

@@ -1,0 +1,150 @@
+"""The influence of each behaviour, against what the scorer says of requests without it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dien.explain import influence, logits_without
+from dien.run import Run
+from dien.serving import Request, Scorer
+from tests.explain.scorers import READERS, reading, scorer_of
+
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def log_odds(scorer: Scorer, request: dict[str, Any]) -> np.ndarray:
+    """Log odds of a request before the calibration, from its scores."""
+    scores = torch.from_numpy(scorer.score(**request))
+    logits = torch.logit(scores).numpy()
+    platt = scorer.calibration
+    return logits if platt is None else (logits - platt.clicks.shift) / platt.clicks.scale
+
+
+def left_out(request: dict[str, Any], removed: list[int]) -> dict[str, Any]:
+    """The request without some places of its history, with their times and features."""
+    kept = [t for t in range(len(request["history"])) if t not in removed]
+
+    def some(values: Any) -> Any:
+        return None if values is None else [values[t] for t in kept]
+
+    own = {name: some(values) for name, values in (request.get("behaviours") or {}).items()}
+    return {
+        **request,
+        "history": some(request["history"]),
+        "times": some(request.get("times")),
+        "behaviours": own,
+    }
+
+
+def request_of(given_requests: list[dict[str, Any]], place: int, length: int) -> dict[str, Any]:
+    """One of the requests with the newest of its history, and eight candidates, some of them clicked."""
+    one = given_requests[place % len(given_requests)]
+    cut = left_out(one, list(range(max(0, len(one["history"]) - length))))
+    seen = cut["history"][-3:]
+    candidates = [*one["candidates"][:3], *seen, "i1", "no item", "i1"]
+    return {**cut, "candidates": candidates}
+
+
+def by_hand(scorer: Scorer, request: dict[str, Any]) -> np.ndarray:
+    """The influences as the scorer gives them, a request for each behaviour."""
+    full = log_odds(scorer, request)
+    each = [full - log_odds(scorer, left_out(request, [t])) for t in range(len(request["history"]))]
+    return np.array(each).reshape(-1, len(full)).T
+
+
+@settings(max_examples=40)
+@given(name=st.sampled_from(READERS), place=st.integers(0, 50), length=st.integers(0, 9))
+def test_influence_is_what_the_scorer_says_of_the_request_without_the_behaviour(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], name: str, place: int, length: int
+) -> None:
+    scorer = scorer_of(rich_scorer, name, max_history=9)
+    request = request_of(rich_requests, place, length)
+    found = influence(scorer, Request(**request))
+    np.testing.assert_allclose(found, by_hand(scorer, request), **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["sum-pooling", "din", "dien"])
+def test_no_older_behaviour_takes_the_place_of_the_one_that_is_left_out(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], name: str
+) -> None:
+    scorer = scorer_of(rich_scorer, name, max_history=4, match_history=6)
+    fewer = reading(scorer, max_history=3, match_history=5)
+    longest = max(rich_requests, key=lambda one: len(one["history"]))
+    request = request_of([longest], 0, 9)
+    assert len(request["history"]) == 9
+    full, found = log_odds(scorer, request), influence(scorer, Request(**request))
+    assert found.shape == (len(full), 6)  # of the oldest three nothing is read
+    for place in range(5, 9):
+        expected = full - log_odds(fewer, left_out(request, [place]))
+        np.testing.assert_allclose(found[:, place - 3], expected, **CLOSE)
+    matched = reading(scorer, match_history=5)  # older than the steps: only the matches tell of it
+    for place in (3, 4):
+        expected = full - log_odds(matched, left_out(request, [place]))
+        np.testing.assert_allclose(found[:, place - 3], expected, **CLOSE)
+    assert (np.abs(found) > 1e-4).any(0).all()
+
+
+@pytest.mark.parametrize("by", ["tags", "category", "item"])
+@pytest.mark.parametrize("name", ["din", "dien"])
+def test_of_a_searched_history_each_candidate_goes_without_what_it_reads(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], name: str, by: str
+) -> None:
+    options = {"max_history": 2, "filter_history": 8, "match_history": 8}
+    scorer = scorer_of(rich_scorer, name, filter_by=by, **options)
+    shorter = reading(scorer, filter_history=7, match_history=7)
+    fewer = reading(shorter, max_history=1)
+    longest = max(rich_requests, key=lambda one: len(one["history"]))
+    request = request_of([longest], 0, 12)
+    found = influence(scorer, Request(**request))
+    rows = scorer.encode([scorer.check(Request(**request))])
+    looked_up = scorer.read(rows, slice(0, len(rows.candidates)))
+    full, first = log_odds(scorer, request), len(request["history"]) - 8
+    offsets, history_of = looked_up.batch.offsets, looked_up.batch.history_of
+    assert found.shape == (len(full), 8)
+    for t in range(8):
+        rest = left_out(request, [first + t])
+        as_many, one_fewer = log_odds(shorter, rest), log_odds(fewer, rest)
+        for b, h in enumerate(history_of.tolist()):
+            reads = t in looked_up.read[offsets[h] : offsets[h + 1]]
+            expected = full[b] - (one_fewer[b] if reads else as_many[b])
+            np.testing.assert_allclose(found[b, t], expected, **CLOSE)
+
+
+def test_several_behaviours_are_left_out_at_once(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]]
+) -> None:
+    scorer = scorer_of(rich_scorer, "dien", max_history=9)
+    request = request_of(sorted(rich_requests, key=lambda one: len(one["history"])), -1, 9)
+    sets = [[], [0, 3], [8], list(range(9)), [2, 1, 7]]
+    found = logits_without(scorer, Request(**request), sets)
+    expected = [log_odds(scorer, left_out(request, removed)) for removed in sets]
+    np.testing.assert_allclose(found, expected, **CLOSE)
+    with pytest.raises(ValueError, match=r"place 9 of variant 1; expected places from 0, below 9"):
+        logits_without(scorer, Request(**request), [[0], [9]])
+
+
+def test_more_candidates_and_behaviours_than_fit_at_once_make_no_difference(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = scorer_of(rich_scorer, "dien", max_history=9)
+    request = Request(**request_of(sorted(rich_requests, key=lambda one: len(one["history"])), -1, 9))
+    expected = influence(scorer, request)
+    monkeypatch.setattr("dien.explain.variants.CANDIDATES_AT_ONCE", 4)
+    monkeypatch.setattr("dien.explain.variants.STEPS_AT_ONCE", 99)
+    np.testing.assert_allclose(influence(scorer, request), expected, **CLOSE)
+
+
+def test_a_run_scores_to_the_same_influences(small_run: Run) -> None:
+    scorer = Scorer(small_run)
+    request = {
+        "user": "u1",
+        "history": ["1", "2", "7", "2"],
+        "candidates": ["2", "9"],
+        "context": {"hour": "3"},
+    }
+    found = influence(scorer, Request(**request))
+    np.testing.assert_allclose(found, by_hand(scorer, request), **CLOSE)
