@@ -86,7 +86,8 @@ ALLOWED: dict[str, set[str]] = {
 }
 # The way of the data inside dien.data: each part may import those before it.
 DATA = (
-    "rule_names", "ragged", "changing", "random_streams", "spelling", "vocabulary", "readers", "times",
+    "rule_names", "ragged", "changing", "random_streams", "spelling", "vocabulary", "item_names", "readers",
+    "times",
     "log_form",
     "features", "log", "tables", "leakage", "validity", "dataset_info", "dataset", "clicks",
     "negative_sampling", "prepare", "writer", "sources", "inspection",

@@ -37,9 +37,11 @@ from torch import Tensor
 
 from dien.calibration import from_texts
 from dien.config import RunConfig, TrainConfig, override, read_mapping
+from dien.data import item_names
 from dien.data.changing import Attributes
 from dien.data.dataset import Dataset, attributes, load_vocabularies
 from dien.data.features import Schema, Side
+from dien.data.item_names import ItemNames
 from dien.data.popularity import Popularity, popularity_of
 from dien.data.validity import wrong_features
 from dien.data.vocabulary import Ids, Vocabulary
@@ -120,7 +122,7 @@ class Run:
         )
         with new_run(path, config, info) as new:
             (new / "checkpoints").mkdir()
-            for file in _catalogue(data.schema):
+            for file in _catalogue(data.schema, info):
                 _copy(data, file, new / file)
             if config.model.popularity:
                 write_popularity(new / POPULARITY, popularity_of(data))
@@ -146,7 +148,7 @@ class Run:
             config = override(RunConfig(), [with_new_keys(read_mapping(stored))], where=f"{stored}: ")
         except ConfigError as error:
             raise RunError(str(error)) from error
-        for file in _catalogue(schema):
+        for file in _catalogue(schema, info):
             folder.expect_file(file)
         return cls(path, config, schema, info)
 
@@ -159,7 +161,7 @@ class Run:
     def scoring_files(self) -> list[str]:
         """The files of a finished run that scoring needs, by their path in the folder."""
         popularity = [POPULARITY] if self.config.model.popularity else []
-        return ["run.json", "config.yaml", *_catalogue(self.schema), *popularity, WEIGHTS, RESULT]
+        return ["run.json", "config.yaml", *_catalogue(self.schema, self.info), *popularity, WEIGHTS, RESULT]
 
     def dataset(self, given: Dataset | Path | str | None = None) -> Dataset:
         """Open the dataset that this run was trained on.
@@ -281,6 +283,11 @@ class Run:
         return Ids.load(self.folder, "users/ids.parquet", self._rows("users"))
 
     @cached_property
+    def names(self) -> ItemNames | None:
+        """Names of the items; None where the log has none."""
+        return ItemNames.load(self.folder, self.item_ids) if _named(self.info) else None
+
+    @cached_property
     def vocabularies(self) -> dict[str, Vocabulary]:
         """Every vocabulary by the feature that owns it."""
         return load_vocabularies(self.folder, self.schema)
@@ -393,11 +400,17 @@ def _by_name(value: Any) -> dict[str, dict[str, Any]] | None:
     return named if len(named) == len(value) else None
 
 
-def _catalogue(schema: Schema) -> list[str]:
+def _named(info: RunInfo) -> bool:
+    """Whether items have names: an earlier version did not know any."""
+    return bool(info.dataset.get("item_names", False))
+
+
+def _catalogue(schema: Schema, info: RunInfo) -> list[str]:
     """Files that encode raw ids and their features, by their path in dataset and run folder alike."""
     return [
         "items/ids.parquet",
         "users/ids.parquet",
+        *([item_names.FILE] if _named(info) else []),
         *(f"items/{file}" for feature in schema.of("item") for file in feature.files),
         *(f"users/{file}" for feature in schema.of("user") for file in feature.files),
         *(f"vocabularies/{name}.parquet" for name in schema.vocabularies),

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dien.data import item_names
 from dien.data.changing import Attributes, Changing
 from dien.data.dataset_info import FILE_NAME, DatasetInfo, SplitSizes, expect_timed, first_and_last
 from dien.data.features import TIME_SINCE, Feature, Schema, Side
 from dien.data.features.columns import files_of
 from dien.data.features.definition import MapFile
+from dien.data.item_names import ItemNames
 from dien.data.ragged import Column
 from dien.data.tables import (
     SPLITS,
@@ -156,7 +158,8 @@ class Dataset(Tables):
             splits={name: split(name) for name in SPLITS},
         )
         vocabularies = (_vocabulary_file(name) for name in schema.vocabularies)
-        for file in ("items/ids.parquet", "users/ids.parquet", *vocabularies):
+        named = [item_names.FILE] if info.item_names else []
+        for file in ("items/ids.parquet", "users/ids.parquet", *named, *vocabularies):
             folder.expect_file(file)
         object.__setattr__(dataset, "_as_opened", True)  # `replace` leaves it out
         return dataset
@@ -181,6 +184,11 @@ class Dataset(Tables):
     def user_ids(self) -> Ids:
         """Raw ids of the user rows, read at first use."""
         return Ids.load(self.folder, "users/ids.parquet", len(self.behaviours.offsets) - 1)
+
+    @cached_property
+    def names(self) -> ItemNames | None:
+        """Names of the items, read at first use; None where the log has none."""
+        return ItemNames.load(self.folder, self.item_ids) if self.info.item_names else None
 
     @cached_property
     def vocabularies(self) -> dict[str, Vocabulary]:
@@ -227,7 +235,7 @@ class Dataset(Tables):
             raise self.folder.refusal(file, f"{what} (docs/data-format.md)")
         for name in splits:
             self._expect_sizes(name)
-        _ = self.item_ids, self.user_ids, self.vocabularies
+        _ = self.item_ids, self.user_ids, self.names, self.vocabularies
 
     def _expect_sizes(self, name: SplitName) -> None:
         """Refuse a split that holds something else than ``dataset.json`` says."""

@@ -192,6 +192,7 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         from_time: the features of the context that follow from the time.
         log: how the files of one's own log are written; None where the source does not say, as in a folder of
             an earlier version.
+        item_names: whether items have names (:mod:`dien.data.item_names`).
     """
 
     format: int
@@ -209,6 +210,7 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     times: Times | None = None
     from_time: dict[str, FromTime] = {}
     log: LogForm | None = None
+    item_names: bool = False
 
     def __post_init__(self) -> None:
         for name, span in self.time.items():

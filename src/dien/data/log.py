@@ -85,6 +85,8 @@ class Log:
         joins: how the ids of the events meet those of the tables of items and users that were read.
         times: how the files write the times of ``events``; None where the source does not say.
         form: how the files of the events are written, likewise.
+        names: what items are called: columns ``item`` and ``name`` (String), an item at most once. None where
+            the log does not say.
     """
 
     events: pl.DataFrame
@@ -98,6 +100,7 @@ class Log:
     joins: tuple[Join, ...] = ()
     times: Times | None = None
     form: LogForm | None = None
+    names: pl.DataFrame | None = None
 
     def from_time(self, names: Iterable[str]) -> dict[str, FromTime]:
         """Tell which of these features follow from the time."""

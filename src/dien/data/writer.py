@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dien.data import item_names
 from dien.data.changing import Changing
 from dien.data.dataset_info import (
     EXTENDED,
@@ -84,6 +85,8 @@ def write_at(prepared: Prepared, place: Place) -> None:
             vocabulary.save(new / "vocabularies" / f"{name}.parquet")
         prepared.item_ids.save(new / "items" / "ids.parquet")
         prepared.user_ids.save(new / "users" / "ids.parquet")
+        if prepared.names is not None:
+            prepared.names.save(new / item_names.FILE)
         _info(prepared).save(new)
 
 
@@ -197,6 +200,7 @@ def _info(prepared: Prepared) -> DatasetInfo:
         times=prepared.times,
         from_time=prepared.from_time,
         log=prepared.form,
+        item_names=prepared.names is not None,
     )
 
 

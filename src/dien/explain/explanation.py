@@ -98,8 +98,8 @@ class ExplainedCandidate(msgspec.Struct, frozen=True, kw_only=True):
         influence: ``T`` numbers: the logit with all behaviours minus the logit without this one. A positive
             one speaks for the candidate.
         runs: influence of runs of behaviours.
-        features: by feature of a behaviour, ``T`` numbers: the logit minus the logit with this feature of this
-            behaviour unknown.
+        features: by feature of a behaviour, ``T`` numbers: the logit minus the logit with this feature of
+            this behaviour unknown.
         attention: by layer, ``T`` weights: "interest states" of DIEN's evolving layer, "behaviours" of
             attention to the behaviours themselves. Empty where the model has none.
         gate: ``T`` shares, mean over the units, of the new state that each step takes over, attention

@@ -14,12 +14,12 @@ def write(folder: Path, lines: list[tuple[int, int, int, int, datetime]]) -> Non
     pl.DataFrame(lines, columns, orient="row").write_parquet(folder / "transactions.parquet")
     pl.DataFrame(
         [
-            (10, "GROCERY", "National", "BREAD", "BREAD:RYE"),
-            (11, "FUEL", "National", "FUEL", "GASOLINE"),
-            (12, "MISCELLANEOUS", "National", "COUPON/MISC ITEMS", "GIFT CARDS"),
-            (13, "MISCELLANEOUS", "Private", None, None),
+            (10, "GROCERY", "National", "BREAD", "BREAD:RYE", "16 OZ"),
+            (11, "FUEL", "National", "FUEL", "GASOLINE", None),
+            (12, "MISCELLANEOUS", "National", "COUPON/MISC ITEMS", "GIFT CARDS", None),
+            (13, "MISCELLANEOUS", "Private", None, None, None),
         ],
-        ["product_id", "department", "brand", "product_category", "product_type"],
+        ["product_id", "department", "brand", "product_category", "product_type", "package_size"],
         orient="row",
     ).write_parquet(folder / "products.parquet")
     demographics = {name: [name.upper()] for name in complete_journey._HOUSEHOLD}
@@ -52,6 +52,8 @@ def test_events_are_goods_bought_in_time_order_at_the_hour_of_the_store(folder: 
         ("13", None, "MISCELLANEOUS", "Private"),
         ("99", None, None, None),
     ]
+    assert log.names is not None
+    assert sorted(log.names.rows()) == [("10", "BREAD:RYE 16 OZ"), ("13", None), ("99", None)]
     demographics = [name.upper() for name in complete_journey._HOUSEHOLD]
     assert log.users.rows() == [("1", *demographics), ("2", *[None] * 7)]
     assert log.excluded["items without product data (kept)"] == 1

@@ -128,6 +128,8 @@ def test_a_log_has_labels_categories_and_years_of_what_was_rated(tmp_path: Path,
         (ids[2], "Sci-Fi", "1980"),
         (ids[3], "Film-Noir|Sci-Fi", "1992"),
     ]
+    assert log.names is not None
+    assert set(log.names.rows()) >= {(ids[number], title) for number, title, _ in FILMS[:3]}
     assert log.users.columns == ["user", "gender", "age", "occupation"]
     assert log.users.rows() == [("1", "F", "18", "10"), ("2", "M", "56", "16")]
 

@@ -15,7 +15,7 @@ from dien.data.changing import Attributes, Changing
 from dien.data.dataset import Dataset
 from dien.data.features.columns import concatenated, continued
 from dien.data.log import CONVERSION, WEIGHT, Log
-from dien.data.prepare.catalogue import numbered, with_new_rows
+from dien.data.prepare.catalogue import grown_names, numbered, with_new_rows
 from dien.data.prepare.changes import Known, later_changes
 from dien.data.prepare.features import Features
 from dien.data.prepare.impressions import Earlier, impressions
@@ -122,7 +122,7 @@ def append(dataset: Dataset, log: Log, split: SplitRule, **options: Any) -> Prep
         changing=_known_changes(dataset),
     )
     new = impressions(log, split, earlier=earlier, history=dataset.info.recipe.history, **options)
-    return _joined(dataset, new, newest)
+    return _joined(dataset, new, newest, log)
 
 
 def _warn_if_strange(known: Ids, ids: pl.Series, rows: NDArray[np.int32], of_events: pl.Series) -> None:
@@ -193,7 +193,7 @@ def newest_event(dataset: Dataset) -> int:
     return max([*times, int(behaviours.max()) if len(behaviours) else 0])
 
 
-def _joined(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
+def _joined(dataset: Dataset, new: Prepared, newest: int, log: Log) -> Prepared:
     """Put the earlier behaviours and rows before the new ones."""
     old = dataset.behaviours
     n_users = len(new.user_ids)
@@ -235,6 +235,7 @@ def _joined(dataset: Dataset, new: Prepared, newest: int) -> Prepared:
         recipe=msgspec.structs.replace(new.recipe, appended_after=newest),
         sources=(*dataset.info.sources, *new.sources),
         form=new.form or dataset.info.log,
+        names=grown_names(dataset, new.item_ids, log),
     )
 
 

@@ -12,6 +12,7 @@ from dien.data.changing import Attributes, Changing
 from dien.data.dataset import Dataset
 from dien.data.features import Side
 from dien.data.features.columns import concatenated, continued
+from dien.data.item_names import ItemNames
 from dien.data.log import Log
 from dien.data.prepare.changes import later_changes, lines_of
 from dien.data.prepare.prepared import Prepared
@@ -71,7 +72,25 @@ def with_new_rows(dataset: Dataset, log: Log, newest: int) -> Prepared | None:
         times=info.times,
         from_time=info.from_time,
         form=info.log,
+        names=grown_names(dataset, item_ids, log),
     )
+
+
+def grown_names(dataset: Dataset, ids: Ids, log: Log) -> ItemNames | None:
+    """Keep the names of the items of a dataset, and add those that a later log has of the others.
+
+    Args:
+        dataset: what was prepared before.
+        ids: of its items, and the new ones after them.
+        log: what came after.
+
+    Returns:
+        The names of all; None where neither has any.
+    """
+    if dataset.names is None and log.names is None:
+        return None
+    none = pl.DataFrame(schema={"item": pl.String, "name": pl.String})
+    return ItemNames.of(ids, none if log.names is None else log.names, dataset.names)
 
 
 def numbered(ids: Ids, table: pl.DataFrame, column: str) -> tuple[NDArray[np.int32], pl.DataFrame]:

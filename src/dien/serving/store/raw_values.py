@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dien.data.dataset import Dataset
 from dien.data.features import Feature
 from dien.data.features.encoders import Intervals, Scaled, ScaledVectors
 from dien.data.ragged import Column, Ragged
-from dien.data.vocabulary import Ids
+from dien.data.vocabulary import Ids, Vocabulary
 
 Decode = Callable[[Column], list[Any]]
 """Gives the raw values ``[n]`` of a column; None where one is unknown."""
 
 
-def decoder(feature: Feature, dataset: Dataset) -> Decode | None:
+def decoder(feature: Feature, vocabularies: Mapping[str, Vocabulary]) -> Decode | None:
     """Make what finds the raw values of a feature again.
 
     Of intervals it is a number that lies in the interval, of a scaled number one that is the same in 32 bits.
 
     Args:
-        feature: of the dataset.
-        dataset: whose vocabularies name what is stored.
+        feature: of a dataset or a run.
+        vocabularies: of the same, which name what is stored.
 
     Returns:
         It; None where what is stored does not tell the value, as of a hash.
     """
     encoder = feature.encoder
     if encoder is None:
-        return _of_vocabulary(dataset.vocabularies[feature.table or feature.name])
+        return _of_vocabulary(vocabularies[feature.table or feature.name])
     if isinstance(encoder, Intervals):
         return _of_intervals(encoder)
     if isinstance(encoder, Scaled):

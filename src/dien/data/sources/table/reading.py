@@ -20,7 +20,7 @@ from dien.data.sources.table.form_of import form_of
 from dien.data.sources.table.incomplete import Incomplete
 from dien.data.sources.table.interactions import read_interactions
 from dien.data.sources.table.own_histories import OwnHistories
-from dien.data.sources.table.sides import read_side
+from dien.data.sources.table.sides import NAME, read_side
 from dien.data.sources.table.spec import Behaviours, TableSpec
 from dien.data.sources.table.split_files import SplitFiles
 from dien.data.sources.table.time_keys import expect_clock, parser_of
@@ -132,9 +132,14 @@ def read(
             table, read_too = with_vectors(side, table, name, one, counts)
             of_vectors += read_too
         tables[side] = table
+    items_of_log = tables["item"]
+    names = None
+    if NAME in items_of_log.columns:
+        names = items_of_log.select("item", pl.col(NAME).alias("name"))
+        items_of_log = items_of_log.drop(NAME)
     return Log(
         events=events,
-        items=tables["item"],
+        items=items_of_log,
         users=tables["user"],
         sources=(*(file.source() for part in files.values() for file in part), *of_vectors),
         excluded=counts.found(),
@@ -144,6 +149,7 @@ def read(
         joins=tuple(counts.joins),
         times=times.times if interactions is not None else None,
         form=form_of(spec) if interactions is not None else None,
+        names=names,
     )
 
 
@@ -177,6 +183,11 @@ def _expect_to_fit(
                 f"(--{side}s), read it from the interactions ({named[0]}: {{from: interactions}}), or take "
                 "the feature out of the schema"
             )
+    if spec.items.name is not None and tables["item"] is None and interactions is not None:
+        raise DataError(
+            f"items.name names {spec.items.name!r}, but there is no table of items; give it (--items), or "
+            "take the key out of the schema"
+        )
     if behaviours is None and spec.behaviours != Behaviours():
         raise DataError(
             "behaviours names columns, but there is no log of behaviours; give it (--behaviours), or take "

@@ -67,9 +67,21 @@ class Items(SideTable):
 
     Attributes:
         item: its key column.
+        name: what the item is called, as its title: shown to people, and read by no model. None where no
+            column says it.
     """
 
     item: Text = "item"
+    name: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Items:
+        if self.name is not None and self.time is not None:
+            raise ValueError(
+                "name is for a table with one row for each item, and with time an item has several; leave "
+                "one of them out"
+            )
+        return self
 
     @property
     def key(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from dien.data.features import Definition, Side
+from dien.data.features import Categorical, Definition, Side
 from dien.data.readers.files import TableFile
 from dien.data.readers.reader import Chunk
 from dien.data.sources.table.chunks import Columns, chunks
@@ -19,11 +19,14 @@ from dien.data.sources.table.values import Codes, ids
 from dien.data.spelling import Spelling
 from dien.errors import DataError
 
+NAME = ".name"
+"""The column of names: no feature's name begins with a dot."""
+
 
 def read_side(
     side: Side, files: Sequence[TableFile], spec: TableSpec, codes: Codes, counts: Counts
 ) -> pl.DataFrame:
-    """Read the rows of all items or users, those of the interactions first.
+    """Read the rows of all items or users, those of the interactions first; names in a column :data:`NAME`.
 
     Args:
         side: item or user.
@@ -41,19 +44,24 @@ def read_side(
     part = spec.items if side == "item" else spec.users
     key, keep, features = part.key, part.keep, spec.features.of_table(side)
     before = len(codes)
-    columns = Columns([side, *features])
     parsers = {name: _side_feature(one, codes.spelling) for name, one in features.items()}
+    read_as = {name: one.column or name for name, one in features.items()}
+    dtypes = {name: one.dtype for name, one in features.items()}
+    if side == "item" and spec.items.name is not None:
+        parsers[NAME], read_as[NAME] = Categorical().parser(pl.Float64()), spec.items.name
+        dtypes[NAME] = pl.String()
+    columns = Columns([side, *parsers])
     starts: list[tuple[int, Chunk]] = []
     height = 0
     wanted = {key: f"{side}s.{side}"}
-    for name, one in features.items():
-        wanted.setdefault(one.column or name, f"features.{side}.{name}")
+    for name, column in read_as.items():
+        wanted.setdefault(column, f"features.{side}.{name}" if name != NAME else "items.name")
     for chunk in chunks(files, wanted, None, {key: side}, counts):
         starts.append((height, replace(chunk, frame=chunk.frame.clear())))
         height += chunk.frame.height
         columns.add(side, chunk.parse(key, lambda values: codes.encode(ids(values))))
-        for name, one in features.items():
-            columns.add(name, chunk.parse(one.column or name, parsers[name]))
+        for name, column in read_as.items():
+            columns.add(name, chunk.parse(column, parsers[name]))
     frame = columns.frame()
     row_of = np.full(len(codes), height, np.uint32)  # of each number; the height where it has none
     if height:
@@ -80,7 +88,7 @@ def read_side(
     return pl.DataFrame(
         {
             side: codes.values(),
-            **{name: frame[name].cast(one.dtype).gather(rows) for name, one in features.items()},
+            **{name: frame[name].cast(dtype).gather(rows) for name, dtype in dtypes.items()},
         }
     )
 

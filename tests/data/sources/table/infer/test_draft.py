@@ -59,7 +59,7 @@ def test_the_draft_finds_the_columns_and_is_read_with(
     assert draft["interactions"] == {
         "user": "user_id", "item": "product_id", "time": "ts", "label": "clicked", "impression": "request_id"
     }  # fmt: skip
-    assert draft["items"] == {"item": "product_id"}
+    assert draft["items"] == {"item": "product_id", "name": "title"}
     assert draft["features"] == {
         "item": {
             "price": {"kind": "numeric", "scale": "log"},

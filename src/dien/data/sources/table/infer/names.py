@@ -36,6 +36,10 @@ _KINDS = ("action", "event", "behavior", "behaviour")
 _KINDS_ALONE = ("type", "etype", "acttype", "evt", "evttype", "op", "verb", "btag")
 _OF_EVENT = (*_KINDS, "quantity", "price", "amount", "duration")
 _RATINGS = ("rating", "stars", "overall", "score")
+_TITLES = re.compile(
+    "(item|product|movie|film|book|news|song|track|article|video|app|game|course)?(title|name)"
+    "|headline|productdescription"
+)
 _HISTORY = re.compile("hist|pastitem|clickseq|itemseq|itemlist|sequence")
 _ANSWERS = ("label", "click", "target")
 _COUNTS = re.compile("(n|num)?(click|clk)s?(cnt|count|num)|(n|num)(click|clk)s|clicks")
@@ -98,6 +102,11 @@ def of_a_kind_of_event(name: str) -> bool:
 def of_a_rating(name: str) -> bool:
     """Whether a name is one of a rating."""
     return any(word in letters(name) for word in _RATINGS)
+
+
+def of_a_title(name: str) -> bool:
+    """Whether a name is one of what people call an item."""
+    return _TITLES.fullmatch(letters(name)) is not None
 
 
 def of_a_history(name: str) -> bool:

@@ -15,6 +15,7 @@ from dien.data.sources.table.infer.names import (
     ROLES,
     is_id,
     letters,
+    of_a_title,
 )
 from dien.data.sources.table.infer.words import contents
 from dien.data.sources.table.times import TimeParser
@@ -254,6 +255,14 @@ def find_key(side: str, name: str | None, table: Sequence[HeadColumn]) -> Found:
         if fits(side, column) and column.distinct == column.values.len():
             return Found(column, "the first whose values are all different: check it")
     return found
+
+
+def title_of(table: Sequence[HeadColumn]) -> HeadColumn | None:
+    """Find the column of a table of items that says what people call each; None where none seems to."""
+    titles = [
+        one for one in table if of_a_title(one.name) and not one.lists and one.values.dtype == pl.String
+    ]
+    return max(titles, key=lambda one: one.distinct, default=None)
 
 
 def _of_a_format(columns: Sequence[HeadColumn], names: Sequence[str] | None) -> Found | None:

@@ -18,7 +18,7 @@ from dien.data.sources.table.infer.histories import beside
 from dien.data.sources.table.infer.kinds import kind_of, refusal
 from dien.data.sources.table.infer.names import after_the_click, of_a_kind_of_event, of_a_rating
 from dien.data.sources.table.infer.places import Place, places
-from dien.data.sources.table.infer.roles import EVENTS, REQUIRED, Found, candidates, find_key, fits
+from dien.data.sources.table.infer.roles import EVENTS, REQUIRED, Found, candidates, find_key, fits, title_of
 from dien.data.sources.table.infer.words import contents, in_comment, inside, plain
 from dien.data.sources.table.spec import BLANK
 from dien.data.sources.table.time_keys import TimeUnit
@@ -181,12 +181,21 @@ class Draft:
         again = found.column.known - found.column.distinct
         why = f"{again:,} of the rows read have the {side} of one before; or last, or time: COLUMN"
         keep = f"  keep: first  # {why}"
+        changes = self._changes(side, find_changes(found.column, table))
         return [
             f"{side}s:",
             f"  {side}: {plain(found.column.name)}  # {found.why}; {contents(found.column)}",
-            *(self._changes(side, find_changes(found.column, table)) or ([keep] if again else [])),
+            *(changes or ([keep] if again else [])),
+            *(self._names(table) if side == "item" and not changes else []),
             *self.ways[f"{side}s"],
         ]
+
+    def _names(self, table: list[HeadColumn]) -> list[str]:
+        """Say which column names items, where one seems to; it may be a feature all the same."""
+        column = title_of(table)
+        if column is None:
+            return []
+        return [f"  name: {plain(column.name)}  # shown to people, read by no model; {contents(column)}"]
 
     def _changes(self, side: str, found: FoundChanges | None) -> list[str]:
         """Say from when on the rows of a table hold, where they say it; and take its features from there."""
