@@ -10,6 +10,7 @@ from dien.explain.explanation import (
     ShownItem,
 )
 from dien.explain.influence import influence
+from dien.explain.traces import Traces, item_logits, traces
 from dien.explain.variants import logits_without
 from dien.explain.whole_run import WholeRun, whole_run
 
@@ -21,8 +22,11 @@ __all__ = [
     "Influenced",
     "ShownBehaviour",
     "ShownItem",
+    "Traces",
     "WholeRun",
     "influence",
+    "item_logits",
     "logits_without",
+    "traces",
     "whole_run",
 ]
