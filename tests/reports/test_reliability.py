@@ -5,6 +5,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from dien.reports.reliability import reliability
+from dien.reports.rendering import report
 from dien.training.probabilities import Decile
 from tests.reports.comparisons import comparison, run
 from tests.reports.pages import Page
@@ -28,13 +29,13 @@ def test_the_table_has_expected_over_observed_clicks_of_the_runs_with_every_tent
         tenths("din", 2, (0.9, 0.1)),
         tenths("dien", 0, (0.2, 0.0), (0.6, 0.8)),
     ]
-    page = Page("".join(reliability(comparison(["din", "dien", "pnn"], runs))))
-    assert page.rows == [
+    parts = list(reliability(comparison(["din", "dien", "pnn"], runs)))
+    (chart, table) = parts[-1].parts
+    assert Page(report("t", [table])).rows == [
         ["model", "1", "2"],
         ["din", "1.000", "1.000"],
         ["dien", "\u2013", "0.750"],
         ["pnn", "\u2013", "\u2013"],
     ]
-    lines = [attributes for tag, attributes in page.tags if tag == "polyline"]
-    assert sum(line["class"] == "one" for line in lines) == 3
-    assert sum(line["class"] == "mean" for line in lines) == 3  # of two models, and as many as expected
+    lines = [len(curve["lines"]) for curve in chart.data["curves"]]
+    assert lines == [3, 1, 1]  # of two models, and as many as expected

@@ -6,11 +6,11 @@ import { mark } from '../numbers.js'
  * Draw curves: thin for each replicate, bold for their mean.
  *
  * @param {HTMLElement} place where
- * @param {{title: string, across: string, curves: {name: string, hue: number, of: number, dashed: boolean,
- *   lines: number[][][], mean: number[][]}[]}} data points `[x, y]`; a curve has the `hue`th of `of` colours, so that
- *   a model has the same one in all charts
+ * @param {{title: string, across: string, colours: number, curves: {name: string, hue: number|null,
+ *   lines: number[][][], mean: number[][]}[]}} data points `[x, y]`; a curve has the `hue`th of so many colours, so
+ *   that a model has the same one in all charts, or is dashed and grey
  */
-export function lines(place, { title, across, curves }) {
+export function lines(place, { title, across, colours: of, curves }) {
   const option = (colours) => ({
     grid: { left: 48, right: 12, top: 10, bottom: 38, outerBoundsMode: 'none' },
     xAxis: {
@@ -24,10 +24,10 @@ export function lines(place, { title, across, curves }) {
     tooltip: tooltip(colours, ({ seriesName, data: [x, y] }) => [
       seriesName, `${across} ${Number(x.toPrecision(4))}: ${y.toPrecision(5)}`,
     ]),
-    series: curves.flatMap(({ name, hue, of, dashed, lines: each, mean }) => {
-      const color = dashed ? colours.dim : hues(of)[hue]
+    series: curves.flatMap(({ name, hue, lines: each, mean }) => {
+      const color = hue == null ? colours.dim : hues(of)[hue]
       const common = { type: 'line', name, symbol: 'circle' }
-      const type = dashed ? [4, 4] : DASHES[hue % DASHES.length]
+      const type = hue == null ? [4, 4] : DASHES[hue % DASHES.length]
       return [
         ...(each.length > 1 ? each : []).map((data) => ({
           ...common, data, symbolSize: 0, silent: true, lineStyle: { color, width: 1, opacity: 0.35 },

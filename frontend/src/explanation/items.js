@@ -1,5 +1,5 @@
-/** What an item is called: its name, else its id. */
-export const nameOf = (item) => item.name ?? item.id
+/** What an item is called, in one line: its name, else its id. */
+export const nameOf = (item) => (item.name ?? item.id).replaceAll(/\s+/g, ' ')
 
 /** A lane holds more than one behaviour, and lanes are not too many: about so many kinds are best. */
 const KINDS = 7

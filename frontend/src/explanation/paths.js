@@ -55,6 +55,7 @@ export function paths({ candidates, variance, history }, state) {
     const kept = every.checked ? others : others.slice(0, BESIDE)
     const chosen = having.includes(state.candidate) ? [state.candidate] : []
     const [xRange, yRange] = ranges(ends, width - 60, place.clientHeight - 60)
+    const offsets = apart([...kept, ...chosen].map((k) => candidates[k].path.at(-1)[1]), (place.clientHeight - 36) / (yRange.max - yRange.min))
     const axis = { ...axisStyle(colours), type: 'value', splitNumber: 4, axisLabel: { show: false } }
     const series = [...kept, ...chosen].flatMap((k, order) => {
       const own = k === state.candidate
@@ -69,7 +70,7 @@ export function paths({ candidates, variance, history }, state) {
           lineStyle: { color, width: own ? 2 : 1, opacity: own ? 1 : 0.65, type: own ? 'solid' : DASHES[1 + (order % 4)] },
         },
         {
-          type: 'scatter', name, z: own ? 5 : 3, silent: !own, labelLayout: { hideOverlap: true, moveOverlap: 'shiftY' },
+          type: 'scatter', name, z: own ? 5 : 3, silent: !own,
           data: [
             { value: path[0], symbolSize: 8, itemStyle: { color: colours.page, borderColor: color, borderWidth: 1.5 } },
             {
@@ -77,7 +78,7 @@ export function paths({ candidates, variance, history }, state) {
               label: {
                 show: named, formatter: () => name, color: own ? colours.text : colours.dim, fontSize: 11,
                 fontWeight: own ? 600 : 400, textBorderColor: colours.page, textBorderWidth: 3, width: 150, overflow: 'truncate',
-                position: path.at(-1)[0] > (xRange.min + xRange.max) / 2 ? 'left' : 'right',
+                offset: [0, offsets[order]], position: path.at(-1)[0] > (xRange.min + xRange.max) / 2 ? 'left' : 'right',
               },
             },
           ],
@@ -108,6 +109,18 @@ export function paths({ candidates, variance, history }, state) {
     })
   }
   return { element, start, dispose: () => drawn?.dispose() }
+}
+
+/** How far down to move the label of each end, so that none lies on another: the ends' heights, and pixels of one. */
+function apart(heights, pixels) {
+  const offsets = []
+  let least = -Infinity
+  for (const k of heights.map((_, k) => k).sort((a, b) => heights[b] - heights[a])) {
+    const y = -heights[k] * pixels
+    offsets[k] = Math.max(0, least - y)
+    least = y + offsets[k] + 15
+  }
+  return offsets
 }
 
 /** The least and the greatest value of all paths in each dimension. */

@@ -3,7 +3,8 @@
  *
  * By time, behaviours of one moment stand beside each other, a little apart, so that each can be seen.
  *
- * @returns {{xs: number[], byTime: boolean, nearest: (x: number) => number}}
+ * @returns {{xs: number[], ends: number[], nearest: (x: number) => number}} each place, the ends of the axis, and the
+ *   behaviour nearest to a place on it
  */
 export function placesOf(history, byTime) {
   const xs = byTime ? timesOf(history) : history.map((_, place) => place)
@@ -16,7 +17,8 @@ export function placesOf(history, byTime) {
     }
     return low > 0 && x - xs[low - 1] < xs[low] - x ? low - 1 : low
   }
-  return { xs, byTime, nearest }
+  const beside = byTime ? 0.01 * (xs.at(-1) - xs[0]) : 0
+  return { xs, ends: [xs[0] - beside, xs.at(-1) + beside], nearest }
 }
 
 /** Whether the times of a history can be laid out: all are known, and they are not all one moment. */

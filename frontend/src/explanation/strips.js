@@ -37,13 +37,16 @@ export function strips(explanation, state, onRemove) {
   /** How wide one behaviour is within the window. */
   const band = () => inner / (at.nearest(range[1]) - at.nearest(range[0]) + 1)
 
+  /** How wide the mark of one behaviour is: by time they are thin, since many may be near each other. */
+  const mark = () => (state.byTime ? Math.max(1.5, Math.min(4, band() / 4)) : Math.max(1.5, Math.min(12, band() * 0.72)))
+
   const series = () =>
     parts.flatMap(({ layers, lanes }, k) =>
       layers.map(({ id, points }) => ({
         id,
         data: points.map(([j, value]) => [at.xs[j], value]),
         large: points.length > LARGE,
-        ...(lanes && { symbolSize: [Math.max(1.5, Math.min(12, band() * 0.72)), 11] }),
+        ...(lanes && { symbolSize: [mark(), 11] }),
       })),
     )
 
@@ -56,13 +59,13 @@ export function strips(explanation, state, onRemove) {
     bottom = tops.at(-1) - GAP
     const zoomed = history.length > NO_SLIDER
     place.style.height = `${bottom + AXIS + (zoomed ? SLIDER : 0)}px`
-    range ??= [at.xs[history.length > WHOLE ? history.length - WINDOW : 0], at.xs[last]]
+    range ??= [history.length > WHOLE ? at.xs[history.length - WINDOW] : at.ends[0], at.ends[1]]
     const axis = axisStyle(colours)
     const label = { ...axis.axisLabel, width: left - 10, overflow: 'truncate', interval: 0 }
     const all = parts.map((_, k) => k)
     const zoom = { xAxisIndex: all, startValue: range[0], endValue: range[1], throttle: 60 }
     const x = state.byTime
-      ? { type: 'time', min: at.xs[0], max: at.xs[last] }
+      ? { type: 'time', min: at.ends[0], max: at.ends[1] }
       : { type: 'category', data: history.map(({ time }, k) => day(time) || String(k + 1)) }
     const now = new Map(series().map((one) => [one.id, one]))
     return {
@@ -91,7 +94,7 @@ export function strips(explanation, state, onRemove) {
           largeThreshold: LARGE,
           ...(lanes
             ? { type: 'scatter', symbol: 'rect' }
-            : { type: 'bar', barGap: '-100%', barCategoryGap: '28%', ...(state.byTime && { barWidth: Math.max(2, Math.min(8, band() / 2)) }) }),
+            : { type: 'bar', barGap: '-100%', barCategoryGap: '28%', ...(state.byTime && { barWidth: mark() }) }),
         })),
       ),
       dataZoom: !zoomed ? [] : [
@@ -116,7 +119,7 @@ export function strips(explanation, state, onRemove) {
     const inside = x != null && x >= left - 1 && x <= left + inner + 1
     pointer.hidden = !inside
     if (!inside) return
-    const wide = Math.max(3, Math.min(state.byTime ? 6 : Infinity, band()))
+    const wide = state.byTime ? mark() + 2 : Math.max(3, band())
     Object.assign(pointer.style, { left: `${x - wide / 2}px`, width: `${wide}px`, top: `${TITLE}px`, height: `${bottom - TITLE}px` })
   }
 
@@ -135,7 +138,7 @@ export function strips(explanation, state, onRemove) {
   const choose = (k) => {
     const [from, to] = range
     if (at.xs[k] < from || at.xs[k] > to) {
-      const start = Math.min(Math.max(at.xs[k] - (to - from) / 2, at.xs[0]), at.xs[last] - (to - from))
+      const start = Math.min(Math.max(at.xs[k] - (to - from) / 2, at.ends[0]), at.ends[1] - (to - from))
       drawn.chart.dispatchAction({ type: 'dataZoom', startValue: Math.round(start), endValue: Math.round(start + to - from) })
     }
     state.set({ chosen: k, pointed: null })

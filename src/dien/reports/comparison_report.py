@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dien.files import write_text
-from dien.reports.charts import Curve, Interval, hues, intervals, legend, line_chart
+from dien.reports.charts import Curve, Interval, intervals, legend, line_chart
 from dien.reports.comparison_csv import differences_csv, models_csv, runs_csv
 from dien.reports.comparison_notes import best_is_tested, notes
-from dien.reports.page import Cell, bullets, heading, page, side_by_side, table
+from dien.reports.parts import Bullets, Cell, Chart, Part, Row, Table, section
 from dien.reports.reliability import reliability
+from dien.reports.rendering import report
 from dien.training.comparison import Comparison, Curves, Difference, DoneRun, Spread
 from dien.training.metrics import METRICS, OF_CONVERSIONS
 
@@ -27,7 +28,7 @@ def write_reports(comparison: Comparison, curves: Curves, folder: Path) -> None:
     write_text(folder / "runs.csv", runs_csv(comparison, curves))
     write_text(folder / "pairs.csv", differences_csv(comparison))
     write_text(
-        folder / "report.html", page(f"Comparison: {folder.resolve().name}", _parts(comparison, curves))
+        folder / "report.html", report(f"Comparison: {folder.resolve().name}", _parts(comparison, curves))
     )
 
 
@@ -53,12 +54,12 @@ def markdown(comparison: Comparison, details: bool = True) -> str:
     return text
 
 
-def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
-    yield table(*_table(comparison))
-    yield bullets(notes(comparison))
+def _parts(comparison: Comparison, curves: Curves) -> Iterator[Part]:
+    yield Table(*_table(comparison))
+    yield Bullets(list(notes(comparison)))
     for title, head, rows in _of_conversions(comparison):
-        yield heading("Conversions", f"{title}.")
-        yield table(head, rows)
+        yield from section("Conversions", f"{title}.")
+        yield Table(head, rows)
     auc = [
         Interval(found.model, found.auc.mean, found.auc.low, found.auc.high)
         for found in comparison.table
@@ -69,29 +70,29 @@ def _parts(comparison: Comparison, curves: Curves) -> Iterator[str]:
         for found in comparison.table
         if found.over_best
     ]
-    yield heading("Confidence", "Means with their 95 % intervals.")
-    yield intervals("test AUC", auc)
-    yield intervals(f"test AUC less that of {comparison.best}, paired", over, zero=True)
+    yield from section("Confidence", "Means with their 95 % intervals.")
+    less = f"test AUC less that of {comparison.best}, paired"
+    yield from _those_that_are(intervals("test AUC", auc), intervals(less, over, zero=True))
     yield from reliability(comparison)
-    yield heading("Replicates", "Test AUC of each run.")
-    yield table(*_replicates(comparison))
+    yield from section("Replicates", "Test AUC of each run.")
+    yield Table(*_replicates(comparison))
     if comparison.differences:
-        yield heading("Step by step", "What each model gains in test AUC over the one named before it.")
-        yield table(*_steps(comparison), names=2)
-        yield heading(
+        yield from section("Step by step", "What each model gains in test AUC over the one named before it.")
+        yield Table(*_steps(comparison), names=2)
+        yield from section(
             "Any two models",
             "Differences in test AUC over the replicates that both models have; p is not adjusted for the "
             "number of differences.",
         )
-        yield table(*_differences(comparison), names=2)
+        yield Table(*_differences(comparison), names=2)
     yield from _learning(comparison.models, curves)
-    yield heading("Settings", "Every key; a dash where a model has none of that name.")
-    yield table(["key", *comparison.models], _settings(comparison))
+    yield from section("Settings", "Every key; a dash where a model has none of that name.")
+    yield Table(["key", *comparison.models], list(_settings(comparison)))
 
 
-def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
+def _learning(models: Sequence[str], curves: Curves) -> Iterator[Part]:
     """Draw the learning curves: what the paper shows as Figure 2, for every model."""
-    hue = dict(zip(models, hues(len(models)), strict=True))
+    hue = {model: k for k, model in enumerate(models)}
 
     def losses(model: str, *names: str) -> Curve:
         """Take of each record the first loss that it has."""
@@ -116,7 +117,7 @@ def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
         ]
         return Curve(model, lines, hue[model])
 
-    yield heading(
+    yield from section(
         "Learning curves",
         "A thin line for each run, bold their mean as far as all of them went. An epoch is the same rows for "
         "every model, in more or fewer steps where batch sizes differ; a run that did not come to the end of "
@@ -124,18 +125,17 @@ def _learning(models: Sequence[str], curves: Curves) -> Iterator[str]:
     )
     target = [losses(model, "target_loss", "loss") for model in models]
     yield legend(target)
-    yield side_by_side(
-        [
-            line_chart("AUC on the validation split", [validation(model) for model in models], "epoch"),
-            line_chart("target loss in training", target, "epoch"),
-        ]
-    )
+    of = {"AUC on the validation split": list(map(validation, models)), "target loss in training": target}
     kinds = {"loss": "whole loss", "auxiliary_loss": "auxiliary loss"}
-    yield side_by_side(
-        line_chart(f"{model}: {said}", [losses(model, name)], "epoch")
-        for model in models
-        for name, said in kinds.items()
-    )
+    alone = {f"{model}: {said}": [losses(model, name)] for model in models for name, said in kinds.items()}
+    for charts in (of, alone):
+        drawn = (line_chart(title, shown, "epoch", len(models)) for title, shown in charts.items())
+        yield Row(_those_that_are(*drawn))
+
+
+def _those_that_are(*charts: Chart | None) -> list[Chart]:
+    """Leave out charts that have nothing to draw."""
+    return [chart for chart in charts if chart is not None]
 
 
 def _in_epochs(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], float]]:

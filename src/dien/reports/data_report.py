@@ -11,18 +11,9 @@ import numpy as np
 from dien.data.inspection import STEPS, Coverage, Drift, Inspection, advise
 from dien.data.inspection.distribution import DRIFT_BINS, PERCENTS, Distribution
 from dien.files import write_text
-from dien.reports.page import (
-    Cell,
-    bullets,
-    decimals,
-    heading,
-    histogram,
-    page,
-    paragraph,
-    percent,
-    side_by_side,
-    table,
-)
+from dien.reports.charts import histogram
+from dien.reports.parts import Bullets, Cell, Heading, Paragraph, Part, Row, Table, decimals, percent, section
+from dien.reports.rendering import report
 
 MODERATE_PSI, LARGE_PSI = 0.1, 0.25
 _Found = TypeVar("_Found", Coverage, Drift)
@@ -38,13 +29,13 @@ def write_html(inspection: Inspection, path: Path) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    write_text(path, page(f"Dataset: {Path(inspection.data).name}", _parts(inspection)))
+    write_text(path, report(f"Dataset: {Path(inspection.data).name}", _parts(inspection)))
 
 
-def _parts(inspection: Inspection) -> Iterator[str]:
+def _parts(inspection: Inspection) -> Iterator[Part]:
     yield from _origin(inspection)
-    yield heading("Findings")
-    yield bullets(_findings(inspection))
+    yield Heading("Findings")
+    yield Bullets(list(_findings(inspection)))
     yield from _what_follows(inspection)
     yield from _splits(inspection)
     yield from _lengths(inspection)
@@ -53,17 +44,17 @@ def _parts(inspection: Inspection) -> Iterator[str]:
     yield from _coverage(inspection)
 
 
-def _origin(inspection: Inspection) -> Iterator[str]:
+def _origin(inspection: Inspection) -> Iterator[Part]:
     info = inspection.info
-    yield paragraph(
+    yield Paragraph(
         f"{inspection.users:,} users, {inspection.items:,} items, {inspection.behaviours:,} behaviours. "
         f"Recipe: {info.recipe.name}. Split: {info.split_rule}. Negatives: {info.negatives.rule}."
     )
     excluded = {what: count for what, count in info.excluded.items() if count}
     if excluded:
-        yield table(["left out by dien prepare, or odd", "count"], excluded.items())
+        yield Table(["left out by dien prepare, or odd", "count"], list(excluded.items()))
     if info.dropped_features:
-        yield paragraph("Features without any known value, left out: " + ", ".join(info.dropped_features))
+        yield Paragraph("Features without any known value, left out: " + ", ".join(info.dropped_features))
 
 
 def _findings(inspection: Inspection) -> Iterator[str]:
@@ -96,23 +87,23 @@ def _findings(inspection: Inspection) -> Iterator[str]:
             )
 
 
-def _what_follows(inspection: Inspection) -> Iterator[str]:
+def _what_follows(inspection: Inspection) -> Iterator[Part]:
     """Say what share of steps are targets, and what the shares of clicks and steps mean for the model."""
     share = percent(inspection.target_steps)
     if inspection.info.own_histories:
         share = "not known, as each row carries its own history"
-    yield heading(
+    yield from section(
         "What follows for the model",
         f"Of the steps of train's histories (the newest {STEPS} behaviours of each), the share that are "
         f"training targets of their own: {share or 'there are no steps'}. How many clicks repeat, and how "
         "many are on unknown items, is in the table of splits. What is advised was measured "
         "(docs/ablations.md).",
     )
-    yield bullets(advise(inspection) or ["Nothing that was measured."])
+    yield Bullets(advise(inspection) or ["Nothing that was measured."])
 
 
-def _splits(inspection: Inspection) -> Iterator[str]:
-    yield heading(
+def _splits(inspection: Inspection) -> Iterator[Part]:
+    yield from section(
         "Splits",
         "A row is a candidate of an impression. New users and items have no row in train. Unknown ones have "
         "no id in the vocabulary (index 0); other features of them may be known. A click is on an item of "
@@ -156,11 +147,13 @@ def _splits(inspection: Inspection) -> Iterator[str]:
             ("conversions of a click", [percent(f.conversion_rate) for f in facts]),
             ("clicks whose conversion is not known", [f.unknown_conversions for f in facts]),
         ]
-    yield table(["", *inspection.splits], [[name, *cells] for name, cells in rows])
+    yield Table(["", *inspection.splits], [[name, *cells] for name, cells in rows])
 
 
-def _lengths(inspection: Inspection) -> Iterator[str]:
-    yield heading("Lengths", "Each bin is twice as wide as the one before; its label is where it begins.")
+def _lengths(inspection: Inspection) -> Iterator[Part]:
+    yield from section(
+        "Lengths", "Each bin is twice as wide as the one before; its label is where it begins."
+    )
     of_user = {"behaviours of a user": inspection.history}
     if inspection.unclicked is not None:
         of_user["shown and not clicked up to a behaviour"] = inspection.unclicked
@@ -168,24 +161,24 @@ def _lengths(inspection: Inspection) -> Iterator[str]:
     histories = {f"history, {name}": facts.history for name, facts in splits}
     candidates = {f"candidates of an impression, {name}": facts.candidates for name, facts in splits}
     for group in (of_user, histories, candidates):
-        yield side_by_side(histogram(name, numbers) for name, numbers in group.items() if numbers.count)
+        yield Row([histogram(name, numbers) for name, numbers in group.items() if numbers.count])
     yield _quantiles({**of_user, **histories, **candidates})
 
 
-def _popularity(inspection: Inspection) -> Iterator[str]:
+def _popularity(inspection: Inspection) -> Iterator[Part]:
     popularity = inspection.popularity
-    yield heading(
+    yield from section(
         "Popularity of items",
         f"The most frequent 1 % of items have {percent(popularity.top_1_percent) or '-'} of all behaviours, "
         f"the most frequent 10 % have {percent(popularity.top_10_percent) or '-'}. Gini coefficient "
         f"{decimals(popularity.gini) or '-'} (0: every item has equally many; near 1: one item has all).",
     )
-    yield side_by_side([histogram("behaviours of an item", popularity.behaviours)])
+    yield Row([histogram("behaviours of an item", popularity.behaviours)])
     yield _quantiles({"behaviours of an item": popularity.behaviours})
 
 
-def _drift(inspection: Inspection) -> Iterator[str]:
-    yield heading(
+def _drift(inspection: Inspection) -> Iterator[Part]:
+    yield from section(
         "Drift from train",
         f"How far the values of a feature are from those in train: over the {DRIFT_BINS} values most "
         "frequent there, all others together. PSI is the population stability index. It is marked from "
@@ -195,7 +188,7 @@ def _drift(inspection: Inspection) -> Iterator[str]:
     )
     splits = [name for name in inspection.splits if name != "train"]
     head = [f"{name}: {what}" for name in splits for what in ("PSI", "by chance", "JS")]
-    yield table(
+    yield Table(
         ["feature", "of", *head],
         [
             [*key, *(cell for name in splits for cell in _distance(by[name]))]
@@ -205,25 +198,25 @@ def _drift(inspection: Inspection) -> Iterator[str]:
     )
 
 
-def _coverage(inspection: Inspection) -> Iterator[str]:
+def _coverage(inspection: Inspection) -> Iterator[Part]:
     rows = _by_feature(inspection.coverage)
     splits = list(inspection.splits)
-    yield heading(
+    yield from section(
         "Unknown values",
         "Share of candidates (target), of steps of histories (history) and of impressions (user, context) "
         "whose index is 0 (unknown), whose list has no known value, or whose number is missing.",
     )
-    yield table(
+    yield Table(
         ["feature", "of", *splits],
         [[*key, *(percent(by[name].unknown) for name in splits)] for key, by in rows.items()],
         names=2,
     )
     numeric = {key: by for key, by in rows.items() if any(c.mean is not None for c in by.values())}
     if numeric:
-        yield heading(
+        yield from section(
             "Numeric features", "Mean and standard deviation of the known values, scaled as they are stored."
         )
-        yield table(
+        yield Table(
             ["feature", "of", *(f"{name}: {what}" for name in splits for what in ("mean", "std"))],
             [
                 [*key, *(decimals(n) for name in splits for n in (by[name].mean, by[name].std))]
@@ -231,13 +224,13 @@ def _coverage(inspection: Inspection) -> Iterator[str]:
             ],
             names=2,
         )
-    yield heading(
+    yield from section(
         "Embedding tables",
         "Rows that no target, history, user or context of train has are not trained; those of items may be, "
         "by negatives that are drawn while training. All unknown values share one row, index 0: it should "
         "occur in train.",
     )
-    yield table(
+    yield Table(
         ["feature", "rows", "not in train", "% not in train", "unknown in train"],
         [
             [use.feature, use.size, use.unseen, percent(use.unseen / use.size), use.unknown]
@@ -254,9 +247,9 @@ def _by_feature(found: Iterable[_Found]) -> dict[tuple[str, str], dict[str, _Fou
     return gathered
 
 
-def _quantiles(lengths: dict[str, Distribution]) -> str:
+def _quantiles(lengths: dict[str, Distribution]) -> Table:
     head = ["", *({0: "least", 50: "median", 100: "most"}.get(p, f"{p} %") for p in PERCENTS), "mean"]
-    return table(
+    return Table(
         head,
         [
             [name, *(numbers.quantiles.get(str(p)) for p in PERCENTS), decimals(numbers.mean)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dien.reports.charts import Curve, hues, legend, line_chart
-from dien.reports.page import Cell, heading, side_by_side, table
+from dien.reports.charts import Curve, legend, line_chart
+from dien.reports.parts import Cell, Part, Row, Table, section
 from dien.training.comparison import Comparison, DoneRun
 
 
-def reliability(comparison: Comparison) -> Iterator[str]:
+def reliability(comparison: Comparison) -> Iterator[Part]:
     """Set expected over observed clicks of each tenth of the test rows beside a plot; nothing without any."""
     of_runs = {
         model: [
@@ -22,7 +22,7 @@ def reliability(comparison: Comparison) -> Iterator[str]:
     most = max((len(tenths) for runs in of_runs.values() for tenths in runs), default=0)
     if not most:
         return
-    yield heading(
+    yield from section(
         "Probabilities",
         "Test rows by tenths of their score, from the lowest up. The table has expected over observed "
         "clicks, of all runs together that have every tenth: 1 is right. In the plot, which has a line for "
@@ -38,18 +38,14 @@ def reliability(comparison: Comparison) -> Iterator[str]:
             observed = sum(one.click_rate * one.rows for one in whole)
             row.append(expected / observed if observed else None)
         rows.append(row)
-    *own, of_right = hues(len(of_runs) + 1)
     curves = [
         Curve(model, [[(one.mean_score, one.click_rate) for one in tenths] for tenths in runs], hue)
-        for (model, runs), hue in zip(of_runs.items(), own, strict=True)
+        for hue, (model, runs) in enumerate(of_runs.items())
     ]
     scores = [x for curve in curves for line in curve.lines for x, _ in line]
     right = [(min(scores), min(scores)), (max(scores), max(scores))]
-    curves.append(Curve("as many as expected", [right], of_right))
+    curves.append(Curve("as many as expected", [right], None))
     yield legend(curves)
-    yield side_by_side(
-        [
-            line_chart("share clicked", curves, "mean score of a tenth"),
-            table(["model", *map(str, range(1, most + 1))], rows),
-        ]
-    )
+    plot = line_chart("share clicked", curves, "mean score of a tenth", len(of_runs))
+    tenths_table = Table(["model", *map(str, range(1, most + 1))], rows)
+    yield Row([part for part in (plot, tenths_table) if part])
