@@ -53,8 +53,13 @@ const built = await build({
 
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })
-for (const file of built.outputFiles) writeFileSync(file.path, inlinable(file.text))
-writeFileSync(join(out, 'LICENCES.txt'), licences(built.metafile).join(`\n${'-'.repeat(80)}\n\n`))
+const texts = licences(built.metafile).join(`\n${'-'.repeat(80)}\n\n`)
+writeFileSync(join(out, 'LICENCES.txt'), texts)
+for (const file of built.outputFiles) {
+  // A page is given away with the script in it: the licences go along.
+  const notice = file.path.endsWith('.js') ? `/*\n${texts.replaceAll('*/', '* /')}*/\n` : ''
+  writeFileSync(file.path, inlinable(notice + file.text))
+}
 
 const sources = [...filesOf(join(here, 'src')), ...['build.mjs', 'package.json', 'package-lock.json'].map((f) => join(here, f))]
 const results = filesOf(out)

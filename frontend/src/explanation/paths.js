@@ -7,6 +7,7 @@ import { later } from './later.js'
 
 const BESIDE = 3
 const POINTS = 240
+const LINE = 15
 
 /**
  * Draw how the state evolves along the history, in two dimensions, for several candidates: the paper's Figure 3.
@@ -55,7 +56,8 @@ export function paths({ candidates, variance, history }, state) {
     const kept = every.checked ? others : others.slice(0, BESIDE)
     const chosen = having.includes(state.candidate) ? [state.candidate] : []
     const [xRange, yRange] = ranges(ends, width - 60, place.clientHeight - 60)
-    const offsets = apart([...kept, ...chosen].map((k) => candidates[k].path.at(-1)[1]), (place.clientHeight - 36) / (yRange.max - yRange.min))
+    const unit = (place.clientHeight - 36) / (yRange.max - yRange.min)
+    const offsets = apart([...kept, ...chosen].map((k) => (candidates[k].path.at(-1)[1] - yRange.min) * unit))
     const axis = { ...axisStyle(colours), type: 'value', splitNumber: 4, axisLabel: { show: false } }
     const series = [...kept, ...chosen].flatMap((k, order) => {
       const own = k === state.candidate
@@ -111,14 +113,24 @@ export function paths({ candidates, variance, history }, state) {
   return { element, start, dispose: () => drawn?.dispose() }
 }
 
-/** How far down to move the label of each end, so that none lies on another: the ends' heights, and pixels of one. */
-function apart(heights, pixels) {
+/**
+ * How far to move the label of each end, so that none lies on another or below the chart.
+ *
+ * @param {number[]} heights of the ends, from the bottom, in pixels
+ * @returns {number[]} pixels downwards
+ */
+function apart(heights) {
   const offsets = []
-  let least = -Infinity
-  for (const k of heights.map((_, k) => k).sort((a, b) => heights[b] - heights[a])) {
-    const y = -heights[k] * pixels
-    offsets[k] = Math.max(0, least - y)
-    least = y + offsets[k] + 15
+  const fromTop = heights.map((_, k) => k).sort((a, b) => heights[b] - heights[a])
+  let free = Infinity // the height above which the last label lies
+  for (const k of fromTop) {
+    offsets[k] = Math.max(0, heights[k] - free)
+    free = heights[k] - offsets[k] - LINE
+  }
+  free = LINE / 2
+  for (const k of fromTop.reverse()) {
+    offsets[k] = Math.min(offsets[k], heights[k] - free)
+    free = heights[k] - offsets[k] + LINE
   }
   return offsets
 }

@@ -29,7 +29,7 @@ export function runs({ candidates }, state) {
     const left = Math.min(190, width * 0.42)
     return {
       grid: { left, right: 12, top: 2, bottom: 22, outerBoundsMode: 'none' },
-      xAxis: { type: 'value', min: room(ends)[0], max: room(ends)[1], ...axisStyle(colours), axisLine: { show: false }, axisLabel: { show: false }, splitLine: { show: false } },
+      xAxis: { type: 'value', ...room(ends, (width - left - 12) / 64), ...axisStyle(colours), axisLine: { show: false }, axisLabel: { show: false }, splitLine: { show: false } },
       yAxis: {
         type: 'category', inverse: true, data: shown.map(({ name, first, last }) => `${name} (${last - first + 1})`),
         ...axisStyle(colours), axisLabel: { color: colours.text, width: left - 10, overflow: 'truncate', interval: 0 },
@@ -60,8 +60,8 @@ export function runs({ candidates }, state) {
   return { element, start, dispose: () => drawn?.dispose() }
 }
 
-/** Ends of the scale, with room for the figures beside the bars. */
-function room([low, high]) {
-  const more = 0.14 * (high - low || 1)
-  return [low < 0 ? low - more : 0, high > 0 ? high + more : 0]
+/** Ends of the scale, with room for a figure beside the longest bar each way, where so many figures are as wide as it. */
+function room([low, high], figures) {
+  const more = (high - low || 1) / Math.max(1, figures - 2)
+  return { min: low < 0 ? low - more : 0, max: high > 0 ? high + more : 0 }
 }

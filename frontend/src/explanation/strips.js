@@ -6,7 +6,7 @@ import { later } from './later.js'
 import { partsOf, scaleLabel } from './parts.js'
 import { placesOf } from './places.js'
 
-const [TITLE, GAP, AXIS, SLIDER, RIGHT] = [24, 38, 28, 32, 8]
+const [TITLE, GAP, AXIS, SLIDER, RIGHT] = [24, 38, 28, 32, 28]
 const [NO_SLIDER, WHOLE, WINDOW] = [60, 200, 150]
 const LARGE = 300
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }
@@ -76,7 +76,7 @@ export function strips(explanation, state, onRemove) {
       grid: parts.map(({ height }, k) => ({ left, right: RIGHT, top: tops[k], height, outerBoundsMode: 'none' })),
       xAxis: all.map((k) => ({
         ...axis, ...x, gridIndex: k, splitLine: { show: false },
-        axisLabel: { ...axis.axisLabel, show: k === all.at(-1), alignMinLabel: 'left', alignMaxLabel: 'right' },
+        axisLabel: { ...axis.axisLabel, show: k === all.at(-1) },
         axisLine: { show: k > 0, onZero: true, lineStyle: { color: colours.line } },
       })),
       yAxis: parts.map(({ lanes, ends }, k) => ({

@@ -60,7 +60,7 @@ export function numbers(explanation, state) {
 }
 
 const table = (caption, head, body, left = 1) =>
-  h('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption },
+  h('div', { class: 'wide', tabindex: 0, role: 'group', 'aria-label': caption },
     h('table', {}, h('caption', {}, caption),
       h('thead', {}, h('tr', {}, ...head.map((name, k) => h('th', { scope: 'col', class: k < left && 'left' }, name)))), body))
 
