@@ -14,7 +14,7 @@ def test_the_commands_are_listed_in_the_order_of_use() -> None:
     listed = re.findall(r"^│ (\S+) {2,}\S", dien("--help").stdout.partition("Commands")[2], re.MULTILINE)
     assert (
         " ".join(listed)
-        == "prepare schema inspect train evaluate score serve publish rollback store export compare tune "
+        == "prepare schema inspect train evaluate score explain serve publish rollback store export compare tune "
         "bench convert-recbole"
     )
     assert set(listed) == set(ROOT.commands)

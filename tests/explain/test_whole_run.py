@@ -158,7 +158,6 @@ def test_a_sample_is_stated_and_the_same_each_time(small_run: Run) -> None:
 
 
 def test_it_is_one_json_object_that_reads_back(small_run: Run) -> None:
-    import msgspec
 
     whole = whole_run(small_run, sample=20, device="cpu")
     assert msgspec.json.decode(whole.to_json(), type=WholeRun) == whole

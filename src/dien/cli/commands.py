@@ -9,6 +9,7 @@ from dien.cli.bench import bench
 from dien.cli.compare import compare
 from dien.cli.convert_recbole import convert_recbole
 from dien.cli.evaluate import evaluate
+from dien.cli.explain import explain
 from dien.cli.export import export
 from dien.cli.inspect import inspect
 from dien.cli.prepare import prepare
@@ -27,6 +28,7 @@ ORDER = (
     "train",
     "evaluate",
     "score",
+    "explain",
     "serve",
     "publish",
     "rollback",
@@ -58,6 +60,7 @@ app.add_typer(schema, name="schema")
 app.command()(inspect)
 app.command()(train)
 app.command()(evaluate)
+app.command()(explain)
 app.command()(score)
 app.command()(serve)
 app.command()(publish)

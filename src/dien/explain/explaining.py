@@ -1,0 +1,169 @@
+"""Explain the scores of a request: everything that an explanation says, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dien.data.changing import LATEST, values_at
+from dien.data.item_names import ItemNames
+from dien.errors import RunError
+from dien.explain.explanation import (
+    ExplainedCandidate,
+    Explanation,
+    Influenced,
+    ShownBehaviour,
+    ShownItem,
+)
+from dien.explain.flips import find_flip
+from dien.explain.guesses import guesses
+from dien.explain.influence import influence
+from dien.explain.paths import in_two_dimensions
+from dien.explain.runs import runs_of
+from dien.explain.traces import traces
+from dien.explain.unknown_features import unknown_features
+from dien.explain.variants import logits_without
+from dien.serving import Request, Scorer
+from dien.serving.store.raw_values import decoder
+
+
+def explain(
+    scorer: Scorer, request: Request, *, names: ItemNames | None = None, seed: int = 0
+) -> Explanation:
+    """Say what decided the scores of a request.
+
+    Args:
+        scorer: of a run whose model reads histories.
+        request: as for :meth:`dien.Scorer.score_many`.
+        names: of items; None for those of the run, or of the dataset that the scorer was given.
+        seed: of the items that the extractor's guesses are compared with.
+
+    Returns:
+        The explanation; its candidates are in the order of the request.
+
+    Raises:
+        RunError: the model reads no history (of one that has behaviours).
+        ValueError: as :meth:`dien.Scorer.score`, or there is no candidate.
+    """
+    checked = scorer.check(request)
+    if not checked.candidates:
+        raise ValueError("candidates: found none, expected the ids of the items to explain")
+    T = len(checked.history)
+    runs = runs_of(checked.times, checked.time, T)
+    left_out: list[Sequence[int]] = [(), range(T), *(range(run.first, run.last + 1) for run in runs)]
+    logits, of_nothing, *of_runs = logits_without(scorer, checked, left_out)  # [B] each
+    influences = influence(scorer, checked)  # [B, T]
+    _expect_reads_history(scorer, influences, logits - of_nothing)
+    scores = scorer.score_many([checked])[0]  # [B]
+    traced = traces(scorer, checked)
+    paths, variance = _paths(traced.states)
+    features = unknown_features(scorer, checked)
+    if names is None:
+        names = scorer.run.names if scorer.data is None else scorer.data.names
+    shown = _Items(scorer, names)
+    history = shown.items(checked.history, checked.times)
+    times = [None] * T if checked.times is None else list(checked.times)
+    return Explanation(
+        run=scorer.run.path.absolute().name,
+        model=scorer.run.config.model.name,
+        user=checked.user,
+        time=shown.time(checked.time),
+        calibrated=scorer.calibration is not None,
+        history=[
+            ShownBehaviour(item=item, time=shown.time(time))
+            for item, time in zip(history, times, strict=True)
+        ],
+        left_out=len(request.history) - T,
+        candidates=[
+            ExplainedCandidate(
+                item=item,
+                score=float(scores[b]),
+                logit=float(logits[b]),
+                influence=influences[b].tolist(),
+                runs=[
+                    Influenced(
+                        name=run.name, first=run.first, last=run.last, influence=float(logits[b] - of_run[b])
+                    )
+                    for run, of_run in zip(runs, of_runs, strict=True)
+                ],
+                features={name: found[b].tolist() for name, found in features.items()},
+                attention={layer: found[b].tolist() for layer, found in traced.attention.items()},
+                gate=[] if traced.gate is None else traced.gate[b].tolist(),
+                path=[] if paths is None else [(float(x), float(y)) for x, y in paths[b]],
+            )
+            for b, item in enumerate(shown.items(checked.candidates, [checked.time] * len(logits)))
+        ],
+        guess=guesses(scorer, checked, seed=seed),
+        flip=find_flip(scorer, checked) if len(logits) > 1 else None,
+        variance=list(variance),
+    )
+
+
+def _expect_reads_history(
+    scorer: Scorer, influences: NDArray[np.float64], of_all: NDArray[np.float64]
+) -> None:
+    """Refuse a run whose model reads no history: nothing that is left out changes a logit.
+
+    Where behaviours are searched (``filter_by``), it may be that none was found.
+
+    Raises:
+        RunError: it is one.
+    """
+    model = scorer.run.config.model
+    if influences.shape[1] and model.filter_by is None and not influences.any() and not of_all.any():
+        raise RunError(
+            f"{scorer.run.path}: its model, {model.name}, reads no history: without any of it the scores are "
+            "the same; explain a run of another model, as dien or din"
+        )
+
+
+class _Items:
+    """Shows items with their names and raw features."""
+
+    def __init__(self, scorer: Scorer, names: ItemNames | None) -> None:
+        self._catalogue, self._names = scorer.catalogue, names
+        self._timed = scorer.fields.timed
+        vocabularies = scorer.run.vocabularies
+        features = [feature for feature in scorer.run.schema.of("item") if feature.name != "item"]
+        decoders = {feature.name: decoder(feature, vocabularies) for feature in features}
+        self._decoders = {name: decode for name, decode in decoders.items() if decode is not None}
+
+    def items(self, ids: Sequence[str], times: Sequence[int | None] | None) -> list[ShownItem]:
+        """Show items ``[n]`` as they were at some times; None for now."""
+        rows = self._catalogue.item_ids.encode_values(list(ids))
+        at = np.array([LATEST if time is None else time for time in times or [None] * len(ids)], np.int64)
+        stored = values_at({name: self._catalogue.items[name] for name in self._decoders}, rows, at)
+        raw = {name: decode(stored[name]) for name, decode in self._decoders.items()}
+        return [
+            ShownItem(
+                id=one,
+                name=None if self._names is None else self._names.name(one),
+                features={name: _text(raw[name][k]) for name in raw if raw[name][k] is not None},
+            )
+            for k, one in enumerate(ids)
+        ]
+
+    def time(self, second: int | None) -> str | None:
+        """Write a time in ISO 8601, in UTC; None where the log has an order and no times."""
+        if second is None or not self._timed:
+            return None
+        return datetime.fromtimestamp(second, timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_text(one) for one in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _paths(states: NDArray[np.floating] | None) -> tuple[NDArray[np.float64] | None, Sequence[float]]:
+    """Project the states ``[B, T, H]`` of all candidates together: ``[B, T, 2]``."""
+    if states is None or not states.size:
+        return None, ()
+    B, T, H = states.shape
+    places, variance = in_two_dimensions(states.reshape(B * T, H))
+    return places.reshape(B, T, 2), variance
