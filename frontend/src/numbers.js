@@ -11,11 +11,11 @@ export function signed(value, digits = 3) {
   return value > 0 && /[1-9]/.test(text) ? `+${text}` : text
 }
 
-/** Write a number that may be small, as a probability, with three significant digits: 0.0123, 4.2e−7. */
+/** Write a number that may be small, as a probability, with three significant digits: 0.0123, 0.980, 4.2e−7. */
 export function significant(value) {
   if (value == null) return '–'
   if (value === 0) return '0'
-  const text = Math.abs(value) < 1e-4 ? value.toExponential(1) : String(Number(value.toPrecision(3)))
+  const text = Math.abs(value) < 1e-4 || Math.abs(value) >= 1000 ? value.toExponential(1) : value.toPrecision(3)
   return text.replaceAll('-', MINUS)
 }
 

@@ -3,7 +3,8 @@ import { groupings } from './items.js'
 import { hasTimes } from './places.js'
 
 /**
- * The choices above the timeline: by order or by time, by which feature lanes are, whose influence is shown.
+ * The choices above the timeline: by order or by time, by which feature lanes are, whose influence is shown, and its
+ * scale.
  *
  * @param {Object} explanation what is shown
  * @param {import('./state.js').State} state what they set
@@ -22,6 +23,10 @@ export function controls({ history, candidates }, state) {
   if (features.length > 1) {
     const whole = [['the whole behaviour', null], ...features.map((name) => [`its ${name}`, name])]
     element.append(choice('Influence of', whole, state.feature, (feature) => state.set({ feature })))
+  }
+  if (candidates.length > 1) {
+    const scales = [['of this candidate', false], ['the same for all', true]]
+    element.append(choice('Scales', scales, state.shared, (shared) => state.set({ shared })))
   }
   return element
 }

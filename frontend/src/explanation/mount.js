@@ -66,9 +66,9 @@ export function mountExplanation(element, explanation, { onRemove, onPick } = {}
   }
   const update = (next) => {
     for (const one of running) one.dispose()
-    const { candidate, byTime, lanes, feature } = state
+    const { candidate, byTime, lanes, feature, shared } = state
     show(next, {
-      candidate: Math.min(candidate, next.candidates.length - 1), byTime, feature,
+      candidate: Math.min(candidate, next.candidates.length - 1), byTime, feature, shared,
       ...(groupings(next.history).includes(lanes) && { lanes }),
     })
   }

@@ -6,7 +6,8 @@ const LANE = 18
 /**
  * The strips that a candidate has along the history, from the top: lanes, attention, gate, influence, guess.
  *
- * Lanes and scales are the same for all candidates, so that switching between them compares them.
+ * Lanes are the same for all candidates, so that switching between them compares them; so are scales, where the reader
+ * wants it.
  *
  * @param {Object} explanation what is shown
  * @param {import('./state.js').State} state which candidate, lanes and feature
@@ -17,18 +18,19 @@ const LANE = 18
 export function partsOf({ candidates, history, guess }, state) {
   const candidate = candidates[state.candidate]
   const { feature } = state
+  const scaled = state.shared ? candidates : [candidate]
   const parts = [lanesPart(history, candidate, state)]
   for (const layer of Object.keys(candidate.attention)) {
     const of = (one) => one.attention[layer] ?? []
-    parts.push(barsPart(`attention ${layer}`, `Attention over ${layer}`, candidates, candidate, of, 64, 'accent'))
+    parts.push(barsPart(`attention ${layer}`, `Attention over ${layer}`, scaled, candidate, of, 64, 'accent'))
   }
   if (candidate.gate.length) {
-    parts.push(barsPart('gate', 'Update gate: share of the new state taken', candidates, candidate, ({ gate }) => gate, 48, 'dim'))
+    parts.push(barsPart('gate', 'Update gate: share of the new state taken', scaled, candidate, ({ gate }) => gate, 48, 'dim'))
   }
   if (candidate.influence.length) {
     const whose = feature == null ? 'Influence' : `Influence of ${feature}`
     const of = (one) => (feature == null ? one.influence : one.features[feature] ?? [])
-    parts.push(barsPart('influence', `${whose}: up for the candidate, down against it`, candidates, candidate, of, 116, 'accent'))
+    parts.push(barsPart('influence', `${whose}: up for the candidate, down against it`, scaled, candidate, of, 116, 'accent'))
   }
   if (guess.length) {
     const probabilities = []
@@ -58,9 +60,9 @@ function lanesPart(history, candidate, { lanes: feature, marked }) {
   }
 }
 
-function barsPart(id, title, candidates, candidate, of, height, colour) {
+function barsPart(id, title, scaled, candidate, of, height, colour) {
   let [low, high] = [0, 0]
-  for (const one of candidates) {
+  for (const one of scaled) {
     for (const value of of(one)) {
       if (value < low) low = value
       if (value > high) high = value
@@ -79,7 +81,7 @@ function barsPart(id, title, candidates, candidate, of, height, colour) {
     ends: [low, high > low ? high : low + 1],
     layers: [
       { id: `${id} up`, colour, points: points((value) => value >= 0) },
-      ...(low < 0 ? [{ id: `${id} down`, colour: 'dim', points: points((value) => value < 0) }] : []),
+      { id: `${id} down`, colour: 'dim', points: points((value) => value < 0) },
     ],
   }
 }

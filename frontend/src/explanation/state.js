@@ -6,13 +6,14 @@
  * - `pointed`: place of the behaviour under the pointer, or null
  * - `marked`: places of behaviours that a sentence names, as those whose removal flips the order
  * - `byTime`: whether the history is laid out by time
+ * - `shared`: whether scales are the same for all candidates
  * - `feature`: whose influence is shown, null for the whole behaviour's
  */
 export class State {
   #listeners = []
 
   constructor(values) {
-    Object.assign(this, { candidate: 0, chosen: null, pointed: null, marked: [], byTime: false, feature: null }, values)
+    Object.assign(this, { candidate: 0, chosen: null, pointed: null, marked: [], byTime: false, shared: false, feature: null }, values)
   }
 
   /** The behaviour that is shown: the one pointed at, else the chosen one. */

@@ -50,6 +50,14 @@ export function strips(explanation, state, onRemove) {
       })),
     )
 
+  /** What differs between candidates on the y axes. */
+  const scales = () =>
+    parts.map(({ ends }) =>
+      ends
+        ? { min: ends[0], max: ends[1], axisLabel: { customValues: [...new Set([ends[0], 0, ends[1]])], formatter: scaleLabel(ends) } }
+        : {},
+    )
+
   const option = (colours, width) => {
     at = placesOf(history, state.byTime)
     parts = partsOf(explanation, state)
@@ -79,14 +87,13 @@ export function strips(explanation, state, onRemove) {
         axisLabel: { ...axis.axisLabel, show: k === all.at(-1) },
         axisLine: { show: k > 0, onZero: true, lineStyle: { color: colours.line } },
       })),
-      yAxis: parts.map(({ lanes, ends }, k) => ({
+      yAxis: scales().map((scale, k) => ({
         ...axis, gridIndex: k, axisLine: { show: false },
-        ...(lanes
-          ? { type: 'category', data: lanes, inverse: true, axisLabel: label, splitLine: { show: true, lineStyle: { color: colours.line } } }
-          : {
-              type: 'value', min: ends[0], max: ends[1], splitLine: { show: false },
-              axisLabel: { ...label, hideOverlap: true, customValues: [...new Set([ends[0], 0, ends[1]])], formatter: scaleLabel(ends) },
-            }),
+        ...(parts[k].lanes
+          ? { type: 'category', data: parts[k].lanes, inverse: true, splitLine: { show: true, lineStyle: { color: colours.line } } }
+          : { type: 'value', splitLine: { show: false } }),
+        ...scale,
+        axisLabel: { ...label, hideOverlap: !parts[k].lanes, ...scale.axisLabel },
       })),
       series: parts.flatMap(({ layers, lanes }, k) =>
         layers.map(({ id, colour }) => ({
@@ -130,7 +137,7 @@ export function strips(explanation, state, onRemove) {
 
   const redraw = () => {
     parts = partsOf(explanation, state)
-    drawn.chart.setOption({ series: series() })
+    drawn.chart.setOption({ yAxis: scales(), series: series() })
     show()
   }
 
@@ -185,7 +192,7 @@ export function strips(explanation, state, onRemove) {
       draw()
     })
     state.on(['feature', 'lanes'], draw)
-    state.on(['candidate', 'marked'], later(redraw, 0))
+    state.on(['candidate', 'marked', 'shared'], later(redraw, 0))
     state.on(['chosen', 'pointed'], show)
     show()
   }

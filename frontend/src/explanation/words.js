@@ -1,5 +1,5 @@
 import { h } from '../dom.js'
-import { count, fixed, signed, significant } from '../numbers.js'
+import { count, day, fixed, signed, significant } from '../numbers.js'
 import { nameOf } from './items.js'
 
 /** Say a candidate's score, and which behaviours speak for it and against it most. */
@@ -23,9 +23,12 @@ export function summary(explanation, state) {
   return element
 }
 
-/** Name a behaviour; a click chooses it. */
+/** Name a behaviour and say when it was; a click chooses it. */
 function reference(history, state, k) {
-  return h('button', { type: 'button', class: 'link', onclick: () => state.set({ chosen: k, pointed: null }) }, nameOf(history[k].item))
+  const { item, time } = history[k]
+  return h('span', {},
+    h('button', { type: 'button', class: 'link', onclick: () => state.set({ chosen: k, pointed: null }) }, nameOf(item)),
+    h('span', { class: 'when' }, time == null ? ` (${k + 1} of ${history.length})` : ` (${day(time)})`))
 }
 
 /** Say which behaviours decide the order of the first two candidates; null where that was not found. */
