@@ -92,6 +92,8 @@ def main() -> None:
         + f"## Configuration\n\n```yaml\n{(RUN / 'config.yaml').read_text()}```\n"
     )
     console.print(f"report: {report}\nrun folder: {RUN}")
+    console.print("\nTo see in a browser what decided a score, beside the simpler model:")
+    step(f"explore {RUN} --against {BASELINE}")
 
 
 if __name__ == "__main__":

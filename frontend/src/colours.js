@@ -1,5 +1,5 @@
 /** Colours of the page, for what is drawn on a canvas: custom properties of style.css, light or dark as they are. */
-const NAMES = ['text', 'dim', 'faint', 'page', 'line', 'accent', 'soft']
+const NAMES = ['text', 'dim', 'faint', 'page', 'line', 'accent', 'soft', 'second']
 
 /** @returns {Object<string, string>} each colour by its name, as they are for an element now */
 export function coloursOf(element) {

@@ -52,7 +52,7 @@ WORKS = {
     "schema check": "{schema} --interactions {log}",
     "inspect": "{data}",
     "train": f"{{data}} {SMALL} --out {{out}}",
-    "evaluate": "{run} --slices",
+    "evaluate": "{run} --slices --behaviours",
     "score": "{run} {requests} --out {out}.jsonl",
     "publish": "{run} --to {out}",
     "rollback": "{published} --list",
@@ -63,4 +63,4 @@ WORKS = {
     "bench": "--shape mean-15 --rounds 1",
     "bench serve": "{run} --candidates 3 --history 2 --seconds 0.2 --rounds 1 --rate 20",
 }
-"""Each command but two with arguments that work; names in braces are for the fixture ``fill``."""
+"""Each command but three with arguments that work; names in braces are for the fixture ``fill``."""

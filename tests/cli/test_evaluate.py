@@ -1,11 +1,15 @@
 """The command that evaluates: what of the features of a split is not known."""
 
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
 
 from dien.data.dataset import Dataset
 from dien.data.ragged import ranges
 from dien.data.tables import begins
+from dien.explain import WholeRun, whole_run
 from dien.run import Run
 from tests.cli.running import dien, ok
 
@@ -54,3 +58,19 @@ def test_expected_and_observed_clicks_are_printed_by_tenths_of_the_scores(small_
         ]
     assert "uncalibrated LogLoss" in said
     assert found["uncalibrated"].keys() == {"log_loss", "calibration", "calibration_error"}
+
+
+def test_behaviours_are_set_beside_scores_in_tables_in_json_and_on_a_page(
+    small_run: Run, tmp_path: Path
+) -> None:
+    found = ok("evaluate", small_run.path, "--behaviours", "--html", tmp_path / "seen.html")["behaviours"]
+    whole = msgspec.convert(found, WholeRun)
+    assert whole == whole_run(small_run)
+    page = (tmp_path / "seen.html").read_text()
+    assert f"{small_run.path.name} (dien)" in page
+    assert '"rows_by_kind"' in page
+    said = " ".join(dien("evaluate", small_run.path, "--behaviours").stdout.split())
+    newest = whole.positions[0].cells["same item"]
+    assert f"1 same item {newest.number:,} {newest.clicked:.4f} {newest.score:.4f}" in said
+    same = whole.rows_by_kind["same category"]
+    assert f"same category {same.number:,} {same.clicked:.4f} {same.score:.4f}" in said

@@ -14,8 +14,8 @@ def test_the_commands_are_listed_in_the_order_of_use() -> None:
     listed = re.findall(r"^│ (\S+) {2,}\S", dien("--help").stdout.partition("Commands")[2], re.MULTILINE)
     assert (
         " ".join(listed)
-        == "prepare schema inspect train evaluate score explain serve publish rollback store export compare tune "
-        "bench convert-recbole"
+        == "prepare schema inspect train evaluate score explain explore serve publish rollback store export "
+        "compare tune bench convert-recbole"
     )
     assert set(listed) == set(ROOT.commands)
 

@@ -164,7 +164,7 @@ def test_it_is_one_json_object_that_reads_back(small_run: Run) -> None:
 
 
 def test_what_cannot_be_is_refused_with_what_can(small_run: Run) -> None:
-    with pytest.raises(ConfigError, match="category 'colour': expected a feature of items.*: category"):
+    with pytest.raises(ConfigError, match=r"category 'colour': expected a feature of items.*: category"):
         whole_run(small_run, category="colour")
     with pytest.raises(ValueError, match="sample is 0, expected at least 1"):
         whole_run(small_run, sample=0)

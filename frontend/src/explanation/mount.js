@@ -18,12 +18,13 @@ import { flipped, guessed, summary } from './words.js'
  * @param {Object} explanation `dien.explain.Explanation` as JSON
  * @param {{onRemove?: (place: number) => void, onPick?: (candidate: number) => void}} [callbacks] `onRemove` makes
  *   behaviours removable, and is called with the place in `history` of one to take out; `onPick` is called with the
- *   place of a candidate that the reader chose
- * @returns {{update: (explanation: Object) => void, pick: (candidate: number) => void,
+ *   place of a candidate that the reader chose. `candidate` is the place of the one to show first; by default that
+ *   with the best score
+ * @returns {{update: (explanation: Object, candidate?: number) => void, pick: (candidate: number) => void,
  *   highlight: (place: number|null) => void, dispose: () => void}} `update` shows another explanation, of the same
  *   candidate, lanes and layout as far as it has them
  */
-export function mountExplanation(element, explanation, { onRemove, onPick } = {}) {
+export function mountExplanation(element, explanation, { onRemove, onPick, candidate } = {}) {
   let state, running
 
   const show = (shown, kept = {}) => {
@@ -53,10 +54,9 @@ export function mountExplanation(element, explanation, { onRemove, onPick } = {}
       ),
     )
     timeline.start()
-    // What is further down follows once the timeline has been drawn.
-    const others = drawn.slice(1)
+    // What is further down follows once the timeline has been drawn, each in a task of its own.
     running = drawn
-    setTimeout(() => running === drawn && others.forEach((one) => one.start()))
+    for (const one of drawn.slice(1)) setTimeout(() => running === drawn && one.start())
     if (onPick) state.on(['candidate'], () => onPick(state.candidate))
   }
 
@@ -64,15 +64,15 @@ export function mountExplanation(element, explanation, { onRemove, onPick } = {}
     for (const one of running) one.dispose()
     element.replaceChildren()
   }
-  const update = (next) => {
+  const update = (next, wanted = state.candidate) => {
     for (const one of running) one.dispose()
-    const { candidate, byTime, lanes, feature, shared } = state
+    const { byTime, lanes, feature, shared } = state
     show(next, {
-      candidate: Math.min(candidate, next.candidates.length - 1), byTime, feature, shared,
+      candidate: Math.min(wanted, next.candidates.length - 1), byTime, feature, shared,
       ...(groupings(next.history).includes(lanes) && { lanes }),
     })
   }
-  show(explanation)
+  show(explanation, candidate === undefined ? {} : { candidate })
   return {
     update,
     dispose,

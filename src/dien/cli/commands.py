@@ -10,6 +10,7 @@ from dien.cli.compare import compare
 from dien.cli.convert_recbole import convert_recbole
 from dien.cli.evaluate import evaluate
 from dien.cli.explain import explain
+from dien.cli.explore import explore
 from dien.cli.export import export
 from dien.cli.inspect import inspect
 from dien.cli.prepare import prepare
@@ -29,6 +30,7 @@ ORDER = (
     "evaluate",
     "score",
     "explain",
+    "explore",
     "serve",
     "publish",
     "rollback",
@@ -60,8 +62,9 @@ app.add_typer(schema, name="schema")
 app.command()(inspect)
 app.command()(train)
 app.command()(evaluate)
-app.command()(explain)
 app.command()(score)
+app.command()(explain)
+app.command()(explore)
 app.command()(serve)
 app.command()(publish)
 app.command()(rollback)

@@ -12,8 +12,11 @@ from rich.table import Table
 
 from dien.cli import options
 from dien.cli.output import Results, finish, progress, table_of
+from dien.cli.whole_run import whole_run_tables
 
 if TYPE_CHECKING:
+    from dien.explain import WholeRun
+    from dien.run import Run
     from dien.training.metrics import Metrics
     from dien.training.probabilities import Decile
 
@@ -31,6 +34,17 @@ def evaluate(
             "Also by length of history, and by whether the history holds the candidate or it is new.",
         ),
     ] = False,
+    behaviours: Annotated[
+        bool,
+        options.flag(
+            "--behaviours",
+            "Also by the behaviours of histories: click rate and mean score by their place, age and kind.",
+        ),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        options.option("--html", "FILE", "Also write a page of that, with attention: one HTML file."),
+    ] = None,
     device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
@@ -41,6 +55,8 @@ def evaluate(
     For example:
 
         dien evaluate runs/shop --slices
+
+        dien evaluate runs/shop --html shop.html
     """
     from dien.run import Run
     from dien.training import base_rate, truth_share
@@ -66,11 +82,35 @@ def evaluate(
         if not as_json:
             notes = [f"{name}: {part.note}" for name, part in found.slices.items() if part.auc is None]
             Results().print(_table(found.slices), *notes, "")
+    if behaviours or html is not None:
+        seen = _by_behaviours(opened, data, split, device, html)
+        result["behaviours"] = seen.to_dict()
+        if not as_json:
+            tables = whole_run_tables(seen)
+            Results().print(*(part for table in tables for part in (table, "")))
     if whole.note is None:
         metrics.pop("note", None)
     for place, shares in found.unknown.items():
         metrics |= {f"unknown {name} ({place})": f"{share:.1%}" for name, share in shares.items() if share}
-    finish(result, metrics, f"run folder: {run}", as_json)
+    page = "" if html is None else f"\nreport: {html}"
+    finish(result, metrics, f"run folder: {run}{page}", as_json)
+
+
+def _by_behaviours(
+    run: Run,
+    data: Path | None,
+    split: Literal["train", "valid", "test"],
+    device: str,
+    html: Path | None,
+) -> WholeRun:
+    from dien.explain import whole_run
+    from dien.reports.whole_run_page import write_whole_run
+
+    with progress("by behaviours", None, TextColumn("{task.completed:,} rows")) as advance:
+        found = whole_run(run, data, split=split, device=device, progress=advance)
+    if html is not None:
+        write_whole_run([found], html)
+    return found
 
 
 def _deciles(deciles: Sequence[Decile]) -> Table:

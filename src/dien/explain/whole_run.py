@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,16 +29,16 @@ NO_HISTORY = "no history"
 _POSITIONS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101, 201, 501, 1001)
 _HOUR, _DAY = 3600, 86400
 _AGES = {
-    "under an hour": 0,
-    "to a day": _HOUR,
-    "to 3 days": _DAY,
-    "to a week": 3 * _DAY,
-    "to 2 weeks": 7 * _DAY,
-    "to 4 weeks": 14 * _DAY,
-    "to 13 weeks": 28 * _DAY,
-    "to half a year": 91 * _DAY,
-    "to a year": 182 * _DAY,
-    "over a year": 365 * _DAY,
+    "under 1 hour": 0,
+    "under 1 day": _HOUR,
+    "under 3 days": _DAY,
+    "under 1 week": 3 * _DAY,
+    "under 2 weeks": 7 * _DAY,
+    "under 4 weeks": 14 * _DAY,
+    "under 13 weeks": 28 * _DAY,
+    "under 26 weeks": 91 * _DAY,
+    "under 1 year": 182 * _DAY,
+    "1 year and more": 365 * _DAY,
 }
 
 
@@ -61,7 +62,7 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
     """Behaviours at one place of their histories, or of one age.
 
     Attributes:
-        name: as ``1`` for the newest behaviour, ``6-7``, or ``to a week``.
+        name: as ``1`` for the newest behaviour, ``6-7``, or ``under 1 week``.
         first: where it begins: a place from 1, or seconds.
         cells: by kind of behaviour, those that there are.
     """
@@ -92,7 +93,7 @@ class WholeRun(msgspec.Struct, frozen=True, kw_only=True):
         layers: of the model's attention (:mod:`dien.explain.attention`).
         kinds: what a behaviour may be to the candidate: ``same item``; ``same category`` and another item;
             ``other``.
-        rows_by_kind: each row once, by the first kind of which its history has a behaviour, or ``no history``.
+        rows_by_kind: each row once, by the first kind that its history has a behaviour of, or ``no history``.
             Attention is that to all behaviours of the kind together.
         positions: by the place from the end of the history, 1 is the newest.
         ages: by the time from the behaviour to the impression; empty where times are not known.
@@ -116,8 +117,13 @@ class WholeRun(msgspec.Struct, frozen=True, kw_only=True):
     ages: list[Band]
 
     def to_json(self) -> str:
-        """Give it as one JSON object."""
+        """Write it as one JSON object."""
         return msgspec.json.encode(self).decode()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain data."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
 
 
 def whole_run(
