@@ -18,7 +18,7 @@ export function detail(explanation, state, onRemove) {
     const k = state.shown
     if (k == null) {
       const hint = 'Point at a behaviour, or move along the history with the arrow keys. A click keeps it.'
-      element.replaceChildren(h('p', { class: 'hint' }, history.length ? hint : 'The history is empty.'))
+      element.replaceChildren(h('p', { class: 'hint' }, hint))
       return
     }
     const { item, time } = history[k]

@@ -44,10 +44,9 @@ export function mountExplanation(element, explanation, { onRemove, onPick, candi
           h('section', {},
             h('h2', {}, 'Along the history'),
             h('p', {}, about(shown)),
-            controls(shown, state),
-            detail(shown, state, onRemove),
-            timeline.element,
-            guessed(shown)),
+            ...(shown.history.length
+              ? [controls(shown, state), detail(shown, state, onRemove), timeline.element, guessed(shown)]
+              : [])),
           flipped(shown, state),
           ...drawn.slice(1).map((one) => one.element),
           numbers(shown, state)),
@@ -86,6 +85,7 @@ function about({ history, left_out: leftOut, calibrated }) {
   const times = history.map(({ time }) => time).filter(Boolean)
   const when = times.length ? `, ${minute(times[0])} to ${minute(times.at(-1))}` : ''
   const older = leftOut ? ` The model does not read ${count(leftOut, 'older one')}.` : ''
+  if (!history.length) return `The history is empty.${older}`
   return (
     `${count(history.length, 'behaviour')}, oldest first${when}.${older} Influence is what the logit loses when the `
     + `behaviour is left out${calibrated ? ', before calibration' : ''}. Coloured on the lanes: what is as the `

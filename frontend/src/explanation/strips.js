@@ -101,7 +101,7 @@ export function strips(explanation, state, onRemove) {
           largeThreshold: LARGE,
           ...(lanes
             ? { type: 'scatter', symbol: 'rect' }
-            : { type: 'bar', barGap: '-100%', barCategoryGap: '28%', ...(state.byTime && { barWidth: mark() }) }),
+            : { type: 'bar', barGap: '-100%', barCategoryGap: '28%', barMaxWidth: 24, ...(state.byTime && { barWidth: mark() }) }),
         })),
       ),
       dataZoom: !zoomed ? [] : [
