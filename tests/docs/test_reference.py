@@ -16,6 +16,7 @@ PAGES = {
     "models": "dien.models",
     "ops": "dien.ops",
     "serving": "dien.serving",
+    "explain": "dien.explain",
     "publish": "dien.serving.publish",
     "store": "dien.serving.store",
     "training": "dien.training",

@@ -75,6 +75,31 @@ def test_the_best_score_is_the_posterior_over_every_path_of_interests(K: int) ->
     assert with_clicks >= 5
 
 
+def test_the_best_score_of_a_history_is_that_of_the_log(truth: synthetic.Synthetic) -> None:
+    user, shown, clicked, best = columns(truth)
+    for last in range(0, len(user), 997):
+        first = int(np.searchsorted(user, user[last]))
+        history = shown[first:last][clicked[first:last]].tolist()
+        logit = synthetic.exact_logit(history, int(shown[last]))
+        assert 1 / (1 + np.exp(-logit)) == pytest.approx(best[last], abs=1e-6)
+
+
+def test_a_spell_ends_with_a_click_and_clicks_of_one_spell_lie_closer(truth: synthetic.Synthetic) -> None:
+    user, shown, clicked, _ = columns(truth)
+    events = truth.log.events
+    order = np.lexsort((events["time"].to_numpy(), events["user"].to_numpy()))
+    spell = truth.spell[order]
+    same = user[1:] == user[:-1]
+    step = np.diff(spell)
+    assert set(step[same].tolist()) == {0, 1}
+    assert clicked[:-1][same & (step == 1)].all()
+    assert (spell[1:][~same] == 0).all()
+    both = clicked[1:] & clicked[:-1] & same
+    apart = np.array([distance(a, b, 12) for a, b in zip(shown[1:][both], shown[:-1][both], strict=True)])
+    within, across = (apart[step[both] == k] for k in (0, 1))
+    assert (within == 0).mean() > (across == 0).mean() + 0.05
+
+
 def test_clicks_come_as_often_as_the_best_score_says(truth: synthetic.Synthetic) -> None:
     _, _, clicked, best = columns(truth)
     edges = np.quantile(best, np.linspace(0, 1, 21)[1:-1])

@@ -15,7 +15,7 @@ was passed over; a model that learnt a user's by heart would know a little more 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -52,11 +52,14 @@ class Synthetic:
         log: events in time order with ``label`` and the context ``hour`` (which has no influence); items with
             ``category``; users without features.
         probability: ``[E]`` float32, of a click given the user's earlier clicks: the best score.
+        spell: ``[E]`` int32, how often the user's interest had moved before: events of one user and number
+            had one interest, which caused the clicks among them.
         rule: how clicks were drawn, in words and numbers.
     """
 
     log: Log
     probability: NDArray[np.float32]
+    spell: NDArray[np.int32]
     rule: str
 
 
@@ -118,7 +121,8 @@ class Simulation:
             sources=(),
         )
         probability = np.concatenate([block.probability for block in blocks])[order]
-        return Synthetic(log, probability, _rule(self.categories))
+        spell = np.concatenate([block.spell for block in blocks])[order]
+        return Synthetic(log, probability, spell, _rule(self.categories))
 
     def write(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Write the same log as Parquet with integer ids, in memory that does not grow with it.
@@ -173,7 +177,7 @@ class Simulation:
         E = int(start[-1])
 
         category = (rng.random(E) * K).astype(np.int16)
-        label, probability = _clicks(rng, category, active, K, score)
+        label, probability, spell = _clicks(rng, category, active, K, score)
         # of the n items of a category, the r most popular have the share sqrt(r / n)
         of_category = (self.items - np.arange(K) + K - 1) // K
         rank = (of_category[category] * rng.random(E) ** 2).astype(np.int32)
@@ -193,7 +197,26 @@ class Simulation:
             time=time[order] + _START,
             label=label[at],
             probability=probability[at] if score else probability,
+            spell=spell[at] if score else spell,
         )
+
+
+def exact_logit(history: Sequence[int], candidate: int, categories: int = CATEGORIES) -> float:
+    """Compute the best score of a candidate, as log odds, from what a user clicked.
+
+    Args:
+        history: numbers of the categories clicked, oldest first.
+        candidate: number of the candidate's category.
+        categories: K.
+    """
+    K = categories
+    given = _click_probability(K)[np.arange(K)[:, None] - np.arange(K)]  # [category, interest]
+    belief = np.full(K, 1 / K)
+    for clicked in history:
+        joint = belief * given[clicked]
+        belief = _moved(joint / joint.sum(), K)
+    chance = float(belief @ given[candidate])
+    return float(np.log(chance / (1 - chance)))
 
 
 def best_auc(synthetic: Synthetic, data: Tables) -> dict[SplitName, float | None]:
@@ -241,18 +264,19 @@ def _auc(score: NDArray[np.float32], clicked: NDArray[np.bool_]) -> float | None
 
 @dataclass(frozen=True)
 class _Block:
-    """Events ``[E]`` of some users in time order; ``probability`` is empty where it was not asked for."""
+    """Events ``[E]`` of some users in time order; what was not asked for is empty (probability, spell)."""
 
     user: NDArray[np.int32]
     item: NDArray[np.int32]
     time: NDArray[np.int64]
     label: NDArray[np.int8]
     probability: NDArray[np.float32]
+    spell: NDArray[np.int32]
 
 
 def _clicks(
     rng: np.random.Generator, category: NDArray[np.int16], active: NDArray[np.int64], K: int, score: bool
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int32]]:
     """Let users click, and filter their interests by what they clicked.
 
     Args:
@@ -261,10 +285,11 @@ def _clicks(
             ``active[1]`` users, and so on.
         active: ``[k]``, falling.
         K: number of categories.
-        score: whether probabilities are wanted.
+        score: whether probabilities and spells are wanted.
 
     Returns:
-        Label ``[E]`` and probability ``[E]`` (``[0]`` unless wanted) of each impression.
+        Label ``[E]`` of each impression, and its probability and the spell of its interest, ``[E]`` both
+        (``[0]`` unless wanted).
     """
     click, move = _click_probability(K), _move_probability(K)
     given = click[np.arange(K)[:, None] - np.arange(K)]  # [category, interest]
@@ -273,6 +298,8 @@ def _clicks(
     chance = rng.random(len(category))
     label = np.empty(len(category), np.int8)
     probability = np.empty(len(category) if score else 0, np.float32)
+    spell = np.empty(len(probability), np.int32)
+    moves = np.zeros(active[0], np.int32)  # [U]
     belief = np.full((active[0] if score else 0, K), 1 / K)  # [U, interest]
     end = 0
     for users in active.tolist():
@@ -282,14 +309,21 @@ def _clicks(
         label[now] = clicked
         interest[:users] = (interest[:users] + clicked * step[now]) % K
         if score:
+            spell[now] = moves[:users]
+            moves[:users] += clicked & (step[now] > 0)
             joint = belief[:users] * given[shown]
             best = joint.sum(1)
             probability[now] = best
             posterior = joint[clicked] / best[clicked, None]
-            belief[:users][clicked] = (
-                (1 - MOVE) * posterior + MOVE * AHEAD * np.roll(posterior, 1, axis=1) + MOVE * (1 - AHEAD) / K
-            )
-    return label, probability
+            belief[:users][clicked] = _moved(posterior, K)
+    return label, probability, spell
+
+
+def _moved(posterior: NDArray[np.float64], K: int) -> NDArray[np.float64]:
+    """Let interests move after a click: their chances ``[..., interest]`` before and after."""
+    ahead = np.roll(posterior, 1, axis=-1)
+    moved: NDArray[np.float64] = (1 - MOVE) * posterior + MOVE * AHEAD * ahead + MOVE * (1 - AHEAD) / K
+    return moved
 
 
 def _click_probability(K: int) -> NDArray[np.float64]:
