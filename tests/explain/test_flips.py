@@ -8,7 +8,7 @@ import pytest
 
 from dien import Request, Scorer
 from dien.explain.flips import find_flip
-from dien.explain.variants import logits_without
+from dien.explain.influence import logits_without
 from tests.explain.scorers import scorer_of
 from tests.explain.test_explaining import without
 

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dien.explain import influence, logits_without
+from dien.explain.influence import naive_influence
+from dien.layers import MLPAttention
 from dien.run import Run
 from dien.serving import Request, Scorer
 from tests.explain.scorers import READERS, reading, scorer_of
@@ -65,6 +67,65 @@ def test_influence_is_what_the_scorer_says_of_the_request_without_the_behaviour(
     request = request_of(rich_requests, place, length)
     found = influence(scorer, Request(**request))
     np.testing.assert_allclose(found, by_hand(scorer, request), **CLOSE)
+
+
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"position_embedding": True},
+    {"filter_by": "category", "filter_history": 11},
+    {"max_history": 3, "match_history": 5},
+    {"matches": False},
+)
+
+
+@settings(max_examples=60)
+@given(
+    name=st.sampled_from(READERS),
+    options=st.sampled_from(OPTIONS),
+    place=st.integers(0, 50),
+    length=st.integers(0, 20),
+    candidates=st.lists(st.integers(0, 26), min_size=0, max_size=12),
+)
+def test_what_variants_share_changes_no_influence(
+    rich_scorer: Scorer,
+    rich_requests: list[dict[str, Any]],
+    name: str,
+    options: dict[str, Any],
+    place: int,
+    length: int,
+    candidates: list[int],
+) -> None:
+    scorer = scorer_of(rich_scorer, name, **{"max_history": 15, **options})
+    one = {**request_of(rich_requests, place, length), "candidates": [f"i{k}" for k in candidates]}
+    request = Request(**one)
+    found, expected = influence(scorer, request), naive_influence(scorer, request)
+    assert found.shape == (len(candidates), len(scorer.check(request).history))
+    np.testing.assert_allclose(found, expected, **CLOSE)
+
+
+@pytest.mark.parametrize(("name", "softmax"), [("din", True), ("din", False), ("dien", True)])
+def test_attention_to_behaviours_is_computed_once_for_all_variants(
+    rich_scorer: Scorer,
+    rich_requests: list[dict[str, Any]],
+    name: str,
+    softmax: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = {"attention_softmax": softmax} if name == "din" else {}
+    scorer = scorer_of(rich_scorer, name, max_history=9, **options)
+    request = request_of(sorted(rich_requests, key=lambda one: len(one["history"])), -1, 9)
+    forward, pairs = MLPAttention.forward, []
+
+    def counted(self: MLPAttention, states: Any, targets: Any, of: Any) -> Any:
+        pairs.append(int(of.lengths.sum()))
+        return forward(self, states, targets, of)
+
+    monkeypatch.setattr(MLPAttention, "forward", counted)
+    found = influence(scorer, Request(**request))
+    assert pairs == [9 * len(request["candidates"])] * 2  # in the model, and for its logits
+    monkeypatch.undo()
+    np.testing.assert_allclose(found, by_hand(scorer, request), **CLOSE)
+    assert not any(layer._forward_pre_hooks for layer in scorer.model.modules())
 
 
 @pytest.mark.parametrize("name", ["sum-pooling", "din", "dien"])

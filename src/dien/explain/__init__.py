@@ -10,10 +10,9 @@ from dien.explain.explanation import (
     ShownBehaviour,
     ShownItem,
 )
-from dien.explain.influence import influence
+from dien.explain.influence import influence, logits_without
 from dien.explain.traces import Traces, item_logits, traces
 from dien.explain.user_request import best_items, expect_known, user_request
-from dien.explain.variants import logits_without
 from dien.explain.whole_run import WholeRun, whole_run
 
 __all__ = [

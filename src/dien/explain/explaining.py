@@ -21,12 +21,11 @@ from dien.explain.explanation import (
 )
 from dien.explain.flips import find_flip
 from dien.explain.guesses import guesses
-from dien.explain.influence import influence
+from dien.explain.influence import influence, logits_without
 from dien.explain.paths import in_two_dimensions
 from dien.explain.runs import runs_of
 from dien.explain.traces import traces
 from dien.explain.unknown_features import unknown_features
-from dien.explain.variants import logits_without
 from dien.serving import Request, Scorer
 from dien.serving.store.raw_values import decoder
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from dien.explain.explanation import Flip
-from dien.explain.variants import logits_without
+from dien.explain.influence import logits_without
 from dien.serving import CheckedRequest, Scorer
 
 MOST_PAIRS = 2000

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from dien.explain.variants import logits_without
+from dien.explain.shared import SharedScoring
+from dien.explain.variants import at_once, read
 from dien.serving import Scorer
 from dien.serving.request import CheckedRequest, Request
-
-
-def naive_influence(scorer: Scorer, request: Request | CheckedRequest) -> NDArray[np.float64]:
-    """Measure as :func:`influence`, by scoring the request once without each behaviour."""
-    if isinstance(request, Request):
-        request = scorer.check(request)
-    nothing: list[list[int]] = [[]]
-    each = [[t] for t in range(len(request.history))]
-    logits = logits_without(scorer, request, nothing + each)  # [1 + T, B]
-    return np.ascontiguousarray((logits[0] - logits[1:]).T)
 
 
 def influence(scorer: Scorer, request: Request | CheckedRequest) -> NDArray[np.float64]:
@@ -41,4 +35,88 @@ def influence(scorer: Scorer, request: Request | CheckedRequest) -> NDArray[np.f
     Raises:
         ValueError: as :meth:`dien.Scorer.score`.
     """
-    return naive_influence(scorer, request)
+    if isinstance(request, Request):
+        request = scorer.check(request)
+    return _influence(scorer, request, _each(len(request.history)), shared=True)
+
+
+def naive_influence(scorer: Scorer, request: Request | CheckedRequest) -> NDArray[np.float64]:
+    """Measure as :func:`influence`, with nothing shared by what is scored: the reference of its tests."""
+    if isinstance(request, Request):
+        request = scorer.check(request)
+    return _influence(scorer, request, _each(len(request.history)), shared=False)
+
+
+def logits_without(
+    scorer: Scorer, request: Request | CheckedRequest, removed: Iterable[Sequence[int]]
+) -> NDArray[np.float64]:
+    """Score a request without some of its behaviours.
+
+    Args:
+        scorer: of the run.
+        request: as for :meth:`dien.Scorer.score`.
+        removed: for each of ``V`` variants, the places of the behaviours that it is without, among the ``T``
+            newest that the model reads something of (``model.longest_history``), counted from the oldest.
+
+    Returns:
+        ``[V, B]`` logits of the model, before the calibration.
+
+    Raises:
+        ValueError: as :meth:`dien.Scorer.score`, or a place is out of range.
+    """
+    if isinstance(request, Request):
+        request = scorer.check(request)
+    marked = _marked(removed, len(request.history))
+    return _logits(scorer, request, marked, shared=True)[1]
+
+
+def _influence(
+    scorer: Scorer, request: CheckedRequest, removed: NDArray[np.bool_], *, shared: bool
+) -> NDArray[np.float64]:
+    """Take logits without behaviours ``[T, T]`` from those with all: ``[B, T]``."""
+    whole, without = _logits(scorer, request, removed, shared=shared)
+    return np.ascontiguousarray((whole - without).T)
+
+
+def _logits(
+    scorer: Scorer, request: CheckedRequest, removed: NDArray[np.bool_], *, shared: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Score a request with all behaviours, ``[B]``, and without those that each of ``V`` variants lacks.
+
+    Args:
+        scorer: of the run.
+        request: checked.
+        removed: ``[V, T]``.
+        shared: whether variants share anything.
+
+    Returns:
+        ``[B]`` and ``[V, B]`` logits.
+    """
+    whole = np.empty(len(request.candidates))
+    without = np.empty((len(removed), len(request.candidates)))
+    with torch.inference_mode():
+        for one in read(scorer, request):
+            scoring = SharedScoring(one, sharing=shared)
+            whole[one.candidates] = scoring.logits.cpu().double().numpy()
+            for some in at_once(removed, one):
+                without[some, one.candidates] = scoring.without(removed[some]).cpu().double().numpy()
+    return whole, without
+
+
+def _each(length: int) -> NDArray[np.bool_]:
+    return np.eye(length, dtype=np.bool_)
+
+
+def _marked(removed: Iterable[Sequence[int]], length: int) -> NDArray[np.bool_]:
+    """Mark the places of ``V`` variants: ``[V, T]``."""
+    places = [list(one) for one in removed]
+    marked = np.zeros((len(places), length), np.bool_)
+    for v, one in enumerate(places):
+        wrong = [place for place in one if not 0 <= place < length]
+        if wrong:
+            raise ValueError(
+                f"removed: place {wrong[0]} of variant {v}; expected places from 0, below {length}, the "
+                "number of behaviours that the model reads"
+            )
+        marked[v, one] = True
+    return marked

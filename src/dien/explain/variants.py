@@ -11,7 +11,7 @@ model reads of it, the logits are those of the request without these behaviours,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,6 @@ from dien.data.batch import (
 )
 from dien.data.matches import matches_of
 from dien.data.ragged import to_offsets
-from dien.models.model import Model
 from dien.packed import Packed, Pairs, lengths_to_offsets
 from dien.serving import Scorer
 from dien.serving.request import CheckedRequest, Request
@@ -51,11 +50,6 @@ class Read:
     rows: Rows
     candidates: slice
     reading: Reading
-
-    @property
-    def model(self) -> Model:
-        """What scores."""
-        return self.scorer.model
 
     def matches(self, removed: NDArray[np.bool_]) -> torch.Tensor | None:
         """Count the matches of every candidate without some behaviours.
@@ -139,51 +133,6 @@ def at_once(removed: NDArray[np.bool_], one: Read) -> Iterator[slice]:
     b, reads = len(one.reading.batch), one.scorer.run.config.model.max_history
     most = max(1, min(STEPS_AT_ONCE // (b * reads), ENTRIES_AT_ONCE // max(1, T)))
     yield from (slice(start, min(start + most, V)) for start in range(0, V, most))
-
-
-def logits_without(
-    scorer: Scorer, request: Request | CheckedRequest, removed: Iterable[Sequence[int]]
-) -> NDArray[np.float64]:
-    """Score a request without some of its behaviours.
-
-    Args:
-        scorer: of the run.
-        request: as for :meth:`dien.Scorer.score`.
-        removed: for each of ``V`` variants, the places of the behaviours that it is without, among the ``T``
-            newest that the model reads something of (``model.longest_history``), counted from the oldest.
-
-    Returns:
-        ``[V, B]`` logits of the model, before the calibration.
-
-    Raises:
-        ValueError: as :meth:`dien.Scorer.score`, or a place is out of range.
-    """
-    if isinstance(request, Request):
-        request = scorer.check(request)
-    marked = _marked(removed, len(request.history))
-    found = np.empty((len(marked), len(request.candidates)))
-    with torch.inference_mode():
-        for one in read(scorer, request):
-            for some in at_once(marked, one):
-                batch = one.without(marked[some])
-                logits = one.model(batch.to(scorer.device)).logits.cpu().double()
-                found[some, one.candidates] = logits.reshape(-1, len(one.reading.batch)).numpy()
-    return found
-
-
-def _marked(removed: Iterable[Sequence[int]], length: int) -> NDArray[np.bool_]:
-    """Mark the places of ``V`` variants: ``[V, T]``."""
-    places = [list(one) for one in removed]
-    marked = np.zeros((len(places), length), np.bool_)
-    for v, one in enumerate(places):
-        wrong = [place for place in one if not 0 <= place < length]
-        if wrong:
-            raise ValueError(
-                f"removed: place {wrong[0]} of variant {v}; expected places from 0, below {length}, the "
-                "number of behaviours that the model reads"
-            )
-        marked[v, one] = True
-    return marked
 
 
 def taken(columns: Columns, rows: torch.Tensor) -> Columns:

@@ -1,0 +1,123 @@
+"""Scoring variants of a request, with what they have in common computed once.
+
+A variant is a request without some of its behaviours. What attention to the behaviours themselves, as DIN's,
+thinks of a behaviour hangs on that behaviour and the candidate alone: its logit is that of the whole request,
+and only the softmax over what is left is another. That is most of what DIN computes, and much of what DIEN
+does beside its GRUs. It is shared without a word in the models: they are called, in a copy in which that one
+layer is replaced by one that knows its logits.
+
+The states of a GRU before a behaviour that is left out would be the same, too, but only in the extractor,
+where they cost next to nothing. In the evolving layer they are not: without the behaviour the softmax gives
+all others, the older ones as well, more attention, and by that another step.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dien.explain.attention import OF_BEHAVIOURS, attention_layers
+from dien.explain.variants import Read
+from dien.layers import MLPAttention
+from dien.ops import segment_softmax
+from dien.packed import Pairs
+
+
+class SharedScoring:
+    """Scores variants of some candidates of a request.
+
+    Args:
+        one: the candidates, as the model reads them.
+        sharing: whether anything is shared; without, each variant is scored as if it were the only one.
+
+    Attributes:
+        logits: ``[b]`` of the request with all of its behaviours.
+    """
+
+    def __init__(self, one: Read, *, sharing: bool = True) -> None:
+        model = one.scorer.model
+        layer = attention_layers(model).get(OF_BEHAVIOURS)
+        # The vector of a behaviour's place is another once a newer one is left out.
+        sharing = sharing and not one.scorer.run.config.model.position_embedding
+        self._one, self._layer = one, layer if sharing and isinstance(layer, MLPAttention) else None
+        batch = one.reading.batch.to(one.scorer.device)
+        given: list[tuple[Any, ...]] = []
+        handle, thread = None, threading.get_ident()
+
+        def keep(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+            if threading.get_ident() == thread:
+                given.append(arguments)
+
+        if self._layer is not None:
+            handle = self._layer.register_forward_pre_hook(keep)
+        try:
+            self.logits: Tensor = model(batch).logits
+        finally:
+            if handle is not None:
+                handle.remove()
+        self._known: Tensor | None = None
+        if self._layer is not None and len(given) == 1:
+            raw = copy.copy(self._layer)
+            raw.softmax = False
+            self._known = raw(*given[0])  # [P] logits of all pairs
+            pairs: Pairs = given[0][2]
+            self._step = pairs.step
+
+    def without(self, removed: NDArray[np.bool_]) -> Tensor:
+        """Score the candidates without some behaviours.
+
+        Args:
+            removed: ``[V, T]`` the behaviours that each of ``V`` variants is without.
+
+        Returns:
+            ``[V, b]`` logits.
+        """
+        one = self._one
+        batch = one.without(removed).to(one.scorer.device)
+        model = one.scorer.model
+        if self._known is not None:
+            assert self._layer is not None
+            model = _with(model, self._layer, _Known(self._left(removed), self._layer.softmax))
+        found: Tensor = model(batch).logits.reshape(len(removed), len(one.reading.batch))
+        return found
+
+    def _left(self, removed: NDArray[np.bool_]) -> Tensor:
+        """Take the logits of what is left in each variant, one variant after the other."""
+        known, b = self._known, len(self._one.reading.batch)
+        assert known is not None
+        kept = torch.from_numpy(~removed[:, self._one.reading.read]).to(known.device)  # [V, N]
+        if len(self._one.reading.batch.offsets) == 2:  # one history: every candidate lacks the same
+            of_candidates = known.reshape(b, -1)
+            rows = [of_candidates.index_select(1, one.nonzero().squeeze(1)).flatten() for one in kept]
+            return torch.cat([known[:0], *rows])
+        return known.expand(len(removed), -1)[kept[:, self._step]]
+
+
+class _Known(nn.Module):
+    """Attention whose logits ``[P]`` are known."""
+
+    def __init__(self, logits: Tensor, softmax: bool) -> None:
+        super().__init__()
+        self.logits, self.softmax = logits, softmax
+
+    def forward(self, states: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
+        """Score every pair, as the layer in whose place it stands."""
+        return segment_softmax(self.logits, pairs.lengths) if self.softmax else self.logits
+
+
+def _with(module: Any, old: nn.Module, new: nn.Module) -> Any:
+    """Copy a module, with another in place of one of its parts; all else is shared."""
+    if module is old:
+        return new
+    if all(part is not old for part in module.modules()):
+        return module
+    copied = copy.copy(module)
+    parts = cast("dict[str, nn.Module | None]", module._modules)
+    copied._modules = {name: None if part is None else _with(part, old, new) for name, part in parts.items()}
+    return copied
