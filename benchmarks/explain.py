@@ -69,9 +69,7 @@ def measure(scorer: Scorer, candidates: int, history: int, rounds: int) -> str:
         of_round.append((one, fast, naive))
     one_, fast_, naive_ = np.array(of_round[1:]).T
     ratios = spread(fast_ / one_, 1), spread(naive_ / one_, 1)
-    return f"| {scorer.run.config.model.name} | {spread(one_, 2)} | {spread(fast_, 0)} | " + " | ".join(
-        ratios
-    )
+    return f"| {scorer.run.path.name} | {spread(one_, 2)} | {spread(fast_, 0)} | " + " | ".join(ratios)
 
 
 def main() -> None:

@@ -2,13 +2,11 @@
 
 A variant is a request without some of its behaviours. What attention to the behaviours themselves, as DIN's,
 thinks of a behaviour hangs on that behaviour and the candidate alone: its logit is that of the whole request,
-and only the softmax over what is left is another. That is most of what DIN computes, and much of what DIEN
-does beside its GRUs. It is shared without a word in the models: they are called, in a copy in which that one
-layer is replaced by one that knows its logits.
+and only the softmax over what is left is another. That is most of what DIN computes. Of DIEN, the states
+before the first behaviour that is left out are taken from a few runs (:mod:`dien.explain.prefixes`).
 
-The states of a GRU before a behaviour that is left out would be the same, too, but only in the extractor,
-where they cost next to nothing. In the evolving layer they are not: without the behaviour the softmax gives
-all others, the older ones as well, more attention, and by that another step.
+It is shared without a word in the models: they are called, in a copy in which such a layer is replaced by one
+that knows.
 """
 
 from __future__ import annotations
@@ -22,9 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dien.explain.attention import OF_BEHAVIOURS, attention_layers
+from dien.explain.attention import OF_BEHAVIOURS, OF_STATES, attention_layers
+from dien.explain.prefixes import LEAST, MOST, NODES, AfterPrefixes, Prefixes
+from dien.explain.traces import Kept, layers_kept
 from dien.explain.variants import Read
-from dien.layers import MLPAttention
+from dien.layers import AttentionGRU, MLPAttention
 from dien.ops import segment_softmax
 from dien.packed import Pairs
 
@@ -57,7 +57,8 @@ class SharedScoring:
         if self._layer is not None:
             handle = self._layer.register_forward_pre_hook(keep)
         try:
-            self.logits: Tensor = model(batch).logits
+            with layers_kept(model) as kept:
+                self.logits: Tensor = model(batch).logits
         finally:
             if handle is not None:
                 handle.remove()
@@ -68,6 +69,7 @@ class SharedScoring:
             self._known = raw(*given[0])  # [P] logits of all pairs
             pairs: Pairs = given[0][2]
             self._step = pairs.step
+        self._prefixes = _prefixes(kept, len(batch), len(batch.offsets) - 1) if sharing else None
 
     def without(self, removed: NDArray[np.bool_]) -> Tensor:
         """Score the candidates without some behaviours.
@@ -84,6 +86,9 @@ class SharedScoring:
         if self._known is not None:
             assert self._layer is not None
             model = _with(model, self._layer, _Known(self._left(removed), self._layer.softmax))
+        if self._prefixes is not None:
+            after = AfterPrefixes(self._prefixes, removed[:, one.reading.read])
+            model = _with(model, self._prefixes.rnn, after)
         found: Tensor = model(batch).logits.reshape(len(removed), len(one.reading.batch))
         return found
 
@@ -97,6 +102,16 @@ class SharedScoring:
             rows = [of_candidates.index_select(1, one.nonzero().squeeze(1)).flatten() for one in kept]
             return torch.cat([known[:0], *rows])
         return known.expand(len(removed), -1)[kept[:, self._step]]
+
+
+def _prefixes(kept: Kept, b: int, histories: int) -> Prefixes | None:
+    """Run what variants of ``b`` candidates share of an evolving layer; None where that is no use."""
+    if kept.evolution is None or kept.interests is None or histories != 1:
+        return None
+    rnn, T = getattr(kept.evolution.dynamic_rnn, "rnn", None), len(kept.interests)
+    if not isinstance(rnn, AttentionGRU) or T < LEAST or T * b * NODES > MOST:
+        return None
+    return Prefixes(rnn, kept.interests, kept.attention[OF_STATES].reshape(b, T))
 
 
 class _Known(nn.Module):

@@ -122,7 +122,7 @@ def packed_traces(model: nn.Module, batch: Batch) -> PackedTraces:
         model: any; called once, with this batch.
         batch: of candidates.
     """
-    with _kept(model) as kept:
+    with layers_kept(model) as kept:
         model(batch)
     pairs = Pairs.of_histories(batch.offsets, batch.history_of)
     if kept.evolution is None:
@@ -173,7 +173,7 @@ def _on(device: torch.device, column: Values) -> Values:
 
 
 @dataclass
-class _Kept:
+class Kept:
     """What the layers of a model were given and gave in one call.
 
     Attributes:
@@ -194,9 +194,9 @@ class _Kept:
 
 
 @contextmanager
-def _kept(model: nn.Module) -> Iterator[_Kept]:
+def layers_kept(model: nn.Module) -> Iterator[Kept]:
     """Keep what the layers of a model are given and give in this thread; others may call it meanwhile."""
-    kept, thread, handles = _Kept(extractor=_one(model, InterestExtractor)), threading.get_ident(), []
+    kept, thread, handles = Kept(extractor=_one(model, InterestExtractor)), threading.get_ident(), []
 
     def keep_scores(name: str) -> Any:
         def hook(_: nn.Module, arguments: tuple[Any, ...], scores: Tensor) -> None:
@@ -273,7 +273,7 @@ def _evolved(
     return states, attentional_update(kind, u, attention).mean(1)
 
 
-def _next_logits(kept: _Kept, interests: Tensor, offsets: Tensor) -> Tensor | None:
+def _next_logits(kept: Kept, interests: Tensor, offsets: Tensor) -> Tensor | None:
     """Ask the auxiliary network of each behaviour that came next, ``[N]``; NaN for the last of a history."""
     extractor, items = kept.extractor, kept.items
     if extractor is None or extractor.auxiliary_net is None or items is None:
