@@ -145,6 +145,10 @@ def test_a_refusal_is_said_in_words(browser: Any, address: str) -> None:
         page.goto(f"{address}#user=nobody")
         page.get_by_role("alert").wait_for()
         assert "no user 'nobody'; search for another" in page.get_by_role("alert").inner_text()
+        page = context.new_page()
+        page.goto(f"{address}#user={USER}&runs=other")
+        page.get_by_role("alert").wait_for()
+        assert "This link was made of other" in page.get_by_role("alert").inner_text()
 
 
 def test_a_thousand_behaviours_and_fifty_candidates_keep_the_page_at_hand(browser: Any, one_run: str) -> None:

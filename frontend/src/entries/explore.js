@@ -6,11 +6,18 @@ import { mountWholeRun } from '../whole-run/mount.js'
 const place = document.querySelector('#explore')
 const problem = document.querySelector('#problem')
 
-/** Say what went wrong, until something goes well. */
-function onError(error) {
-  problem.textContent = error ? error.message : ''
-  problem.hidden = !error
+const said = new Map()
+
+/** Say what went wrong with something, until that goes well. */
+function onError(error, what = '') {
+  if (error) said.set(what, error.message)
+  else said.delete(what)
+  problem.textContent = [...new Set(said.values())].join(' ')
+  problem.hidden = said.size === 0
 }
+
+// Another link in the same tab changes what stands after # alone; what the page itself writes there is not told.
+addEventListener('hashchange', () => location.reload())
 
 /** Show what the log says beside what the runs have learned. */
 async function wholeRuns(runs) {

@@ -49,7 +49,7 @@ export function candidateTable(edited, runs, { onChange, onPick }) {
       h('th', { scope: 'row', class: 'left' },
         h('button', { class: 'pick', type: 'button', tabindex: -1, 'aria-pressed': 'false', onclick: () => choose(id) },
           h('span', { class: 'name' }, nameOf(item)),
-          h('span', { class: 'features' }, [featuresOf(item), clicked.has(id) && 'clicked'].filter(Boolean).join(' · ')))),
+          h('span', { class: 'features' }, [clicked.has(id) && 'clicked', featuresOf(item)].filter(Boolean).join(' · ')))),
       ...cells.flat(),
       h('td', {}, h('button', {
         class: 'out', type: 'button', tabindex: -1, 'aria-label': `Remove candidate ${nameOf(item)}`, onclick: () => remove(id),
@@ -76,8 +76,10 @@ export function candidateTable(edited, runs, { onChange, onPick }) {
     h('th', { scope: 'col', class: 'left' }, 'Candidate'),
     ...runs.flatMap(() => [h('th', { scope: 'col', class: 'score' }, 'Score'), h('th', { scope: 'col', class: 'change' }, 'Change')]),
     h('th', { scope: 'col', class: 'last' }, h('span', { class: 'unseen' }, 'Remove')))
+  // Two models are told apart by what they are, two runs of one model by their names.
+  const told = ({ name, model }) => (new Set(runs.map((run) => run.model)).size > 1 ? model : name)
   const groups = h('tr', {},
-    h('td', {}), ...runs.map(({ name }) => h('th', { scope: 'colgroup', colspan: 2, class: 'of', title: name }, name)), h('td', {}))
+    h('td', {}), ...runs.map(({ name, model }) => h('th', { scope: 'colgroup', colspan: 2, class: 'of', title: name }, told({ name, model }))), h('td', {}))
   const table = h(
     'table',
     { class: runs.length > 1 ? 'scores several' : 'scores' },

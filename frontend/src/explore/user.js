@@ -13,12 +13,12 @@ import { Edited } from './state.js'
  *
  * @param {HTMLElement} element what it fills
  * @param {{name: string, model: string, reads: number}[]} runs
- * @param {(error: Error|null) => void} onError told of what went wrong
+ * @param {(error: Error|null, what?: string) => void} onError told of what went wrong, and of what goes well again
  */
 export function oneUser(element, runs, onError) {
   const place = h('div', {})
   const search = combobox({
-    label: 'User', hint: 'Begin to type an id', onError,
+    label: 'User', hint: 'Begin to type an id', onError: (error) => onError(error, 'search'),
     search: (text) => get('/api/users', { q: text }),
     shown: (user) => [user.id, count(user.behaviours, 'behaviour')],
     onChoose: (user) => open(user.id).catch(onError),
@@ -35,7 +35,7 @@ export function oneUser(element, runs, onError) {
         for (const [id, item] of Object.entries(await post('/api/shown', unknown))) edited.items.set(id, item)
       }
     }
-    onError(null)
+    for (const what of ['', 'score', 'save', ...runs.map((_, run) => `explain ${run}`)]) onError(null, what)
     search.input.value = user
     show(edited)
   }
@@ -82,7 +82,7 @@ function editor(edited, runs, onError, onReset) {
     if (candidates === edited.candidates) {
       table.scored(runs.map((_, k) => answers[2 * k]), runs.map((_, k) => answers[2 * k + 1]))
     }
-  }, onError)
+  }, (error) => onError(error, 'score'))
   const explains = runs.map((_, run) => newest(async () => {
     const request = edited.request(run)
     if (!request.candidates.length) return
@@ -109,7 +109,10 @@ function editor(edited, runs, onError, onReset) {
         onRemove: (at) => list.toggle(views[run].of.active[views[run].of.older + at]),
       })
     }
-  }, onError, 120))
+  }, (error) => {
+    onError(error, `explain ${run}`)
+    if (error && !views[run]) places[run].replaceChildren(h('p', {}, 'There is no explanation.'))
+  }, 120))
 
   const list = historyList(edited, {
     timed: logged.times !== null,
@@ -132,7 +135,7 @@ function editor(edited, runs, onError, onReset) {
     },
   })
   const items = (label, onChoose) => combobox({
-    label, hint: 'Id or name', onError,
+    label, hint: 'Id or name', onError: (error) => onError(error, 'search'),
     search: (text) => get('/api/items', { q: text }),
     shown: (item) => [nameOf(item), featuresOf(item)],
     onChoose: (item) => {
@@ -162,7 +165,7 @@ function editor(edited, runs, onError, onReset) {
     h('div', { class: 'views' }, ...runs.map((run, k) => h('section', { 'aria-label': `Run ${run.name}` },
       h('div', { class: 'of-run' },
         h('h2', {}, `${run.name} `, h('span', { class: 'model' }, run.model)),
-        h('button', { type: 'button', onclick: () => save(edited.request(k), onError) }, 'Save as a page')),
+        h('button', { type: 'button', onclick: () => save(edited.request(k), (error) => onError(error, 'save')) }, 'Save as a page')),
       places[k]))),
   ]
 }

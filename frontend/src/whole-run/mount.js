@@ -1,7 +1,7 @@
 import { wholeRun } from '../charts/wholeRun.js'
 import { h } from '../dom.js'
 import { fixed, percent, signed } from '../numbers.js'
-import { rates } from './rates.js'
+import { enough, FEWEST, rates } from './rates.js'
 
 const EACH = { 'same item': 'the same item', 'same category': 'the same category', other: 'another category' }
 
@@ -25,10 +25,10 @@ export function mountWholeRun(element, runs) {
   ]) {
     if (!first[name].length) continue
     parts.push(h('h2', {}, title), h('p', {}, 'The line is the click rate in the log; dashes are mean scores. Whiskers '
-      + 'are two standard errors of the click rate.'))
+      + `are two standard errors of the click rate. Means of fewer than ${FEWEST} are left out; the numbers below have them.`))
     const row = h('div', { class: 'row rates' })
     for (const kind of first.kinds) {
-      if (!first[name].some(({ cells }) => cells[kind])) continue
+      if (!first[name].some(({ cells }) => enough(cells[kind]))) continue
       const place = h('div', { class: 'place' })
       row.append(h('figure', {}, h('figcaption', {}, `A behaviour of ${EACH[kind]}`), place))
       waiting.push(() => rates(place, { kind, across, runs, bands: name }))
@@ -58,7 +58,7 @@ function about({ split, impressions, of_impressions: all, rows, clicked, categor
 function glance(runs) {
   const [first] = runs
   const cells = (name) => first.positions.flatMap((band, k) =>
-    band.cells[name] ? [{ ...band.cells[name], name: band.name, scores: runs.map((run) => run.positions[k]?.cells[name]?.score) }] : [])
+    enough(band.cells[name]) ? [{ ...band.cells[name], name: band.name, scores: runs.map((run) => run.positions[k]?.cells[name]?.score) }] : [])
   return first.kinds.filter((kind) => kind !== 'other').flatMap((kind) => {
     const found = cells(kind)
     if (!found.length) return []
@@ -97,7 +97,7 @@ function attention(runs, name, across) {
   const columns = first[name].map((band) => band.name)
   const panels = runs.flatMap((run) => run.layers.map((layer) => ({
     name: `${run.run}: attention to ${layer}`,
-    values: run.kinds.map((kind) => run[name].map(({ cells }) => cells[kind]?.attention[layer] ?? null)),
+    values: run.kinds.map((kind) => run[name].map(({ cells }) => enough(cells[kind])?.attention[layer] ?? null)),
     counts: run.kinds.map((kind) => run[name].map(({ cells }) => cells[kind]?.number ?? 0)),
   })))
   return { title: `Mean attention by ${across}; the numbers are in the table below`, across, columns, rows: first.kinds, panels }

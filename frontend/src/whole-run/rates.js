@@ -3,6 +3,12 @@ import { percent } from '../numbers.js'
 
 const DASHES = [[6, 4], [2, 3]]
 
+/** A mean of fewer says nothing: charts leave it out, and the table has it. */
+export const FEWEST = 30
+
+/** Leave out what too few rows stand behind. */
+export const enough = (cell) => (cell && cell.number >= FEWEST ? cell : undefined)
+
 /** The name of a band of ages as an axis has room for. */
 const short = (name) => name.replace('under ', '< ').replace(' and more', '+').replace(/ (h|d|w|y)\w+/, ' $1')
 
@@ -15,11 +21,12 @@ const short = (name) => name.replace('under ', '< ').replace(' and more', '+').r
 export function rates(place, { kind, across, runs, bands }) {
   const [first] = runs
   const names = first[bands].map(({ name }) => name)
-  const cellsOf = (run) => run[bands].map(({ cells }) => cells[kind])
+  const cellsOf = (run) => run[bands].map(({ cells }) => enough(cells[kind]))
   const clicked = cellsOf(first).map((cell) => cell?.clicked ?? null)
-  const all = runs.flatMap((run) => run.kinds.flatMap((one) => run[bands].flatMap(({ cells }) => (cells[one] ? [cells[one].clicked, cells[one].score] : []))))
-  const down = Math.floor(Math.min(...all) * 10) / 10
-  const up = Math.min(1, Math.ceil(Math.max(...all) * 10) / 10)
+  const all = runs.flatMap((run) => run.kinds.flatMap((one) => run[bands].flatMap(({ cells }) => (enough(cells[one]) ? [cells[one].clicked, cells[one].score] : []))))
+  const step = Math.max(...all) - Math.min(...all) > 0.4 ? 0.2 : 0.1
+  const down = Math.floor(Math.min(...all) / step) * step
+  const up = Math.min(1, Math.ceil(Math.max(...all) / step) * step)
   const said = cellsOf(first)
     .flatMap((cell, k) => (cell ? [`${names[k]}: ${percent(cell.clicked)} clicked, ${runs.map((run) => `${run.run} ${percent(cellsOf(run)[k]?.score)}`).join(', ')}`] : []))
     .join('. ')
@@ -32,7 +39,7 @@ export function rates(place, { kind, across, runs, bands }) {
         axisLabel: { ...axisStyle(colours).axisLabel, formatter: short },
       },
       yAxis: {
-        type: 'value', min: down, max: up, splitNumber: 4, ...axisStyle(colours), axisLine: { show: false },
+        type: 'value', min: down, max: up, interval: step, ...axisStyle(colours), axisLine: { show: false },
         axisLabel: { ...axisStyle(colours).axisLabel, formatter: (share) => `${Math.round(100 * share)} %` },
       },
       tooltip: {
