@@ -46,6 +46,15 @@ def test_a_state_is_that_of_attention_multiplied_by_the_factor(
         torch.testing.assert_close(found[t][prefixes.good], expected[prefixes.good], rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_attention_that_is_not_all_on_one_behaviour_is_interpolated_for_every_candidate(kind: Any) -> None:
+    torch.manual_seed(0)
+    rnn = AttentionGRU(5, 7, kind).requires_grad_(False)
+    for peak in (0.0, 1.0, 2.0):
+        scores = (peak * torch.randn(20, 100)).softmax(1)
+        assert Prefixes(rnn, torch.randn(100, 5), scores).good.all()
+
+
 @settings(max_examples=20)
 @given(
     gru=st.sampled_from(KINDS),
