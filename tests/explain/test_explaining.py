@@ -8,7 +8,7 @@ import torch
 
 from dien import Prediction, Request, RunError, Scorer
 from dien.data.item_names import ItemNames
-from dien.explain import Explanation, explain
+from dien.explain import Explanation, explain, flips
 from tests.explain.scorers import READERS, reading, scorer_of
 
 
@@ -116,3 +116,31 @@ def test_an_empty_history_is_explained_by_nothing(rich_scorer: Scorer) -> None:
     assert found.flip is None
     assert found.guess == []
     assert all(one.influence == [] for one in found.candidates)
+
+
+@pytest.mark.parametrize("name", ["dien", "din", "sum-pooling"])
+def test_candidates_that_read_histories_of_their_own_are_explained(
+    name: str, rich_scorer: Scorer, request_of_one: Request
+) -> None:
+    scorer = scorer_of(rich_scorer, name, filter_by="category")
+    scorer.calibration = None
+    found = explain(scorer, request_of_one)
+    categories = [one.item.features.get("category") for one in found.history]
+    scores = scorer.score_many([request_of_one])[0]
+    for b, one in enumerate(found.candidates):
+        own = one.item.features.get("category")
+        for place, influences in enumerate(zip(*one.features.values(), strict=True)):
+            assert categories[place] == own or not any(influences)
+        last = scorer.score_many([without(request_of_one, [len(categories) - 1])])[0][b]
+        assert one.influence[-1] == pytest.approx(logits(scores[b]) - logits(last), abs=1e-3)
+    assert found.guess == []
+
+
+def test_a_flip_of_a_long_history_is_found_without_trying_every_pair(
+    rich_scorer: Scorer, request_of_one: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flips, "MOST_PAIRS", 0)
+    found = explain(scorer_of(rich_scorer, "dien"), request_of_one).flip
+    T = len(request_of_one.history)
+    assert found is None or found.scored <= 3 * T
+    assert found is None or found.exact == (len(found.removed) <= 2)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dien.data.batch import STEPS_AT_ONCE, Batch, Values
+from dien.data.ragged import row_of
 from dien.explain.variants import read, taken
 from dien.packed import Packed, lengths_to_offsets
 from dien.serving import CheckedRequest, Scorer
@@ -26,20 +27,24 @@ def unknown_features(scorer: Scorer, request: CheckedRequest) -> dict[str, NDArr
         request: as it was checked, of ``T`` behaviours and ``B`` candidates.
 
     Returns:
-        By feature of an item or a behaviour ``[B, T]``; 0 for behaviours of which no step is made.
+        By feature of an item or a behaviour ``[B, T]``; 0 for behaviours that are no step of the candidate.
     """
     T, B = len(request.history), len(request.candidates)
     found: dict[str, NDArray[np.float64]] = {}
     for one in read(scorer, request):
         batch, read_places = one.reading.batch, one.reading.read  # [N] place of each step
         places = np.unique(read_places)
+        reads = np.zeros((len(batch.offsets) - 1, T), np.bool_)
+        reads[row_of(batch.offsets.diff().numpy()), read_places] = True
+        reads = reads[batch.history_of.numpy()]  # [b, T] whether the candidate reads the behaviour
         before = _logits(scorer, batch)  # [b]
         for name in batch.history:
             influence = found.setdefault(name, np.zeros((B, T)))
             for some in _parts(places, len(before), scorer.run.config.model.max_history):
                 unknown = read_places == some[:, None]  # [V, N]
                 after = _logits(scorer, _variants(batch, name, unknown)).reshape(len(some), -1)  # [V, b]
-                influence[one.candidates, some] = before[:, None] - after.T
+                changed = before[:, None] - after.T  # [b, V]
+                influence[one.candidates, some] = np.where(reads[:, some], changed, 0)
     return found
 
 
