@@ -17,6 +17,8 @@ from dien.serving import CheckedRequest, Scorer
 
 MOST_PAIRS = 2000
 """So many pairs of behaviours are tried at most: those of a history of 63."""
+TIED = 1e-5
+"""Logits that are no further apart, in whole or as a share of their size, are the same but for rounding."""
 
 
 def find_flip(scorer: Scorer, request: CheckedRequest, first: int = 0, second: int = 1) -> Flip | None:
@@ -26,7 +28,8 @@ def find_flip(scorer: Scorer, request: CheckedRequest, first: int = 0, second: i
     several that change the order, the one that changes it most is given. Where none does, behaviours are
     left out one more at a time, those first that speak most for the candidate that is ahead, each by itself;
     from the first such set that changes the order, each is put back that is not needed. Whatever is found
-    was scored: ``after`` are its scores.
+    was scored: ``after`` are its scores. The order has changed where the other one is ahead by more than
+    rounding (:data:`TIED`).
 
     Args:
         scorer: of the run.
@@ -35,24 +38,26 @@ def find_flip(scorer: Scorer, request: CheckedRequest, first: int = 0, second: i
         second: place of the other.
 
     Returns:
-        The set; None where none was found. That there is none is then not certain, unless the history has one
-        or two behaviours.
+        The set; None where none was found, or the two are tied from the start. That there is none is then not
+        certain, unless the history has one or two behaviours.
     """
-    search = _Search(scorer, request, first, second)
     T = len(request.history)
     if not T:
         return None
+    search = _Search(scorer, request, first, second)
+    if search.tied:
+        return None
     singles = search.leads([(k,) for k in range(T)])
-    if (singles < 0).any():
+    if search.turns(singles).any():
         return search.flip([int(singles.argmin())], exact=True)
     pairs = list(combinations(range(T), 2)) if T * (T - 1) // 2 <= MOST_PAIRS else []
     if pairs:
         of_pairs = search.leads(pairs)
-        if (of_pairs < 0).any():
+        if search.turns(of_pairs).any():
             return search.flip(list(pairs[int(of_pairs.argmin())]), exact=True)
     order = np.argsort(singles, kind="stable").tolist()  # first what speaks most for the one that is ahead
     growing = [tuple(order[:n]) for n in range(2, T + 1)]
-    turned = np.flatnonzero(search.leads(growing) < 0)
+    turned = np.flatnonzero(search.turns(search.leads(growing)))
     if not len(turned):
         return None
     removed = search.pruned(list(growing[int(turned[0])]))
@@ -69,19 +74,25 @@ class _Search:
         self.request = replace(request, candidates=two, candidate_features=told)
         before = logits_without(scorer, self.request, [()])[0]  # [2]
         self.ahead = 1.0 if before[0] >= before[1] else -1.0
+        self._rounding = TIED * max(1.0, float(np.abs(before).max()))
+        self.tied = bool(abs(before[0] - before[1]) <= self._rounding)
 
     def leads(self, sets: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
-        """Say by how much the candidate that is ahead is so without each set; below 0 it is no more."""
+        """Say by how much the candidate that is ahead is so without each set: ``[V]``."""
         self.scored += len(sets)
         logits = logits_without(self.scorer, self.request, sets)  # [V, 2]
         lead: NDArray[np.float64] = self.ahead * (logits[:, 0] - logits[:, 1])
         return lead
 
+    def turns(self, leads: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say where the other candidate is ahead, by more than rounding."""
+        return leads < -self._rounding
+
     def pruned(self, removed: list[int]) -> list[int]:
         """Put back what need not be left out, those first that were taken last."""
         for place in removed[::-1]:
             fewer = [k for k in removed if k != place]
-            if fewer and self.leads([tuple(fewer)])[0] < 0:
+            if fewer and self.turns(self.leads([tuple(fewer)]))[0]:
                 removed = fewer
         return removed
 
