@@ -15,8 +15,15 @@ def test_with_times_they_are_spans_before_the_request_and_sessions() -> None:
         Run("last hour", 4, 5),
         Run("last week", 3, 5),
         Run("last month", 2, 5),
-        Run("session 4 from the end", 0, 1),
+        Run("session of 5 to 6 from the end", 0, 1),
     ]
+
+
+def test_the_newest_session_is_the_last_and_the_one_before_is_named_by_its_places() -> None:
+    now = 100 * DAY
+    two_apart = [now - 7 * 3600, now - 7 * 3600 + 60, now - 6 * 3600, now - 5 * 3600, now - 5 * 3600 + 60]
+    runs = runs_of(two_apart, now, 5)
+    assert runs[1:] == [Run("last session", 3, 4), Run("session of 4 to 5 from the end", 0, 1)]
 
 
 def test_without_times_they_are_counts() -> None:

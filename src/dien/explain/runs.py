@@ -33,9 +33,9 @@ def runs_of(times: Sequence[int | None] | None, now: int | None, length: int) ->
     """List the runs of a history.
 
     Where every time is known: what was done in the last hour, day, week and month (30 days) before the
-    request, and the newest sessions of several behaviours, which a pause of half an hour ends. Else the last
-    behaviour, the last 5 and the last 10. Runs that are the same behaviours as one before, and those that
-    hold none, are left out.
+    request, and the newest sessions of several behaviours, which a pause of half an hour ends: "last session"
+    if it is the newest, else by its places from the end. Else the last behaviour, the last 5 and the last 10.
+    Runs that are the same behaviours as one before, and those that hold none, are left out.
 
     Args:
         times: ``T`` seconds since 1970, oldest first.
@@ -70,9 +70,14 @@ def _first_since(times: list[int], since: int) -> int:
 
 
 def _sessions(times: list[int]) -> list[Run]:
-    """List the newest sessions of several behaviours, counted back from the request."""
+    """List the newest sessions of several behaviours, the newest first.
+
+    One is named by its places from the end, of which the newest behaviour is 1, as wherever people count.
+    """
     starts = [0, *(k for k in range(1, len(times)) if times[k] - times[k - 1] > PAUSE)]
     ends = [*(start - 1 for start in starts[1:]), len(times) - 1]
-    newest = enumerate(zip(starts[::-1], ends[::-1], strict=True))
-    found = [Run(f"session {k} from the end" if k else "last session", *of_one) for k, of_one in newest]
+    T, found = len(times), []
+    for first, last in zip(starts[::-1], ends[::-1], strict=True):
+        places = f"session of {T - last} to {T - first} from the end"
+        found.append(Run("last session" if last == T - 1 else places, first, last))
     return [run for run in found if run.first < run.last][:SESSIONS]
