@@ -184,6 +184,11 @@ def test_fields_of_a_later_version_make_no_other_dataset(
     Run.open(run).expect_data(Dataset.open(data))
 
 
+def test_a_dataset_whose_items_have_names_since_is_no_other(run: Path, small_data: Dataset) -> None:
+    named = msgspec.structs.replace(small_data.info, item_names=not small_data.info.item_names)
+    Run.open(run).expect_data(replace(small_data, info=named))
+
+
 def test_the_feature_in_which_another_dataset_differs_is_named(run: Path, small_data: Dataset) -> None:
     def message(change: Callable[[list[Any]], Any]) -> str:
         features = small_data.info.to_json()["schema"]["features"]

@@ -199,10 +199,13 @@ class Run:
     def expect_data(self, data: Dataset) -> None:
         """Refuse a dataset that is not what this run was started on, wherever it lies.
 
+        That its items have names, and the run's had none, makes it no other: no model reads them.
+
         Raises:
             RunError: naming what of its ``dataset.json`` differs.
         """
-        for key, was, now in differences(self.info.dataset, data.info.to_json()):
+        names = {"item_names": None}
+        for key, was, now in differences(self.info.dataset | names, data.info.to_json() | names):
             raise RunError(
                 f"{data.path}: not the dataset that {self.path} was started on: {key} of its dataset.json "
                 f"was {was!r}, is {now!r}; the same index would mean another item"

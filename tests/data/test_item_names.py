@@ -111,3 +111,9 @@ def test_a_day_that_is_appended_brings_the_names_of_its_new_items(data: Dataset)
     assert names is not None
     assert names.name("new") == "New"
     assert names.name("i4") == "<b>Thing</b> 4"
+
+
+def test_an_item_that_is_named_twice_is_refused() -> None:
+    table = pl.DataFrame({"item": ["i1", "i2", "i1"], "name": ["One", "Two", "Uno"]})
+    with pytest.raises(ValueError, match="names: item 'i1' is there twice"):
+        ItemNames.of(Ids(pl.Series([None, "i1", "i2"], dtype=pl.String)), table)

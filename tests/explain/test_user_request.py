@@ -1,8 +1,12 @@
 """Requests of users whose history is looked up."""
 
+from dataclasses import replace
+
 import pytest
+from msgspec import structs
 
 from dien import DataError, Dataset, Scorer
+from dien.data.times import ORDER, Times
 from dien.explain import best_items, expect_known, user_request
 
 
@@ -39,3 +43,11 @@ def test_who_and_what_is_not_known_is_named(rich_scorer: Scorer, rich_data: Data
         user_request(rich_scorer, rich_data, "u1", time=0)
     with pytest.raises(DataError, match=r"no item 'nothing' \(items/ids\.parquet\)"):
         expect_known(rich_scorer, ["i1", "nothing"])
+
+
+def test_a_time_is_refused_where_the_log_has_an_order_alone(rich_scorer: Scorer, rich_data: Dataset) -> None:
+    info = structs.replace(rich_data.info, times=Times(form=ORDER))
+    ordered = replace(rich_data, info=info)
+    assert user_request(rich_scorer, ordered, "u1").time is None
+    with pytest.raises(DataError, match=rf"{rich_data.path}: its log has an order and no times.*\(--time\)"):
+        user_request(rich_scorer, ordered, "u1", time=5)

@@ -36,7 +36,13 @@ class ItemNames:
             ids: of the items, in their order.
             table: columns ``item`` and ``name`` (String), an item at most once.
             known: names of the first of the items, which stay as they are.
+
+        Raises:
+            ValueError: an item is there twice; the message names the first.
         """
+        twice = table["item"].filter(table["item"].is_duplicated())
+        if len(twice):
+            raise ValueError(f"names: item {twice[0]!r} is there twice, expected each at most once")
         asked = pl.DataFrame({"item": ids.values})
         found = asked.join(table, on="item", how="left", maintain_order="left")["name"]
         if known is not None:

@@ -71,14 +71,19 @@ def user_request(
         The request; its time is none where the dataset has an order and no times.
 
     Raises:
-        DataError: the dataset does not have the user, or no behaviour of theirs before the time, or each of
-            its rows has a history of its own.
+        DataError: the dataset does not have the user, or no behaviour of theirs before the time, or has an
+            order and no times where one is given, or each of its rows has a history of its own.
         ValueError: the time is none.
     """
     if dataset.info.own_histories:
         raise DataError(
             f"{dataset.path}: each of its rows has a history of its own, so that none can be looked up for a "
             "user; give the history in a request (dien.explain.explain)"
+        )
+    if time is not None and not dataset.info.timed:
+        raise DataError(
+            f"{dataset.path}: its log has an order and no times, so that none is before {time}; "
+            "leave the time out (--time)"
         )
     row = dataset.user_ids.index(user)
     if not row:
