@@ -1,6 +1,7 @@
 """Explanations made up for tests of what shows them: of any size, with hostile names."""
 
 import math
+from typing import TypeVar
 
 from dien.explain import (
     ExplainedCandidate,
@@ -21,6 +22,7 @@ HOSTILE = (
     "😀 " + "a very long name " * 12,
 )
 """Names that must be shown as the text they are."""
+T = TypeVar("T")
 CATEGORIES = ("Lips", "Eyes", "Hair & Nails", "<i>Skin</i>")
 
 
@@ -33,6 +35,7 @@ def explanation(
     timed: bool = True,
     named: bool = True,
     user: str | None = "U-1",
+    reads: int | None = None,
 ) -> Explanation:
     """Make an explanation of so many behaviours ``T`` and candidates ``B``.
 
@@ -44,6 +47,7 @@ def explanation(
         timed: whether times are known.
         named: whether items have names; every other one has a hostile one.
         user: raw id.
+        reads: how many of the newest behaviours are read as a sequence; None for all.
     """
     return Explanation(
         run="quickstart",
@@ -53,10 +57,14 @@ def explanation(
         calibrated=True,
         history=[ShownBehaviour(item=_item(k, named), time=_time(k, length, timed)) for k in range(length)],
         left_out=7,
-        candidates=[_candidate(b, length, evolving, attention, named) for b in range(candidates)],
+        matched=length,
+        candidates=[
+            _candidate(b, length, length if reads is None else reads, evolving, attention, named)
+            for b in range(candidates)
+        ],
         guess=[
             Guess(step=k, probability=0.5 + 0.4 * math.sin(k), rank=1 + k % 9, among=100)
-            for k in range(length - 1)
+            for k in range(0 if reads is None else length - reads, length - 1)
         ]
         if evolving
         else [],
@@ -82,12 +90,17 @@ def _time(place: int, length: int, timed: bool) -> str | None:
     )
 
 
-def _candidate(number: int, length: int, evolving: bool, attention: bool, named: bool) -> ExplainedCandidate:
+def _candidate(
+    number: int, length: int, reads: int, evolving: bool, attention: bool, named: bool
+) -> ExplainedCandidate:
+    def read(values: list[T]) -> list[T | None]:
+        return [None] * (length - reads) + values[length - reads :]  # type: ignore[return-value]
+
     influence = [math.sin(k * (number + 1)) * k / max(length, 1) for k in range(length)]
     raw = [math.exp(math.cos(k + number)) for k in range(length)]
     weights = [w / sum(raw) for w in raw]
     logit = 1.5 - number
-    layers = {"interest states": weights} if evolving else {"behaviours": weights}
+    layers = {"interest states" if evolving else "behaviours": read(weights)}
     return ExplainedCandidate(
         item=_item(1000 + number, named),
         score=1 / (1 + math.exp(-logit)),
@@ -99,10 +112,13 @@ def _candidate(number: int, length: int, evolving: bool, attention: bool, named:
             if n <= length
         ],
         features={
-            "item": [0.7 * one for one in influence],
-            "category": [0.3 * one for one in influence],
+            "item": read([0.7 * one for one in influence]),
+            "category": read([0.3 * one for one in influence]),
         },
         attention=layers if attention else {},
-        gate=[w * 0.5 for w in weights] if evolving else [],
-        path=[(math.cos(k / 9 + number / 5), math.sin(k / 7)) for k in range(length)] if evolving else [],
+        gate=read([w * 0.5 for w in weights]) if evolving else [],
+        path=read([(math.cos(k / 9 + number / 5), math.sin(k / 7)) for k in range(length)])
+        if evolving
+        else [],
+        reads=reads,
     )

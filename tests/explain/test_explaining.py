@@ -8,7 +8,8 @@ import torch
 
 from dien import Prediction, Request, RunError, Scorer
 from dien.data.item_names import ItemNames
-from dien.explain import Explanation, explain, flips
+from dien.explain import Explanation, explain, flips, traces
+from dien.explain.paths import in_two_dimensions
 from tests.explain.scorers import READERS, reading, scorer_of
 
 
@@ -66,14 +67,58 @@ def test_every_model_is_explained_and_what_is_said_is_what_scoring_says(
     assert Explanation.from_json(found.to_json()) == found
 
 
-def test_a_behaviour_that_is_no_step_has_no_influence_by_its_features(
+@pytest.mark.parametrize("name", ["dien", "din", "sum-pooling"])
+def test_what_only_a_step_has_is_none_of_a_behaviour_that_is_not_read_as_a_sequence(
+    name: str, rich_scorer: Scorer, request_of_one: Request
+) -> None:
+    scorer = reading(scorer_of(rich_scorer, name), max_history=2)
+    found = explain(scorer, request_of_one)
+    T = len(found.history)
+    assert found.matched == T > 2  # matches are counted over the others
+    traced = traces(scorer, request_of_one)
+    for b, one in enumerate(found.candidates):
+        assert one.reads == 2
+        assert None not in one.influence
+        several = [
+            *one.features.values(),
+            *one.attention.values(),
+            *([one.gate, one.path] if one.gate else []),
+        ]
+        assert len(several) > 1
+        for values in several:
+            assert values[:-2] == [None] * (T - 2)
+            assert None not in values[-2:]
+        for layer, values in one.attention.items():
+            assert values[-2:] == traced.attention[layer][b, -2:].tolist()
+    assert Explanation.from_json(found.to_json()) == found
+    assert len(found.guess) == (1 if name == "dien" else 0)
+
+
+def test_with_a_filter_each_candidate_says_what_it_reads(
     rich_scorer: Scorer, request_of_one: Request
 ) -> None:
-    scorer = reading(scorer_of(rich_scorer, "din"), max_history=2)
+    scorer = scorer_of(rich_scorer, "din", filter_by="category")
     found = explain(scorer, request_of_one)
-    for one in found.candidates:
-        for values in one.features.values():
-            assert not any(values[:-2])
+    assert found.filter_by == "category"
+    read = traces(scorer, request_of_one).reads
+    for b, one in enumerate(found.candidates):
+        assert one.reads == read[b].sum()
+        (values,) = one.attention.values()
+        assert [value is not None for value in values] == read[b].tolist()
+
+
+def test_the_axes_of_paths_are_those_of_the_states_after_what_is_read(
+    rich_scorer: Scorer, request_of_one: Request
+) -> None:
+    scorer = reading(scorer_of(rich_scorer, "dien"), max_history=2)
+    found = explain(scorer, request_of_one)
+    states = traces(scorer, request_of_one).states
+    assert states is not None
+    B, _, H = states.shape
+    places, variance = in_two_dimensions(states[:, -2:].reshape(2 * B, H))
+    shown = [place for one in found.candidates for place in one.path if place is not None]
+    np.testing.assert_array_equal(shown, places)
+    assert found.variance == list(variance)
 
 
 def test_older_behaviours_than_are_read_are_counted_and_not_shown(
@@ -81,7 +126,7 @@ def test_older_behaviours_than_are_read_are_counted_and_not_shown(
 ) -> None:
     scorer = reading(scorer_of(rich_scorer, "din", matches=False), max_history=3)
     found = explain(scorer, request_of_one)
-    assert len(found.history) == 3
+    assert (len(found.history), found.matched) == (3, 0)
     assert found.left_out == len(request_of_one.history) - 3
     assert [one.item.id for one in found.history] == [str(item) for item in request_of_one.history[-3:]]
 

@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 
 
+def executable() -> str | None:
+    """Find the browser on this machine."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Start a browser, or skip the tests."""
     api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = executable()
     if found is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with api.sync_playwright() as playwright:

@@ -1,17 +1,18 @@
 """The page of an explanation: whole, of one file, and safe whatever items are called."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from msgspec import json, to_builtins
+from msgspec.structs import replace
 
 from dien.reports.explanation_page import explanation_html
 from tests.explain.explanations import HOSTILE, explanation
+from tests.explore.browser import executable
 from tests.reports.pages import Page, assert_needs_nothing
 
-BROWSER = shutil.which("chromium")
+BROWSER = executable()
 
 
 def test_the_page_has_the_explanation_and_needs_nothing_from_elsewhere() -> None:
@@ -35,6 +36,17 @@ def test_a_hostile_user_or_item_is_text(user: str) -> None:
     assert not {"img", "b", "i"} & set(tags)
     assert (tags.count("script"), len(page.scripts)) == (2, 1)
     assert any(user in one for one in page.texts)
+
+
+def test_a_score_near_one_is_not_rounded_to_it_and_what_is_not_read_is_not_zero() -> None:
+    shown = explanation(reads=10)
+    candidates = [replace(one, score=0.99999987) for one in shown.candidates]
+    ((_, data),) = Page(explanation_html(replace(shown, candidates=candidates))).charts
+    first = data["candidates"][0]
+    assert first["score"] == 0.99999987
+    for values in (*first["attention"].values(), *first["features"].values(), first["gate"], first["path"]):
+        assert values[:20] == [None] * 20
+        assert None not in values[20:]
 
 
 def test_what_is_not_known_is_not_said() -> None:

@@ -1,5 +1,5 @@
 import { h } from '../dom.js'
-import { significant } from '../numbers.js'
+import { probability } from '../numbers.js'
 import { featuresOf, nameOf } from './items.js'
 
 const STEPS = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -8, PageDown: 8 }
@@ -26,7 +26,7 @@ export function candidateList({ candidates }, state) {
     return h(
       'div', { role: 'option', id: `${id}-${k}`, onclick: () => state.set({ candidate: k }) },
       h('span', { class: 'name' }, nameOf(item)),
-      h('span', { class: 'score' }, significant(score)),
+      h('span', { class: 'score' }, probability(score)),
       h('span', { class: 'features' }, featuresOf(item)),
       bar,
     )

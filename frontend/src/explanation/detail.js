@@ -1,6 +1,7 @@
 import { h } from '../dom.js'
-import { fixed, minute, signed } from '../numbers.js'
+import { fixed, minute, probability, signed } from '../numbers.js'
 import { nameOf, told } from './items.js'
+import { readAt } from './reads.js'
 
 /**
  * Say of the behaviour that is shown what it is, and its numbers for the candidate.
@@ -22,28 +23,30 @@ export function detail(explanation, state, onRemove) {
       return
     }
     const { item, time } = history[k]
-    const { attention, gate, influence, features } = explanation.candidates[state.candidate]
+    const candidate = explanation.candidates[state.candidate]
+    const { attention, gate, influence, features } = candidate
     const about = [
       ...told(item),
       ...(item.name == null ? [] : [['id', item.id]]),
     ]
     const guessed = guesses.get(k)
     const numbers = [
-      ...(influence.length ? [['influence', signed(influence[k])]] : []),
-      ...Object.entries(attention).map(([layer, of]) => [`attention over ${layer}`, fixed(of[k])]),
-      ...(gate.length ? [['update gate', fixed(gate[k])]] : []),
-      ...Object.entries(features).map(([name, of]) => [`influence of its ${name}`, signed(of[k])]),
-      ...(guessed ? [['guess of the next', `${fixed(guessed.probability)}, place ${guessed.rank} of ${guessed.among + 1}`]] : []),
-    ]
+      ['influence', influence[k], signed],
+      ...Object.entries(attention).map(([layer, of]) => [`attention over ${layer}`, of[k], fixed]),
+      ['update gate', gate[k], fixed],
+      ...Object.entries(features).map(([name, of]) => [`influence of its ${name}`, of[k], signed]),
+      ['guess of the next', guessed, ({ probability: of, rank, among }) => `${probability(of)}, place ${rank} of ${among + 1}`],
+    ].filter(([, value]) => value != null)
+    const unread = readAt(candidate, k) ? '' : 'not read as a sequence'
     element.replaceChildren(
       h('p', { class: 'title' },
         h('strong', {}, nameOf(item)),
-        h('span', {}, [`${k + 1} of ${history.length}`, minute(time), ...about.map(([name, of]) => `${name} ${of}`)].filter(Boolean).join(' · ')),
+        h('span', {}, [`${k + 1} of ${history.length}`, minute(time), unread, ...about.map(([name, of]) => `${name} ${of}`)].filter(Boolean).join(' · ')),
         onRemove && state.chosen === k
           ? h('button', { type: 'button', onclick: () => onRemove(k) }, 'Remove from the history')
           : null,
       ),
-      h('dl', {}, ...numbers.map(([name, of]) => h('div', {}, h('dt', {}, name), h('dd', {}, of)))),
+      h('dl', {}, ...numbers.map(([name, value, write]) => h('div', {}, h('dt', {}, name), h('dd', {}, write(value))))),
     )
   }
   state.on(['candidate', 'chosen', 'pointed'], show)

@@ -4,7 +4,10 @@ import { byScore, candidateList } from './candidates.js'
 import { controls } from './controls.js'
 import { detail } from './detail.js'
 import { groupings } from './items.js'
+import { focusOf, placeIn, rangeIn } from './keeping.js'
 import { paths } from './paths.js'
+import { hasTimes, placesOf } from './places.js'
+import { readsOf } from './reads.js'
 import { runs } from './runs.js'
 import { State } from './state.js'
 import { strips } from './strips.js'
@@ -22,12 +25,13 @@ import { flipped, guessed, summary } from './words.js'
  *   with the best score
  * @returns {{update: (explanation: Object, candidate?: number) => void, pick: (candidate: number) => void,
  *   highlight: (place: number|null) => void, dispose: () => void}} `update` shows another explanation, of the same
- *   candidate, lanes and layout as far as it has them
+ *   candidate, behaviour, lanes, layout and window as far as it has them; what had the focus has it again
  */
 export function mountExplanation(element, explanation, { onRemove, onPick, candidate } = {}) {
-  let state, running
+  let state, running, last
 
   const show = (shown, kept = {}) => {
+    last = shown
     state = new State({ candidate: byScore(shown.candidates)[0], lanes: groupings(shown.history)[0] ?? null, ...kept })
     if (!shown.candidates.length) {
       element.replaceChildren(h('p', {}, 'There are no candidates.'))
@@ -43,7 +47,7 @@ export function mountExplanation(element, explanation, { onRemove, onPick, candi
           summary(shown, state),
           h('section', {},
             h('h2', {}, 'Along the history'),
-            h('p', {}, about(shown)),
+            about(shown, state),
             ...(shown.history.length
               ? [controls(shown, state), detail(shown, state, onRemove), timeline.element, guessed(shown)]
               : [])),
@@ -64,12 +68,24 @@ export function mountExplanation(element, explanation, { onRemove, onPick, candi
     element.replaceChildren()
   }
   const update = (next, wanted = state.candidate) => {
+    const refocus = focusOf(element)
+    element.style.minHeight = `${element.offsetHeight}px` // the page must not jump while charts are drawn anew
     for (const one of running) one.dispose()
-    const { byTime, lanes, feature, shared } = state
+    const { byTime: timed, lanes, feature, shared, tables, every, range, chosen } = state
+    const byTime = timed && hasTimes(next.history)
+    const ends = (history) => placesOf(history, byTime).ends
+    const [before, after] = [last.history, next.history]
     show(next, {
-      candidate: Math.min(wanted, next.candidates.length - 1), byTime, feature, shared,
-      ...(groupings(next.history).includes(lanes) && { lanes }),
+      candidate: Math.min(wanted, next.candidates.length - 1), byTime, shared, tables, every,
+      chosen: placeIn(before, after, chosen),
+      ...(range && byTime === timed && before.length && after.length && {
+        range: rangeIn(range, ends(before), ends(after), byTime ? 0 : after.length - before.length),
+      }),
+      ...(next.candidates[0]?.features[feature] && { feature }),
+      ...(groupings(after).includes(lanes) && { lanes }),
     })
+    refocus()
+    setTimeout(() => { element.style.minHeight = '' }, 100)
   }
   show(explanation, candidate === undefined ? {} : { candidate })
   return {
@@ -80,15 +96,21 @@ export function mountExplanation(element, explanation, { onRemove, onPick, candi
   }
 }
 
-/** Say what the history is, and what influence means. */
-function about({ history, left_out: leftOut, calibrated }) {
+/** Say what the history is, how much of it the model reads, and what influence means. */
+function about(explanation, state) {
+  const { history, candidates, calibrated } = explanation
+  const element = h('p')
   const times = history.map(({ time }) => time).filter(Boolean)
   const when = times.length ? `, ${minute(times[0])} to ${minute(times.at(-1))}` : ''
-  const older = leftOut ? ` The model does not read ${count(leftOut, 'older one')}.` : ''
-  if (!history.length) return `The history is empty.${older}`
-  return (
-    `${count(history.length, 'behaviour')}, oldest first${when}.${older} Influence is what the logit loses when the `
-    + `behaviour is left out${calibrated ? ', before calibration' : ''}. Coloured on the lanes: what is as the `
-    + 'candidate is.'
-  )
+  const meant = `Influence is what the logit loses when the behaviour is left out${calibrated ? ', before calibration' : ''}. `
+    + 'Coloured on the lanes: what is as the candidate is.'
+  const show = () => {
+    const read = readsOf(explanation, candidates[state.candidate])
+    element.textContent = history.length
+      ? [`${count(history.length, 'behaviour')}, oldest first${when}.`, read, meant].filter(Boolean).join(' ')
+      : ['The history is empty.', read].filter(Boolean).join(' ')
+  }
+  state.on(['candidate'], show)
+  show()
+  return element
 }

@@ -19,11 +19,14 @@ const LINE = 15
  * @returns {{element: HTMLElement, start: () => void, dispose: () => void} | null} null where no model has states
  */
 export function paths({ candidates, variance, history }, state) {
-  const having = candidates.map((_, k) => k).filter((k) => candidates[k].path.length)
+  // A path has a point after each behaviour that is read as a sequence: `steps` are their places in the history.
+  const steps = candidates.map(({ path }) => path.flatMap((point, k) => (point ? [k] : [])))
+  const routes = candidates.map(({ path }, c) => steps[c].map((k) => path[k]))
+  const having = candidates.map((_, k) => k).filter((k) => routes[k].length)
   if (!having.length) return null
   const place = h('div', { class: 'place' })
   const pointer = h('div', { class: 'pointer', hidden: true })
-  const every = h('input', { type: 'checkbox', onchange: () => drawn.draw() })
+  const every = h('input', { type: 'checkbox', checked: state.every, onchange: () => state.set({ every: every.checked }) })
   const more = having.length > BESIDE + 1
   const element = h('section', {},
     h('h2', {}, 'Path of the evolving state'),
@@ -33,7 +36,7 @@ export function paths({ candidates, variance, history }, state) {
     more ? h('label', { class: 'check' }, every, ' all candidates') : null,
     h('div', { class: 'square' }, place, pointer),
   )
-  const ends = endsOf(candidates.map(({ path }) => path))
+  const ends = endsOf(routes)
   let drawn
 
   /** A path of at most so many points, with its first and last. */
@@ -53,21 +56,21 @@ export function paths({ candidates, variance, history }, state) {
 
   const option = (colours, width) => {
     const others = having.filter((k) => k !== state.candidate)
-    const kept = every.checked ? others : others.slice(0, BESIDE)
+    const kept = state.every ? others : others.slice(0, BESIDE)
     const chosen = having.includes(state.candidate) ? [state.candidate] : []
     const [xRange, yRange] = ranges(ends, width - 60, place.clientHeight - 60)
     const unit = (place.clientHeight - 36) / (yRange.max - yRange.min)
-    const offsets = apart([...kept, ...chosen].map((k) => (candidates[k].path.at(-1)[1] - yRange.min) * unit))
+    const offsets = apart([...kept, ...chosen].map((k) => (routes[k].at(-1)[1] - yRange.min) * unit))
     const axis = { ...axisStyle(colours), type: 'value', splitNumber: 4, axisLabel: { show: false } }
     const series = [...kept, ...chosen].flatMap((k, order) => {
       const own = k === state.candidate
-      const { path, item } = candidates[k]
+      const [path, { item }] = [routes[k], candidates[k]]
       const color = own ? colours.accent : colours.dim
-      const named = own || !every.checked
+      const named = own || !state.every
       const name = nameOf(item)
       return [
         {
-          type: 'line', name, data: own ? path : thinned(path), showSymbol: own && path.length <= 60, symbol: 'circle',
+          type: 'line', id: `path ${k}`, name, data: own ? path : thinned(path), showSymbol: own && path.length <= 60, symbol: 'circle',
           symbolSize: 4, z: own ? 4 : 2, itemStyle: { color },
           lineStyle: { color, width: own ? 2 : 1, opacity: own ? 1 : 0.65, type: own ? 'solid' : DASHES[1 + (order % 4)] },
         },
@@ -91,10 +94,11 @@ export function paths({ candidates, variance, history }, state) {
       grid: { left: 24, right: 12, top: 10, bottom: 26, outerBoundsMode: 'none' },
       xAxis: { ...axis, ...xRange, name: `axis 1, ${percent(variance[0])}`, nameLocation: 'middle', nameGap: 10 },
       yAxis: { ...axis, ...yRange, name: `axis 2, ${percent(variance[1])}`, nameLocation: 'middle', nameGap: 8 },
-      tooltip: tooltip(colours, ({ seriesName, data, dataIndex, seriesType }) => {
-        const own = seriesType === 'line' && seriesName === nameOf(candidates[state.candidate].item)
+      tooltip: tooltip(colours, ({ seriesId, seriesName, data, dataIndex }) => {
+        const own = seriesId === `path ${state.candidate}`
         const [x, y] = data.value ?? data
-        return [seriesName, ...(own && history[dataIndex] ? [`after ${dataIndex + 1}: ${nameOf(history[dataIndex].item)}`] : []), `${fixed(x)}, ${fixed(y)}`]
+        const k = own ? steps[state.candidate][dataIndex] : null
+        return [seriesName, ...(k == null ? [] : [`after ${k + 1}: ${nameOf(history[k].item)}`]), `${fixed(x)}, ${fixed(y)}`]
       }),
       series,
     }
@@ -103,11 +107,11 @@ export function paths({ candidates, variance, history }, state) {
   const start = () => {
     drawn = drawChart(place, option, 'Paths of the evolving state in two dimensions; the table below has the numbers')
     state.on(['candidate'], later(() => (drawn.draw(), show()), 80))
+    state.on(['every'], drawn.draw)
     state.on(['chosen', 'pointed'], show)
     drawn.chart.on('finished', show)
-    drawn.chart.on('click', ({ seriesType, seriesName, dataIndex }) => {
-      const own = seriesName === nameOf(candidates[state.candidate].item)
-      if (seriesType === 'line' && own) state.set({ chosen: dataIndex, marked: [] })
+    drawn.chart.on('click', ({ seriesId, dataIndex }) => {
+      if (seriesId === `path ${state.candidate}`) state.set({ chosen: steps[state.candidate][dataIndex], marked: [] })
     })
   }
   return { element, start, dispose: () => drawn?.dispose() }

@@ -7,13 +7,16 @@
  * - `marked`: places of behaviours that a sentence names, as those whose removal flips the order
  * - `byTime`: whether the history is laid out by time
  * - `shared`: whether scales are the same for all candidates
+ * - `range`: ends of the part of the timeline that is in its window, or null before it is drawn
+ * - `tables`: whether the tables are open
+ * - `every`: whether the paths of all candidates are drawn
  * - `feature`: whose influence is shown, null for the whole behaviour's
  */
 export class State {
   #listeners = []
 
   constructor(values) {
-    Object.assign(this, { candidate: 0, chosen: null, pointed: null, marked: [], byTime: false, shared: false, feature: null }, values)
+    Object.assign(this, { candidate: 0, chosen: null, pointed: null, marked: [], byTime: false, shared: false, range: null, tables: false, every: false, feature: null }, values)
   }
 
   /** The behaviour that is shown: the one pointed at, else the chosen one. */

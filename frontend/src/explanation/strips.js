@@ -1,10 +1,11 @@
 import { axisStyle, drawChart } from '../chart.js'
 import { h } from '../dom.js'
-import { count, day, minute, signed } from '../numbers.js'
+import { count, day, fixed, minute, signed } from '../numbers.js'
 import { nameOf } from './items.js'
 import { later } from './later.js'
 import { partsOf, scaleLabel } from './parts.js'
 import { placesOf } from './places.js'
+import { readAt } from './reads.js'
 
 const [TITLE, GAP, AXIS, SLIDER, RIGHT] = [24, 38, 28, 32, 28]
 const [NO_SLIDER, WHOLE, WINDOW] = [60, 200, 150]
@@ -28,14 +29,17 @@ export function strips(explanation, state, onRemove) {
   const pointer = h('div', { class: 'pointer', hidden: true })
   const element = h(
     'div',
-    { class: 'strips', tabindex: 0, role: 'slider', 'aria-label': 'Behaviour of the history', 'aria-valuemin': 1 },
+    {
+      class: 'strips',
+      ...(history.length && { tabindex: 0, role: 'slider', 'aria-label': 'Behaviour of the history', 'aria-valuemin': 1 }),
+    },
     place,
     pointer,
   )
-  let drawn, at, range, left, inner, parts, bottom
+  let drawn, at, left, inner, parts, bottom
 
   /** How wide one behaviour is within the window. */
-  const band = () => inner / (at.nearest(range[1]) - at.nearest(range[0]) + 1)
+  const band = () => inner / (at.nearest(state.range[1]) - at.nearest(state.range[0]) + 1)
 
   /** How wide the mark of one behaviour is: by time they are thin, since many may be near each other. */
   const mark = () => (state.byTime ? Math.max(1.5, Math.min(4, band() / 4)) : Math.max(1.5, Math.min(12, band() * 0.72)))
@@ -67,11 +71,11 @@ export function strips(explanation, state, onRemove) {
     bottom = tops.at(-1) - GAP
     const zoomed = history.length > NO_SLIDER
     place.style.height = `${bottom + AXIS + (zoomed ? SLIDER : 0)}px`
-    range ??= [history.length > WHOLE ? at.xs[history.length - WINDOW] : at.ends[0], at.ends[1]]
+    state.range ??= [history.length > WHOLE ? at.xs[history.length - WINDOW] : at.ends[0], at.ends[1]]
     const axis = axisStyle(colours)
     const label = { ...axis.axisLabel, width: left - 10, overflow: 'truncate', interval: 0 }
     const all = parts.map((_, k) => k)
-    const zoom = { xAxisIndex: all, startValue: range[0], endValue: range[1], throttle: 60 }
+    const zoom = { xAxisIndex: all, startValue: state.range[0], endValue: state.range[1], throttle: 60 }
     const x = state.byTime
       ? { type: 'time', min: at.ends[0], max: at.ends[1] }
       : { type: 'category', data: history.map(({ time }, k) => day(time) || String(k + 1)) }
@@ -143,7 +147,7 @@ export function strips(explanation, state, onRemove) {
 
   /** Choose a behaviour, and move the window along so that it is in it. */
   const choose = (k) => {
-    const [from, to] = range
+    const [from, to] = state.range
     if (at.xs[k] < from || at.xs[k] > to) {
       const start = Math.min(Math.max(at.xs[k] - (to - from) / 2, at.ends[0]), at.ends[1] - (to - from))
       drawn.chart.dispatchAction({ type: 'dataZoom', startValue: Math.round(start), endValue: Math.round(start + to - from) })
@@ -182,13 +186,13 @@ export function strips(explanation, state, onRemove) {
     })
     drawn.chart.on('datazoom', () => {
       const { startValue, endValue } = drawn.chart.getOption().dataZoom[0]
-      range = [startValue, endValue]
+      state.range = [startValue, endValue]
       show()
     })
     drawn.chart.on('finished', show)
     element.addEventListener('keydown', onKey)
     state.on(['byTime'], () => {
-      range = null
+      state.range = null
       draw()
     })
     state.on(['feature', 'lanes'], draw)
@@ -205,6 +209,9 @@ function spoken({ history, candidates }, state, k) {
   const said = [`${k + 1} of ${history.length}`, nameOf(item), minute(time)]
   const { influence, attention } = candidates[state.candidate]
   if (influence.length) said.push(`influence ${signed(influence[k])}`)
-  for (const [layer, values] of Object.entries(attention)) said.push(`attention over ${layer} ${values[k].toFixed(3)}`)
+  if (!readAt(candidates[state.candidate], k)) said.push('not read as a sequence')
+  for (const [layer, values] of Object.entries(attention)) {
+    if (values[k] != null) said.push(`attention over ${layer} ${fixed(values[k])}`)
+  }
   return said.filter(Boolean).join(', ')
 }

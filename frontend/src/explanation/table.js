@@ -1,5 +1,5 @@
 import { h } from '../dom.js'
-import { fixed, minute, signed, significant } from '../numbers.js'
+import { fixed, minute, probability, signed } from '../numbers.js'
 import { nameOf } from './items.js'
 
 const CHUNK = 60
@@ -15,7 +15,7 @@ const CHUNK = 60
 export function numbers(explanation, state) {
   const { history, candidates, guess } = explanation
   const body = h('div')
-  const element = h('details', { class: 'numbers' }, h('summary', {}, 'All numbers as tables'), body)
+  const element = h('details', { class: 'numbers', open: state.tables }, h('summary', {}, 'All numbers as tables'), body)
   const guesses = new Map(guess.map((one) => [one.step, one]))
   const named = [...new Set(history.flatMap(({ item }) => Object.keys(item.features)))]
   let turn = 0
@@ -33,15 +33,15 @@ export function numbers(explanation, state) {
       ...Object.entries(features).map(([name, of]) => [`influence of ${name}`, (k) => signed(of[k], 4)]),
       ...Object.entries(attention).map(([layer, of]) => [`attention over ${layer}`, (k) => fixed(of[k], 4)]),
       ...(gate.length ? [['update gate', (k) => fixed(gate[k], 4)]] : []),
-      ...(path.length ? [['axis 1', (k) => fixed(path[k][0])], ['axis 2', (k) => fixed(path[k][1])]] : []),
+      ...(path.length ? [['axis 1', (k) => fixed(path[k]?.[0])], ['axis 2', (k) => fixed(path[k]?.[1])]] : []),
       ...(guess.length
-        ? [['guess of the next', (k) => significant(guesses.get(k)?.probability)], ['its place', (k) => guesses.get(k)?.rank ?? '–']]
+        ? [['guess of the next', (k) => probability(guesses.get(k)?.probability)], ['its place', (k) => guesses.get(k)?.rank ?? '–']]
         : []),
     ]
     const rows = h('tbody')
     body.replaceChildren(
       table(`Candidates`, ['candidate', 'score', 'logit'],
-        h('tbody', {}, ...candidates.map((one) => row([nameOf(one.item), significant(one.score), fixed(one.logit, 4)], [0])))),
+        h('tbody', {}, ...candidates.map((one) => row([nameOf(one.item), probability(one.score), fixed(one.logit, 4)], [0])))),
       ...(runs.length
         ? [table(`Runs of behaviours, for ${nameOf(item)}`, ['run', 'first', 'last', 'influence'],
             h('tbody', {}, ...runs.map((run) => row([run.name, run.first + 1, run.last + 1, signed(run.influence, 4)], [0]))))]
@@ -54,7 +54,10 @@ export function numbers(explanation, state) {
       await new Promise((done) => setTimeout(done))
     }
   }
-  element.addEventListener('toggle', show)
+  element.addEventListener('toggle', () => {
+    state.tables = element.open
+    show()
+  })
   state.on(['candidate'], show)
   return element
 }

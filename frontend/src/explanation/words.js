@@ -1,6 +1,9 @@
 import { h } from '../dom.js'
-import { count, day, fixed, signed, significant } from '../numbers.js'
+import { apart, count, day, fixed, probability, signed } from '../numbers.js'
 import { nameOf } from './items.js'
+
+/** Less is no more than the rounding of numbers of 32 bits. */
+const NOISE = 1e-7
 
 /** Say a candidate's score, and which behaviours speak for it and against it most. */
 export function summary(explanation, state) {
@@ -10,10 +13,10 @@ export function summary(explanation, state) {
     const { item, score, logit, influence } = candidates[state.candidate]
     const order = influence.map((_, k) => k).sort((a, b) => influence[b] - influence[a])
     const named = (places) => places.flatMap((k, n) => [n ? ', ' : '', reference(history, state, k), ` ${signed(influence[k])}`])
-    const supporting = order.filter((k) => influence[k] > 0).slice(0, 2)
-    const opposing = order.filter((k) => influence[k] < 0).slice(-2).reverse()
+    const supporting = order.filter((k) => influence[k] >= NOISE).slice(0, 2)
+    const opposing = order.filter((k) => influence[k] <= -NOISE).slice(-2).reverse()
     element.replaceChildren(
-      h('strong', {}, nameOf(item)), ` scores ${significant(score)} (logit ${fixed(logit)}).`,
+      h('strong', {}, nameOf(item)), ` scores ${probability(score)} (logit ${fixed(logit)}).`,
       ...(supporting.length ? [' Most for it: ', ...named(supporting), '.'] : []),
       ...(opposing.length ? [' Most against it: ', ...named(opposing), '.'] : []),
     )
@@ -38,6 +41,7 @@ export function flipped({ flip, history, candidates }, state) {
   const [low, high] = flip.after[0] > flip.after[1] ? [1, 0] : [0, 1] // after it
   const [below, above] = [low, high].map((k) => nameOf(candidates[places[k]].item))
   const without = flip.removed.flatMap((k, n) => [n ? ', ' : '', reference(history, state, k)])
+  const [more, less] = apart(flip.after[high], flip.after[low])
   const search = flip.exact
     ? 'No smaller set of behaviours does it: all were scored.'
     : `A smaller set may do it too: of all sets ${flip.scored.toLocaleString('en')} were scored.`
@@ -45,7 +49,7 @@ export function flipped({ flip, history, candidates }, state) {
     h('h2', {}, 'What decides the order'),
     h('p', { class: 'said' },
       `Without ${count(flip.removed.length, 'behaviour')} (`, ...without, '), ', h('strong', {}, above), ' would be above ',
-      h('strong', {}, below), `: ${significant(flip.after[high])} against ${significant(flip.after[low])}. ${search} `,
+      h('strong', {}, below), `: ${more} against ${less}. ${search} `,
       h('button', { type: 'button', onclick: () => state.set({ marked: flip.removed, chosen: flip.removed.at(-1), pointed: null }) }, 'Show them in the history')),
   )
 }

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from dien.cli import checks, options
-from dien.cli.output import Results, finish, messages, print_as_it_is, table_of
-
-if TYPE_CHECKING:
-    from dien.explain import Explanation, ShownItem
-
-SHOWN = 15
-"""Behaviours that the table has: those of most influence."""
+from dien.cli.explanation_text import behaviours_table, candidates_table, flip_texts, named, reads_text
+from dien.cli.output import Results, finish, messages, print_as_it_is
 
 
 def explain(
@@ -90,54 +84,12 @@ def explain(
         return
     best = max(range(len(explanation.candidates)), key=lambda b: explanation.candidates[b].score)
     results = Results()
-    results.print(_candidates(explanation), "")
-    results.print(f"{_named(explanation.candidates[best].item)}: behaviours of most influence")
-    results.print(_behaviours(explanation, best), "")
+    results.print(candidates_table(explanation), "")
+    results.print(f"{named(explanation.candidates[best].item)}: behaviours of most influence")
+    results.print(behaviours_table(explanation, best))
+    results.print(reads_text(explanation, best), "")
     rows = {run.name: f"{run.influence:+.4f}" for run in explanation.candidates[best].runs}
-    last = [*_flip(explanation), f"run folder: {run}"]
+    last = [*flip_texts(explanation), f"run folder: {run}"]
     if html is not None:
         last.append(f"page: {html}")
     finish({}, rows, "\n".join(last), as_json=False)
-
-
-def _candidates(explanation: Explanation) -> Table:
-    table = table_of("candidate", "score", "logit")
-    for one in explanation.candidates:
-        table.add_row(_named(one.item), f"{one.score:.4f}", f"{one.logit:.4f}")
-    return table
-
-
-def _behaviours(explanation: Explanation, best: int) -> Table:
-    """List the behaviours of most influence, by size."""
-    one = explanation.candidates[best]
-    names = [f"attention: {layer}" for layer in one.attention]
-    table = table_of("behaviour", "from the end", "day", *names, "influence")
-    T = len(explanation.history)
-    for place in sorted(range(T), key=lambda t: -abs(one.influence[t]))[:SHOWN]:
-        shown = explanation.history[place]
-        attention = [f"{weights[place]:.4f}" for weights in one.attention.values()]
-        influence = f"{one.influence[place]:+.4f}"
-        table.add_row(_named(shown.item), str(T - place), (shown.time or "-")[:10], *attention, influence)
-    return table
-
-
-def _named(item: ShownItem) -> str:
-    """Write an item for people: its name, where it has one, and its id."""
-    about = item.features.get("category")
-    what = item.name or about
-    return item.id if what is None or what == item.id else f"{what} ({item.id})"
-
-
-def _flip(explanation: Explanation) -> list[str]:
-    """Say without which behaviours the second candidate would come first."""
-    flip = explanation.flip
-    if flip is None:
-        return []
-    first, second = (_named(explanation.candidates[k].item) for k in (flip.first, flip.second))
-    T = len(explanation.history)
-    places = ", ".join(str(T - place) for place in flip.removed[::-1]) + " from the end"
-    fewest = "the fewest" if flip.exact else "fewer may do"
-    return [
-        f"without the behaviours {places} ({fewest}), the order turns: {first} scores {flip.after[0]:.4f}, "
-        f"{second} {flip.after[1]:.4f}"
-    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from dien.explain.flips import find_flip
 from dien.explain.guesses import guesses
 from dien.explain.influence import influence, logits_without
 from dien.explain.paths import in_two_dimensions
+from dien.explain.raw_text import raw_text
 from dien.explain.runs import runs_of
 from dien.explain.traces import traces
 from dien.explain.unknown_features import unknown_features
@@ -51,7 +51,7 @@ def explain(
     checked = scorer.check(request)
     if not checked.candidates:
         raise ValueError("candidates: found none, expected the ids of the items to explain")
-    T = len(checked.history)
+    T, config = len(checked.history), scorer.run.config.model
     runs = runs_of(checked.times, checked.time, T)
     left_out: list[Sequence[int]] = [(), range(T), *(range(run.first, run.last + 1) for run in runs)]
     logits, of_nothing, *of_runs = logits_without(scorer, checked, left_out)  # [B] each
@@ -59,7 +59,8 @@ def explain(
     _expect_reads_history(scorer, influences, logits - of_nothing)
     scores = scorer.score_many([checked])[0]  # [B]
     traced = traces(scorer, checked)
-    paths, variance = _paths(traced.states)
+    reads = traced.reads  # [B, T]
+    paths, variance = _paths(traced.states, reads)
     features = unknown_features(scorer, checked)
     if names is None:
         names = scorer.run.names if scorer.data is None else scorer.data.names
@@ -68,7 +69,7 @@ def explain(
     times = [None] * T if checked.times is None else list(checked.times)
     return Explanation(
         run=scorer.run.path.absolute().name,
-        model=scorer.run.config.model.name,
+        model=config.name,
         user=checked.user,
         time=shown.time(checked.time),
         calibrated=scorer.calibration is not None,
@@ -77,6 +78,8 @@ def explain(
             for item, time in zip(history, times, strict=True)
         ],
         left_out=len(request.history) - T,
+        matched=min(T, config.matched_history or 0),
+        filter_by=config.filter_by,
         candidates=[
             ExplainedCandidate(
                 item=item,
@@ -89,10 +92,11 @@ def explain(
                     )
                     for run, of_run in zip(runs, of_runs, strict=True)
                 ],
-                features={name: found[b].tolist() for name, found in features.items()},
-                attention={layer: found[b].tolist() for layer, found in traced.attention.items()},
-                gate=[] if traced.gate is None else traced.gate[b].tolist(),
-                path=[] if paths is None else [(float(x), float(y)) for x, y in paths[b]],
+                features={name: _where(reads[b], found[b]) for name, found in features.items()},
+                attention={layer: _where(reads[b], found[b]) for layer, found in traced.attention.items()},
+                gate=[] if traced.gate is None else _where(reads[b], traced.gate[b]),
+                path=[] if paths is None else paths[b],
+                reads=int(reads[b].sum()),
             )
             for b, item in enumerate(shown.items(checked.candidates, [checked.time] * len(logits)))
         ],
@@ -141,7 +145,7 @@ class _Items:
             ShownItem(
                 id=one,
                 name=None if self._names is None else self._names.name(one),
-                features={name: _text(raw[name][k]) for name in raw if raw[name][k] is not None},
+                features={name: raw_text(raw[name][k]) for name in raw if raw[name][k] is not None},
             )
             for k, one in enumerate(ids)
         ]
@@ -153,16 +157,24 @@ class _Items:
         return datetime.fromtimestamp(second, timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(_text(one) for one in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _where(read: NDArray[np.bool_], values: NDArray[np.floating]) -> list[float | None]:
+    """Give values ``[T]`` of the behaviours that are read as a sequence, None of the others."""
+    return [value if kept else None for value, kept in zip(values.tolist(), read.tolist(), strict=True)]
 
 
-def _paths(states: NDArray[np.floating] | None) -> tuple[NDArray[np.float64] | None, Sequence[float]]:
-    """Project the states ``[B, T, H]`` of all candidates together: ``[B, T, 2]``."""
-    if states is None or not states.size:
+def _paths(
+    states: NDArray[np.floating] | None, read: NDArray[np.bool_]
+) -> tuple[list[list[tuple[float, float] | None]] | None, Sequence[float]]:
+    """Project the states ``[B, T, H]`` after the behaviours that are read ``[B, T]``, all together.
+
+    Returns:
+        For each of ``B`` candidates a place for each of ``T`` behaviours, None where it is not read; None
+        where there are no states. And the shares of the variance.
+    """
+    if states is None or not read.any():
         return None, ()
-    B, T, H = states.shape
-    places, variance = in_two_dimensions(states.reshape(B * T, H))
-    return places.reshape(B, T, 2), variance
+    places, variance = in_two_dimensions(states[read])
+    found: list[list[tuple[float, float] | None]] = [[None] * read.shape[1] for _ in read]
+    for b, t, place in zip(*np.nonzero(read), places.tolist(), strict=True):
+        found[b][t] = (place[0], place[1])
+    return found, variance

@@ -89,7 +89,10 @@ class Flip(msgspec.Struct, frozen=True, kw_only=True):
 class ExplainedCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """What speaks for and against one candidate.
 
-    ``T`` is the length of the history that is shown.
+    ``T`` is the length of the history that is shown. The model may read only some of it as a sequence: the
+    newest ``max_history``, and with ``filter_by`` the newest of those that have something in common with the
+    candidate. The others may have an influence, since matches are counted over them; what only a step of the
+    sequence has is None of them.
 
     Attributes:
         item: the candidate.
@@ -99,13 +102,14 @@ class ExplainedCandidate(msgspec.Struct, frozen=True, kw_only=True):
             one speaks for the candidate.
         runs: influence of runs of behaviours.
         features: by feature of a behaviour, ``T`` numbers: the logit minus the logit with this feature of
-            this behaviour unknown.
+            this behaviour unknown; None of behaviours that are not read as a sequence, as in all that follow.
         attention: by layer, ``T`` weights: "interest states" of DIEN's evolving layer, "behaviours" of
             attention to the behaviours themselves. Empty where the model has none.
         gate: ``T`` shares, mean over the units, of the new state that each step takes over, attention
             included: 0 leaves the state as it was. Empty where the model has no evolving layer.
         path: the evolving state after each of ``T`` steps, in the two dimensions in which the states of all
             candidates differ most. Empty likewise.
+        reads: how many of the ``T`` behaviours the model reads as a sequence for this candidate.
     """
 
     item: ShownItem
@@ -113,10 +117,11 @@ class ExplainedCandidate(msgspec.Struct, frozen=True, kw_only=True):
     logit: float
     influence: list[float]
     runs: list[Influenced] = []
-    features: dict[str, list[float]] = {}
-    attention: dict[str, list[float]] = {}
-    gate: list[float] = []
-    path: list[tuple[float, float]] = []
+    features: dict[str, list[float | None]] = {}
+    attention: dict[str, list[float | None]] = {}
+    gate: list[float | None] = []
+    path: list[tuple[float, float] | None] = []
+    reads: int
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,12 +130,16 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run: name of the run folder.
         model: name of the model.
-        history: the ``T`` behaviours that the model reads, oldest first.
+        history: the ``T`` behaviours that the model reads anything of, oldest first.
         candidates: each with its score and what decided it, in the order of the request.
         user: raw id of the user; None where there is none.
         time: of the request, in ISO 8601; None where it is not known.
         calibrated: whether scores are calibrated probabilities.
         left_out: how many older behaviours there are that the model does not read.
+        matched: how many of the newest of the ``T`` behaviours matches are counted over; 0 for a model that
+            has none.
+        filter_by: the feature that a behaviour must have in common with a candidate to be read as a sequence;
+            None where the newest are read, whatever they are.
         guess: what the extractor guessed after each behaviour but the last. Empty where the model has no
             auxiliary network.
         flip: the shortest set found whose removal changes the order of the first two candidates; None where
@@ -147,6 +156,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     time: str | None = None
     calibrated: bool = False
     left_out: int = 0
+    matched: int = 0
+    filter_by: str | None = None
     guess: list[Guess] = []
     flip: Flip | None = None
     variance: list[float] = []

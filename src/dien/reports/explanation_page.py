@@ -10,6 +10,8 @@ from dien.explain.explanation import Explanation
 from dien.reports.rendering import fill
 
 _DIGITS = 6
+_WHOLE = ("score", "after", "probability")
+"""Probabilities are not rounded: one near 1 would become 1."""
 
 
 def explanation_html(explanation: Explanation) -> str:
@@ -19,7 +21,7 @@ def explanation_html(explanation: Explanation) -> str:
     the states, runs of behaviours, and all of that as tables. ``frontend/src/explanation`` draws it.
 
     Args:
-        explanation: what is shown; numbers are rounded to six significant digits.
+        explanation: what is shown; numbers that are no probabilities are rounded to six significant digits.
 
     Returns:
         The page as HTML.
@@ -45,5 +47,5 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}")
     if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
+        return {name: one if name in _WHOLE else _rounded(one) for name, one in value.items()}
     return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value
