@@ -9,9 +9,10 @@ The behaviours of it are the earlier clicks since that interest came. `category`
 whose truth nobody knows; there the behaviours of the candidate's category stand for it.
 
 Of each click: the share of positive influence (what speaks against the candidate counts 0), of absolute
-influence and of attention that falls on these behaviours; and whether the one behaviour of most influence, or
-of most attention, is one of them. Beside it what falls there by chance ("uniform": every behaviour alike),
-and on synthetic logs by the exact posterior of the interest ("exact"), the best that any model could do.
+influence and of attention that falls on these behaviours; whether the one behaviour of most influence, or
+of most attention, is one of them; and the share that falls on the newest behaviour. Beside it what falls
+there by chance (every behaviour alike), and on synthetic logs by the exact posterior of the interest
+("exact"), the best that any model could do.
 Clicks whose history has only such behaviours, or none, are left out: they tell nothing. Prints Markdown, mean
 and standard deviation over the seeds, or over the runs of a model. Behaviours that are no step of the model
 (older than `max_history`) are left out of all shares.
@@ -44,27 +45,33 @@ MODELS = ("dien", "dien:paper", "din", "sum-pooling")
 
 
 def add(found: Shares, name: str, weights: Array, mask: NDArray[np.bool_]) -> None:
-    """Add where weights ``[T]`` fall: their share, and whether the largest is in the mask."""
+    """Add where weights ``[T]`` fall: share, whether the largest is in the mask, share of the newest."""
     total = weights.sum()
     if total > 0:
         found.setdefault(f"{name}: share", []).append(float(weights[mask].sum() / total))
+        found.setdefault(f"{name}: newest", []).append(float(weights[-1] / total))
         best = np.flatnonzero(weights == weights.max())
         found.setdefault(f"{name}: first", []).append(float(mask[best].mean()))
 
 
-def look(scorer: Scorer, request: Request, mask: NDArray[np.bool_], found: Shares) -> bool:
+def look(
+    scorer: Scorer, request: Request, mask: NDArray[np.bool_], found: Shares, exact: Array | None = None
+) -> bool:
     """Add the figures of one click; says whether it tells anything.
 
     Args:
         scorer: of the run.
         request: with one candidate.
-        mask: ``[T]`` the behaviours that it came from.
+        mask: of all its behaviours, which it came from.
         found: where to.
+        exact: of all its behaviours, the exact influence; None where it is not known.
     """
     traced = traces(scorer, request)
     steps = traced.reads[0]
     T = len(steps)
-    mask = mask[-T:][steps] if T else mask
+    if not T:
+        return False
+    mask = mask[-T:][steps]
     if not 0 < mask.sum() < len(mask):
         return False
     influences = influence(scorer, request)[0][steps]
@@ -72,10 +79,13 @@ def look(scorer: Scorer, request: Request, mask: NDArray[np.bool_], found: Share
     add(found, "influence, absolute", np.abs(influences), mask)
     for layer, weights in traced.attention.items():
         add(found, f"attention to {layer}", np.abs(weights[0][steps]), mask)
-    add(found, "uniform", np.ones(len(mask)), mask)
+    add(found, "chance", np.ones(len(mask)), mask)
     newest = np.zeros(len(mask))
     newest[-1] = 1
     add(found, "the newest alone", newest, mask)
+    if exact is not None:
+        add(found, "exact, positive", np.maximum(exact[-T:][steps], 0), mask)
+        add(found, "exact, absolute", np.abs(exact[-T:][steps]), mask)
     return True
 
 
@@ -109,16 +119,14 @@ def of_synthetic(scorer: Scorer, data: Dataset, log: Synthetic, most: int, seed:
         user, item = int(request.user or 0), str(request.candidates[0])
         spells = log.spell[[places[user, then] for then in request.times or ()]]
         mask = spells == log.spell[places[user, request.time]]
-        if len(mask) < 2 or not look(scorer, request, mask, found):
+        if len(mask) < 2:
             continue
         numbers = [int(category[str(one)][1:]) for one in request.history]
         target = int(category[item][1:])
         with_all = exact_logit(numbers, target)
         left = [exact_logit(numbers[:k] + numbers[k + 1 :], target) for k in range(len(numbers))]
         exact = with_all - np.array(left)
-        add(found, "exact, positive", np.maximum(exact, 0), mask)
-        add(found, "exact, absolute", np.abs(exact), mask)
-        told += 1
+        told += look(scorer, request, mask, found, exact)
         if told == most:
             break
     return found
@@ -142,12 +150,12 @@ def of_category(scorer: Scorer, data: Dataset, most: int) -> Shares:
 
 def table(title: str, runs: list[Shares]) -> None:
     """Print the means of some runs, with their spread where there are several."""
-    print(f"\n### {title}\n\n| weights | share on them | the largest is one of them | clicks |")
-    print("| --- | --- | --- | --- |")
+    columns = ("weights", "share on them", "the largest is one of them", "share on the newest", "clicks")
+    print(f"\n### {title}\n\n| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     names = dict.fromkeys(name.partition(": ")[0] for found in runs for name in found)
     for name in names:
         cells = []
-        for measure in ("share", "first"):
+        for measure in ("share", "first", "newest"):
             means = [statistics.fmean(found[f"{name}: {measure}"]) for found in runs]
             spread = f" ± {statistics.stdev(means):.3f}" if len(means) > 1 else ""
             cells.append(f"{statistics.fmean(means):.3f}{spread}")

@@ -20,7 +20,7 @@ def test_shares_are_of_the_weights_and_ties_of_the_largest_count_in_part() -> No
     attention_truth.add(found, "one", np.array([1.0, 2.0, 1.0, 0.0]), mask)
     attention_truth.add(found, "one", np.array([1.0, 1.0, 1.0, 1.0]), mask)
     attention_truth.add(found, "one", np.zeros(4), mask)
-    assert found == {"one: share": [0.5, 0.5], "one: first": [0.0, 0.5]}
+    assert found == {"one: share": [0.5, 0.5], "one: first": [0.0, 0.5], "one: newest": [0.0, 0.25]}
 
 
 def test_the_tables_have_influence_attention_chance_and_the_best_possible(
@@ -30,6 +30,6 @@ def test_the_tables_have_influence_attention_chance_and_the_best_possible(
     monkeypatch.setattr("sys.argv", ["attention_truth.py", *options.split()])
     attention_truth.main()
     printed = capsys.readouterr().out
-    for name in ("influence, positive", "attention to behaviours", "uniform", "exact, positive"):
+    for name in ("influence, positive", "attention to behaviours", "chance", "exact, positive"):
         assert f"| {name} | " in printed
     assert "±" in printed
