@@ -1,5 +1,6 @@
 """What the extractor guesses, against its auxiliary network asked by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,21 @@ def test_probabilities_and_ranks_are_those_of_the_auxiliary_network(
         assert one.among == len(others) == every - 1
         ranks.append(one.rank)
     assert len(set(ranks)) > 3
+
+
+def test_there_is_no_guess_where_the_run_does_not_know_what_came_next(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]]
+) -> None:
+    scorer = scorer_of(rich_scorer, "dien")
+    longest = max(rich_requests, key=lambda one: len(one["history"]))
+    request = scorer.check(Request(**longest))
+    T = len(request.history)
+    known, steps = guesses(scorer, request), list(range(T - 1))
+    assert [one.step for one in known] == steps
+    history = [*request.history[:2], "no such item", *request.history[3:]]
+    found = guesses(scorer, replace(request, history=history))
+    assert [one.step for one in found] == [step for step in steps if step != 1]
+    assert found[0] == known[0]
 
 
 def test_what_is_drawn_hangs_on_the_seed_alone(

@@ -33,8 +33,8 @@ def guesses(scorer: Scorer, request: CheckedRequest, drawn: int = DRAWN, seed: i
         seed: of the draw.
 
     Returns:
-        One for each step of the history but the last; none where the model has no auxiliary network, or, with
-        ``filter_by``, a history for each candidate.
+        One for each step of the history but the last, and but those whose next item the run does not know;
+        none where the model has no auxiliary network, or, with ``filter_by``, a history for each candidate.
     """
     model: Any = scorer.model
     extractor, inputs = getattr(model, "extractor", None), getattr(model, "inputs", None)
@@ -60,6 +60,8 @@ def guesses(scorer: Scorer, request: CheckedRequest, drawn: int = DRAWN, seed: i
     first = len(request.history) - len(states)
     found = []
     for step, (logit, lesser) in enumerate(zip(real.tolist(), against.double().numpy(), strict=True), first):
+        if not scorer.catalogue.item_ids.index(request.history[step + 1]):
+            continue
         other = lesser[[one != request.history[step + 1] for one in others]]
         rank = 1 + float((other > logit).sum()) + 0.5 * float((other == logit).sum())
         probability = float(torch.sigmoid(torch.tensor(logit, dtype=torch.float64)))
