@@ -1,15 +1,21 @@
 """Explanations of requests: put together of parts, each of which is checked by scoring."""
 
+import copy
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from msgspec import structs
 
-from dien import Prediction, Request, RunError, Scorer
+from dien import Request, Scorer
+from dien.calibration import Calibration, Platt
 from dien.data.item_names import ItemNames
-from dien.explain import Explanation, explain, flips, traces
+from dien.explain import Explanation, explain, traces
 from dien.explain.paths import in_two_dimensions
+from dien.explain.runs import COUNTS, SPANS
+from dien.explain.unknown_features import unknown_features
 from tests.explain.scorers import READERS, reading, scorer_of
 
 
@@ -57,14 +63,57 @@ def test_every_model_is_explained_and_what_is_said_is_what_scoring_says(
     np.testing.assert_allclose([one.score for one in found.candidates], scores, rtol=1e-5)
     for b in range(B):
         one = found.candidates[b]
-        assert len(one.influence) == T
-        assert all(len(values) == T for values in (*one.attention.values(), *one.features.values()))
-        assert len(one.gate) in (0, T)
-        assert len(one.path) in (0, T)
+        assert one.logit == pytest.approx(logits(scores[b]), abs=1e-3)
+        each = [scorer.score_many([without(request, [place])])[0][b] for place in range(T)]
+        np.testing.assert_allclose(one.influence, logits(scores[b]) - logits(each), atol=1e-3)
         for run in one.runs:
             left = scorer.score_many([without(request, list(range(run.first, run.last + 1)))])[0][b]
             assert run.influence == pytest.approx(logits(scores[b]) - logits(left), abs=1e-3)
+    assert len({one.logit for one in found.candidates}) == B > 1
     assert Explanation.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_said_of_a_candidate_is_what_is_said_of_it_alone(
+    name: str, rich_scorer: Scorer, request_of_one: Request
+) -> None:
+    scorer = scorer_of(rich_scorer, name, max_history=len(request_of_one.history))
+    request = structs.replace(request_of_one, candidates=["i1", "i2", "i7"])
+    found = explain(scorer, request)
+    states = []
+    for one, candidate in zip(found.candidates, request.candidates, strict=True):
+        alone = structs.replace(request, candidates=[candidate])
+        traced = traces(scorer, alone)
+        assert one.attention.keys() == traced.attention.keys()
+        for layer, weights in one.attention.items():
+            np.testing.assert_allclose(np.array(weights), traced.attention[layer][0], atol=1e-5)
+        if traced.gate is not None:
+            assert traced.states is not None
+            np.testing.assert_allclose(np.array(one.gate), traced.gate[0], atol=1e-5)
+            states.append(traced.states[0])
+        of_features = unknown_features(scorer, scorer.check(alone))
+        assert one.features.keys() == of_features.keys()
+        for feature, values in one.features.items():
+            np.testing.assert_allclose(np.array(values), of_features[feature][0], atol=1e-4)
+    for layer in found.candidates[0].attention:  # so that no other candidate's would do
+        assert found.candidates[0].attention[layer] != found.candidates[1].attention[layer]
+    if states:
+        # Distances along the two axes are the same whichever way an axis points.
+        places, variance = in_two_dimensions(np.concatenate(states))
+        shown = np.array([one.path for one in found.candidates]).reshape(-1, 2)
+        np.testing.assert_allclose(np.abs(shown - shown[0]), np.abs(places - places[0]), atol=1e-3)
+        np.testing.assert_allclose(found.variance, variance, atol=1e-4)
+    else:
+        assert all(one.path == one.gate == [] for one in found.candidates)
+
+
+def test_scores_are_calibrated_and_logits_are_not(rich_scorer: Scorer, request_of_one: Request) -> None:
+    scorer = scorer_of(rich_scorer, "dien")
+    scorer.calibration = Calibration(clicks=Platt(scale=0.5, shift=0.7), click_rate=0.3)
+    found = explain(scorer, request_of_one)
+    assert found.calibrated
+    for one in found.candidates:
+        assert logits(one.score) == pytest.approx(0.5 * one.logit + 0.7, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["dien", "din", "sum-pooling"])
@@ -145,14 +194,55 @@ def test_a_request_without_candidates_is_refused(rich_scorer: Scorer) -> None:
         explain(rich_scorer, Request(user=None, history=["i1"], candidates=[]))
 
 
-def test_a_model_that_reads_no_history_is_refused(
-    rich_scorer: Scorer, request_of_one: Request, monkeypatch: pytest.MonkeyPatch
+def test_a_candidate_is_shown_with_the_features_that_the_request_gives(
+    rich_scorer: Scorer, request_of_one: Request
 ) -> None:
-    scorer = scorer_of(rich_scorer, "sum-pooling", matches=False)
-    model: Any = scorer.model
-    monkeypatch.setattr(model, "forward", lambda batch: Prediction(torch.zeros(len(batch.history_of))))
-    with pytest.raises(RunError, match="reads no history"):
-        explain(scorer, request_of_one)
+    asked = structs.replace(
+        request_of_one,
+        candidates=["i1", "no such item", "i2"],
+        candidate_features={
+            "price": [12.5, 3, None],
+            "tags": [None, ["tag1", "tag2"], None],
+            "category": ["c1", "c2", None],
+        },
+    )
+    plain = explain(rich_scorer, structs.replace(asked, candidate_features=None)).candidates
+    one, unknown, as_known = (candidate.item.features for candidate in explain(rich_scorer, asked).candidates)
+    assert one == plain[0].item.features | {"price": "12.5", "category": "c1"}
+    assert unknown == {"price": "3", "tags": "tag1, tag2", "category": "c2"}
+    assert as_known == plain[2].item.features != {}
+
+
+def test_times_of_a_run_whose_log_has_an_order_alone_make_no_spans(
+    rich_scorer: Scorer, request_of_one: Request
+) -> None:
+    scorer = scorer_of(rich_scorer, "din", matches=False)
+    assert {run.name for run in explain(scorer, request_of_one).candidates[0].runs} & {*SPANS}
+    scorer.fields = copy.copy(scorer.fields)
+    scorer.fields.timed = False
+    found = explain(scorer, request_of_one)
+    names = [run.name for run in found.candidates[0].runs]
+    assert names == [f"last {n}" for n in COUNTS if n <= len(found.history)]
+
+
+def test_the_names_of_the_dataset_count_and_those_of_the_run_where_it_has_none(
+    rich_scorer: Scorer, request_of_one: Request
+) -> None:
+    ids = rich_scorer.run.item_ids
+    upper, longer = (ItemNames(ids, ids.values + text) for text in (" of the run", " of the data"))
+    scorer = copy.copy(rich_scorer)
+    for of_run, of_data, name in [
+        (upper, longer, "i1 of the data"),
+        (upper, None, "i1 of the run"),
+        (None, longer, "i1 of the data"),
+        (None, None, None),
+    ]:
+        scorer.run = replace(rich_scorer.run)
+        scorer.run.__dict__["names"] = of_run
+        data: Any = SimpleNamespace(names=of_data)
+        scorer.data = data
+        found = explain(scorer, structs.replace(request_of_one, candidates=["i1"]))
+        assert found.candidates[0].item.name == name
 
 
 def test_an_empty_history_is_explained_by_nothing(rich_scorer: Scorer) -> None:
@@ -179,13 +269,3 @@ def test_candidates_that_read_histories_of_their_own_are_explained(
         last = scorer.score_many([without(request_of_one, [len(categories) - 1])])[0][b]
         assert one.influence[-1] == pytest.approx(logits(scores[b]) - logits(last), abs=1e-3)
     assert found.guess == []
-
-
-def test_a_flip_of_a_long_history_is_found_without_trying_every_pair(
-    rich_scorer: Scorer, request_of_one: Request, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flips, "MOST_PAIRS", 0)
-    found = explain(scorer_of(rich_scorer, "dien"), request_of_one).flip
-    T = len(request_of_one.history)
-    assert found is None or found.scored <= 3 * T
-    assert found is None or found.exact == (len(found.removed) <= 2)

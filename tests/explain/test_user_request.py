@@ -1,12 +1,13 @@
 """Requests of users whose history is looked up."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 from msgspec import structs
 
 from dien import DataError, Dataset, Scorer
-from dien.data.times import ORDER, Times
+from dien.data.times import ORDER, FromTime, Times
 from dien.explain import best_items, expect_known, user_request
 
 
@@ -24,6 +25,16 @@ def test_a_history_is_what_the_user_did_before_the_time(rich_scorer: Scorer, ric
     assert part.times == [time for time in whole.times or () if time < middle]
     assert len(part.history) == len(part.times)
     assert set(part.behaviours or {}) == {"action", "dwell", "labels"}
+
+
+def test_the_context_that_behaviours_do_not_tell_is_named(rich_scorer: Scorer, rich_data: Dataset) -> None:
+    with pytest.warns(UserWarning, match=r"the context .*\(hour, zone, position, age_of_page, wanted\)"):
+        assert user_request(rich_scorer, rich_data, "u1").context is None
+    scorer = copy.copy(rich_scorer)
+    scorer.fields = copy.copy(rich_scorer.fields)
+    scorer.fields.from_time = {"hour": FromTime(what="hour", zone="UTC")}
+    with pytest.warns(UserWarning, match=r"the context .*\(zone, position, age_of_page, wanted\)"):
+        user_request(scorer, rich_data, "u1")
 
 
 def test_the_best_items_are_those_of_the_highest_scores(rich_scorer: Scorer, rich_data: Dataset) -> None:

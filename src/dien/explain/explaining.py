@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from dien.data.changing import LATEST, values_at
 from dien.data.item_names import ItemNames
-from dien.errors import RunError
 from dien.explain.explanation import (
     ExplainedCandidate,
     Explanation,
@@ -38,34 +37,36 @@ def explain(
     Args:
         scorer: of a run whose model reads histories.
         request: as for :meth:`dien.Scorer.score_many`.
-        names: of items; None for those of the run, or of the dataset that the scorer was given.
+        names: of items; None for those of the dataset that the scorer was given, or of the run where that has
+            none.
         seed: of the items that the extractor's guesses are compared with.
 
     Returns:
         The explanation; its candidates are in the order of the request.
 
     Raises:
-        RunError: the model reads no history (of one that has behaviours).
         ValueError: as :meth:`dien.Scorer.score`, or there is no candidate.
     """
     checked = scorer.check(request)
     if not checked.candidates:
         raise ValueError("candidates: found none, expected the ids of the items to explain")
     T, config = len(checked.history), scorer.run.config.model
-    runs = runs_of(checked.times, checked.time, T)
-    left_out: list[Sequence[int]] = [(), range(T), *(range(run.first, run.last + 1) for run in runs)]
-    logits, of_nothing, *of_runs = logits_without(scorer, checked, left_out)  # [B] each
+    runs = runs_of(checked.times if scorer.fields.timed else None, checked.time, T)
+    left_out: list[Sequence[int]] = [(), *(range(run.first, run.last + 1) for run in runs)]
+    logits, *of_runs = logits_without(scorer, checked, left_out)  # [B] each
     influences = influence(scorer, checked)  # [B, T]
-    _expect_reads_history(scorer, influences, logits - of_nothing)
     scores = scorer.score_many([checked])[0]  # [B]
     traced = traces(scorer, checked)
     reads = traced.reads  # [B, T]
     paths, variance = _paths(traced.states, reads)
     features = unknown_features(scorer, checked)
+    if names is None and scorer.data is not None:
+        names = scorer.data.names
     if names is None:
-        names = scorer.run.names if scorer.data is None else scorer.data.names
+        names = scorer.run.names
     shown = _Items(scorer, names)
     history = shown.items(checked.history, checked.times)
+    candidates = shown.items(checked.candidates, [checked.time] * len(logits), checked.candidate_features)
     times = [None] * T if checked.times is None else list(checked.times)
     return Explanation(
         run=scorer.run.path.absolute().name,
@@ -98,30 +99,12 @@ def explain(
                 path=[] if paths is None else paths[b],
                 reads=int(reads[b].sum()),
             )
-            for b, item in enumerate(shown.items(checked.candidates, [checked.time] * len(logits)))
+            for b, item in enumerate(candidates)
         ],
         guess=guesses(scorer, checked, seed=seed),
         flip=find_flip(scorer, checked) if len(logits) > 1 else None,
         variance=list(variance),
     )
-
-
-def _expect_reads_history(
-    scorer: Scorer, influences: NDArray[np.float64], of_all: NDArray[np.float64]
-) -> None:
-    """Refuse a run whose model reads no history: nothing that is left out changes a logit.
-
-    Where behaviours are searched (``filter_by``), it may be that none was found.
-
-    Raises:
-        RunError: it is one.
-    """
-    model = scorer.run.config.model
-    if influences.shape[1] and model.filter_by is None and not influences.any() and not of_all.any():
-        raise RunError(
-            f"{scorer.run.path}: its model, {model.name}, reads no history: without any of it the scores are "
-            "the same; explain a run of another model, as dien or din"
-        )
 
 
 class _Items:
@@ -135,8 +118,19 @@ class _Items:
         decoders = {feature.name: decoder(feature, vocabularies) for feature in features}
         self._decoders = {name: decode for name, decode in decoders.items() if decode is not None}
 
-    def items(self, ids: Sequence[str], times: Sequence[int | None] | None) -> list[ShownItem]:
-        """Show items ``[n]`` as they were at some times; None for now."""
+    def items(
+        self,
+        ids: Sequence[str],
+        times: Sequence[int | None] | None,
+        told: Mapping[str, Sequence[object]] | None = None,
+    ) -> list[ShownItem]:
+        """Show items ``[n]`` as they were at some times.
+
+        Args:
+            ids: of the items.
+            times: None for now.
+            told: ``n`` values by feature, which count in place of those that are known; None is not told.
+        """
         rows = self._catalogue.item_ids.encode_values(list(ids))
         at = np.array([LATEST if time is None else time for time in times or [None] * len(ids)], np.int64)
         stored = values_at({name: self._catalogue.items[name] for name in self._decoders}, rows, at)
@@ -145,7 +139,7 @@ class _Items:
             ShownItem(
                 id=one,
                 name=None if self._names is None else self._names.name(one),
-                features={name: raw_text(raw[name][k]) for name in raw if raw[name][k] is not None},
+                features=_features(raw, k) | _features(told or {}, k),
             )
             for k, one in enumerate(ids)
         ]
@@ -155,6 +149,12 @@ class _Items:
         if second is None or not self._timed:
             return None
         return datetime.fromtimestamp(second, timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _features(raw: Mapping[str, Sequence[object]], k: int) -> dict[str, str]:
+    """Write the values of one item by feature; None and NaN are unknown, and are left out."""
+    values = {name: column[k] for name, column in raw.items()}
+    return {name: raw_text(value) for name, value in values.items() if value is not None and value == value}
 
 
 def _where(read: NDArray[np.bool_], values: NDArray[np.floating]) -> list[float | None]:

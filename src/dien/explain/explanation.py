@@ -52,7 +52,8 @@ class Guess(msgspec.Struct, frozen=True, kw_only=True):
     """What the interest extractor thought would come next, after one behaviour.
 
     Attributes:
-        step: place in the history of the behaviour; the next one is what it guesses.
+        step: place in the history of the behaviour; the next one is what it guesses. Where the run does not
+            know the next item, there is no guess.
         probability: of the item that came next, by the auxiliary network. It has learnt to tell it from items
             drawn at random: 0.5 is what it gives of an item that could be either.
         rank: of the item that came next among it and ``among`` items drawn at random, by that probability; 1
@@ -140,10 +141,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
             has none.
         filter_by: the feature that a behaviour must have in common with a candidate to be read as a sequence;
             None where the newest are read, whatever they are.
-        guess: what the extractor guessed after each behaviour but the last. Empty where the model has no
-            auxiliary network.
+        guess: what the extractor guessed after each behaviour but the last, of those read as a sequence.
+            Empty where the model has no auxiliary network, where ``filter_by`` gives each candidate another
+            sequence, and of fewer than two behaviours.
         flip: the shortest set found whose removal changes the order of the first two candidates; None where
-            there is one candidate, or none was found.
+            there is one candidate, where two are tied, or none was found.
         variance: shares of the variance of the states that the two axes of the paths hold. Empty where there
             are no paths.
     """

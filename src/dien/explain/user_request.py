@@ -58,7 +58,8 @@ def user_request(
 ) -> Request:
     """Look up what a user has done.
 
-    Context features are not looked up: they are unknown, but for those that follow from the time.
+    Context features are not looked up: but for those that follow from the time they are unknown, as a warning
+    says.
 
     Args:
         scorer: of the run.
@@ -117,6 +118,14 @@ def user_request(
             continue
         raw[field.name] = decode(behaviours.features[field.name][np.arange(begin, end)])
     timed = dataset.info.timed
+    context = {field.name for field in scorer.fields.context}
+    lacking = scorer.fields.lacking(context if timed else {*context, scorer.fields.time.name})
+    if lacking:
+        warnings.warn(
+            f"{dataset.path}: behaviours do not tell the context of a request ({', '.join(lacking)}): it is "
+            "unknown in what is explained",
+            stacklevel=2,
+        )
     return Request(
         user=user,
         history=["" if item is None else item for item in items],
