@@ -58,6 +58,7 @@ def explain(
     """
     from msgspec import structs
 
+    from dien.errors import DataError
     from dien.explain import best_items, expect_known, user_request
     from dien.explain import explain as explained
     from dien.files import write_text
@@ -67,9 +68,16 @@ def explain(
 
     if candidates is not None and top is not None:
         raise typer.BadParameter("--candidates and --top each say what is explained; keep one of them")
+    for candidate in candidates or ():
+        if candidates and candidates.count(candidate) > 1:
+            raise typer.BadParameter(f"--candidates: {candidate} is there twice; name each item once")
     opened = Run.open(run)
     dataset = opened.dataset(data)
     scorer = Scorer(opened, dataset, device)
+    try:
+        scorer.fields.time.plain(time)
+    except ValueError as error:
+        raise DataError(f"--{error}") from None
     with messages.status("explaining"):
         request = user_request(scorer, dataset, user, candidates or (), time)
         if candidates is None:
@@ -89,6 +97,8 @@ def explain(
     results.print(behaviours_table(explanation, best))
     results.print(reads_text(explanation, best), "")
     rows = {run.name: f"{run.influence:+.4f}" for run in explanation.candidates[best].runs}
+    if rows:
+        results.print(f"{named(explanation.candidates[best].item)}: influence of several, left out at once")
     last = [*flip_texts(explanation), f"run folder: {run}"]
     if html is not None:
         last.append(f"page: {html}")

@@ -71,17 +71,19 @@ def reads_text(explanation: Explanation, best: int) -> str:
 
 
 def named(item: ShownItem) -> str:
-    """Write an item for people: its name, where it has one, and its id."""
-    about = item.features.get("category")
-    what = item.name or about
+    """Write an item for people: its name, or else the first feature that it has, and its id."""
+    what = item.name or next((f"{name} {value}" for name, value in item.features.items()), None)
     return item.id if what is None or what == item.id else f"{what} ({item.id})"
 
 
 def flip_texts(explanation: Explanation) -> list[str]:
-    """Say without which behaviours the second candidate would come first."""
+    """Say without which behaviours the second candidate would come first, or that none are found."""
     flip = explanation.flip
-    if flip is None:
+    if len(explanation.candidates) < 2:
         return []
+    if flip is None:
+        first, second = (named(one.item) for one in explanation.candidates[:2])
+        return [f"the order of {first} and {second}: no behaviours found without which it turns"]
     first, second = (named(explanation.candidates[k].item) for k in (flip.first, flip.second))
     T = len(explanation.history)
     places = ", ".join(str(T - place) for place in flip.removed[::-1]) + " from the end"
