@@ -7,13 +7,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from dien.explain import influence, logits_without
 from dien.explain.influence import naive_influence
-from dien.layers import MLPAttention
+from dien.explain.prefixes import NODES
+from dien.explain.variants import distinct
+from dien.layers import AttentionGRU, MLPAttention
+from dien.models import model_config
 from dien.run import Run
 from dien.serving import Request, Scorer
-from tests.explain.scorers import READERS, reading, scorer_of
+from tests.embeddings import enlarge
+from tests.explain.own_models import OWN
+from tests.explain.scorers import READERS, of, reading, scorer_of
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
@@ -101,6 +107,63 @@ def test_what_variants_share_changes_no_influence(
     found, expected = influence(scorer, request), naive_influence(scorer, request)
     assert found.shape == (len(candidates), len(scorer.check(request).history))
     np.testing.assert_allclose(found, expected, **CLOSE)
+
+
+@settings(max_examples=30)
+@given(
+    own=st.sampled_from(OWN), length=st.integers(0, 60), sharpness=st.floats(0.1, 3.0), seed=st.integers(0, 9)
+)
+def test_of_a_model_of_ones_own_nothing_is_shared_that_is_not_the_same(
+    rich_scorer: Scorer, own: Any, length: int, sharpness: float, seed: int
+) -> None:
+    config = model_config("sum-pooling").model_copy(update={"matches": True, "max_history": 40})
+    torch.manual_seed(seed)
+    model = own(config, rich_scorer.run.schema).eval().requires_grad_(False)
+    enlarge(model)
+    model.head.weight.mul_(sharpness)
+    rng = np.random.default_rng(seed)
+    history, shown = ([f"i{k}" for k in rng.integers(0, 26, n)] for n in (length, 4))
+    scorer, request = of(rich_scorer, model, config), Request(user="u1", history=history, candidates=shown)
+    found, expected = influence(scorer, request), naive_influence(scorer, request)
+    np.testing.assert_allclose(found, expected, **CLOSE)
+    assert not length or np.abs(found).max() > 1e-3
+
+
+def test_behaviours_that_only_matches_tell_of_cost_little_more_than_one_scoring(
+    rich_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = scorer_of(rich_scorer, "dien", max_history=30)
+    with torch.no_grad():
+        scorer.model.evolution.attention_layer.weight.mul_(0.01)  # even attention
+    rng = np.random.default_rng(0)
+    history = [f"i{k}" for k in rng.integers(0, 26, 400)]
+    request = Request(user="u1", history=history, candidates=["i1", "i7", "i30"])
+    forward, steps = AttentionGRU.forward, []
+
+    def counted(self: AttentionGRU, rows: Any) -> Any:
+        steps.append(int(rows.lengths.sum()))
+        return forward(self, rows)
+
+    monkeypatch.setattr(AttentionGRU, "forward", counted)
+    found = influence(scorer, request)
+    runs, after = 3 * 30 * (NODES + 2), 3 * sum(range(30))
+    once, *rest = sorted(steps, reverse=True)
+    assert sum(steps) <= 3 * 30 + runs + after + 6 * 3 * 30, (once, rest)
+    monkeypatch.undo()
+    np.testing.assert_allclose(found, naive_influence(scorer, request), **CLOSE)
+
+
+@given(
+    arrays(np.int32, st.tuples(st.integers(0, 30), st.integers(1, 4)), elements=st.integers(-2, 2)),
+    st.booleans(),
+)
+def test_rows_are_told_apart_by_all_of_their_numbers(rows: np.ndarray, mixed_alike: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if mixed_alike:  # as if every row came to the same number
+            patch.setattr("dien.explain.variants._mixed", lambda rows: np.zeros(len(rows), np.uint64))
+        first, inverse = distinct(rows)
+    assert len(first) == len({tuple(row) for row in rows.tolist()})
+    np.testing.assert_array_equal(rows[first][inverse], rows)
 
 
 @pytest.mark.parametrize(("name", "softmax"), [("din", True), ("din", False), ("dien", True)])
@@ -195,7 +258,8 @@ def test_more_candidates_and_behaviours_than_fit_at_once_make_no_difference(
     request = Request(**request_of(sorted(rich_requests, key=lambda one: len(one["history"])), -1, 9))
     expected = influence(scorer, request)
     monkeypatch.setattr("dien.explain.variants.CANDIDATES_AT_ONCE", 4)
-    monkeypatch.setattr("dien.explain.variants.STEPS_AT_ONCE", 99)
+    monkeypatch.setattr("dien.explain.shared.STEPS_AT_ONCE", 99)
+    monkeypatch.setattr("dien.explain.shared.PAIRS_AT_ONCE", 30)
     np.testing.assert_allclose(influence(scorer, request), expected, **CLOSE)
 
 

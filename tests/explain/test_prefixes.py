@@ -94,9 +94,8 @@ def test_most_steps_before_a_gap_are_not_computed_again(
 
     monkeypatch.setattr(AttentionGRU, "forward", counted)
     influence(scorer, request)
-    assert sum(steps) == 2 * 60 * (1 + NODES + 1) + 2 * sum(
-        range(60)
-    )  # the request, the runs, and after each gap
+    after_gaps = 2 * sum(range(60))
+    assert sum(steps) == 2 * 60 * (1 + NODES + 2) + after_gaps  # the request, and the runs
 
 
 def test_runs_of_behaviours_of_different_lengths_are_left_out_all_the_same(rich_scorer: Scorer) -> None:

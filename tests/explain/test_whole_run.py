@@ -17,7 +17,8 @@ from dien.data.prepare import temporal
 from dien.data.ragged import Ragged
 from dien.errors import ConfigError
 from dien.explain import WholeRun, whole_run
-from dien.explain.attention import attention_kept, attention_layers
+from dien.explain.attention import attention_layers
+from dien.explain.kept import attention_kept
 from dien.run import Run
 from dien.training import evaluate, fit
 from dien.training.evaluate import evaluation_batches

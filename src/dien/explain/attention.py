@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-from torch import Tensor, nn
+from torch import nn
 
 from dien.layers import BehaviourAttention, BilinearAttention, InterestEvolution, MLPAttention
+from dien.models.din import DIN
 
-OF_STATES, OF_BEHAVIOURS = "interest states", "behaviours"
-"""What attention is paid to: the states of the extractor's GRU, as in DIEN, or behaviours, as in DIN."""
+OF_STATES, OF_BEHAVIOURS, OF_OWN = "interest states", "behaviours", "a layer of the model's own"
+"""What attention is paid to: the states of the extractor's GRU, as in DIEN, or behaviours, as in DIN; or
+whatever else a model of your own gives to a layer of these kinds."""
 
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
@@ -21,8 +19,8 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
         model: any; one without attention has none.
 
     Returns:
-        :data:`OF_STATES` and :data:`OF_BEHAVIOURS`, those it has. Each is called with packed values, targets
-        and pairs, and gives a score for each pair.
+        :data:`OF_STATES`, :data:`OF_BEHAVIOURS` and :data:`OF_OWN`, those it has. Each is called with packed
+        values, targets and pairs, and gives a score for each pair.
     """
     found: dict[str, nn.Module] = {}
     for module in model.modules():
@@ -33,32 +31,5 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
     for module in model.modules():
         known = any(module is one for one in found.values())
         if isinstance(module, MLPAttention | BilinearAttention) and not known:
-            found.setdefault(OF_BEHAVIOURS, module)
+            found.setdefault(OF_BEHAVIOURS if isinstance(model, DIN) else OF_OWN, module)
     return found
-
-
-@contextmanager
-def attention_kept(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Keep what the attention layers of a model gave last.
-
-    Args:
-        model: any.
-
-    Yields:
-        A dictionary that each call of the model fills: by layer (:func:`attention_layers`) the score of each
-        pair of a candidate and a behaviour of its history, ``[P]``, candidate after candidate, oldest first.
-    """
-    kept: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Any:
-        def hook(_: nn.Module, __: Any, scores: Tensor) -> None:
-            kept[name] = scores.detach()
-
-        return hook
-
-    handles = [layer.register_forward_hook(keep(name)) for name, layer in attention_layers(model).items()]
-    try:
-        yield kept
-    finally:
-        for handle in handles:
-            handle.remove()

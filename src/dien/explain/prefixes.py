@@ -6,9 +6,11 @@ of that one number, and a few runs of the history, with attention multiplied by 
 give it for every gap: by the polynomial through them, to the last bits of a float. What comes after the gap
 has other interest states, and is computed. That is half of the steps, and most of what DIEN computes.
 
-One more run, with the number at which the polynomial is the furthest off, tells how far that is. Candidates
-where it is more than rounding, and numbers beyond the range of the runs, as where most of the attention was
-on what is left out, are computed from the first step.
+Two more runs, with the numbers at the two ends, where the polynomial is as far off as anywhere, tell how far
+that is at every step. Candidates where it is more than rounding (:data:`CLOSE`), and numbers beyond the range
+of the runs, as where most of the attention was on what is left out, are computed from the first step. So are
+all variants whose interest states or attention before the gap are not what is said here, as in a model of
+your own.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from dien.layers import AttentionGRU
 from dien.layers.gru import Rows
@@ -26,11 +28,13 @@ from dien.layers.gru import Rows
 NODES, LOW, HIGH = 5, 0.85, 1.3
 """Runs of the history, and the range of what their attention is multiplied by."""
 CLOSE = 1e-6
-"""How far the polynomial may be off from a state, whose numbers are between -1 and 1."""
+"""How far the polynomial may be off from a state, whose numbers are between -1 and 1, at every step."""
+SAME = 2e-6
+"""How far interest states, and attention divided by its factor, may be from those of the whole history."""
 FEW = 0.7
 """Share of the rows that can be interpolated, below which all are computed from the first step."""
-LEAST = 4 * NODES
-"""Steps of a history from which on interpolating is less work."""
+LEAST = FEWEST = 4 * NODES
+"""Steps of a history, and variants of it, from which on interpolating is less work."""
 MOST = 1 << 20
 """Steps of all runs together, up to which their states are kept."""
 
@@ -46,16 +50,14 @@ class Prefixes:
 
     def __init__(self, rnn: AttentionGRU, interests: Tensor, scores: Tensor) -> None:
         b, T = scores.shape
-        self.rnn, self.scores = rnn, scores
+        self.rnn, self.scores, self.interests = rnn, scores, interests
         angles = (
             (2 * torch.arange(NODES, device=scores.device, dtype=torch.float64) + 1) * math.pi / (2 * NODES)
         )
         self._nodes = (LOW + HIGH) / 2 + (HIGH - LOW) / 2 * torch.cos(angles)
         self._signs = torch.sin(angles) * (1 - 2 * (torch.arange(NODES, device=scores.device) % 2))
-        # Between two nodes, where their polynomial is as far from 0 as it comes.
-        between = (LOW + HIGH) / 2 + (HIGH - LOW) / 2 * math.cos(3 * math.pi / NODES)
-        all_of_them = torch.cat([self._nodes, self._nodes.new_tensor([between])])
-        factors = all_of_them.to(scores.dtype)
+        ends = self._nodes.new_tensor([LOW, HIGH])
+        factors = torch.cat([self._nodes, ends]).to(scores.dtype)
         every = factors.shape[0] * b
         starts = torch.zeros(every, dtype=torch.int64, device=scores.device)
         run = rnn.run(
@@ -65,12 +67,13 @@ class Prefixes:
             (factors[:, None, None] * scores).flatten(),
             outputs="all",
         ).reshape(len(factors), b, T, -1)
-        self._nodes = factors[:-1].double()  # as they were rounded
-        self._states, checked = run[:-1], run[-1]
-        weights = self._weights(factors[-1:].double())  # [K, 1]
-        some = slice(None, None, 8)
-        found = torch.einsum("k,kbth->bth", weights[:, 0].to(run.dtype), self._states[:, :, some])
-        self.good: Tensor = (found - checked[:, some]).abs().amax((1, 2)) <= CLOSE  # [b]
+        self._nodes = factors[:-2].double()  # as they were rounded
+        self._states = run[:-2]
+        self.good: Tensor = torch.ones(b, dtype=torch.bool, device=scores.device)  # [b]
+        weights = self._weights(factors[-2:].double()).to(run.dtype)  # [K, 2]
+        for weight, expected in zip(weights.t(), run[-2:], strict=True):
+            found = torch.einsum("k,kbth->bth", weight, self._states)
+            self.good &= (found - expected).abs().amax((1, 2)) <= CLOSE
 
     def before(self, step: Tensor, factor: Tensor) -> Tensor:
         """Interpolate the state before a step.
@@ -99,7 +102,7 @@ class Prefixes:
         return terms / terms.sum(0)
 
 
-class AfterPrefixes(nn.Module):
+class AfterPrefixes:
     """An evolving layer's recurrence over variants, which computes from the first behaviour left out on.
 
     Args:
@@ -108,20 +111,19 @@ class AfterPrefixes(nn.Module):
     """
 
     def __init__(self, prefixes: Prefixes, removed: NDArray[np.bool_]) -> None:
-        super().__init__()
         self._prefixes = prefixes
         gaps = torch.from_numpy(removed).to(prefixes.scores.device)
         any_gap, T = gaps.any(1), gaps.shape[1]
         self._first = torch.where(any_gap, gaps.int().argmax(1), T)  # [V] steps before the first gap
         self._length = T - gaps.sum(1)  # [V]
 
-    def forward(self, input: Rows) -> Tensor:
+    def run(self, input: Rows) -> Tensor:
         """Run over rows of packed inputs, variant after variant: the last states ``[V * b, H]``."""
         prefixes, first = self._prefixes, self._first
         rnn, base = prefixes.rnn, prefixes.scores  # [b, T]
         V, b, L = len(first), len(base), int(self._length[0])
-        if not bool((self._length == L).all()) or L == 0:
-            return self._from_the_first(input)
+        if L == 0 or not self._expected(input):
+            return rnn.forward(input)
         scores = input.scores.reshape(V, b, L)
         # Where the attention before the gap is largest, the factor is the least rounded.
         largest = base.cummax(1).indices[:, (first - 1).clamp(min=0)].t()  # [V, b]
@@ -129,9 +131,13 @@ class AfterPrefixes(nn.Module):
         now = scores.gather(2, inside[..., None]).squeeze(2)
         factor = now / base.gather(1, inside.t()).t()
         fine = (factor >= LOW) & (factor <= HIGH) & prefixes.good
+        # Attention before the gap is that of the whole history, but for the factor.
+        apart = (scores - factor[..., None] * base[:, :L]).abs_()
+        ahead = torch.arange(L, device=first.device) < first[:, None]  # [V, L]
+        fine &= apart.mul_(ahead[:, None]).amax(2) <= SAME * now
         fine = (fine | (first == 0)[:, None]).flatten()  # [V * b]
         if float(fine.double().mean()) < FEW:
-            return self._from_the_first(input)
+            return rnn.forward(input)
         state = prefixes.before(first, factor.nan_to_num(1.0).clamp(LOW, HIGH)).flatten(0, 1)
         skipped = first.repeat_interleave(b)
         rest = torch.cat([one[:, at:].reshape(-1) for one, at in zip(scores, first.tolist(), strict=True)])
@@ -142,6 +148,20 @@ class AfterPrefixes(nn.Module):
             found[whole] = rnn.run(input.inputs, input.starts[whole], input.lengths[whole], each)
         return found
 
-    def _from_the_first(self, rows: Rows) -> Tensor:
-        found: Tensor = self._prefixes.rnn(rows)
-        return found
+    def _expected(self, input: Rows) -> bool:
+        """Say whether rows are variants of one length, with the interests of the whole before the gap."""
+        first, interests = self._first, self._prefixes.interests
+        V, b, L = len(first), len(self._prefixes.scores), int(self._length[0])
+        starts = (L * torch.arange(V, device=first.device)).repeat_interleave(b)
+        if not (
+            bool((self._length == L).all())
+            and input.state is None
+            and input.outputs == "last"
+            and input.inputs.shape == (V * L, interests.shape[1])
+            and torch.equal(input.starts, starts)
+            and torch.equal(input.lengths, torch.full_like(starts, L))
+        ):
+            return False
+        apart = (input.inputs.reshape(V, L, -1) - interests[:L]).abs_()
+        ahead = torch.arange(L, device=first.device) < first[:, None]  # [V, L]
+        return bool((apart * ahead[..., None]).amax() <= SAME)

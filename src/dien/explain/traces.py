@@ -6,11 +6,8 @@ they were given and gave is kept while the model is called.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +18,11 @@ from torch import Tensor, nn
 from dien.data.batch import Batch, Values
 from dien.data.batches import columns_of
 from dien.data.changing import values_at
-from dien.explain.attention import OF_STATES, attention_layers
+from dien.explain.attention import OF_STATES
+from dien.explain.kept import Kept, layers_kept, one_of
 from dien.explain.variants import read
 from dien.layers import AttentionGRU, InterestEvolution, InterestExtractor, packed_gru
-from dien.models.inputs import Embedded, Inputs
+from dien.models.inputs import Inputs
 from dien.ops.attention_gru.reference import attentional_update
 from dien.packed import Packed, Pairs, lengths_to_offsets
 from dien.serving import CheckedRequest, Request, Scorer
@@ -129,7 +127,6 @@ def packed_traces(model: nn.Module, batch: Batch) -> PackedTraces:
         return PackedTraces(pairs, kept.attention)
     layer, interests = kept.evolution, kept.interests
     assert interests is not None
-    assert kept.keys is not None
     states, gate = _evolved(layer, interests, kept.keys, pairs, kept.attention[OF_STATES])
     return PackedTraces(
         pairs, kept.attention, states, gate, interests, _next_logits(kept, interests, batch.offsets)
@@ -152,7 +149,7 @@ def item_logits(
     Raises:
         ValueError: there is no auxiliary network.
     """
-    extractor, inputs = _one(scorer.model, InterestExtractor), _one(scorer.model, Inputs)
+    extractor, inputs = one_of(scorer.model, InterestExtractor), one_of(scorer.model, Inputs)
     if extractor is None or inputs is None:
         raise ValueError(f"{scorer!r}: there is no interest extractor, and so no guess of what comes next")
     columns, device = columns_of(values_at(scorer.catalogue.items, items, None)), scorer.device
@@ -170,67 +167,6 @@ def _on(device: torch.device, column: Values) -> Values:
     if isinstance(column, Packed):
         return Packed(column.values.to(device), column.offsets.to(device))
     return column.to(device)
-
-
-@dataclass
-class Kept:
-    """What the layers of a model were given and gave in one call.
-
-    Attributes:
-        attention: scores ``[P]`` by layer.
-        keys: ``[N, H]`` the states that the attention of an evolving layer looked at.
-        evolution: that layer.
-        interests: ``[N, H]`` states it was given.
-        extractor: the layer that made them.
-        items: ``[N, D]`` embeddings of the items of the behaviours.
-    """
-
-    attention: dict[str, Tensor] = field(default_factory=dict)
-    keys: Tensor | None = None
-    evolution: InterestEvolution | None = None
-    interests: Tensor | None = None
-    extractor: InterestExtractor | None = None
-    items: Tensor | None = None
-
-
-@contextmanager
-def layers_kept(model: nn.Module) -> Iterator[Kept]:
-    """Keep what the layers of a model are given and give in this thread; others may call it meanwhile."""
-    kept, thread, handles = Kept(extractor=_one(model, InterestExtractor)), threading.get_ident(), []
-
-    def keep_scores(name: str) -> Any:
-        def hook(_: nn.Module, arguments: tuple[Any, ...], scores: Tensor) -> None:
-            if threading.get_ident() == thread:
-                kept.attention[name] = scores
-                if name == OF_STATES:
-                    kept.keys = arguments[0]
-
-        return hook
-
-    def keep_states(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
-        if threading.get_ident() == thread:
-            kept.evolution, kept.interests = cast("InterestEvolution", layer), arguments[1].values
-
-    def keep_items(_: nn.Module, __: Any, embedded: Embedded) -> None:
-        if threading.get_ident() == thread:
-            kept.items = embedded.items
-
-    for name, layer in attention_layers(model).items():
-        handles.append(layer.register_forward_hook(keep_scores(name)))
-    if (evolution := _one(model, InterestEvolution)) is not None:
-        handles.append(evolution.register_forward_pre_hook(keep_states))
-    if (inputs := _one(model, Inputs)) is not None:
-        handles.append(inputs.register_forward_hook(keep_items))
-    try:
-        yield kept
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _one(model: nn.Module, kind: type[Any]) -> Any:
-    """Find the first layer of a kind; None where there is none."""
-    return next((module for module in model.modules() if isinstance(module, kind)), None)
 
 
 def _evolved(

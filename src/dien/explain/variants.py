@@ -18,15 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dien.data.batch import (
-    ENTRIES_AT_ONCE,
-    STEPS_AT_ONCE,
-    Batch,
-    Columns,
-    candidates_at_once,
-)
+from dien.data.batch import Batch, Columns, candidates_at_once
 from dien.data.matches import matches_of
-from dien.data.ragged import to_offsets
+from dien.data.ragged import ranges, row_of, to_offsets
 from dien.packed import Packed, Pairs, lengths_to_offsets
 from dien.serving import Scorer
 from dien.serving.request import CheckedRequest, Request
@@ -82,32 +76,63 @@ class Read:
             timed=self.scorer.fields.timed,
         )
 
-    def without(self, removed: NDArray[np.bool_]) -> Batch:
-        """Assemble what the model reads of the request without some behaviours.
+    @property
+    def of_one_history(self) -> bool:
+        """Whether all candidates read the same behaviours, as without ``filter_by``."""
+        return len(self.reading.batch.offsets) == 2
+
+    def steps_differ(self, removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Mark where a candidate goes without one of its steps: ``[V, b]``.
 
         Args:
             removed: ``[V, T]`` the behaviours that each of ``V`` variants is without.
+        """
+        batch, T = self.reading.batch, removed.shape[1]
+        offsets = batch.offsets.numpy()
+        reads = np.zeros((T, len(offsets) - 1), np.float32)  # [T, F]
+        reads[self.reading.read, row_of(np.diff(offsets))] = 1
+        return (removed.astype(np.float32) @ reads > 0)[:, batch.history_of.numpy()]
+
+    def variants(
+        self,
+        removed: NDArray[np.bool_],
+        variant: NDArray[np.int64],
+        candidate: NDArray[np.int64],
+        matches: torch.Tensor | None,
+    ) -> tuple[Batch, torch.Tensor]:
+        """Assemble what the model reads of candidates without some behaviours.
+
+        Args:
+            removed: ``[V, T]`` the behaviours that each of ``V`` variants is without.
+            variant: ``[n]`` of each row of the batch.
+            candidate: ``[n]`` likewise.
+            matches: ``[n, 1 + 3 F]`` likewise.
 
         Returns:
-            A batch of ``V * b`` candidates, variant after variant.
+            A batch of ``n`` rows, and for each of its steps which step of the request it is.
         """
-        batch, V = self.reading.batch, len(removed)
-        b, F = len(batch), len(batch.offsets) - 1
-        kept = torch.from_numpy(~removed[:, self.reading.read])  # [V, N]
-        before = torch.nn.functional.pad(kept.cumsum(1), (1, 0))  # [V, N + 1]
-        lengths = before[:, batch.offsets].diff(dim=1)  # [V, F]
-        every, histories = torch.arange(b).repeat(V), torch.arange(F).repeat(V)
-        variant = torch.arange(V)[:, None]
-        return Batch(
-            history=taken(batch.history, kept.nonzero()[:, 1]),
-            offsets=lengths_to_offsets(lengths.flatten()),
-            history_of=(variant * F + batch.history_of).flatten(),
+        batch, read = self.reading.batch, self.reading.read
+        offsets, F = batch.offsets.numpy(), len(batch.offsets) - 1
+        code = variant * F + batch.history_of.numpy()[candidate]
+        codes, history_of = np.unique(code, return_inverse=True)
+        of_variant, history = np.divmod(codes, F)  # [R]
+        lengths = np.diff(offsets)[history]
+        row = row_of(lengths)
+        steps = ranges(offsets[history], lengths)
+        kept = ~removed[of_variant[row], read[steps]]
+        every, histories = torch.from_numpy(candidate), torch.from_numpy(history)
+        read_steps = torch.from_numpy(steps[kept])
+        found = Batch(
+            history=taken(batch.history, read_steps),
+            offsets=lengths_to_offsets(torch.from_numpy(np.bincount(row[kept], minlength=len(codes)))),
+            history_of=torch.from_numpy(history_of),
             target=taken(batch.target, every),
             user=taken(batch.user, histories),
             context=taken(batch.context, histories),
-            matches=self.matches(removed),
+            matches=matches,
             popularity=None if batch.popularity is None else batch.popularity[every],
         )
+        return found, read_steps
 
 
 def read(scorer: Scorer, request: Request | CheckedRequest) -> Iterator[Read]:
@@ -127,14 +152,6 @@ def read(scorer: Scorer, request: Request | CheckedRequest) -> Iterator[Read]:
         yield Read(scorer, rows, now, scorer.read(rows, now))
 
 
-def at_once(removed: NDArray[np.bool_], one: Read) -> Iterator[slice]:
-    """Cut variants ``[V, T]`` of a request so that memory is bounded: slices of them, in order."""
-    V, T = removed.shape
-    b, reads = len(one.reading.batch), one.scorer.run.config.model.max_history
-    most = max(1, min(STEPS_AT_ONCE // (b * reads), ENTRIES_AT_ONCE // max(1, T)))
-    yield from (slice(start, min(start + most, V)) for start in range(0, V, most))
-
-
 def taken(columns: Columns, rows: torch.Tensor) -> Columns:
     """Take rows ``[n]`` of features."""
     found: Columns = {}
@@ -146,3 +163,24 @@ def taken(columns: Columns, rows: torch.Tensor) -> Columns:
         else:
             found[name] = column.index_select(0, rows)
     return found
+
+
+def distinct(rows: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find equal rows of numbers ``[n, k]``.
+
+    Returns:
+        ``[u]`` the first of each that is not like another, and ``[n]`` which of these each row is like.
+    """
+    _, first, inverse = np.unique(_mixed(rows), return_index=True, return_inverse=True)
+    if (rows[first][inverse] != rows).any():  # two of them mixed to one number
+        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)
+
+
+def _mixed(rows: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """Mix the numbers of each row to one, ``[n]``: rows that are equal to equal ones."""
+    factors = np.random.default_rng(0).integers(1, 1 << 63, rows.shape[1], dtype=np.uint64) | np.uint64(1)
+    mixed = np.zeros(len(rows), np.uint64)
+    for column, factor in zip(rows.T, factors, strict=True):
+        mixed += column.astype(np.uint64) * factor
+    return mixed

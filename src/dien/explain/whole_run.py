@@ -18,7 +18,8 @@ from dien.data.ragged import ranges, to_offsets
 from dien.data.tables import Split, SplitName
 from dien.device import device_of
 from dien.errors import ConfigError, RunError
-from dien.explain.attention import attention_kept, attention_layers
+from dien.explain.attention import attention_layers
+from dien.explain.kept import attention_kept
 from dien.explain.read_pairs import KINDS, ReadPairs
 from dien.progress import Progress
 from dien.run import Run
