@@ -80,7 +80,7 @@ def by_hand(run: Run, dataset: Dataset, by: str | None) -> dict[str, dict[Any, l
                 else:
                     kind = "other"
                 kinds.append(kind)
-                position, age = len(places) - step, now - int(behaviours.time[p])
+                position, age = end - p, now - int(behaviours.time[p])
                 adds = [clicked, scores[row], *(one[step] for one in attention[row])]
                 band = next(low for low, high in BANDS if low <= position <= high)
                 tables["positions"][band, kind].append(adds)

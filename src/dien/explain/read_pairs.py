@@ -25,7 +25,8 @@ class ReadPairs:
     Attributes:
         clicked: ``[B]`` 1 where the row was clicked.
         row: ``[P]``.
-        position: ``[P]`` from the end of the history, from 1.
+        position: ``[P]`` from the end of the history, from 1. Behaviours that are not read, as ``filter_by``
+            leaves them out, count too.
         age: ``[P]`` seconds, -1 where it is not known.
         kind: ``[P]`` place in :data:`KINDS`.
     """
@@ -47,8 +48,9 @@ class ReadPairs:
         place, rows = batch.places.numpy(), batch.rows.numpy()  # [N], [B]
         lengths = np.diff(offsets)[history_of]  # [B]
         row, step = row_of(lengths), ranges(offsets[history_of], lengths)  # [P]
-        position = offsets[history_of + 1][row] - step
-        now = split.time[np.searchsorted(split.offsets, rows, "right") - 1]  # [B]
+        impression = np.searchsorted(split.offsets, rows, "right") - 1  # [B]
+        position = split.end[impression][row] - place[step]
+        now = split.time[impression]
         then = behaviours.time[place]  # [N]
         known = (then != NO_TIME)[step] & dataset.info.timed
         age = np.where(known, np.maximum(now[row] - then[step], 0), -1)
