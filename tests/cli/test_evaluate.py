@@ -72,5 +72,9 @@ def test_behaviours_are_set_beside_scores_in_tables_in_json_and_on_a_page(
     said = " ".join(dien("evaluate", small_run.path, "--behaviours").stdout.split())
     newest = whole.positions[0].cells["same item"]
     assert f"1 same item {newest.number:,} {newest.clicked:.4f} {newest.score:.4f}" in said
+    age = next(band for band in whole.ages if "same category" in band.cells)
+    of_age = age.cells["same category"]
+    assert f"{age.name} same category {of_age.number:,} {of_age.clicked:.4f} {of_age.score:.4f}" in said
+    assert "behaviours of the kind 'other' are not in these tables; --json and --html have them" in said
     same = whole.rows_by_kind["same category"]
     assert f"same category {same.number:,} {same.clicked:.4f} {same.score:.4f}" in said
