@@ -82,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
         "training.evaluate",
     },
     "reports": {"models", "data", "run", "training.metrics", "training.comparison", "explain"},
-    "explore": {"data", "run", "serving", "explain", "reports"},
+    "explore": {"data", "run", "extension", "serving", "explain", "reports"},
     "bench": {"config", "training", "models", "ops", "packed", "data", "memory", "run", "serving"},
 }
 # The way of the data inside dien.data: each part may import those before it.

@@ -33,9 +33,10 @@ def test_an_address_that_others_reach_is_warned_of(small_run: Run) -> None:
     line = command("explore", small_run.path, "--port", 0, "--host", "0.0.0.0")
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert "explore " in process.stdout.readline()
+        assert " on http://127.0.0.1:" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
+    assert "from other machines: http://ADDRESS:" in errors
     assert "warning: whoever reaches 0.0.0.0 sees the histories of all users; there is no password" in errors
 
 

@@ -83,11 +83,9 @@ def tasks_of(browser: Any, script: str) -> Iterator[list[float]]:
 def settled(page: Any) -> None:
     """Wait until scores and explanations are those of what is shown."""
     page.wait_for_function(
-        "() => document.querySelector('.rates canvas') || (document.querySelector('.scores [data-value]') && "
-        "[...document.querySelectorAll('.view')].every((view) => view.querySelector('canvas')))"
+        "() => document.querySelector('.rates canvas') || "
+        "(document.querySelector('.scores') && !document.querySelector('#explore [aria-busy=true]'))"
     )
-    page.wait_for_timeout(300)
-    page.wait_for_function("() => !document.querySelector('.view[aria-busy=true]')")
 
 
 def scores(page: Any, run: int = 0) -> list[float]:

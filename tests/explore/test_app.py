@@ -8,10 +8,10 @@ import pytest
 
 from dien.data.dataset import Dataset
 from dien.explain import Explanation, WholeRun, whole_run
-from dien.explore.explorer import SAMPLE, Explorer
+from dien.explore.explorer import EXPLAINED, SAMPLE, Explorer
 from dien.run import Run
 from dien.serving import Scorer
-from tests.explore.explored import HOSTILE, LONG
+from tests.explore.explored import HOSTILE, LONG, served
 
 
 @pytest.fixture
@@ -138,6 +138,62 @@ def test_a_request_that_names_another_host_is_refused(client: httpx.Client, host
         answer = client.get(path, headers={"Host": host})
         assert answer.status_code in (400, 421)
         assert "runs" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_what_another_page_asks_is_refused_and_a_link_of_it_is_followed(
+    client: httpx.Client, headers: dict[str, str]
+) -> None:
+    for answer in (
+        client.get("api/runs", headers=headers),
+        client.post("api/score", json=asked(client, "u-3"), headers=headers),
+    ):
+        assert answer.status_code == 403
+        assert "another page" in answer.json()["error"]
+    if "Origin" not in headers:
+        assert client.get("whole", headers=headers).status_code == 200
+
+
+def test_what_is_posted_is_json_and_says_so(client: httpx.Client, address: str) -> None:
+    body = msgspec.json.encode(asked(client, "u-3"))
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = client.post("api/score", content=body, headers={"Content-Type": kind})
+        assert answer.status_code == 415
+    ours = {"Content-Type": "application/json; charset=utf-8", "Origin": address.rstrip("/")}
+    assert client.post("api/score", content=body, headers=ours).status_code == 200
+
+
+def test_too_much_to_explain_at_once_is_refused_in_a_sentence(client: httpx.Client) -> None:
+    request = asked(client, LONG) | {"candidates": ["i1"] * 100}
+    answer = client.post("api/explain", json=request)
+    assert answer.status_code == 400
+    read = len(request["history"])
+    assert f"found 100, expected {EXPLAINED // read} at most" in answer.json()["error"]
+
+
+def test_a_failure_is_said_and_printed(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(text: str) -> None:
+        raise RuntimeError(f"nothing for {text!r}")
+
+    monkeypatch.setattr(explorer, "find_users", fail)
+    with served(explorer) as url:
+        answer = httpx.get(f"{url}api/users", params={"q": "u"})
+    assert answer.status_code == 500
+    assert "dien explore failed: RuntimeError" in answer.json()["error"]
+    errors = capsys.readouterr().err
+    assert "Traceback" in errors
+    assert "RuntimeError: nothing for 'u'" in errors
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:9", "LOCALHOST"])

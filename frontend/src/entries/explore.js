@@ -8,8 +8,8 @@ const problem = document.querySelector('#problem')
 
 const said = new Map()
 
-/** Say what went wrong with something, until that goes well. */
-function onError(error, what = '') {
+/** Say what went wrong with something, until that goes well: other things that go well leave it there. */
+function onError(error, what = 'page') {
   if (error) said.set(what, error.message)
   else said.delete(what)
   problem.textContent = [...new Set(said.values())].join(' ')
@@ -18,6 +18,16 @@ function onError(error, what = '') {
 
 // Another link in the same tab changes what stands after # alone; what the page itself writes there is not told.
 addEventListener('hashchange', () => location.reload())
+
+/** Have the address, and the links to the other view, hold what is shown: who goes there and back finds it again. */
+function onLink(query) {
+  history.replaceState(null, '', `#${query}`)
+  carry()
+}
+function carry() {
+  for (const link of document.querySelectorAll('nav a')) link.hash = location.hash
+}
+carry()
 
 /** Show what the log says beside what the runs have learned. */
 async function wholeRuns(runs) {
@@ -29,5 +39,5 @@ async function wholeRuns(runs) {
 }
 
 get('/api/runs')
-  .then((runs) => (place.dataset.view === 'whole' ? wholeRuns(runs) : oneUser(place, runs, onError)))
-  .catch(onError)
+  .then((runs) => (place.dataset.view === 'whole' ? wholeRuns(runs) : oneUser(place, runs, { onError, onLink })))
+  .catch((error) => onError(error))

@@ -3,7 +3,8 @@ async function ask(path, options) {
   let answer
   try {
     answer = await fetch(path, options)
-  } catch {
+  } catch (error) {
+    if (error.name === 'AbortError') throw error
     throw new Error('The server does not answer. Is dien explore still running?')
   }
   if (answer.ok) return answer
@@ -14,29 +15,34 @@ async function ask(path, options) {
 /** Get JSON from a path, with the values of its query. */
 export const get = async (path, query = {}) => (await ask(`${path}?${new URLSearchParams(query)}`)).json()
 
-const posted = (data) => ({
-  method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data),
+const posted = (data, signal) => ({
+  method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data), signal,
 })
 
 /** Post JSON, and get JSON. */
-export const post = async (path, data) => (await ask(path, posted(data))).json()
+export const post = async (path, data, signal) => (await ask(path, posted(data, signal))).json()
 
 /** Post JSON, and get text. */
-export const postForText = async (path, data) => (await ask(path, posted(data))).text()
+export const postForText = async (path, data, signal) => (await ask(path, posted(data, signal))).text()
 
 /**
- * Do work that takes a while, one at a time: of all that is asked for meanwhile, the last is done once.
+ * Do work that takes a while, one at a time: of all that is asked for meanwhile, the last is done once. The server is
+ * never asked twice at once, so that it does not work for answers that nobody waits for.
  *
  * @param {() => Promise<void>} work reads what it needs when it begins
- * @param {(error: Error|null) => void} onError told of each failure, and null after a success
- * @param {number} [pause] milliseconds without another call before it begins
+ * @param {Object} options
+ * @param {(error: Error|null) => void} options.onError told of each failure, and null after a success
+ * @param {(busy: boolean) => void} options.onBusy told when it is asked for, and when nothing is left to do
+ * @param {AbortSignal} options.signal ends it: nothing is told any more
+ * @param {number} [options.pause] milliseconds without another call before it begins
  * @returns {() => void} asks for it
  */
-export function newest(work, onError, pause = 0) {
+export function newest(work, { onError, onBusy, signal, pause = 0 }) {
   let running = false
   let wanted = false
-  let waiting
+  let waiting = null
   const run = async () => {
+    waiting = null
     if (running) {
       wanted = true
       return
@@ -44,16 +50,22 @@ export function newest(work, onError, pause = 0) {
     running = true
     do {
       wanted = false
+      let failure = null
       try {
         await work()
-        onError(null)
       } catch (error) {
-        onError(error)
+        failure = error
       }
+      if (signal.aborted) return
+      onError(failure)
     } while (wanted)
     running = false
+    if (waiting === null) onBusy(false)
   }
+  signal.addEventListener('abort', () => clearTimeout(waiting))
   return () => {
+    if (signal.aborted) return
+    onBusy(true)
     clearTimeout(waiting)
     waiting = setTimeout(run, pause)
   }

@@ -11,8 +11,8 @@ import { rover } from './rover.js'
  * @param {import('./state.js').Edited} edited whose candidates it shows and changes
  * @param {{name: string, model: string}[]} runs
  * @param {{onChange: () => void, onPick: (item: string) => void}} callbacks
- * @returns {{element: HTMLElement, scored: (now: number[][], before: number[][]) => void, add: (item: string) => void}}
- *   `scored` shows scores `[run][candidate]`
+ * @returns {{element: HTMLElement, scored: (now: number[][], before: number[][]) => void, unknown: () => void,
+ *   add: (item: string) => void}} `scored` shows scores `[run][candidate]`, `unknown` that there are none
  */
 export function candidateTable(edited, runs, { onChange, onPick }) {
   const body = h('tbody', {})
@@ -100,9 +100,15 @@ export function candidateTable(edited, runs, { onChange, onPick }) {
         for (const [r, [score, change]] of cells.entries()) {
           score.textContent = significant(now[r][b])
           score.dataset.value = now[r][b]
-          const difference = now[r][b] - before[r][b]
-          change.textContent = difference === 0 ? '' : signed(difference, 4)
+          change.textContent = changeOf(now[r][b] - before[r][b])
         }
+      }
+    },
+    unknown: () => {
+      for (const [score, change] of [...rows.values()].flatMap(({ cells }) => cells)) {
+        score.textContent = '–'
+        delete score.dataset.value
+        change.textContent = ''
       }
     },
     add: (item) => {
@@ -115,4 +121,12 @@ export function candidateTable(edited, runs, { onChange, onPick }) {
       onChange()
     },
   }
+}
+
+/** Write a difference of scores; one that is but rounding is none. */
+function changeOf(difference) {
+  const size = Math.abs(difference)
+  if (size < 1e-7) return ''
+  if (size < 5e-5) return `${difference < 0 ? '\u2212' : '+'}<0.0001`
+  return signed(difference, 4)
 }

@@ -57,7 +57,9 @@ export function combobox({ label, hint, search, shown, onChoose, onError }) {
       found = answer
       onError(null)
     } catch (error) {
-      if (mine === asked) onError(error)
+      if (mine !== asked) return
+      looking = wanted = false
+      onError(error)
       return
     }
     looking = false
@@ -88,6 +90,7 @@ export function combobox({ label, hint, search, shown, onChoose, onError }) {
   input.addEventListener('input', () => {
     asked += 1
     looking = true
+    wanted = false
     found = []
     close()
     soon()

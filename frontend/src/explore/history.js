@@ -8,11 +8,12 @@ const written = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16)
  * List a history, the newest first, to take behaviours out, put them back and move them.
  *
  * A row has the keys of a list: arrows move to another, Delete takes it out or puts it back, Alt and an arrow move it.
- * A row can be dragged, too.
+ * A row can be dragged, too. Times stay at their places of the list.
  *
  * @param {import('./state.js').Edited} edited whose entries it shows and changes
  * @param {{onChange: () => void, onPick: (entry: Object) => void, timed: boolean}} callbacks
- * @returns {{element: HTMLElement, toggle: (entry: Object) => void, prepend: (entry: Object) => void}}
+ * @returns {{element: HTMLElement, takeOut: (entry: Object) => void, prepend: (entry: Object) => void}} `takeOut` does
+ *   nothing to one that is out
  */
 export function historyList(edited, { onChange, onPick, timed }) {
   const list = h('ol', { class: 'behaviours', 'aria-label': 'Behaviours, the newest first' })
@@ -30,6 +31,20 @@ export function historyList(edited, { onChange, onPick, timed }) {
     button.textContent = entry.removed ? 'Put back' : 'Remove'
     button.setAttribute('aria-label', `${entry.removed ? 'Put back' : 'Remove'} ${name}`)
   }
+  const more = (entry) => {
+    const time = timed && entry.time !== null ? written(entry.time) : ''
+    const features = featuresOf(edited.items.get(entry.item) ?? { id: entry.item, features: {} })
+    return [features, entry.place === null && 'added', time].filter(Boolean).join(' · ')
+  }
+  /** Have these entries, and show the times that they have there. */
+  const arrange = (entries) => {
+    edited.arrange(entries)
+    for (const [entry, row] of rows) {
+      const place = row.querySelector('.features')
+      const text = more(entry)
+      if (place.textContent !== text) place.textContent = text
+    }
+  }
   const toggle = (entry) => {
     entry.removed = !entry.removed
     show(entry)
@@ -38,13 +53,12 @@ export function historyList(edited, { onChange, onPick, timed }) {
   }
   const make = (entry) => {
     const item = edited.items.get(entry.item) ?? { id: entry.item, features: {} }
-    const when = entry.place === null ? 'added' : timed && entry.time !== null ? written(entry.time) : ''
     const row = h(
       'li',
       { 'data-row': '', draggable: 'true' },
       h('button', { class: 'pick', type: 'button', tabindex: -1, onclick: () => onPick(entry) },
         h('span', { class: 'name' }, nameOf(item)),
-        h('span', { class: 'features' }, [featuresOf(item), when].filter(Boolean).join(' · '))),
+        h('span', { class: 'features' })),
       h('button', { class: 'out', type: 'button', tabindex: -1, onclick: () => toggle(entry) }, 'Remove'),
     )
     rows.set(entry, row)
@@ -57,7 +71,7 @@ export function historyList(edited, { onChange, onPick, timed }) {
   const move = (row, before) => {
     if (row === before || row.nextElementSibling === before) return
     list.insertBefore(row, before)
-    edited.entries = [...list.children].map((one) => entryOf.get(one)).reverse()
+    arrange([...list.children].map((one) => entryOf.get(one)).reverse())
     onChange()
   }
   list.addEventListener('keydown', (event) => {
@@ -108,13 +122,14 @@ export function historyList(edited, { onChange, onPick, timed }) {
   })
 
   list.append(...edited.entries.map(make).reverse())
+  arrange(edited.entries)
   moves.keep()
   return {
     element: h('div', {}, list, said),
-    toggle,
+    takeOut: (entry) => entry.removed || toggle(entry),
     prepend: (entry) => {
-      edited.entries.push(entry)
       list.prepend(make(entry))
+      arrange([...edited.entries, entry])
       list.scrollTop = 0
       moves.keep()
       onChange()

@@ -39,7 +39,7 @@ def explore(
         dien explore runs/shop --against runs/shop-din
     """
     try:
-        from dien.explore.server import is_loopback, serve
+        from dien.explore.server import is_every_address, is_loopback, serve
     except ModuleNotFoundError as error:
         if error.name not in ("litestar", "uvicorn"):
             raise
@@ -59,5 +59,11 @@ def explore(
             print_json({"url": url, "run": str(run), "against": None if against is None else str(against)})
         else:
             print_as_it_is(f"explore {run} on {url}\n")
+        if is_every_address(host):
+            taken = url.rstrip("/").rpartition(":")[2]
+            tell(
+                f"from other machines: http://ADDRESS:{taken}/ with the address of this one in numbers, "
+                "as 192.168.0.10; its name is refused"
+            )
 
     serve(explorer, host, port, started)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,12 +54,13 @@ def create_app(explorer: Explorer, host: str) -> ASGIApp:
         exception_handlers={
             ValueError: _said(400),
             HTTPException: _refused_by_litestar,
+            Exception: _failed,
         },
         response_headers=HEADERS,
         logging_config=None,
         openapi_config=None,
     )
-    return _HostsChecked(app, host)
+    return _Guarded(app, host)
 
 
 @get("/", media_type=MediaType.HTML, sync_to_thread=False)
@@ -119,8 +122,8 @@ def items(state: State, q: FromQuery[str] = "") -> list[ShownItem]:
 
 
 @post("/api/shown", status_code=200, sync_to_thread=True)
-def shown(state: State, data: JSONBody[list[str]]) -> dict[str, ShownItem]:
-    """Show items by their raw ids."""
+def shown(state: State, data: JSONBody[list[str]]) -> dict[str, ShownItem | None]:
+    """Show items by their raw ids; None of one that the dataset does not know."""
     explorer: Explorer = state["explorer"]
     return explorer.shown(data)
 
@@ -171,22 +174,61 @@ def _refused_by_litestar(_: Request[Any, Any, Any], error: HTTPException) -> Res
     return Response(Problem(details or error.detail), status_code=error.status_code)
 
 
-class _HostsChecked:
-    """Refuses requests that name another host: a name of a page elsewhere may lead here (DNS rebinding)."""
+def _failed(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Print what should not have happened, and say that it has."""
+    traceback.print_exception(error, file=sys.stderr)
+    return Response(
+        Problem(f"dien explore failed: {type(error).__name__}; its terminal says more"), status_code=500
+    )
+
+
+class _Guarded:
+    """Refuses requests that the explorer's own page does not make: those of pages elsewhere may lead here."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app, self._host = app, host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
-        headers = dict(scope["headers"]) if "headers" in scope else {}
-        named = headers.get(b"host", b"").decode("latin-1")
-        if _is_ours(named, self._host):
+        refused = _refusal(scope, self._host)
+        if refused is None:
             await self._app(scope, receive, send)
             return
-        problem = Problem(f"host {named!r}: is another one; open the address that dien explore printed")
-        answer = ASGIResponse(body=msgspec.json.encode(problem), media_type=MediaType.JSON, status_code=421)
-        await answer(scope, receive, send)
+        status, sentence = refused
+        body = msgspec.json.encode(Problem(sentence))
+        await ASGIResponse(body=body, media_type=MediaType.JSON, status_code=status)(scope, receive, send)
+
+
+def _refusal(scope: Scope, host: str) -> tuple[int, str] | None:
+    """Find why a request is refused: the status and a sentence; None where it is not.
+
+    A name of a page elsewhere may stand for this machine's address (DNS rebinding), and a page elsewhere may
+    send a form here, of any kind but JSON, without asking. Links to the two pages may stand anywhere.
+    """
+    headers = {name: value.decode("latin-1") for name, value in scope.get("headers", [])}
+    named = headers.get(b"host", "")
+    if not _is_ours(named, host):
+        return 421, f"host {named!r}: is another one; open the address that dien explore printed"
+    method, path = scope.get("method"), scope.get("path")
+    origin = headers.get(b"origin")
+    site = headers.get(b"sec-fetch-site", "none")
+    link = method == "GET" and path in ("/", "/whole")
+    if (origin is not None and _place(origin) != named.lower()) or (
+        site not in ("none", "same-origin") and not link
+    ):
+        return 403, f"origin {origin or site!r}: another page asks this; the explorer answers its own alone"
+    kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+    if method == "POST" and kind != "application/json":
+        return 415, f"content-type {kind!r}: expected application/json"
+    return None
+
+
+def _place(origin: str) -> str | None:
+    """Take host and port of an Origin header; None where it has none, as ``null``."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def _is_ours(named: str, host: str) -> bool:

@@ -89,13 +89,11 @@ class Items:
             for place, one in enumerate(ids)
         ]
 
-    def shown(self, ids: Sequence[str]) -> list[ShownItem]:
-        """Show items ``[n]`` by their raw ids; of one that the dataset does not know, the id alone."""
+    def shown(self, ids: Sequence[str]) -> list[ShownItem | None]:
+        """Show items ``[n]`` by their raw ids; None of one that the dataset does not know."""
         rows = self._dataset.item_ids.encode_values(list(ids))
         known = iter(self.rows(rows[rows > 0]))
-        return [
-            next(known) if row else ShownItem(id=one) for one, row in zip(ids, rows.tolist(), strict=True)
-        ]
+        return [next(known) if row else None for row in rows.tolist()]
 
 
 class Users:

@@ -21,6 +21,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_every_address(host: str) -> bool:
+    """Tell whether a host stands for all addresses of this machine, and is none that can be opened itself."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def serve(explorer: Explorer, host: str, port: int, started: Callable[[str], None]) -> None:
     """Serve the explorer until Ctrl-C or SIGTERM.
 
@@ -28,14 +36,17 @@ def serve(explorer: Explorer, host: str, port: int, started: Callable[[str], Non
         explorer: what is asked.
         host: address to listen on.
         port: likewise; 0 takes one that is free.
-        started: told the address, once requests are taken.
+        started: told an address that this machine can open, once requests are taken.
 
     Raises:
         ConfigError: the address cannot be had.
     """
     listening = _listen(host, port)
     address = listening.getsockname()
-    name = f"[{address[0]}]" if ":" in address[0] else address[0]
+    opened = address[0]
+    if is_every_address(opened):
+        opened = "::1" if ":" in opened else "127.0.0.1"
+    name = f"[{opened}]" if ":" in opened else opened
     config = uvicorn.Config(create_app(explorer, host), log_level="error", lifespan="off", access_log=False)
     _Server(config, lambda: started(f"http://{name}:{address[1]}/")).run([listening])
 
