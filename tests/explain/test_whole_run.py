@@ -58,6 +58,13 @@ def by_hand(run: Run, dataset: Dataset, by: str | None) -> dict[str, dict[Any, l
                 attention[row] = [kept[name][at : at + length].tolist() for name in attention_layers(model)]
                 at += length
     found: dict[str, dict[Any, list[Any]]] = {"positions": {}, "ages": {}, "rows": {}}
+    different: dict[Any, list[int]] = defaultdict(list)
+
+    def add(name: str, key: Any, row: int, adds: list[Any]) -> None:
+        tables[name][key].append(adds)
+        if row not in different[name, key]:
+            different[name, key].append(row)
+
     tables = {name: defaultdict(list, table) for name, table in found.items()}
     for i in range(len(split)):
         user, end, now = int(split.user[i]), int(split.end[i]), int(split.time[i])
@@ -83,12 +90,12 @@ def by_hand(run: Run, dataset: Dataset, by: str | None) -> dict[str, dict[Any, l
                 position, age = end - p, now - int(behaviours.time[p])
                 adds = [clicked, scores[row], *(one[step] for one in attention[row])]
                 band = next(low for low, high in BANDS if low <= position <= high)
-                tables["positions"][band, kind].append(adds)
-                tables["ages"][max(low for low in AGES if low <= age), kind].append(adds)
+                add("positions", (band, kind), row, adds)
+                add("ages", (max(low for low in AGES if low <= age), kind), row, adds)
             first = next((k for k in ("same item", "same category", "other") if k in kinds), "no history")
             sums = [sum(a for a, k in zip(one, kinds, strict=True) if k == first) for one in attention[row]]
-            tables["rows"][first].append([clicked, scores[row], *sums])
-    return {name: dict(table) for name, table in tables.items()}
+            add("rows", first, row, [clicked, scores[row], *sums])
+    return {**{name: dict(table) for name, table in tables.items()}, "different": dict(different)}
 
 
 def flat(whole: WholeRun) -> dict[str, dict[Any, Any]]:
@@ -102,6 +109,7 @@ def expect_same(whole: WholeRun, expected: dict[str, dict[Any, list[Any]]]) -> N
         assert set(cells) == set(expected[name]), name
         for key, cell in cells.items():
             means = np.mean(expected[name][key], axis=0)
+            assert cell.rows == len(expected["different"][name, key]), (name, key)
             found = [cell.clicked, cell.score, *cell.attention.values()]
             assert cell.number == len(expected[name][key]), (name, key)
             np.testing.assert_allclose(found, means, atol=1e-6, err_msg=f"{name} {key}")

@@ -1,4 +1,5 @@
 import { axisStyle, drawChart, tooltip } from '../chart.js'
+import { percent } from '../numbers.js'
 
 /**
  * Draw a distribution, a bar for each bin.
@@ -14,7 +15,7 @@ export function histogram(place, { title, bins, names, counts }) {
     xAxis: { type: 'category', data: bins, ...axisStyle(colours) },
     yAxis: { type: 'value', show: false },
     tooltip: tooltip(colours, ({ dataIndex: k }) => [
-      `${names[k]}: ${counts[k].toLocaleString('en')} (${((100 * counts[k]) / total).toFixed(1)} %)`,
+      `${names[k]}: ${counts[k].toLocaleString('en')} (${percent(counts[k] / total)})`,
     ]),
     series: [
       { type: 'bar', data: counts, barCategoryGap: '12%', barMinHeight: 1, itemStyle: { color: colours.accent } },

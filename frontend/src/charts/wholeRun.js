@@ -28,7 +28,7 @@ export function wholeRun(place, { title, across, columns, rows, panels }) {
     return {
       title: panels.map(({ name }, k) => ({
         text: name, left: 0, top: top(k) - 22, padding: 0,
-        textStyle: { color: colours.text, fontSize: 12, fontWeight: 600, width: width - 130, overflow: 'truncate' },
+        textStyle: { color: colours.text, fontSize: 12, fontWeight: 600, width: width - 175, overflow: 'truncate' },
       })),
       grid: panels.map((_, k) => ({ left, right: 4, top: top(k), height: tall, outerBoundsMode: 'none' })),
       xAxis: panels.map((_, k) => ({

@@ -1,13 +1,8 @@
 import { axisStyle, drawChart, tooltip } from '../chart.js'
-import { percent } from '../numbers.js'
+import { count, percent, stepOf } from '../numbers.js'
+import { bandsOf, enough, fullest, kindsOf, wilson } from './bands.js'
 
 const DASHES = [[6, 4], [2, 3]]
-
-/** A mean of fewer says nothing: charts leave it out, and the table has it. */
-export const FEWEST = 30
-
-/** Leave out what too few rows stand behind. */
-export const enough = (cell) => (cell && cell.number >= FEWEST ? cell : undefined)
 
 /** The name of a band of ages as an axis has room for. */
 const short = (name) => name.replace('under ', '< ').replace(' and more', '+').replace(/ (h|d|w|y)\w+/, ' $1')
@@ -16,20 +11,24 @@ const short = (name) => name.replace('under ', '< ').replace(' and more', '+').r
  * Draw the click rate of rows with a behaviour of one kind, and the mean scores that runs give them.
  *
  * @param {HTMLElement} place where
- * @param {{kind: string, across: string, runs: Object[], bands: string}} data `bands` is `positions` or `ages`
+ * @param {{kind: string, across: string, runs: Object[], which: string}} data `which` is `positions` or `ages`
  */
-export function rates(place, { kind, across, runs, bands }) {
-  const [first] = runs
-  const names = first[bands].map(({ name }) => name)
-  const cellsOf = (run) => run[bands].map(({ cells }) => enough(cells[kind]))
-  const clicked = cellsOf(first).map((cell) => cell?.clicked ?? null)
-  const all = runs.flatMap((run) => run.kinds.flatMap((one) => run[bands].flatMap(({ cells }) => (enough(cells[one]) ? [cells[one].clicked, cells[one].score] : []))))
-  const step = Math.max(...all) - Math.min(...all) > 0.4 ? 0.2 : 0.1
-  const down = Math.floor(Math.min(...all) / step) * step
-  const up = Math.min(1, Math.ceil(Math.max(...all) / step) * step)
-  const said = cellsOf(first)
-    .flatMap((cell, k) => (cell ? [`${names[k]}: ${percent(cell.clicked)} clicked, ${runs.map((run) => `${run.run} ${percent(cellsOf(run)[k]?.score)}`).join(', ')}`] : []))
-    .join('. ')
+export function rates(place, { kind, across, runs, which }) {
+  const bands = bandsOf(runs, which)
+  const names = bands.map(({ name }) => name)
+  const cells = bands.map((band) => band.cells(kind).map(enough)) // by band and run
+  const logged = cells.map(fullest)
+  const intervals = logged.map((cell) => cell && wilson(cell.clicked, cell.rows))
+  const [down, up, step] = scaleOf(runs, which)
+  const told = cells.map((of, k) => [
+    logged[k] ? `clicked ${percent(logged[k].clicked)} (${intervals[k].map(percent).join(' to ')}) of ${count(logged[k].rows, 'row')}` : 'too few in the log',
+    ...runs.flatMap(({ run }, r) => {
+      if (!of[r]) return []
+      const own = of[r].number === logged[k].number ? '' : `, of which ${percent(of[r].clicked)} were clicked`
+      return [`${run} ${percent(of[r].score)}${own}`]
+    }),
+  ])
+  const said = told.flatMap((lines, k) => (logged[k] ? [`${names[k]}: ${lines.join(', ')}`] : [])).join('. ')
   const option = (colours) => {
     const lines = [colours.accent, colours.second]
     return {
@@ -40,28 +39,19 @@ export function rates(place, { kind, across, runs, bands }) {
       },
       yAxis: {
         type: 'value', min: down, max: up, interval: step, ...axisStyle(colours), axisLine: { show: false },
-        axisLabel: { ...axisStyle(colours).axisLabel, formatter: (share) => `${Math.round(100 * share)} %` },
+        axisLabel: { ...axisStyle(colours).axisLabel, formatter: (share) => `${(100 * share).toFixed(Math.max(0, -2 - Math.floor(Math.log10(step) + 1e-9)))} %` },
       },
       tooltip: {
         ...tooltip(colours, (found) => {
           const k = found[0]?.dataIndex ?? 0
-          const cell = cellsOf(first)[k]
-          return [
-            `${across}: ${names[k]}`,
-            ...(cell ? [`clicked ${percent(cell.clicked)} of ${cell.number.toLocaleString('en')}`] : ['none in the log']),
-            ...runs.flatMap((run) => (cellsOf(run)[k] ? [`${run.run} ${percent(cellsOf(run)[k].score)}`] : [])),
-          ]
+          return [`${across}: ${names[k]}`, ...told[k]]
         }),
         trigger: 'axis',
       },
       series: [
         {
           type: 'custom', silent: true, z: 1,
-          data: cellsOf(first).flatMap((cell, k) => {
-            if (!cell) return []
-            const wide = 2 * Math.sqrt((cell.clicked * (1 - cell.clicked)) / cell.number)
-            return [[k, Math.max(down, cell.clicked - wide), Math.min(up, cell.clicked + wide)]]
-          }),
+          data: intervals.flatMap((ends, k) => (ends ? [[k, ...ends]] : [])),
           renderItem: (_, api) => {
             const [x, low] = api.coord([api.value(0), api.value(1)])
             const [, high] = api.coord([api.value(0), api.value(2)])
@@ -69,15 +59,27 @@ export function rates(place, { kind, across, runs, bands }) {
           },
         },
         {
-          type: 'line', name: 'clicked', data: clicked, symbol: 'circle', symbolSize: 5, z: 3,
+          type: 'line', name: 'clicked', data: logged.map((cell) => cell?.clicked ?? null), symbol: 'circle', symbolSize: 5, z: 3,
           itemStyle: { color: colours.text }, lineStyle: { color: colours.text, width: 2 },
         },
         ...runs.map((run, r) => ({
-          type: 'line', name: run.run, data: cellsOf(run).map((cell) => cell?.score ?? null), symbol: 'rect', symbolSize: 5, z: 4,
+          type: 'line', name: run.run, data: cells.map((of) => of[r]?.score ?? null), symbol: 'rect', symbolSize: 5, z: 4,
           itemStyle: { color: lines[r % 2] }, lineStyle: { color: lines[r % 2], width: 2, type: DASHES[r % 2] },
         })),
       ],
     }
   }
   drawChart(place, option, `A behaviour of kind ${kind}, by ${across}. ${said}`)
+}
+
+/** Ends and step of a scale that has all that is drawn of some bands, of any kind. */
+function scaleOf(runs, which) {
+  const all = bandsOf(runs, which).flatMap(({ cells }) => kindsOf(runs).flatMap((kind) => {
+    const known = cells(kind).map(enough)
+    const logged = fullest(known)
+    return logged ? [...wilson(logged.clicked, logged.rows), ...known.flatMap((cell) => (cell ? [cell.score] : []))] : []
+  }))
+  const [low, high] = [Math.min(...all), Math.max(...all)]
+  const step = stepOf(high - low)
+  return [Math.floor(low / step + 1e-9) * step, Math.min(1, Math.ceil(high / step - 1e-9) * step), step]
 }

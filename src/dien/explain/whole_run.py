@@ -48,12 +48,14 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: of pairs of a row and such a behaviour of its history.
+        rows: how many different rows these are of: what says how sure the means are.
         clicked: share of these whose row was clicked.
         score: their mean score.
         attention: by layer (:mod:`dien.explain.attention`), mean attention that the behaviour has.
     """
 
     number: int
+    rows: int
     clicked: float
     score: float
     attention: dict[str, float]
@@ -258,7 +260,7 @@ class _Sums:
 
     def __init__(self, layers: Sequence[str]) -> None:
         self.rows, self.clicked, self.score = 0, 0.0, 0.0
-        self._layers, columns = list(layers), 3 + len(layers)
+        self._layers, columns = list(layers), 4 + len(layers)
         self._of_rows = np.zeros(((len(KINDS) + 1), columns))
         self._of_positions = np.zeros((len(_POSITIONS) * len(KINDS), columns))
         self._of_ages = np.zeros((len(_AGES) * len(KINDS), columns))
@@ -273,10 +275,11 @@ class _Sums:
         self.score += float(scores.sum())
         of_pairs = [clicked[row], scores[row], *attention]
         band = np.searchsorted(_POSITIONS, read.position, "right") - 1
-        _add(self._of_positions, band * len(KINDS) + kind, of_pairs)
+        _add(self._of_positions, band * len(KINDS) + kind, row, of_pairs)
         timed = read.age >= 0
         band = np.searchsorted(list(_AGES.values()), read.age[timed], "right") - 1
-        _add(self._of_ages, band * len(KINDS) + kind[timed], [column[timed] for column in of_pairs])
+        timed_pairs = [column[timed] for column in of_pairs]
+        _add(self._of_ages, band * len(KINDS) + kind[timed], row[timed], timed_pairs)
         first = np.full(len(scores), len(KINDS))  # [B] no history
         np.minimum.at(first, row, kind)
         of_first = kind == first[row]
@@ -284,7 +287,7 @@ class _Sums:
             np.bincount(row[of_first], weights[of_first], minlength=len(scores)).astype(np.float64)
             for weights in attention
         ]
-        _add(self._of_rows, first, [clicked, scores, *together])
+        _add(self._of_rows, first, np.arange(len(scores)), [clicked, scores, *together])
 
     def of_rows(self, names: Sequence[str]) -> dict[str, Cell]:
         """Give the cells of rows that count once."""
@@ -310,10 +313,11 @@ class _Sums:
         return {
             name: Cell(
                 number=int(sums[0]),
-                clicked=sums[1] / sums[0],
-                score=sums[2] / sums[0],
+                rows=int(sums[1]),
+                clicked=sums[2] / sums[0],
+                score=sums[3] / sums[0],
                 attention={
-                    layer: total / sums[0] for layer, total in zip(self._layers, sums[3:], strict=True)
+                    layer: total / sums[0] for layer, total in zip(self._layers, sums[4:], strict=True)
                 },
             )
             for name, sums in zip(names, table.tolist(), strict=True)
@@ -322,9 +326,14 @@ class _Sums:
 
 
 def _add(
-    table: NDArray[np.float64], code: NDArray[np.int64], columns: Sequence[NDArray[np.floating]]
+    table: NDArray[np.float64],
+    code: NDArray[np.int64],
+    row: NDArray[np.int64],
+    columns: Sequence[NDArray[np.floating]],
 ) -> None:
-    """Add to the rows ``code [n]`` of a table: 1, and the columns ``[n]``."""
-    table[:, 0] += np.bincount(code, minlength=len(table))
-    for number, column in enumerate(columns, 1):
+    """Add to cells ``code [n]`` of a table: pairs, different rows of ``row [n]``, sums of columns ``[n]``."""
+    cells = len(table)
+    table[:, 0] += np.bincount(code, minlength=cells)
+    table[:, 1] += np.bincount(np.unique(row * cells + code) % cells, minlength=cells)
+    for number, column in enumerate(columns, 2):
         table[:, number] += np.bincount(code, column, minlength=len(table))
