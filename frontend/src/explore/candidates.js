@@ -1,6 +1,6 @@
 import { h } from '../dom.js'
 import { featuresOf, nameOf } from '../explanation/items.js'
-import { signed, significant } from '../numbers.js'
+import { probability, signed } from '../numbers.js'
 import { rover } from './rover.js'
 
 /**
@@ -98,9 +98,9 @@ export function candidateTable(edited, runs, { onChange, onPick }) {
       for (const [b, item] of edited.candidates.entries()) {
         const cells = rows.get(item)?.cells ?? []
         for (const [r, [score, change]] of cells.entries()) {
-          score.textContent = significant(now[r][b])
+          score.textContent = probability(now[r][b])
           score.dataset.value = now[r][b]
-          change.textContent = changeOf(now[r][b] - before[r][b])
+          change.textContent = changeOf(now[r][b], before[r][b])
         }
       }
     },
@@ -123,10 +123,5 @@ export function candidateTable(edited, runs, { onChange, onPick }) {
   }
 }
 
-/** Write a difference of scores; one that is but rounding is none. */
-function changeOf(difference) {
-  const size = Math.abs(difference)
-  if (size < 1e-7) return ''
-  if (size < 5e-5) return `${difference < 0 ? '\u2212' : '+'}<0.0001`
-  return signed(difference, 4)
-}
+/** Write how far a score is from another; what is but rounding is no change. */
+const changeOf = (now, before) => (Math.abs(now - before) < 1e-7 ? '' : signed(now - before, 4))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dien.data.changing import values_at
 from dien.data.dataset import Dataset
 from dien.explain import ShownItem
+from dien.explain.raw_text import raw_text
 from dien.serving.store.raw_values import decoder
 
 
@@ -83,7 +84,9 @@ class Items:
                 id=one,
                 name=names[place],
                 features={
-                    name: _text(column[place]) for name, column in values.items() if column[place] is not None
+                    name: raw_text(column[place])
+                    for name, column in values.items()
+                    if column[place] is not None
                 },
             )
             for place, one in enumerate(ids)
@@ -136,9 +139,3 @@ class Users:
             FoundUser(id=raw, behaviours=behaviours)
             for raw, behaviours in found.select("raw", "behaviours").iter_rows()
         ]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
