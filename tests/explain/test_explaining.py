@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from msgspec import structs
 
 from dien import Request, Scorer
@@ -16,6 +17,7 @@ from dien.explain import Explanation, explain, traces
 from dien.explain.paths import in_two_dimensions
 from dien.explain.runs import COUNTS, SPANS
 from dien.explain.unknown_features import unknown_features
+from dien.threads import one_thread
 from tests.explain.scorers import READERS, reading, scorer_of
 
 
@@ -269,3 +271,20 @@ def test_candidates_that_read_histories_of_their_own_are_explained(
         last = scorer.score_many([without(request_of_one, [len(categories) - 1])])[0][b]
         assert one.influence[-1] == pytest.approx(logits(scores[b]) - logits(last), abs=1e-3)
     assert found.guess == []
+
+
+def test_an_explanation_is_computed_with_one_thread(rich_scorer: Scorer) -> None:
+    scorer = scorer_of(rich_scorer, "dien")
+    seen: set[int] = set()
+    scorer.model.register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with one_thread():
+            if torch.get_num_threads() == 3:
+                pytest.skip("torch runs on an OpenMP library that is not found")
+        explain(scorer, Request(user="u1", history=["i1", "i2"] * 9, candidates=["i2", "i3"]))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == {1}

@@ -1,16 +1,19 @@
 """Sets of behaviours whose removal changes the order of two candidates, against all sets there are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from dien import Request, Scorer
 from dien.explain import flips
-from dien.explain.flips import find_flip
+from dien.explain.flips import TIED, find_flip
 from dien.explain.influence import logits_without
 from dien.serving import CheckedRequest
 from tests.explain.scorers import scorer_of
@@ -138,6 +141,31 @@ def test_candidates_in_the_other_order_have_the_same_flip(tried: Tried) -> None:
 def test_candidates_that_are_tied_from_the_start_have_no_order_to_change(tried: Tried) -> None:
     for item in range(25):
         assert find_flip(tried.scorer, tried.asked((item, item))) is None
+
+
+@given(
+    needed=st.lists(st.sets(st.integers(0, 99), min_size=1, max_size=4), min_size=1, max_size=3),
+    spoiling=st.sets(st.integers(0, 99), max_size=3),
+)
+def test_what_can_be_put_back_is_found_in_few_questions(needed: list[set[int]], spoiling: set[int]) -> None:
+    def turns(places: Sequence[int]) -> bool:
+        some = any(one <= set(places) for one in needed)
+        return some and (len(places) > 50 or not spoiling <= set(places) or not spoiling)
+
+    search, asked = object.__new__(flips._Search), []
+    search._rounding = TIED
+
+    def leads(sets: Sequence[Sequence[int]]) -> np.ndarray:
+        asked.append(len(sets))
+        return np.array([-1.0 if turns(one) else 1.0 for one in sets])
+
+    search.leads = leads  # type: ignore[method-assign]
+    found = search.pruned(list(range(100)))
+    assert turns(found)
+    assert len(found) == 1 or not any(turns([k for k in found if k != place]) for place in found)
+    if len(needed) == 1 and not spoiling:
+        assert set(found) == needed[0]
+        assert len(asked) < 40
 
 
 def test_an_empty_history_has_nothing_to_leave_out(rich_scorer: Scorer) -> None:

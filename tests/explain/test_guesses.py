@@ -22,10 +22,10 @@ def test_probabilities_and_ranks_are_those_of_the_auxiliary_network(
     scorer = scorer_of(rich_scorer, name)
     request = scorer.check(Request(**max(rich_requests, key=lambda one: len(one["history"]))))
     every = len(scorer.catalogue.item_ids) - 1
-    found = guesses(scorer, request, drawn=every)
+    traced = traces(scorer, request)
+    found = guesses(scorer, request, traced, drawn=every)
     T = len(request.history)
     assert [one.step for one in found] == list(range(T - 1))
-    traced = traces(scorer, request)
     assert traced.next_logits is not None
     assert traced.interests is not None
     np.testing.assert_allclose(
@@ -53,10 +53,11 @@ def test_there_is_no_guess_where_the_run_does_not_know_what_came_next(
     longest = max(rich_requests, key=lambda one: len(one["history"]))
     request = scorer.check(Request(**longest))
     T = len(request.history)
-    known, steps = guesses(scorer, request), list(range(T - 1))
+    known, steps = guesses(scorer, request, traces(scorer, request)), list(range(T - 1))
     assert [one.step for one in known] == steps
     history = [*request.history[:2], "no such item", *request.history[3:]]
-    found = guesses(scorer, replace(request, history=history))
+    other = replace(request, history=history)
+    found = guesses(scorer, other, traces(scorer, other))
     assert [one.step for one in found] == [step for step in steps if step != 1]
     assert found[0] == known[0]
 
@@ -66,13 +67,15 @@ def test_what_is_drawn_hangs_on_the_seed_alone(
 ) -> None:
     scorer = scorer_of(rich_scorer, "dien")
     request = scorer.check(Request(**max(rich_requests, key=lambda one: len(one["history"]))))
-    found = guesses(scorer, request, drawn=10)
+    traced = traces(scorer, request)
+    found = guesses(scorer, request, traced, drawn=10)
     assert all(one.among in (9, 10) for one in found)
-    assert found == guesses(scorer, request, drawn=10)
-    assert found != guesses(scorer, request, drawn=10, seed=1)
+    assert found == guesses(scorer, request, traced, drawn=10)
+    assert found != guesses(scorer, request, traced, drawn=10, seed=1)
 
 
 @pytest.mark.parametrize("name", ["din", "gru+augru"])
 def test_a_model_without_an_auxiliary_network_guesses_nothing(name: str, rich_scorer: Scorer) -> None:
     scorer = scorer_of(rich_scorer, name)
-    assert guesses(scorer, scorer.check(Request(user=None, history=["i1", "i2"], candidates=["i3"]))) == []
+    request = scorer.check(Request(user=None, history=["i1", "i2"], candidates=["i3"]))
+    assert guesses(scorer, request, traces(scorer, request)) == []

@@ -1,5 +1,6 @@
 """Traces of models, against the equations in float64 with nothing shared."""
 
+import sys
 import threading
 from typing import Any
 
@@ -217,8 +218,26 @@ def test_the_logit_of_what_came_next_is_what_the_auxiliary_network_says_of_that_
     assert found.next_logits is not None
     said = item_logits(scorer, found.interests[0, :-1], rows.history[1:])
     np.testing.assert_allclose(np.diagonal(said), found.next_logits[0, :-1], rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match="no interest extractor"):
+    with pytest.raises(ValueError, match=r"found row 1000, expected rows below \d+, the catalogue's items"):
+        item_logits(scorer, found.interests[0], np.array([1, 1000]))
+    with pytest.raises(ValueError, match="no auxiliary network"):
         item_logits(scorer_of(rich_scorer, "din"), found.interests[0], rows.history)
+
+
+def test_items_without_a_row_are_the_unknown_one_and_many_are_asked_in_parts(
+    rich_scorer: Scorer, rich_requests: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = scorer_of(rich_scorer, "dien", max_history=9)
+    longest = max(rich_requests, key=lambda one: len(one["history"]))
+    states = traces(scorer, Request(**request_of([longest], 0, 9))).interests
+    assert states is not None
+    items = np.array([3, 0, 7, 2, 9])
+    expected = item_logits(scorer, states[0], items)
+    assert expected.shape == (9, 5)
+    monkeypatch.setattr(sys.modules["dien.explain.traces"], "LOGITS_AT_ONCE", 20)
+    np.testing.assert_allclose(item_logits(scorer, states[0], items), expected, rtol=1e-5, atol=1e-6)
+    unknown = item_logits(scorer, states[0], np.array([-2, -1]))
+    np.testing.assert_allclose(unknown, expected[:, [1, 1]], rtol=1e-5, atol=1e-6)
 
 
 def test_what_other_threads_score_meanwhile_is_not_traced(

@@ -27,8 +27,10 @@ from dien.explain.traces import traces
 from dien.explain.unknown_features import unknown_features
 from dien.serving import Request, Scorer
 from dien.serving.store.raw_values import decoder
+from dien.threads import one_thread
 
 
+@one_thread()
 def explain(
     scorer: Scorer, request: Request, *, names: ItemNames | None = None, seed: int = 0
 ) -> Explanation:
@@ -101,7 +103,7 @@ def explain(
             )
             for b, item in enumerate(candidates)
         ],
-        guess=guesses(scorer, checked, seed=seed),
+        guess=guesses(scorer, checked, traced, seed=seed),
         flip=find_flip(scorer, checked) if len(logits) > 1 else None,
         variance=list(variance),
     )

@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from dien.explain.explanation import Flip
-from dien.explain.influence import logits_without
+from dien.explain.influence import WithoutBehaviours
 from dien.serving import CheckedRequest, Scorer
 
 MOST_PAIRS = 2000
 """So many pairs of behaviours are tried at most: those of a history of 63."""
+FIRST_SETS = 32
+"""So many growing sets are scored at first, then twice as many each time, until one changes the order."""
 TIED = 1e-5
 """Logits that are no further apart, in whole or as a share of their size, are the same but for rounding."""
 
@@ -27,9 +29,9 @@ def find_flip(scorer: Scorer, request: CheckedRequest, first: int = 0, second: i
     First every behaviour is left out alone, then every pair (where there are at most :data:`MOST_PAIRS`). Of
     several that change the order, the one that changes it most is given. Where none does, behaviours are
     left out one more at a time, those first that speak most for the candidate that is ahead, each by itself;
-    from the first such set that changes the order, each is put back that is not needed. Whatever is found
-    was scored: ``after`` are its scores. The order has changed where the other one is ahead by more than
-    rounding (:data:`TIED`).
+    from the first such set that changes the order, each is put back that is not needed. Those that alone
+    change neither score are not among these. Whatever is found was scored: ``after`` are its scores. The
+    order has changed where the other one is ahead by more than rounding (:data:`TIED`).
 
     Args:
         scorer: of the run.
@@ -47,7 +49,8 @@ def find_flip(scorer: Scorer, request: CheckedRequest, first: int = 0, second: i
     search = _Search(scorer, request, first, second)
     if search.tied:
         return None
-    singles = search.leads([(k,) for k in range(T)])
+    alone = search.logits([(k,) for k in range(T)])  # [T, 2]
+    singles = search.lead_of(alone)
     if search.turns(singles).any():
         return search.flip([int(singles.argmin())], exact=True)
     pairs = list(combinations(range(T), 2)) if T * (T - 1) // 2 <= MOST_PAIRS else []
@@ -55,12 +58,12 @@ def find_flip(scorer: Scorer, request: CheckedRequest, first: int = 0, second: i
         of_pairs = search.leads(pairs)
         if search.turns(of_pairs).any():
             return search.flip(list(pairs[int(of_pairs.argmin())]), exact=True)
-    order = np.argsort(singles, kind="stable").tolist()  # first what speaks most for the one that is ahead
-    growing = [tuple(order[:n]) for n in range(2, T + 1)]
-    turned = np.flatnonzero(search.turns(search.leads(growing)))
-    if not len(turned):
+    some = np.flatnonzero((alone != search.before).any(1))
+    order = some[np.argsort(singles[some], kind="stable")]  # first what speaks most for the one that is ahead
+    larger = search.grown(order.tolist())
+    if larger is None:
         return None
-    removed = search.pruned(list(growing[int(turned[0])]))
+    removed = search.pruned(larger)
     return search.flip(removed, exact=len(removed) <= 2 or (len(removed) == 3 and bool(pairs)))
 
 
@@ -71,33 +74,65 @@ class _Search:
             name: [values[k] for k in self.places] for name, values in request.candidate_features.items()
         }
         two = [request.candidates[k] for k in self.places]
-        self.request = replace(request, candidates=two, candidate_features=told)
-        before = logits_without(scorer, self.request, [()])[0]  # [2]
+        of_two = replace(request, candidates=two, candidate_features=told)
+        self._scoring = WithoutBehaviours(scorer, of_two)
+        self.before = before = self._scoring.logits  # [2]
         self.ahead = 1.0 if before[0] >= before[1] else -1.0
         self._rounding = TIED * max(1.0, float(np.abs(before).max()))
         self.tied = bool(abs(before[0] - before[1]) <= self._rounding)
 
-    def leads(self, sets: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
-        """Say by how much the candidate that is ahead is so without each set: ``[V]``."""
+    def logits(self, sets: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        """Score the two without each set: ``[V, 2]``."""
         self.scored += len(sets)
-        logits = logits_without(self.scorer, self.request, sets)  # [V, 2]
+        return self._scoring.without(sets)
+
+    def lead_of(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Say by how much the candidate that is ahead is so, by logits ``[V, 2]``: ``[V]``."""
         lead: NDArray[np.float64] = self.ahead * (logits[:, 0] - logits[:, 1])
         return lead
+
+    def leads(self, sets: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        """Say by how much it is so without each set: ``[V]``."""
+        return self.lead_of(self.logits(sets))
 
     def turns(self, leads: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Say where the other candidate is ahead, by more than rounding."""
         return leads < -self._rounding
 
+    def grown(self, order: list[int]) -> list[int] | None:
+        """Take the first of these behaviours, two or more, without which the order is another."""
+        done, more = 1, FIRST_SETS
+        while done < len(order):
+            sets = [order[:n] for n in range(done + 1, min(done + more, len(order)) + 1)]
+            turned = np.flatnonzero(self.turns(self.leads(sets)))
+            if len(turned):
+                return sets[int(turned[0])]
+            done, more = done + len(sets), 2 * more
+        return None
+
     def pruned(self, removed: list[int]) -> list[int]:
-        """Put back what need not be left out, those first that were taken last."""
-        for place in removed[::-1]:
-            fewer = [k for k in removed if k != place]
-            if fewer and self.turns(self.leads([tuple(fewer)]))[0]:
-                removed = fewer
+        """Put back what need not be left out: halves of it, then smaller parts, then each by itself.
+
+        Of what can be put back, all is where that is possible, else what was taken last.
+        """
+        parts = 2
+        while len(removed) > 1:
+            parts = min(parts, len(removed))
+            cut = [part.tolist() for part in np.array_split(removed, parts)]
+            turned = np.flatnonzero(self.turns(self.leads([_less(removed, part) for part in cut]))).tolist()
+            if not turned and parts == len(removed):
+                break
+            if not turned:
+                parts *= 2
+                continue
+            fewer = _less(removed, [place for k in turned for place in cut[k]])
+            if len(turned) > 1 and not (fewer and self.turns(self.leads([fewer]))[0]):
+                fewer = _less(removed, cut[turned[-1]])
+            removed, parts = fewer, max(2, parts - len(turned))
         return removed
 
     def flip(self, removed: list[int], exact: bool) -> Flip:
-        after = probabilities(self.scorer, logits_without(self.scorer, self.request, [removed])[0])
+        after = probabilities(self.scorer, self._scoring.without([removed])[0])
         return Flip(
             first=self.places[0],
             second=self.places[1],
@@ -106,6 +141,11 @@ class _Search:
             scored=self.scored,
             after=(float(after[0]), float(after[1])),
         )
+
+
+def _less(places: Sequence[int], fewer: Sequence[int]) -> list[int]:
+    without = set(fewer)
+    return [place for place in places if place not in without]
 
 
 def probabilities(scorer: Scorer, logits: NDArray[np.float64]) -> NDArray[np.float64]:

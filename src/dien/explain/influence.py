@@ -11,8 +11,10 @@ from dien.explain.shared import SharedScoring
 from dien.explain.variants import read
 from dien.serving import Scorer
 from dien.serving.request import CheckedRequest, Request
+from dien.threads import one_thread
 
 
+@one_thread()
 def influence(scorer: Scorer, request: Request | CheckedRequest) -> NDArray[np.float64]:
     """Measure how much each behaviour speaks for each candidate.
 
@@ -50,6 +52,7 @@ def naive_influence(scorer: Scorer, request: Request | CheckedRequest) -> NDArra
     return _influence(scorer, request, _each(len(request.history)), shared=False)
 
 
+@one_thread()
 def logits_without(
     scorer: Scorer, request: Request | CheckedRequest, removed: Iterable[Sequence[int]]
 ) -> NDArray[np.float64]:
@@ -71,6 +74,30 @@ def logits_without(
         request = scorer.check(request)
     marked = _marked(removed, len(request.history))
     return _logits(scorer, request, marked, shared=True)[1]
+
+
+class WithoutBehaviours:
+    """Scores a request without some of its behaviours as often as is asked; what is shared is computed once.
+
+    Args:
+        scorer: of the run.
+        request: checked; of few candidates, since what is shared of all is kept.
+
+    Attributes:
+        logits: ``[B]`` with all of its behaviours.
+    """
+
+    def __init__(self, scorer: Scorer, request: CheckedRequest) -> None:
+        self._length = len(request.history)
+        self._parts = [SharedScoring(one) for one in read(scorer, request)]
+        parts = [part.logits.cpu().double().numpy() for part in self._parts]
+        self.logits: NDArray[np.float64] = np.concatenate(parts) if parts else np.empty(0)
+
+    def without(self, removed: Iterable[Sequence[int]]) -> NDArray[np.float64]:
+        """Score it ``[V, B]``, of variants as :func:`logits_without` takes them."""
+        marked = _marked(removed, self._length)
+        parts = [part.without(marked).cpu().double().numpy() for part in self._parts]
+        return np.concatenate(parts, 1) if parts else np.empty((len(marked), 0))
 
 
 def _influence(

@@ -156,10 +156,12 @@ class SharedScoring:
         batch, steps = one.variants(removed, variant, candidate, matches)
         batch, steps = batch.to(device), steps.to(device)
         of_candidate = torch.from_numpy(candidate).to(device)
+        whole = one.of_one_history and removed.any()  # of one history, all candidates stand together
+        variants = len(variant) // len(self.logits) if whole else None
         for layer in self._layers:
-            model = _with(model, layer.layer, layer.knowing(steps, of_candidate))
-        if one.of_one_history and removed.any():
-            prefixes = self._shared_prefixes(len(variant) // len(self.logits))
+            model = _with(model, layer.layer, layer.knowing(steps, of_candidate, variants))
+        if variants is not None:
+            prefixes = self._shared_prefixes(variants)
             if prefixes is not None:
                 of_variants = removed[variant[:: len(self.logits)]][:, one.reading.read]
                 after = AfterPrefixes(prefixes, of_variants)
@@ -194,12 +196,13 @@ class _OfBehaviours:
             self._logits = raw.forward(states, targets, pairs)  # [P]
         self._first = lengths_to_offsets(pairs.lengths)[:-1] - pairs.starts  # [b] of a pair, less its step
 
-    def knowing(self, steps: Tensor, candidate: Tensor) -> nn.Module:
+    def knowing(self, steps: Tensor, candidate: Tensor, variants: int | None) -> nn.Module:
         """Make the layer that knows what to say of variants.
 
         Args:
             steps: ``[N']`` of the whole request, those that the variants read.
             candidate: ``[n]``.
+            variants: how many there are, each of one history and all candidates; None where they are not so.
         """
 
         def forward(states: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
@@ -209,8 +212,12 @@ class _OfBehaviours:
                 and _same(states, self._states, steps)
             ):
                 return self.layer.forward(states, targets, pairs)
-            at = steps[pairs.step] + self._first[candidate][pairs.row]
-            logits = self._logits[at]
+            if variants is None:
+                logits = self._logits[steps[pairs.step] + self._first[candidate][pairs.row]]
+            else:  # every candidate lacks the same: its logits of what is left, variant after variant
+                of_candidates = self._logits.reshape(len(self._targets), -1)
+                left = steps.split(pairs.lengths[:: len(self._targets)].tolist())
+                logits = torch.cat([of_candidates.index_select(1, some).flatten() for some in left])
             return segment_softmax(logits, pairs.lengths) if self.layer.softmax else logits
 
         return _standing_in(self.layer, forward)

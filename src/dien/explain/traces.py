@@ -26,6 +26,10 @@ from dien.models.inputs import Inputs
 from dien.ops.attention_gru.reference import attentional_update
 from dien.packed import Packed, Pairs, lengths_to_offsets
 from dien.serving import CheckedRequest, Request, Scorer
+from dien.threads import one_thread
+
+LOGITS_AT_ONCE = 1 << 18
+"""Logits of the auxiliary network that are asked for at once: a hundred megabytes or so."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Traces:
     next_logits: NDArray[np.float64] | None = None
 
 
+@one_thread()
 def traces(scorer: Scorer, request: Request | CheckedRequest) -> Traces:
     """Trace what the model of a run does along the history of a request.
 
@@ -134,32 +139,49 @@ def packed_traces(model: nn.Module, batch: Batch) -> PackedTraces:
 
 
 def item_logits(
-    scorer: Scorer, states: NDArray[np.floating], items: NDArray[np.integer]
+    scorer: Scorer,
+    states: NDArray[np.floating],
+    items: NDArray[np.integer],
+    *,
+    time: int | None = None,
 ) -> NDArray[np.float64]:
     """Ask the auxiliary network how well items go with interest states: what the extractor expects next.
 
     Args:
         scorer: of a run whose model has an auxiliary network.
         states: ``[S, H]`` interest states (:attr:`Traces.interests`).
-        items: ``[K]`` item rows of the catalogue, with their latest features.
+        items: ``[K]`` item rows of the catalogue; below 0, as items without a row are told apart, is unknown.
+        time: seconds since 1970 as of which the items have their features; None for the latest.
 
     Returns:
         ``[S, K]`` logits.
 
     Raises:
-        ValueError: there is no auxiliary network.
+        ValueError: there is no auxiliary network, or the catalogue does not have an item.
     """
     extractor, inputs = one_of(scorer.model, InterestExtractor), one_of(scorer.model, Inputs)
-    if extractor is None or inputs is None:
-        raise ValueError(f"{scorer!r}: there is no interest extractor, and so no guess of what comes next")
-    columns, device = columns_of(values_at(scorer.catalogue.items, items, None)), scorer.device
-    S, K = len(states), len(items)
+    if extractor is None or extractor.auxiliary_net is None or inputs is None:
+        raise ValueError(f"{scorer!r}: has no auxiliary network, and so no guess of what comes next")
+    known = len(scorer.catalogue.item_ids)
+    if (items >= known).any():
+        raise ValueError(
+            f"items: found row {items.max()}, expected rows below {known}, the catalogue's items"
+        )
+    S, K, device = len(states), len(items), scorer.device
+    found = np.empty((S, K))
+    each = torch.arange(S, device=device)
+    at_once = max(1, LOGITS_AT_ONCE // max(1, S))
     with torch.inference_mode():
-        (embedded,) = inputs.item({name: _on(device, column) for name, column in columns.items()})  # [K, D]
-        each = torch.arange(S, device=device)
-        packed = Packed(torch.from_numpy(states).to(embedded), torch.arange(S + 1, device=device))
-        logits = extractor.score(packed, embedded.repeat(S, 1), each.repeat_interleave(K))
-    found: NDArray[np.float64] = logits.reshape(S, K).cpu().double().numpy()
+        for start in range(0, K, at_once):
+            rows = np.maximum(items[start : start + at_once], 0)
+            then = None if time is None else np.full(len(rows), time)
+            columns = columns_of(values_at(scorer.catalogue.items, rows, then))
+            (embedded,) = inputs.item(
+                {name: _on(device, column) for name, column in columns.items()}
+            )  # [k, D]
+            packed = Packed(torch.from_numpy(states).to(embedded), torch.arange(S + 1, device=device))
+            logits = extractor.score(packed, embedded.repeat(S, 1), each.repeat_interleave(len(rows)))
+            found[:, start : start + len(rows)] = logits.reshape(S, -1).cpu().numpy()
     return found
 
 
