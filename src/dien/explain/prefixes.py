@@ -71,9 +71,9 @@ class Prefixes:
         self._states = run[:-2]
         self.good: Tensor = torch.ones(b, dtype=torch.bool, device=scores.device)  # [b]
         weights = self._weights(factors[-2:].double()).to(run.dtype)  # [K, 2]
-        for weight, expected in zip(weights.t(), run[-2:], strict=True):
-            found = torch.einsum("k,kbth->bth", weight, self._states)
-            self.good &= (found - expected).abs().amax((1, 2)) <= CLOSE
+        for of_one in range(b):
+            found = weights.t() @ self._states[:, of_one].flatten(1)  # [2, T * H]
+            self.good[of_one] = (found - run[-2:, of_one].flatten(1)).abs_().amax() <= CLOSE
 
     def before(self, step: Tensor, factor: Tensor) -> Tensor:
         """Interpolate the state before a step.
@@ -132,7 +132,7 @@ class AfterPrefixes:
         factor = now / base.gather(1, inside.t()).t()
         fine = (factor >= LOW) & (factor <= HIGH) & prefixes.good
         # Attention before the gap is that of the whole history, but for the factor.
-        apart = (scores - factor[..., None] * base[:, :L]).abs_()
+        apart = torch.addcmul(scores, factor[..., None], base[:, :L], value=-1).abs_()
         ahead = torch.arange(L, device=first.device) < first[:, None]  # [V, L]
         fine &= apart.mul_(ahead[:, None]).amax(2) <= SAME * now
         fine = (fine | (first == 0)[:, None]).flatten()  # [V * b]

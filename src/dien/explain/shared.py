@@ -89,9 +89,10 @@ class SharedScoring:
                 self._matched(matches.numpy(), alike, found)
         else:
             steps_differ[:] = True
-        for rows in self._at_once(removed, steps_differ):
+        for rows, of_one_length in self._at_once(removed, steps_differ):
             given = None if matches is None else matches[torch.from_numpy(rows)]
-            found[torch.from_numpy(rows)] = self._rows(removed, rows // b, rows % b, given)
+            prefixes = self._shared_prefixes() if of_one_length else None
+            found[torch.from_numpy(rows)] = self._rows(removed, rows // b, rows % b, given, prefixes)
         return found.reshape(V, b)
 
     def _matched(self, matches: NDArray[np.float32], alike: NDArray[np.int64], found: Tensor) -> None:
@@ -121,21 +122,27 @@ class SharedScoring:
     def _most_rows(self) -> int:
         return max(1, STEPS_AT_ONCE // self._one.scorer.run.config.model.max_history)
 
-    def _at_once(self, removed: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
-        """Cut the wanted rows ``[V * b]`` into parts: of one history, variants of one length are together."""
+    def _at_once(
+        self, removed: NDArray[np.bool_], wanted: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.int64], bool]]:
+        """Cut the wanted rows ``[V * b]`` into parts: of one history, variants of one length are together.
+
+        With each part goes whether it is of so many variants of one length that prefixes are of use.
+        """
         b, most = len(self.logits), self._most_rows
         if not self._one.of_one_history:
             rows = np.flatnonzero(wanted)
-            yield from (rows[start : start + most] for start in range(0, len(rows), most))
+            yield from ((rows[start : start + most], False) for start in range(0, len(rows), most))
             return
         variants = np.flatnonzero(wanted.reshape(-1, b).any(1))
         gaps = removed[variants][:, self._one.reading.read].sum(1)
         counts = np.bincount(gaps)
         groups = np.where(counts[gaps] >= FEWEST, gaps, -1)
         for group in np.unique(groups).tolist():
-            some, each = variants[groups == group], max(1, most // b)
+            some, of_one_length = variants[groups == group], group >= 0
+            each = max(1, most // b)
             for start in range(0, len(some), each):
-                yield (some[start : start + each, None] * b + np.arange(b)).reshape(-1)
+                yield (some[start : start + each, None] * b + np.arange(b)).reshape(-1), of_one_length
 
     def _rows(
         self,
@@ -143,6 +150,7 @@ class SharedScoring:
         variant: NDArray[np.int64],
         candidate: NDArray[np.int64],
         matches: Tensor | None,
+        prefixes: Prefixes | None = None,
     ) -> Tensor:
         """Score ``n`` candidates of variants, ``[n]``.
 
@@ -151,6 +159,7 @@ class SharedScoring:
             variant: ``[n]``.
             candidate: ``[n]``.
             matches: ``[n, ·]``.
+            prefixes: where they are of use.
         """
         one, device, model = self._one, self._one.scorer.device, self._one.scorer.model
         batch, steps = one.variants(removed, variant, candidate, matches)
@@ -160,19 +169,17 @@ class SharedScoring:
         variants = len(variant) // len(self.logits) if whole else None
         for layer in self._layers:
             model = _with(model, layer.layer, layer.knowing(steps, of_candidate, variants))
-        if variants is not None:
-            prefixes = self._shared_prefixes(variants)
-            if prefixes is not None:
-                of_variants = removed[variant[:: len(self.logits)]][:, one.reading.read]
-                after = AfterPrefixes(prefixes, of_variants)
-                model = _with(model, prefixes.rnn, _standing_in(prefixes.rnn, after.run))
+        if prefixes is not None:
+            of_variants = removed[variant[:: len(self.logits)]][:, one.reading.read]
+            after = AfterPrefixes(prefixes, of_variants)
+            model = _with(model, prefixes.rnn, _standing_in(prefixes.rnn, after.run))
         found: Tensor = model(batch).logits
         return found
 
-    def _shared_prefixes(self, variants: int) -> Prefixes | None:
+    def _shared_prefixes(self) -> Prefixes | None:
         """Run what variants share of an evolving layer, once; None where that is no use."""
         kept, b = self._kept, len(self.logits)
-        if self._prefixes is not None or not self._sharing or variants < FEWEST:
+        if self._prefixes is not None or not self._sharing:
             return self._prefixes
         if kept.evolution is None or kept.interests is None or OF_STATES not in kept.attention:
             return None
@@ -216,7 +223,7 @@ class _OfBehaviours:
                 logits = self._logits[steps[pairs.step] + self._first[candidate][pairs.row]]
             else:  # every candidate lacks the same: its logits of what is left, variant after variant
                 of_candidates = self._logits.reshape(len(self._targets), -1)
-                left = steps.split(pairs.lengths[:: len(self._targets)].tolist())
+                left = torch.split(steps, pairs.lengths[:: len(self._targets)].tolist())
                 logits = torch.cat([of_candidates.index_select(1, some).flatten() for some in left])
             return segment_softmax(logits, pairs.lengths) if self.layer.softmax else logits
 

@@ -176,12 +176,11 @@ def item_logits(
             rows = np.maximum(items[start : start + at_once], 0)
             then = None if time is None else np.full(len(rows), time)
             columns = columns_of(values_at(scorer.catalogue.items, rows, then))
-            (embedded,) = inputs.item(
-                {name: _on(device, column) for name, column in columns.items()}
-            )  # [k, D]
+            there = {name: _on(device, column) for name, column in columns.items()}
+            (embedded,) = inputs.item(there)  # [k, D]
             packed = Packed(torch.from_numpy(states).to(embedded), torch.arange(S + 1, device=device))
             logits = extractor.score(packed, embedded.repeat(S, 1), each.repeat_interleave(len(rows)))
-            found[:, start : start + len(rows)] = logits.reshape(S, -1).cpu().numpy()
+            found[:, start : start + len(rows)] = logits.reshape(S, len(rows)).cpu().numpy()
     return found
 
 
