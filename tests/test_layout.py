@@ -79,6 +79,7 @@ ALLOWED: dict[str, set[str]] = {
         "run",
         "device",
         "serving",
+        "threads",
         "training.evaluate",
     },
     "reports": {"models", "data", "run", "training.metrics", "training.comparison", "explain"},
