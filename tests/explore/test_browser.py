@@ -196,6 +196,23 @@ def test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one(browse
         settled(page)
 
 
+def test_to_delete_twice_before_the_answer_comes_does_not_put_a_behaviour_back(
+    browser: Any, one_run: str
+) -> None:
+    with page_at(browser, f"{one_run}#user={USER}") as page:
+        held: list[Any] = []
+        page.route("**/api/explain", lambda route: held.append(route))
+        page.get_by_role("slider").focus()
+        for key in ("End", "Delete", "Delete"):
+            page.keyboard.press(key)
+        assert page.locator(".behaviours li.removed").count() == 1
+        page.wait_for_timeout(300)
+        (route,) = held
+        route.continue_()
+        settled(page)
+        assert page.locator(".behaviours li.removed").count() == 1
+
+
 def test_enter_after_a_search_that_failed_chooses_nothing_of_a_later_one(browser: Any, one_run: str) -> None:
     with page_at(browser, f"{one_run}#user={USER}") as page:
         page.route("**/api/users?q=u-4", lambda route: route.fulfill(status=500, json={"error": "no luck"}))
