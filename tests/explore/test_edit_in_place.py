@@ -57,9 +57,12 @@ def test_delete_leaves_the_focus_at_the_neighbour_and_tables_open(browser: Any, 
         choice = view.get_by_label("Scales")
         choice.select_option(label="the same for all")
         choice.focus()
-        page.evaluate("document.querySelector('.behaviours li:nth-child(4) button').click()")
-        page.wait_for_timeout(400)
+        with page.expect_response("**/api/explain"):
+            page.evaluate(
+                "[...document.querySelectorAll('.behaviours li:nth-child(4) button')].at(-1).click()"
+            )
         settled(page)
+        assert view.get_by_role("slider").get_attribute("aria-valuemax") == str(before - 4)
         assert focused(page) == "SELECT"
         assert view.get_by_label("Scales").locator("option:checked").inner_text() == "the same for all"
 
@@ -82,3 +85,24 @@ def test_the_window_of_a_long_history_stays_where_it_was(browser: Any, address: 
         assert page.locator(".view").first.locator(".strips .pointer").bounding_box()["x"] == pytest.approx(
             x, abs=8
         )
+
+
+def test_a_history_that_was_emptied_is_without_serious_faults_of_access(browser: Any, address: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python")
+    with page_at(browser, f"{address}#user=u-3") as page:
+        buttons = page.locator(".behaviours li").get_by_role("button", name="Remove")
+        while (left := buttons.count()) > 1:
+            buttons.nth(left - 1).click()
+        page.wait_for_function("() => document.querySelector('.view [role=slider]').ariaValueMax === '1'")
+        settled(page)
+        history = page.locator(".view").first.get_by_role("slider")
+        assert history.get_attribute("aria-valuemax") == "1"
+        history.focus()
+        page.keyboard.press("Home")
+        edited(page, "Delete")
+        assert page.get_by_role("slider").count() == 0
+        assert focused(page) == "SUMMARY"
+        found = axe.Axe().run(page).response["violations"]
+        assert not [
+            (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
+        ]

@@ -47,7 +47,8 @@ const FOCUSED = [
 /**
  * Note which part of an element has the focus.
  *
- * @returns {() => void} gives it to the same part of what the element then holds; to the timeline where there is none
+ * @returns {() => void} gives it to the same part of what the element then holds; where there is none, to the timeline or what
+ *   there is
  */
 export function focusOf(element) {
   const focused = document.activeElement
@@ -56,7 +57,9 @@ export function focusOf(element) {
   const wanted = FOCUSED.find(([part]) => focused.closest(part))?.[1]
   return () => {
     const next = element.querySelectorAll('.controls select')[select] ?? (wanted && element.querySelector(wanted))
-    const kept = next ?? element.querySelector('.strips[tabindex]') ?? element.querySelector('.options')
-    kept?.focus({ preventScroll: true })
+    for (const one of [next, ...['.strips', '.options', '.numbers summary'].map((part) => element.querySelector(part))]) {
+      one?.focus({ preventScroll: true })
+      if (one && document.activeElement === one) return // else it is hidden, or takes no focus
+    }
   }
 }
