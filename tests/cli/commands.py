@@ -54,6 +54,7 @@ WORKS = {
     "train": f"{{data}} {SMALL} --out {{out}}",
     "evaluate": "{run} --slices --behaviours",
     "score": "{run} {requests} --out {out}.jsonl",
+    "explain": "{run} --user u1 --top 2",
     "publish": "{run} --to {out}",
     "rollback": "{published} --list",
     "store load": "{data} --store lmdb:{out}",

@@ -24,6 +24,7 @@ FAILS = {
     "train": "{data} --model dein --out {out}",
     "evaluate": "none",
     "score": "{run} none.jsonl --out {out}.jsonl",
+    "explain": "none --user 1",
     "explore": "none",
     "serve": "none",
     "publish": "none --to {out}",

@@ -165,8 +165,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     variance: list[float] = []
 
     def to_json(self) -> bytes:
-        """Write it as JSON, indented."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+        """Write it as one line of JSON."""
+        return msgspec.json.encode(self)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Explanation:

@@ -68,7 +68,7 @@ def test_every_rule_of_a_feature_reaches_the_log() -> None:
         (lambda: Interactions(lable="x"), r"^Interactions: lable: unknown key; did you mean label\?"),
         (
             lambda: TableSpec(items={"id": "x"}),
-            r"^TableSpec: items.id: unknown key; expected one of item, format,",
+            r"^TableSpec: items.id: unknown key; expected one of item, name, format,",
         ),
         (
             lambda: Interactions(threshold=4),
