@@ -47,6 +47,20 @@ def page_at(browser: Any, url: str, *, width: int = 1300, dark: bool = False) ->
     assert not errors
 
 
+def slowness(browser: Any) -> float:
+    """Say how many times slower a loop is here than where limits of milliseconds were set; 1 at least."""
+    page = browser.new_page()
+    loop = """() => {
+        const began = performance.now()
+        let sum = 0
+        for (let k = 0; k < 2e7; k++) sum += Math.sqrt(k % 1000)
+        return sum ? performance.now() - began : 0
+    }"""
+    found = min(page.evaluate(loop) for _ in range(5))
+    page.close()
+    return max(1.0, float(found) / 55)  # 54 ms there
+
+
 @contextmanager
 def tasks_of(browser: Any, script: str) -> Iterator[list[float]]:
     """Keep the milliseconds that each task of pages with a script keeps its thread busy.

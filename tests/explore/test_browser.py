@@ -9,7 +9,7 @@ import pytest
 
 from dien.explore.explorer import Explorer
 from dien.serving import Scorer
-from tests.explore.browser import chromium, page_at, scores, settled, tasks_of
+from tests.explore.browser import chromium, page_at, scores, settled, slowness, tasks_of
 from tests.explore.explored import HOSTILE, LONG, served
 
 USER = "u-3"
@@ -255,7 +255,7 @@ def test_a_thousand_behaviours_and_fifty_candidates_keep_the_page_at_hand(browse
         page.locator(".scores .pick").nth(7).click()
         page.wait_for_timeout(300)
     assert len(tasks) > 100
-    assert max(tasks) < 200
+    assert max(tasks) < 200 * slowness(browser)
 
 
 def test_the_page_to_keep_is_saved(browser: Any, one_run: str) -> None:
