@@ -21,7 +21,7 @@ from dien.explain.flips import find_flip
 from dien.explain.guesses import guesses
 from dien.explain.influence import influence, logits_without
 from dien.explain.paths import in_two_dimensions
-from dien.explain.raw_text import raw_text
+from dien.explain.raw_text import features_text
 from dien.explain.runs import runs_of
 from dien.explain.traces import traces
 from dien.explain.unknown_features import unknown_features
@@ -141,7 +141,7 @@ class _Items:
             ShownItem(
                 id=one,
                 name=None if self._names is None else self._names.name(one),
-                features=_features(raw, k) | _features(told or {}, k),
+                features=features_text(raw, k) | features_text(told or {}, k),
             )
             for k, one in enumerate(ids)
         ]
@@ -151,12 +151,6 @@ class _Items:
         if second is None or not self._timed:
             return None
         return datetime.fromtimestamp(second, timezone.utc).isoformat().replace("+00:00", "Z")
-
-
-def _features(raw: Mapping[str, Sequence[object]], k: int) -> dict[str, str]:
-    """Write the values of one item by feature; None and NaN are unknown, and are left out."""
-    values = {name: column[k] for name, column in raw.items()}
-    return {name: raw_text(value) for name, value in values.items() if value is not None and value == value}
 
 
 def _where(read: NDArray[np.bool_], values: NDArray[np.floating]) -> list[float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,3 +23,14 @@ def raw_text(value: object) -> str:
         return str(value)
     digits = max(_DIGITS, len(str(abs(int(value)))))
     return np.format_float_positional(value, precision=digits, fractional=False, unique=True, trim="-")
+
+
+def features_text(raw: Mapping[str, Sequence[object]], k: int) -> dict[str, str]:
+    """Write the values of one item by feature; None and NaN are unknown, and are left out.
+
+    Args:
+        raw: values of items, by feature.
+        k: which of these.
+    """
+    values = {name: column[k] for name, column in raw.items()}
+    return {name: raw_text(value) for name, value in values.items() if value is not None and value == value}

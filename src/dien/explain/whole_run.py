@@ -23,7 +23,7 @@ from dien.explain.kept import attention_kept
 from dien.explain.read_pairs import KINDS, ReadPairs
 from dien.progress import Progress
 from dien.run import Run
-from dien.training.evaluate import evaluation_batches
+from dien.training.evaluate import batches_read_by
 
 NO_HISTORY = "no history"
 
@@ -171,15 +171,7 @@ def whole_run(
         chosen = np.sort(np.random.default_rng(0).choice(all_of_them, sample, replace=False))
         found = _some(found, chosen)
         dataset = replace(dataset, splits={**dataset.splits, split: found})
-    batches = evaluation_batches(
-        dataset,
-        split,
-        config.max_history,
-        config.matched_history,
-        config.filter_by,
-        config.filter_history,
-        popularity=config.popularity,
-    )
+    batches = batches_read_by(config, dataset, split)
     model = run.load_model().to(place).eval()
     platt = None if model.calibration is None else model.calibration.clicks
     layers = list(attention_layers(model))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dien.data.changing import values_at
 from dien.data.dataset import Dataset
 from dien.explain import ShownItem
-from dien.explain.raw_text import raw_text
+from dien.explain.raw_text import features_text
 from dien.serving.store.raw_values import decoder
 
 
@@ -83,11 +83,7 @@ class Items:
             ShownItem(
                 id=one,
                 name=names[place],
-                features={
-                    name: raw_text(column[place])
-                    for name, column in values.items()
-                    if column[place] is not None
-                },
+                features=features_text(values, place),
             )
             for place, one in enumerate(ids)
         ]

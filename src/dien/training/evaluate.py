@@ -21,7 +21,7 @@ from dien.data.ragged import row_of
 from dien.data.tables import SplitName
 from dien.device import device_of
 from dien.errors import RunError
-from dien.models import Model
+from dien.models import Model, ModelConfig
 from dien.progress import Progress
 from dien.run import Run
 from dien.training.metrics import Metrics, MetricStream
@@ -170,15 +170,7 @@ def _open(
     run.expect_data(dataset)
     dataset.check()
     model, config = run.load_model().to(place), run.config.model
-    batches = evaluation_batches(
-        dataset,
-        split,
-        config.max_history,
-        config.matched_history,
-        config.filter_by,
-        config.filter_history,
-        popularity=config.popularity,
-    )
+    batches = batches_read_by(config, dataset, split)
     return run, model, dataset, batches
 
 
@@ -189,6 +181,25 @@ def _finite(run: Run) -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise RunError(f"{run.path}: {error}: its weights are too large; train again") from error
+
+
+def batches_read_by(config: ModelConfig, dataset: Dataset, split: SplitName) -> Batches:
+    """Make the batches of :func:`evaluation_batches` with what a model reads.
+
+    Args:
+        config: of the model.
+        dataset: holds the rows and the histories.
+        split: which rows.
+    """
+    return evaluation_batches(
+        dataset,
+        split,
+        config.max_history,
+        config.matched_history,
+        config.filter_by,
+        config.filter_history,
+        popularity=config.popularity,
+    )
 
 
 def evaluation_batches(

@@ -35,7 +35,7 @@ from dien.training.checkpoint import (
     save_tensors,
     step_name,
 )
-from dien.training.evaluate import evaluate_model, evaluation_batches, validate_model
+from dien.training.evaluate import batches_read_by, evaluate_model, validate_model
 from dien.training.fresh import draw_tables
 from dien.training.going_on import checkpoints_of, fitting_state
 from dien.training.log import TrainingLog
@@ -99,15 +99,7 @@ class Trainer:
             filter_by=config.filter_by,
             filter_history=config.filter_history,
         )
-        self._valid = evaluation_batches(
-            dataset,
-            "valid",
-            config.max_history,
-            config.matched_history,
-            config.filter_by,
-            config.filter_history,
-            popularity=config.popularity,
-        )
+        self._valid = batches_read_by(config, dataset, "valid")
         self._valid_rows = len(dataset.splits["valid"].item)
         self._device = device_of(settings.device)
         self.model = model.to(self._device)
